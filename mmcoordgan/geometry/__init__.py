@@ -1,0 +1,7 @@
+"""Pure functions on coordinate maps: the one definition of "corresponds" in this package."""
+
+from .chamfer import chamfer_to_grid
+from .grid import canonical_grid
+from .transfer import hard_transfer, soft_transfer
+
+__all__ = ['canonical_grid', 'chamfer_to_grid', 'hard_transfer', 'soft_transfer']

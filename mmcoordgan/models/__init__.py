@@ -1,0 +1,5 @@
+"""Networks, losses and the models that train them."""
+
+from . import networks
+
+__all__ = ['networks']

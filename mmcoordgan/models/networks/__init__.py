@@ -1,0 +1,12 @@
+"""Networks: tensors in, tensors out; values in the constructor, never configs."""
+
+from .discriminator import CoordGANDiscriminator
+from .generator import CoordGANGenerator
+from .patch_discriminator import CoordGANPatchDiscriminator, CropRectangles
+
+__all__ = [
+    'CoordGANDiscriminator',
+    'CoordGANGenerator',
+    'CoordGANPatchDiscriminator',
+    'CropRectangles',
+]

@@ -1,0 +1,53 @@
+"""How far a coordinate map is from covering the canonical frame evenly."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ._checks import check_coords
+from ._nearest import nearest_index
+from .grid import canonical_grid
+
+
+def chamfer_to_grid(coords: Tensor) -> Tensor:
+    r"""Symmetric chamfer distance between a coordinate map and the canonical grid.
+
+    .. math::
+        \frac{1}{N} \sum_p \min_q \lVert c(p) - g(q) \rVert^2
+        + \frac{1}{N} \sum_q \min_p \lVert c(p) - g(q) \rVert^2
+
+    with the canonical grid :math:`g` of the map's own size (CoordGAN, section 3.3). The nearest
+    point of a regular grid is a rounding; the other direction is searched in bounded memory.
+    Differentiable in ``coords``.
+
+    Convention: x first, linspace(-1, 1) (:func:`canonical_grid`).
+
+    Args:
+        coords: (B, 2, H, W).
+
+    Returns:
+        (B,), >= 0; 0 exactly where the map is a permutation of the grid.
+
+    Raises:
+        ValueError: If ``coords`` is not of shape (B, 2, H, W).
+    """
+    check_coords('coords', coords)
+    height, width = coords.shape[-2:]
+    grid = canonical_grid(height, width, device=coords.device, dtype=coords.dtype)
+    points = coords.flatten(2)  # (B, 2, N)
+    targets = grid.flatten(1).expand_as(points)
+    to_grid = (points - _round_to_grid(points.detach(), height, width)).square().sum(1)
+    index = nearest_index(points.detach(), targets)  # (B, N)
+    nearest = points.gather(2, index[:, None].expand_as(points))
+    from_grid = (nearest - targets).square().sum(1)
+    return to_grid.mean(1) + from_grid.mean(1)
+
+
+def _round_to_grid(points: Tensor, height: int, width: int) -> Tensor:
+    """The point of the canonical grid nearest to each of ``points`` (B, 2, N)."""
+    intervals = points.new_tensor([max(width - 1, 1), max(height - 1, 1)])[:, None]
+    last = points.new_tensor([width - 1, height - 1])[:, None]
+    column_row = ((points + 1) / 2 * intervals).round()
+    column_row = torch.minimum(column_row.clamp(min=0), last)
+    return column_row / intervals * 2 - 1

@@ -1,0 +1,37 @@
+"""The canonical frame that all correspondence maps point into."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def canonical_grid(
+    height: int,
+    width: int,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """The regular grid of the canonical frame.
+
+    Convention: channel 0 is x (left to right), channel 1 is y (top to bottom); both run over
+    ``linspace(-1, 1, n)``, so the centres of the corner pixels lie on the corners of the frame
+    (``align_corners=True``).
+
+    Args:
+        height: Number of rows, at least 1.
+        width: Number of columns, at least 1.
+        device: Device of the result. Default: torch's default device.
+        dtype: Floating point type of the result. Default: torch's default type.
+
+    Returns:
+        Tensor of shape (2, height, width) in [-1, 1]. A single row or column lies at -1.
+
+    Raises:
+        ValueError: If a size is smaller than 1.
+    """
+    if height < 1 or width < 1:
+        raise ValueError(f'height and width must be at least 1, but got {height} x {width}')
+    x = torch.linspace(-1, 1, width, device=device, dtype=dtype)
+    y = torch.linspace(-1, 1, height, device=device, dtype=dtype)
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])

@@ -1,0 +1,289 @@
+"""CoordGAN's generator: structure warps the canonical frame, texture paints it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mmcoordgan.registry import MODELS
+
+from ._checks import check_codes, check_power_of_two
+from .layers import StyledConv, ToRGB
+from .mapping import MappingNetwork
+from .warp import WarpNetwork
+
+NOISE_MODES = ('random', 'const', 'zero')
+
+
+class FourierFeatures(nn.Module):
+    """Sines of random projections of the coordinates: ``sin(W c + b)``, W ~ U(-scale, scale)."""
+
+    def __init__(self, channels: int, scale: float):
+        super().__init__()
+        self.conv = nn.Conv2d(2, channels, 1)
+        nn.init.uniform_(self.conv.weight, -scale, scale)
+
+    def forward(self, coords: Tensor) -> Tensor:  # (B, 2, H, W) -> (B, channels, H, W)
+        return torch.sin(self.conv(coords))
+
+
+@MODELS.register_module()
+class CoordGANGenerator(nn.Module):
+    """The generator of CoordGAN (arXiv:2203.16521, section 3); defaults are the published ones.
+
+    ``map_structure`` and ``map_texture`` turn latent codes z into codes w; ``warp`` turns a
+    structure code into a correspondence map; ``synthesize`` paints a map with a texture. All
+    spatial information passes through the map, so one map can be painted many times.
+
+    Convention: correspondence maps are x first, in [-1, 1], at ``base_resolution``; pictures are
+    RGB in about [-1, 1], at ``image_size``.
+
+    Args:
+        image_size: Side of the square picture, a power of two >= ``base_resolution``.
+        base_resolution: Side of the square correspondence map, a power of two >= 8. The network
+            works at this size throughout and doubles it only to reach ``image_size``.
+        structure_dim: Length of the structure latent z.
+        texture_dim: Length of the texture latent z.
+        structure_width: Length of the structure code w. Default: ``structure_dim``.
+        texture_width: Length of the texture code w. Default: ``texture_dim``.
+        mapping_layers: Depth of both mapping networks.
+        mapping_lr_multiplier: Factor on their learning rate.
+        channels: Channels at the base resolution.
+        channel_base: At a resolution r above the base there are ``channel_base // r`` channels,
+            at most ``channels``.
+        num_levels: Pairs of styled convolutions at the base resolution. Default:
+            log2(base_resolution) - 2.
+        kernel_size: Side of the kernels at the base resolution; 1 makes every pixel independent
+            of its neighbours, so that maps of any size can be painted.
+        fourier_channels: Number of Fourier features. Default: ``channels``.
+        fourier_scale: Range of their frequencies. Default: sqrt(9 / 2).
+        warp_channels: Hidden channels of the warp network.
+        warp_residual: Form of the warp network, see :class:`WarpNetwork`.
+        noise: Noise that ``synthesize`` adds while training: 'random', 'const' or 'zero'. In
+            evaluation mode the default is 'const': the same fixed maps for every picture.
+
+    Raises:
+        ValueError: If a size is no power of two or does not fit the others.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_size: int = 128,
+        base_resolution: int = 128,
+        structure_dim: int = 512,
+        texture_dim: int = 512,
+        structure_width: int | None = None,
+        texture_width: int | None = None,
+        mapping_layers: int = 8,
+        mapping_lr_multiplier: float = 0.01,
+        channels: int = 512,
+        channel_base: int = 32768,
+        num_levels: int | None = None,
+        kernel_size: int = 3,
+        fourier_channels: int | None = None,
+        fourier_scale: float = math.sqrt(9 / 2),
+        warp_channels: int = 512,
+        warp_residual: bool = False,
+        noise: str = 'random',
+    ):
+        super().__init__()
+        check_power_of_two('base_resolution', base_resolution, 8)
+        check_power_of_two('image_size', image_size, base_resolution)
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f'kernel_size must be odd and positive, but got {kernel_size}')
+        _check_noise(noise)
+        self.image_size = image_size
+        self.base_resolution = base_resolution
+        self.structure_dim = structure_dim
+        self.texture_dim = texture_dim
+        self.structure_width = structure_width or structure_dim
+        self.texture_width = texture_width or texture_dim
+        self.noise = noise
+        fourier_channels = fourier_channels or channels
+        levels = num_levels or int(math.log2(base_resolution)) - 2
+
+        self.structure_mapping = MappingNetwork(
+            latent_dim=structure_dim,
+            code_dim=self.structure_width,
+            num_layers=mapping_layers,
+            lr_multiplier=mapping_lr_multiplier,
+        )
+        self.texture_mapping = MappingNetwork(
+            latent_dim=texture_dim,
+            code_dim=self.texture_width,
+            num_layers=mapping_layers,
+            lr_multiplier=mapping_lr_multiplier,
+        )
+        self.warp_net = WarpNetwork(
+            structure_width=self.structure_width, hidden=warp_channels, residual=warp_residual
+        )
+        self.fourier = FourierFeatures(fourier_channels, fourier_scale)
+
+        width = self.texture_width
+        self.stem = StyledConv(fourier_channels, channels, kernel_size, width)
+        self.stem_to_rgb = ToRGB(channels + 2, width)
+        self.levels = nn.ModuleList(
+            SynthesisLevel(channels, channels, kernel_size, width) for _ in range(levels)
+        )
+        resolution, in_channels = base_resolution, channels + 2
+        while resolution < image_size:
+            resolution *= 2
+            out_channels = min(channels, channel_base // resolution)
+            self.levels.append(UpsamplingLevel(in_channels, out_channels, width))
+            in_channels = out_channels
+
+    @property
+    def num_texture_codes(self) -> int:
+        """Number of texture codes of W+: one per styled convolution, and one for the last RGB."""
+        return 2 * len(self.levels) + 2
+
+    def map_structure(self, z: Tensor) -> Tensor:
+        """Structure latents (B, structure_dim) -> structure codes (B, structure_width)."""
+        check_codes('structure z', z, self.structure_dim)
+        return self.structure_mapping(z)
+
+    def map_texture(self, z: Tensor) -> Tensor:
+        """Texture latents (B, texture_dim) -> texture codes (B, texture_width)."""
+        check_codes('texture z', z, self.texture_dim)
+        return self.texture_mapping(z)
+
+    def warp(self, structure_w: Tensor, resolution: int | None = None) -> Tensor:
+        """Structure codes -> correspondence maps.
+
+        Convention: channel 0 is x; the value at a pixel is its place in the canonical frame.
+
+        Args:
+            structure_w: (B, structure_width).
+            resolution: Side of the map. Default: ``base_resolution``. The warp network treats
+                every pixel alone, so any size works.
+
+        Returns:
+            (B, 2, resolution, resolution) in (-1, 1).
+        """
+        check_codes('structure_w', structure_w, self.structure_width)
+        return self.warp_net(structure_w, resolution or self.base_resolution)
+
+    def synthesize(
+        self,
+        coords: Tensor,
+        texture_w: Tensor,
+        noise: str | None = None,
+        image_size: int | None = None,
+    ) -> Tensor:
+        """Paint correspondence maps with textures.
+
+        Args:
+            coords: (B, 2, H, W), in the frame; H = W = ``base_resolution``, or any size where
+                ``kernel_size`` is 1.
+            texture_w: (B, texture_width), or one code per layer (W+),
+                (B, ``num_texture_codes``, texture_width).
+            noise: 'random', 'const' or 'zero'. Default: the constructor's while training, 'const'
+                in evaluation mode.
+            image_size: Stop at this size, a power of two times the map's, at most ``image_size``
+                of the network. Default: the network's.
+
+        Returns:
+            RGB pictures (B, 3, S, S), S = H * image_size / base_resolution, in about [-1, 1].
+        """
+        codes = self._texture_codes(texture_w, coords.shape[0])
+        image_size = image_size or self.image_size * coords.shape[-1] // self.base_resolution
+        noise_maps = NoiseMaps(noise or (self.noise if self.training else 'const'))
+        x = self.stem(self.fourier(coords), codes[0], noise_maps(coords, 1))
+        x = torch.cat([x, coords], dim=1)  # (B, channels + 2, H, W)
+        rgb = self.stem_to_rgb(x, codes[1], None)
+        for index, level in enumerate(self.levels):
+            if level.scale * rgb.shape[-1] > image_size:
+                break
+            x, rgb = level(x, coords, rgb, codes[2 * index + 1 : 2 * index + 4], noise_maps)
+        if rgb.shape[-1] != image_size:
+            raise ValueError(
+                f'image_size must be {coords.shape[-1]} times a power of two of at most '
+                f'{self.image_size // self.base_resolution}, but got {image_size}'
+            )
+        return rgb
+
+    def forward(self, structure_z: Tensor, texture_z: Tensor) -> Tensor:
+        """Latents (B, structure_dim), (B, texture_dim) -> RGB pictures (B, 3, S, S)."""
+        coords = self.warp(self.map_structure(structure_z))
+        return self.synthesize(coords, self.map_texture(texture_z))
+
+    def _texture_codes(self, texture_w: Tensor, batch: int) -> list[Tensor]:
+        """One (B, texture_width) code per layer."""
+        if texture_w.dim() == 2:
+            texture_w = texture_w[:, None].expand(-1, self.num_texture_codes, -1)
+        expected = (batch, self.num_texture_codes, self.texture_width)
+        if texture_w.shape != expected:
+            raise ValueError(
+                f'texture_w must have shape {(batch, self.texture_width)} or {expected}, '
+                f'but got {tuple(texture_w.shape)}'
+            )
+        return list(texture_w.unbind(dim=1))
+
+
+class SynthesisLevel(nn.Module):
+    """Two styled convolutions that see the coordinates, and a picture made of their result."""
+
+    scale = 1
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, style_dim: int):
+        super().__init__()
+        self.conv1 = StyledConv(in_channels + 2, out_channels, kernel_size, style_dim)
+        self.conv2 = StyledConv(out_channels + 2, out_channels, kernel_size, style_dim)
+        self.to_rgb = ToRGB(out_channels + 2, style_dim)
+
+    def forward(
+        self, x: Tensor, coords: Tensor, rgb: Tensor, codes: list[Tensor], noise: NoiseMaps
+    ) -> tuple[Tensor, Tensor]:
+        x = torch.cat([self.conv1(x, codes[0], noise(x, 1)), coords], dim=1)
+        x = torch.cat([self.conv2(x, codes[1], noise(x, 1)), coords], dim=1)
+        return x, self.to_rgb(x, codes[2], rgb)
+
+
+class UpsamplingLevel(nn.Module):
+    """Two styled convolutions without coordinates, the first of which doubles the size."""
+
+    scale = 2
+
+    def __init__(self, in_channels: int, out_channels: int, style_dim: int):
+        super().__init__()
+        self.conv1 = StyledConv(in_channels, out_channels, 3, style_dim, upsample=True)
+        self.conv2 = StyledConv(out_channels, out_channels, 3, style_dim)
+        self.to_rgb = ToRGB(out_channels, style_dim, upsample=True)
+
+    def forward(
+        self, x: Tensor, coords: Tensor, rgb: Tensor, codes: list[Tensor], noise: NoiseMaps
+    ) -> tuple[Tensor, Tensor]:
+        x = self.conv1(x, codes[0], noise(x, 2))
+        x = self.conv2(x, codes[1], noise(x, 1))
+        return x, self.to_rgb(x, codes[2], rgb)
+
+
+class NoiseMaps:
+    """The noise of one synthesis: a fresh map for every layer that asks.
+
+    Args:
+        mode: 'random': new maps for every picture; 'const': the same maps every time, shared by
+            the batch, drawn from a generator of their own; 'zero': none.
+    """
+
+    def __init__(self, mode: str):
+        _check_noise(mode)
+        self.mode = mode
+        self.source = torch.Generator().manual_seed(0)
+
+    def __call__(self, x: Tensor, scale: int) -> Tensor | None:
+        """A map of one channel for features of ``scale`` times the size of ``x``."""
+        if self.mode == 'zero':
+            return None
+        height, width = scale * x.shape[-2], scale * x.shape[-1]
+        if self.mode == 'random':
+            return x.new_empty(x.shape[0], 1, height, width).normal_()
+        return torch.randn(1, 1, height, width, generator=self.source).to(x)
+
+
+def _check_noise(mode: str) -> None:
+    if mode not in NOISE_MODES:
+        raise ValueError(f'noise must be one of {NOISE_MODES}, but got {mode!r}')

@@ -1,0 +1,241 @@
+"""StyleGAN2's building blocks (arXiv:1912.04958), in plain PyTorch."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def scaled_leaky_relu(x: Tensor) -> Tensor:
+    """Leaky ReLU of slope 0.2 times sqrt(2), which keeps the variance of its input."""
+    return F.leaky_relu(x, 0.2) * math.sqrt(2)
+
+
+class EqualizedLinear(nn.Module):
+    """Linear layer whose weight is scaled by its fan-in at run time (equalized learning rate).
+
+    Args:
+        in_features: Number of inputs.
+        out_features: Number of outputs.
+        bias_init: Initial value of the bias.
+        lr_multiplier: Factor on the learning rate of weight and bias.
+        activation: Whether a scaled leaky ReLU follows.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias_init: float = 0.0,
+        lr_multiplier: float = 1.0,
+        activation: bool = False,
+    ):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((out_features,), float(bias_init)))
+        self.scale = lr_multiplier / math.sqrt(in_features)
+        self.lr_multiplier = lr_multiplier
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, in) -> (B, out)
+        out = F.linear(x, self.weight * self.scale, self.bias * self.lr_multiplier)
+        return scaled_leaky_relu(out) if self.activation else out
+
+
+class EqualizedConv2d(nn.Module):
+    """Convolution with equalized learning rate.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Side of the square kernel.
+        stride: Step between outputs.
+        padding: Zeros added on every side.
+        bias: Whether a bias is added.
+        activation: Whether a scaled leaky ReLU follows.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
+        activation: bool = False,
+    ):
+        super().__init__()
+        shape = (out_channels, in_channels, kernel_size, kernel_size)
+        self.weight = nn.Parameter(torch.randn(shape))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.scale = 1 / math.sqrt(in_channels * kernel_size**2)
+        self.stride = stride
+        self.padding = padding
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight * self.scale
+        out = F.conv2d(x, weight, self.bias, stride=self.stride, padding=self.padding)
+        return scaled_leaky_relu(out) if self.activation else out
+
+
+class Blur(nn.Module):
+    """Low-pass filter with a separable kernel, normalized to sum ``gain``.
+
+    Args:
+        kernel: Taps of the one-dimensional kernel.
+        padding: Zeros added (before, after) in both directions.
+        gain: Sum of the two-dimensional kernel; 4 after upsampling by 2 with zeros.
+    """
+
+    def __init__(self, kernel: tuple[int, ...], padding: tuple[int, int], *, gain: float = 1.0):
+        super().__init__()
+        self.padding = (padding[0], padding[1], padding[0], padding[1])
+        self.register_buffer('kernel', blur_kernel(kernel, gain), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        kernel = self.kernel.to(x.dtype).expand(channels, 1, -1, -1)
+        return F.conv2d(F.pad(x, self.padding), kernel, groups=channels)
+
+
+class UpsampleRGB(nn.Module):
+    """Twice the height and width, filtered with the kernel [1, 3, 3, 1]."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer('kernel', blur_kernel((1, 3, 3, 1), 4.0), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        kernel = self.kernel.to(x.dtype).expand(channels, 1, -1, -1)
+        return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
+
+
+def blur_kernel(taps: tuple[int, ...], gain: float) -> Tensor:
+    """The (n, n) outer product of ``taps`` with itself, scaled to sum ``gain``."""
+    line = torch.tensor(taps, dtype=torch.float32)
+    kernel = torch.outer(line, line)
+    return kernel / kernel.sum() * gain
+
+
+class ModulatedConv2d(nn.Module):
+    """Convolution whose input channels are scaled by a style (StyleGAN2, section 2.2).
+
+    The style scales the activations and the demodulation scales the result, which equals
+    StyleGAN2's per-sample weights and needs one ordinary convolution for the whole batch.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Side of the square kernel, odd.
+        style_dim: Length of the style vector.
+        demodulate: Whether outputs are normalized to unit expected variance.
+        upsample: Whether the output has twice the height and width.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        style_dim: int,
+        *,
+        demodulate: bool = True,
+        upsample: bool = False,
+    ):
+        super().__init__()
+        shape = (out_channels, in_channels, kernel_size, kernel_size)
+        self.weight = nn.Parameter(torch.randn(shape))
+        self.modulation = EqualizedLinear(style_dim, in_channels, bias_init=1.0)
+        self.scale = 1 / math.sqrt(in_channels * kernel_size**2)
+        self.padding = kernel_size // 2
+        self.demodulate = demodulate
+        # A stride-2 transposed convolution leaves one extra row and column for the filter.
+        self.blur = Blur((1, 3, 3, 1), (1, 1), gain=4.0) if upsample else None
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:  # (B, C, H, W), (B, style_dim)
+        scale = self.modulation(style)  # (B, C)
+        weight = self.weight * self.scale
+        x = x * scale[:, :, None, None]
+        if self.blur is not None:
+            out = self.blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
+        else:
+            out = F.conv2d(x, weight, padding=self.padding)
+        if self.demodulate:
+            power = scale.square() @ weight.square().sum(dim=(2, 3)).t()  # (B, out_channels)
+            out = out * torch.rsqrt(power + 1e-8)[:, :, None, None]
+        return out
+
+
+class StyledConv(nn.Module):
+    """Modulated convolution, noise of a learned strength, bias and activation.
+
+    Arguments as :class:`ModulatedConv2d`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        style_dim: int,
+        *,
+        upsample: bool = False,
+    ):
+        super().__init__()
+        self.conv = ModulatedConv2d(
+            in_channels, out_channels, kernel_size, style_dim, upsample=upsample
+        )
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+
+    def forward(self, x: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:
+        """``noise`` is a map (B or 1, 1, H, W) of the output's size, or None for no noise."""
+        out = self.conv(x, style) + self.bias[:, None, None]
+        if noise is not None:
+            out = out + self.noise_strength * noise
+        return scaled_leaky_relu(out)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to three channels, added to the upsampled picture so far."""
+
+    def __init__(self, in_channels: int, style_dim: int, *, upsample: bool = False):
+        super().__init__()
+        self.conv = ModulatedConv2d(in_channels, 3, 1, style_dim, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.upsample = UpsampleRGB() if upsample else None
+
+    def forward(self, x: Tensor, style: Tensor, skip: Tensor | None) -> Tensor:
+        out = self.conv(x, style) + self.bias[:, None, None]
+        if skip is None:
+            return out
+        return out + (skip if self.upsample is None else self.upsample(skip))
+
+
+class ResidualDown(nn.Module):
+    """StyleGAN2's residual discriminator block: half the height and width.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv1 = EqualizedConv2d(in_channels, in_channels, 3, padding=1, activation=True)
+        self.blur = Blur((1, 3, 3, 1), (2, 2))
+        self.conv2 = EqualizedConv2d(in_channels, out_channels, 3, stride=2, activation=True)
+        self.skip_blur = Blur((1, 3, 3, 1), (1, 1))
+        self.skip = EqualizedConv2d(in_channels, out_channels, 1, stride=2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, out, H/2, W/2)
+        out = self.conv2(self.blur(self.conv1(x)))
+        return (out + self.skip(self.skip_blur(x))) / math.sqrt(2)

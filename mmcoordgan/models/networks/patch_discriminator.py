@@ -1,0 +1,172 @@
+"""The patch discriminator: do two sets of crops show the same texture?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmcoordgan.registry import MODELS
+
+from ._checks import check_power_of_two
+from .layers import EqualizedConv2d, EqualizedLinear, ResidualDown
+
+
+class CropRectangles(NamedTuple):
+    """Rectangles to cut from pictures, image-major: rows k * n ... k * n + n - 1 belong to image k.
+
+    Convention: everything is (x, y) in the frame [-1, 1] of the picture; a rectangle covers
+    ``offset +- scale``.
+    """
+
+    flip: Tensor
+    """(rows,), -1 where the crop is mirrored horizontally, else 1."""
+    scale: Tensor
+    """(rows, 2), half the width and height: the side as a share of the picture's."""
+    offset: Tensor
+    """(rows, 2), the centre."""
+
+
+def crop_images(images: Tensor, rectangles: CropRectangles, crop_size: int) -> Tensor:
+    """Cut rectangles from pictures and resample them; differentiable in the pictures.
+
+    Convention: the crop's pixels lie on linspace(-1, 1, crop_size) of the rectangle
+    (``align_corners=True``), while the picture is sampled bilinearly with
+    ``align_corners=False`` and zeros outside, as the reference implementation does.
+
+    Args:
+        images: (B, 3, H, W).
+        rectangles: A whole number n of rows per picture.
+        crop_size: Side of the crops in pixels.
+
+    Returns:
+        (B, n, 3, crop_size, crop_size).
+
+    Raises:
+        ValueError: If the rows cannot be shared evenly among the pictures.
+    """
+    batch, rows = images.shape[0], rectangles.flip.shape[0]
+    if rows == 0 or rows % batch:
+        raise ValueError(f'{rows} rectangles cannot be shared evenly among {batch} images')
+    line = torch.linspace(-1, 1, crop_size, device=images.device, dtype=images.dtype)
+    flip, scale, offset = (part.to(images) for part in rectangles)
+    x = line * (flip * scale[:, 0])[:, None] + offset[:, :1]  # (rows, crop_size)
+    y = line * scale[:, 1:] + offset[:, 1:]
+    grid = torch.stack(
+        [
+            x[:, None, :].expand(-1, crop_size, -1),
+            y[:, :, None].expand(-1, -1, crop_size),
+        ],
+        dim=-1,
+    )  # (rows, crop_size, crop_size, 2)
+    # One tall grid per picture samples all its crops without copying the picture.
+    per_image = rows // batch
+    tall = grid.reshape(batch, per_image * crop_size, crop_size, 2)
+    crops = F.grid_sample(images, tall, mode='bilinear', align_corners=False)
+    return crops.unflatten(2, (per_image, crop_size)).transpose(1, 2)
+
+
+@MODELS.register_module()
+class CoordGANPatchDiscriminator(nn.Module):
+    """Same texture or not, for sets of crops (Swapping Autoencoder, arXiv:2007.00653, 3.2).
+
+    Args:
+        crop_size: Side of the resampled crops in pixels, a power of two >= 8.
+        num_crops: Crops per picture.
+        min_scale: Smallest side of a crop, as a share of the picture's, > 0.
+        max_scale: Largest side, <= 1.
+        channels: Largest number of channels.
+        channel_base: At resolution r there are ``channel_base // r`` channels, at most
+            ``channels``.
+        hidden: Width of the decision layer.
+
+    Raises:
+        ValueError: If a size is no power of two or the scales are no range within (0, 1].
+    """
+
+    def __init__(
+        self,
+        *,
+        crop_size: int = 32,
+        num_crops: int = 8,
+        min_scale: float = 1 / 8,
+        max_scale: float = 1 / 4,
+        channels: int = 256,
+        channel_base: int = 2048,
+        hidden: int = 1024,
+    ):
+        super().__init__()
+        check_power_of_two('crop_size', crop_size, 8)
+        if not 0 < min_scale <= max_scale <= 1:
+            raise ValueError(
+                f'min_scale and max_scale must satisfy 0 < min <= max <= 1, '
+                f'but got {min_scale} and {max_scale}'
+            )
+        self.crop_size = crop_size
+        self.num_crops = num_crops
+        self.scales = (min_scale, max_scale)
+
+        def width(resolution: int) -> int:
+            return min(channels, channel_base // resolution)
+
+        layers: list[nn.Module] = [
+            EqualizedConv2d(3, width(crop_size), 3, padding=1, activation=True)
+        ]
+        resolution = crop_size
+        while resolution > 4:
+            layers.append(ResidualDown(width(resolution), width(resolution // 2)))
+            resolution //= 2
+        layers.append(EqualizedConv2d(width(4), width(4), 3, activation=True))
+        self.trunk = nn.Sequential(*layers)
+        self.decision = nn.Sequential(
+            EqualizedLinear(2 * width(4) * 2 * 2, hidden, activation=True),
+            EqualizedLinear(hidden, 1),
+        )
+
+    def sample_rectangles(self, num_images: int, device: torch.device | None) -> CropRectangles:
+        """Random rectangles inside the picture, ``num_crops`` for each of ``num_images``."""
+        low, high = self.scales
+        u = torch.rand(num_images * self.num_crops, 5, device=device)
+        scale = low + (high - low) * u[:, 1:3]
+        return CropRectangles(
+            flip=torch.where(u[:, 0] < 0.5, -1.0, 1.0),
+            scale=scale,
+            offset=(2 * u[:, 3:5] - 1) * (1 - scale),
+        )
+
+    def crop(self, images: Tensor, rectangles: CropRectangles | None = None) -> Tensor:
+        """Cut crops (B, n, 3, crop_size, crop_size) from ``images`` (B, 3, H, W).
+
+        Default: random rectangles. Differentiable in the pictures.
+        """
+        if rectangles is None:
+            rectangles = self.sample_rectangles(images.shape[0], images.device)
+        return crop_images(images, rectangles, self.crop_size)
+
+    def features(self, crops: Tensor) -> Tensor:
+        """Crops (B, n, 3, s, s) -> features (B, n, C, 2, 2)."""
+        return self.trunk(crops.flatten(0, 1)).unflatten(0, crops.shape[:2])
+
+    def aggregate(self, features: Tensor) -> Tensor:
+        """Mean over the crops of a picture, repeated for each: (B, n, C, 2, 2) again."""
+        return features.mean(1, keepdim=True).expand_as(features)
+
+    def decide(self, reference: Tensor, target: Tensor) -> Tensor:
+        """Features (B, n, C, 2, 2) of references and targets -> logits (B * n, 1)."""
+        pair = torch.cat([reference.flatten(2), target.flatten(2)], dim=2)
+        return self.decision(pair.flatten(0, 1))
+
+    def forward(self, reference_crops: Tensor, target_crops: Tensor) -> Tensor:
+        """Do the target crops show the texture of the reference crops?
+
+        Args:
+            reference_crops: (B, n, 3, s, s), aggregated over n.
+            target_crops: (B, n, 3, s, s), judged one by one.
+
+        Returns:
+            Logits (B * n, 1), larger for the same texture.
+        """
+        reference = self.aggregate(self.features(reference_crops))
+        return self.decide(reference, self.features(target_crops))

@@ -1,0 +1,51 @@
+"""The coordinate warp network: a structure code moves every point of the canonical frame."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmcoordgan.geometry import canonical_grid
+
+RESIDUAL_SCALE = 0.9
+"""The residual form's identity is 0.9 times the grid: tanh never reaches the frame's border."""
+
+
+class WarpNetwork(nn.Module):
+    """Three 1x1 convolutions on (x, y, structure code), squashed by tanh (CoordGAN, section 3.2).
+
+    Args:
+        structure_width: Length of the structure code w.
+        hidden: Channels between the layers.
+        residual: False: the published form, ``tanh(mlp(grid, w))``. True: the network adds to the
+            identity, ``tanh(mlp(grid, w) + atanh(0.9 grid))``, with a last layer that starts
+            small: maps start without folds, which small canvases need.
+    """
+
+    def __init__(self, *, structure_width: int, hidden: int = 512, residual: bool = False):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            [
+                nn.Conv2d(2 + structure_width, hidden, 1),
+                nn.Conv2d(hidden, hidden, 1),
+                nn.Conv2d(hidden, 2, 1),
+            ]
+        )
+        self.residual = residual
+        if residual:
+            with torch.no_grad():
+                self.layers[-1].weight.mul_(0.1)
+                self.layers[-1].bias.zero_()
+
+    def forward(self, structure_w: Tensor, resolution: int) -> Tensor:
+        """Structure codes (B, structure_width) -> maps (B, 2, resolution, resolution) in [-1, 1]."""
+        first, second, last = self.layers
+        grid = canonical_grid(resolution, resolution, structure_w.device, structure_w.dtype)
+        # The code is the same at every pixel: its part of the first layer is one vector.
+        code = F.linear(structure_w, first.weight[:, 2:, 0, 0], first.bias)  # (B, hidden)
+        x = F.conv2d(grid[None], first.weight[:, :2]) + code[:, :, None, None]
+        x = last(second(x.relu()).relu())  # (B, 2, H, W)
+        if self.residual:
+            x = x + torch.atanh(RESIDUAL_SCALE * grid)
+        return x.tanh()

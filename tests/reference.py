@@ -1,0 +1,100 @@
+"""The reference implementation's numbers, and our networks filled with its deterministic weights."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmcoordgan.apis.official_names import from_official
+from mmcoordgan.models.networks import (
+    CoordGANDiscriminator,
+    CoordGANGenerator,
+    CoordGANPatchDiscriminator,
+    CropRectangles,
+)
+
+DATA = Path(__file__).parent / 'data' / 'reference'
+sys.path.insert(0, str(DATA))
+import reference_inputs as inputs  # noqa: E402  (numpy only, stored beside the numbers)
+
+
+@lru_cache(maxsize=None)
+def numbers(name: str) -> dict:
+    """The arrays of ``<name>.npz`` or the values of ``<name>.json``."""
+    if (DATA / f'{name}.npz').exists():
+        return dict(np.load(DATA / f'{name}.npz'))
+    return json.loads((DATA / f'{name}.json').read_text())
+
+
+def rnd(tag: str, shape: tuple[int, ...]) -> Tensor:
+    return torch.from_numpy(inputs.rnd(tag, shape))
+
+
+def image(tag: str, shape: tuple[int, ...]) -> Tensor:
+    return torch.from_numpy(inputs.image(tag, shape))
+
+
+def crops(tag: str, rows: int) -> CropRectangles:
+    return CropRectangles(**{k: torch.from_numpy(v) for k, v in inputs.crops(tag, rows).items()})
+
+
+def fill(
+    network: nn.Module, key: str, kind: str, *, base_resolution: int, image_size: int
+) -> nn.Module:
+    """Load the reference's deterministic weights of ``manifest[kind][key]`` into our network."""
+    manifest = numbers('manifest')[kind][key]
+    state = {
+        name: torch.from_numpy(inputs.fill(name, tuple(entry['shape'])))
+        for name, entry in manifest.items()
+        if entry['kind'] == 'param'
+    }
+    state = from_official(
+        key, state, network.state_dict(), base_resolution=base_resolution, image_size=image_size
+    )
+    network.load_state_dict(state, strict=True)
+    return network
+
+
+SMALL_GENERATOR = dict(
+    base_resolution=32,
+    structure_dim=32,
+    texture_dim=32,
+    mapping_layers=2,
+    channels=16,
+    channel_base=256,
+    warp_channels=32,
+)
+SMALL_DISCRIMINATOR = dict(channels=16, channel_base=256)
+SMALL_PATCH = dict(channels=16, channel_base=128)
+
+
+def small_generator(image_size: int = 32) -> CoordGANGenerator:
+    network = CoordGANGenerator(image_size=image_size, **SMALL_GENERATOR)
+    kind = 's32' if image_size == 32 else 's32_x4'
+    return fill(network, 'g', kind, base_resolution=32, image_size=image_size)
+
+
+def small_discriminator(image_size: int = 32) -> CoordGANDiscriminator:
+    network = CoordGANDiscriminator(
+        image_size=image_size, input_sizes=(32, 64, 128), **SMALL_DISCRIMINATOR
+    )
+    kind = 's32' if image_size == 32 else 's32_x4'
+    return fill(network, 'd', kind, base_resolution=32, image_size=image_size)
+
+
+def small_patch_discriminator() -> CoordGANPatchDiscriminator:
+    network = CoordGANPatchDiscriminator(**SMALL_PATCH)
+    return fill(network, 'd_patch', 's32', base_resolution=32, image_size=32)
+
+
+def relative_error(actual: Tensor, expected: np.ndarray) -> float:
+    """Largest absolute difference over the largest absolute expected value."""
+    assert tuple(actual.shape) == expected.shape, (tuple(actual.shape), expected.shape)
+    difference = np.abs(actual.detach().numpy().astype(np.float64) - expected).max()
+    return float(difference / max(np.abs(expected).max(), 1e-30))

@@ -1,0 +1,140 @@
+"""Networks against the outputs of the reference implementation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+import torch
+from reference import crops, image, numbers, relative_error, rnd
+
+from mmcoordgan.models.networks import (
+    CoordGANDiscriminator,
+    CoordGANGenerator,
+    CoordGANPatchDiscriminator,
+)
+
+TOLERANCE = 1e-4
+
+
+@torch.no_grad()
+def test_small_generator_matches_reference():
+    expected = numbers('small_s32_forward')
+    network = reference.small_generator()
+    structure_w = network.map_structure(rnd('z_struc', (4, 32)))
+    texture_w = network.map_texture(rnd('z_style', (4, 32)))
+    coords = network.warp(structure_w)
+    assert relative_error(structure_w, expected['g/struc_w']) < TOLERANCE
+    assert relative_error(texture_w, expected['g/style_w']) < TOLERANCE
+    assert relative_error(coords, expected['g/warp']) < TOLERANCE
+    assert relative_error(network.synthesize(coords, texture_w), expected['g/image']) < TOLERANCE
+    forward = network(rnd('z_struc', (4, 32)), rnd('z_style', (4, 32)))
+    assert relative_error(forward, expected['g/image']) < TOLERANCE
+
+
+@torch.no_grad()
+def test_small_generator_takes_one_texture_code_per_layer():
+    expected = numbers('small_s32_forward')
+    network = reference.small_generator()
+    coords = network.warp(rnd('w_struc', (4, 32)))
+    picture = network.synthesize(coords, rnd('w_style', (4, 8, 32)))
+    assert relative_error(coords, expected['g_latent/warp']) < TOLERANCE
+    assert relative_error(picture, expected['g_latent/image']) < TOLERANCE
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('size', [32, 64, 128])
+def test_upsampling_levels_match_reference(size):
+    expected = numbers('small_s32_forward')[f'g_x4/image_cur{size}']
+    network = reference.small_generator(image_size=128)
+    coords = network.warp(network.map_structure(rnd('z_struc', (4, 32))[:2]))
+    texture_w = network.map_texture(rnd('z_style', (4, 32))[:2])
+    picture = network.synthesize(coords, texture_w, image_size=size)
+    assert relative_error(picture, expected) < TOLERANCE
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('batch', [1, 2, 4, 8])
+def test_small_discriminator_matches_reference(batch):
+    expected = numbers('small_s32_forward')[f'd/logits_b{batch}']
+    network = reference.small_discriminator()
+    logits = network(image('real', (batch, 3, 32, 32)))
+    assert relative_error(logits, expected) < TOLERANCE
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('size', [32, 64, 128])
+def test_larger_discriminator_matches_reference_at_each_input_size(size):
+    expected = numbers('small_s32_forward')[f'd_x4/logits_cur{size}_b2']
+    network = reference.small_discriminator(image_size=128)
+    logits = network(image('real', (2, 3, size, size)))
+    assert relative_error(logits, expected) < TOLERANCE
+
+
+@torch.no_grad()
+def test_small_patch_discriminator_matches_reference():
+    expected = numbers('small_s32_forward')
+    network = reference.small_patch_discriminator()
+    images = image('real', (2, 3, 32, 32))
+    reference_crops = network.crop(images, crops('ref', 16))
+    target_crops = network.crop(images, crops('tgt', 16))
+    assert relative_error(reference_crops, expected['patch/crops_ref']) < TOLERANCE
+    assert relative_error(target_crops, expected['patch/crops_tgt']) < TOLERANCE
+    features = network.aggregate(network.features(reference_crops)).flatten(0, 1)
+    assert relative_error(features, expected['patch/feat_ref_agg']) < TOLERANCE
+    logits = network(reference_crops, target_crops)
+    assert relative_error(logits, expected['patch/logits']) < TOLERANCE
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_published_generator_matches_reference():
+    expected = numbers('full_g128')
+    network = CoordGANGenerator()
+    reference.fill(network, 'g', 'celebA_128', base_resolution=128, image_size=128)
+    structure_w = network.map_structure(rnd('z_struc', (2, 512)))
+    texture_w = network.map_texture(rnd('z_style', (2, 512)))
+    coords = network.warp(structure_w)
+    assert relative_error(structure_w, expected['struc_w']) < TOLERANCE
+    assert relative_error(texture_w, expected['style_w']) < TOLERANCE
+    assert relative_error(coords, expected['warp']) < TOLERANCE
+    assert relative_error(network.synthesize(coords, texture_w), expected['image']) < TOLERANCE
+    coords = network.warp(rnd('w_struc', (2, 512)))
+    picture = network.synthesize(coords, rnd('w_style', (2, 12, 512)))
+    assert relative_error(coords, expected['latent_warp']) < TOLERANCE
+    assert relative_error(picture, expected['latent_image']) < TOLERANCE
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_published_discriminators_match_reference():
+    expected = numbers('full_d')
+    sizes = (128, 256, 512)
+    for image_size, kind in ((128, 'celebA_128'), (512, 'celebA_512')):
+        network = CoordGANDiscriminator(image_size=image_size, input_sizes=sizes)
+        reference.fill(network, 'd', kind, base_resolution=128, image_size=image_size)
+        if image_size == 128:
+            logits = {f'd128_b{b}': network(image('real', (b, 3, 128, 128))) for b in (2, 4)}
+        else:
+            logits = {
+                'd512_b2': network(image('real', (2, 3, 512, 512))),
+                'd512_cur128_b4': network(image('real', (4, 3, 128, 128))),
+            }
+        for name, value in logits.items():
+            assert relative_error(value, expected[name]) < TOLERANCE, name
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_published_patch_discriminator_matches_reference():
+    expected = numbers('full_patch')
+    network = CoordGANPatchDiscriminator()
+    reference.fill(network, 'd_patch', 'celebA_128', base_resolution=128, image_size=128)
+    images = image('real', (2, 3, 128, 128))
+    found = {name: network.crop(images, crops(name, 16)) for name in ('ref', 'tgt')}
+    for name, value in found.items():
+        chosen = value.flatten().numpy()[expected[f'crops_{name}#idx']]
+        assert np.abs(chosen - expected[f'crops_{name}#val']).max() < TOLERANCE
+    features = network.features(found['tgt']).flatten(0, 1)
+    assert relative_error(features, expected['feat_tgt']) < TOLERANCE
+    assert relative_error(network(found['ref'], found['tgt']), expected['logits']) < TOLERANCE
