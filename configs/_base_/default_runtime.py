@@ -1,0 +1,39 @@
+# What every config shares: the Runner's hooks, its log, its environment.
+default_scope = 'mmcoordgan'
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='CheckpointHook',
+        by_epoch=False,
+        interval=10000,
+        # An old checkpoint is removed before the new one is written: keep two or more.
+        max_keep_ckpts=3,
+        save_last=True,
+        # A run that is killed while it saves leaves no truncated file behind.
+        backend_args=dict(backend='mmcoordgan_atomic'),
+    ),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+)
+custom_hooks = [
+    dict(type='CoordGANVisualizationHook', interval=5000),
+    # Checkpoints that load with torch.load(weights_only=True).
+    dict(type='PlainCheckpointHook'),
+]
+
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    # On a machine without GPU, tools/train.py takes gloo instead.
+    dist_cfg=dict(backend='nccl'),
+)
+
+# For TensorBoard (pip install tensorboard), add dict(type='TensorboardVisBackend') to the list.
+visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+
+log_processor = dict(type='LogProcessor', by_epoch=False, window_size=100)
+log_level = 'INFO'
+load_from = None
+resume = False

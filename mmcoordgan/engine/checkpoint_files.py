@@ -1,0 +1,89 @@
+"""Reading and writing checkpoint files safely."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import pickle
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import torch
+from mmengine.fileio import LocalBackend, register_backend
+
+
+@register_backend('mmcoordgan_atomic', force=True)
+class AtomicLocalBackend(LocalBackend):
+    """Local files that are either complete or not there.
+
+    ``put`` writes to a temporary file in the same folder and renames it, so that a run that is
+    killed while it saves leaves no truncated checkpoint behind. Use it with
+    ``CheckpointHook(backend_args=dict(backend='mmcoordgan_atomic'))``.
+    """
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write ``obj`` to ``filepath``; its folder is created if need be."""
+        folder = os.path.dirname(os.path.abspath(filepath))
+        mmengine.mkdir_or_exist(folder)
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix='.part')
+        try:
+            with os.fdopen(handle, 'wb') as file:
+                file.write(obj)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, filepath)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def check_checkpoint_file(path: str | Path) -> None:
+    """Make sure that a local checkpoint can be read without running any code that it holds.
+
+    A checkpoint is a pickle, and unpickling may run arbitrary code. PyTorch's ``weights_only``
+    loading reads tensors and plain containers and refuses everything else, without running it.
+
+    Args:
+        path: A local file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or holds more than tensors and plain containers.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist')
+    options: dict[str, Any] = {'map_location': 'cpu', 'weights_only': True}
+    if zipfile.is_zipfile(path) and 'mmap' in inspect.signature(torch.load).parameters:
+        options['mmap'] = True  # reads the structure and leaves the tensors on the disk
+    try:
+        torch.load(path, **options)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'checkpoint {path} is refused: it holds objects that cannot be read without running '
+            f'code from the file ({_reason(error)}). Checkpoints that mmcoordgan writes (with '
+            'PlainCheckpointHook in custom_hooks) hold tensors and plain values only. If you trust '
+            'the origin of this file, convert it where it was written: keep its state_dict alone '
+            "and save it with torch.save({'state_dict': ...}, path)."
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise ValueError(f'checkpoint {path} cannot be read: {_reason(error)}') from None
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, without PyTorch's advice to switch the protection off."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if 'GLOBAL' in line or 'Unsupported' in line]
+    reason = (telling or lines or [type(error).__name__])[0]
+    return reason.replace('WeightsUnpickler error: ', '').split(' Please use ')[0]

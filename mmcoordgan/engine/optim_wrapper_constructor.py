@@ -1,0 +1,182 @@
+"""One optimizer for the generator, one for both discriminators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapperDict
+from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
+from torch import nn
+
+from mmcoordgan.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+from .signatures import accepted_parameters, default_of
+from .unwrap import unwrap
+
+# Which children of the model each optimizer trains. A child that the model lacks is skipped, but
+# at least one of them must be there.
+MODULES = {
+    'generator': ('generator',),
+    'discriminator': ('discriminator', 'patch_discriminator'),
+}
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class CoordGANOptimWrapperConstructor:
+    """Build the two optimizers of adversarial training, corrected for lazy regularisation.
+
+    A network whose regulariser runs in a step of its own after every ``n`` ordinary steps sees
+    ``n + 1`` optimizer steps where ``n`` were meant. With ``r = n / (n + 1)`` the learning rate
+    becomes ``lr * r`` and every Adam beta ``beta ** r``, as in StyleGAN2, section 3.1. Configs
+    state the uncorrected values; ``regularization_interval=None`` applies no correction.
+
+    The key ``generator`` trains ``model.generator``; the key ``discriminator`` trains
+    ``model.discriminator`` and ``model.patch_discriminator``, with one optimizer. Parameters that
+    do not require gradients are left out.
+
+    Example::
+
+        optim_wrapper = dict(
+            constructor='CoordGANOptimWrapperConstructor',
+            generator=dict(
+                optimizer=dict(type='Adam', lr=0.002, betas=(0.0, 0.99)),
+                regularization_interval=4,
+                paramwise_cfg=dict(custom_keys={'warp_net': dict(lr_mult=0.25)})),
+            discriminator=dict(
+                optimizer=dict(type='Adam', lr=0.002, betas=(0.0, 0.99)),
+                regularization_interval=16))
+
+    Args:
+        optim_wrapper_cfg: A dict with exactly the keys ``generator`` and ``discriminator``. Each
+            holds ``optimizer`` and optionally ``regularization_interval`` (int >= 1 or None),
+            ``paramwise_cfg`` (see MMEngine's ``DefaultOptimWrapperConstructor``), ``type`` (an
+            ``OptimWrapper``) and that type's arguments, such as ``clip_grad``. Names in
+            ``custom_keys`` are matched against names that start with the module's own, such as
+            ``generator.warp_net.0.weight`` and ``patch_discriminator.convs.1.bias``.
+        paramwise_cfg: Must be None: it belongs into one of the two keys.
+
+    Raises:
+        TypeError: ``optim_wrapper_cfg`` or one of its two values is not a dict.
+        ValueError: a key is missing, unknown or has a value out of range.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        if not isinstance(optim_wrapper_cfg, dict):
+            raise TypeError(f'optim_wrapper must be a dict, got {type(optim_wrapper_cfg).__name__}')
+        if paramwise_cfg is not None:
+            raise ValueError(
+                'optim_wrapper.paramwise_cfg does not say which optimizer it is for: move it into '
+                'optim_wrapper.generator or optim_wrapper.discriminator'
+            )
+        if set(optim_wrapper_cfg) != set(MODULES):
+            raise ValueError(
+                'optim_wrapper of CoordGANOptimWrapperConstructor takes exactly the keys '
+                f"'generator' and 'discriminator' besides 'constructor', got "
+                f'{sorted(optim_wrapper_cfg)}'
+            )
+        self.configs = {name: _Config(name, optim_wrapper_cfg[name]) for name in MODULES}
+
+    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+        """Build the optimizers of ``model``, which may be wrapped for distributed training.
+
+        Raises:
+            ValueError: the model has nothing to train under a key, or a name in ``custom_keys``
+                matches none of its parameters.
+        """
+        model = unwrap(model)
+        return OptimWrapperDict(
+            **{
+                name: config.build(_children(model, name, names))
+                for (name, config), names in zip(self.configs.items(), MODULES.values())
+            }
+        )
+
+
+class _Config:
+    """The checked and corrected config of one optimizer."""
+
+    def __init__(self, name: str, cfg: Any) -> None:
+        self.place = f'optim_wrapper.{name}'
+        if not isinstance(cfg, dict):
+            raise TypeError(f'{self.place} must be a dict, got {type(cfg).__name__}')
+        cfg = dict(cfg)
+        interval = cfg.pop('regularization_interval', None)
+        paramwise = cfg.pop('paramwise_cfg', None)
+        if not isinstance(cfg.get('optimizer'), dict) or 'type' not in cfg['optimizer']:
+            raise ValueError(f"{self.place} needs optimizer=dict(type='Adam', lr=..., ...)")
+        self._check_keys(cfg)
+        ratio = self._ratio(interval)
+        cfg['optimizer'] = self._corrected_optimizer(dict(cfg['optimizer']), ratio)
+        self.wrapper_cfg = cfg
+        self.paramwise_cfg = dict(paramwise or {})
+        if 'custom_keys' in self.paramwise_cfg:
+            self.paramwise_cfg['custom_keys'] = {
+                key: _correct(dict(value), ratio)
+                for key, value in self.paramwise_cfg['custom_keys'].items()
+            }
+
+    def _check_keys(self, cfg: dict) -> None:
+        wrapper = cfg.get('type', 'OptimWrapper')
+        wrapper_class = OPTIM_WRAPPERS.get(wrapper) if isinstance(wrapper, str) else wrapper
+        known = accepted_parameters(wrapper_class) | {'type'}
+        unknown = sorted(set(cfg) - known)
+        if unknown:
+            known |= {'regularization_interval', 'paramwise_cfg'}
+            raise ValueError(f'{self.place} has unknown keys {unknown}; known are {sorted(known)}')
+
+    def _ratio(self, interval: Any) -> float:
+        if interval is None:
+            return 1.0
+        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
+            raise ValueError(
+                f'{self.place}.regularization_interval must be None or an integer >= 1, '
+                f'got {interval!r}'
+            )
+        return interval / (interval + 1)
+
+    def _corrected_optimizer(self, cfg: dict, ratio: float) -> dict:
+        if ratio == 1.0:
+            return cfg
+        optimizer = cfg['type']
+        optimizer_class = OPTIMIZERS.get(optimizer) if isinstance(optimizer, str) else optimizer
+        for name in ('lr', 'betas'):  # a default has to be corrected as well
+            if name not in cfg and default_of(optimizer_class, name) is not None:
+                cfg[name] = default_of(optimizer_class, name)
+        if 'lr' not in cfg:
+            raise ValueError(f'{self.place}.optimizer needs lr')
+        return _correct(cfg, ratio)
+
+    def build(self, modules: nn.ModuleDict) -> Any:
+        trainable = {name: p for name, p in modules.named_parameters() if p.requires_grad}
+        if not trainable:
+            raise ValueError(f'{self.place}: no parameter of {list(modules)} requires gradients')
+        for key in self.paramwise_cfg.get('custom_keys', {}):
+            if not any(key in name for name in trainable):
+                raise ValueError(
+                    f'{self.place}.paramwise_cfg.custom_keys: {key!r} is part of no trainable '
+                    f"parameter's name; the first names are {list(trainable)[:5]}"
+                )
+        constructor = DefaultOptimWrapperConstructor(self.wrapper_cfg, self.paramwise_cfg)
+        # Without parameter-wise settings MMEngine would take frozen parameters too.
+        target = modules if self.paramwise_cfg else nn.ParameterList(trainable.values())
+        return constructor(target)
+
+
+def _correct(settings: dict, ratio: float) -> dict:
+    """Scale ``lr`` and raise ``betas`` to the power of ``ratio``, where they are given."""
+    if 'lr' in settings:
+        settings['lr'] = settings['lr'] * ratio
+    if 'betas' in settings:
+        settings['betas'] = tuple(beta**ratio for beta in settings['betas'])
+    return settings
+
+
+def _children(model: nn.Module, key: str, names: tuple[str, ...]) -> nn.ModuleDict:
+    found = {name: getattr(model, name, None) for name in names}
+    modules = {name: unwrap(module) for name, module in found.items() if module is not None}
+    if not modules:
+        raise ValueError(
+            f'optim_wrapper.{key} trains model.{" and model.".join(names)}, but '
+            f'{type(model).__name__} has none of them'
+        )
+    return nn.ModuleDict(modules)

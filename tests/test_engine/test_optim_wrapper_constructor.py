@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
+from mmengine.registry import OPTIM_WRAPPERS
+from torch import nn
+
+from mmcoordgan.engine import CoordGANOptimWrapperConstructor
+
+ADAM = dict(type='Adam', lr=0.002, betas=(0.0, 0.99))
+CONFIG = dict(
+    constructor='mmcoordgan.CoordGANOptimWrapperConstructor',
+    generator=dict(optimizer=ADAM, regularization_interval=4),
+    discriminator=dict(optimizer=ADAM, regularization_interval=16),
+)
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.generator = nn.ModuleDict({'warp_net': nn.Linear(2, 3), 'synthesis': nn.Linear(3, 4)})
+        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
+        self.discriminator = nn.Linear(4, 1)
+        self.patch_discriminator = nn.Linear(4, 2)
+
+
+def changed(**updates):
+    config = copy.deepcopy(CONFIG)
+    for key, value in updates.items():
+        config[key].update(value)
+    return config
+
+
+def ids(*modules):
+    return [id(p) for m in modules for p in m.parameters()]
+
+
+def trained(wrapper):
+    return [id(p) for group in wrapper.optimizer.param_groups for p in group['params']]
+
+
+def test_lazy_regularisation_correction_by_hand():
+    wrappers = build_optim_wrapper(Model(), CONFIG)
+    assert isinstance(wrappers, OptimWrapperDict)
+    (generator,) = wrappers['generator'].param_groups
+    assert generator['lr'] == pytest.approx(0.0016, rel=1e-12)  # 0.002 * 4 / 5
+    assert generator['betas'] == (0.0, pytest.approx(0.991991968, abs=1e-9))  # 0.99 ** 0.8
+    (discriminator,) = wrappers['discriminator'].param_groups
+    assert discriminator['lr'] == pytest.approx(0.00188235294, abs=1e-11)  # 0.002 * 16 / 17
+    assert discriminator['betas'] == (0.0, pytest.approx(0.990585457, abs=1e-9))
+
+
+def test_no_interval_no_correction():
+    config = changed(generator=dict(regularization_interval=None))
+    del config['discriminator']['regularization_interval']
+    wrappers = build_optim_wrapper(Model(), config)
+    for wrapper in wrappers.values():
+        assert wrapper.param_groups[0]['lr'] == 0.002
+        assert wrapper.param_groups[0]['betas'] == (0.0, 0.99)
+
+
+def test_default_lr_and_betas_are_corrected_too():
+    wrappers = build_optim_wrapper(Model(), changed(generator=dict(optimizer=dict(type='Adam'))))
+    # 'update' replaced the optimizer: Adam's own lr 1e-3 and betas (0.9, 0.999) remain
+    (group,) = wrappers['generator'].param_groups
+    assert group['lr'] == pytest.approx(0.0008)
+    assert group['betas'] == pytest.approx((0.9**0.8, 0.999**0.8))
+
+
+def test_who_trains_what():
+    model = Model()
+    model.generator['synthesis'].bias.requires_grad_(False)
+    wrappers = build_optim_wrapper(model, CONFIG)
+    expected = ids(model.generator)
+    expected.remove(id(model.generator['synthesis'].bias))
+    assert trained(wrappers['generator']) == expected
+    assert trained(wrappers['discriminator']) == ids(model.discriminator, model.patch_discriminator)
+
+
+def test_without_patch_discriminator():
+    model = Model()
+    model.patch_discriminator = None
+    wrappers = build_optim_wrapper(model, CONFIG)
+    assert trained(wrappers['discriminator']) == ids(model.discriminator)
+
+
+def test_paramwise_lr_on_top_of_the_correction():
+    model = Model()
+    custom = {'warp_net': dict(lr_mult=0.25), 'synthesis.bias': dict(lr=0.01)}
+    paramwise = dict(paramwise_cfg=dict(custom_keys=custom))
+    wrapper = build_optim_wrapper(model, changed(generator=paramwise))['generator']
+    lr = {id(g['params'][0]): g['lr'] for g in wrapper.param_groups}
+    assert lr[id(model.generator['warp_net'].weight)] == pytest.approx(0.0004)
+    assert lr[id(model.generator['warp_net'].bias)] == pytest.approx(0.0004)
+    assert lr[id(model.generator['synthesis'].weight)] == pytest.approx(0.0016)
+    assert lr[id(model.generator['synthesis'].bias)] == pytest.approx(0.008)
+
+
+def test_patch_discriminator_can_have_its_own_lr():
+    model = Model()
+    paramwise = dict(paramwise_cfg=dict(custom_keys={'patch_discriminator': dict(lr_mult=0.5)}))
+    wrapper = build_optim_wrapper(model, changed(discriminator=paramwise))['discriminator']
+    lr = {id(g['params'][0]): g['lr'] for g in wrapper.param_groups}
+    assert lr[id(model.discriminator.weight)] == pytest.approx(0.002 * 16 / 17)
+    assert lr[id(model.patch_discriminator.weight)] == pytest.approx(0.001 * 16 / 17)
+
+
+def test_config_is_left_alone_so_that_it_can_be_built_twice():
+    before = copy.deepcopy(CONFIG)
+    first, second = (build_optim_wrapper(Model(), CONFIG) for _ in range(2))
+    assert before == CONFIG
+    lr = [wrappers['generator'].param_groups[0]['lr'] for wrappers in (first, second)]
+    assert lr[0] == lr[1]
+
+
+def test_wrapper_type_and_its_arguments():
+    @OPTIM_WRAPPERS.register_module(force=True)
+    class RecordingWrapper(OptimWrapper):
+        def __init__(self, *, flavour, **kwargs):
+            super().__init__(**kwargs)
+            self.flavour = flavour
+
+    extra = dict(type='RecordingWrapper', flavour='sweet', clip_grad=dict(max_norm=3.0))
+    wrapper = build_optim_wrapper(Model(), changed(generator=extra))['generator']
+    assert type(wrapper) is RecordingWrapper
+    assert wrapper.flavour == 'sweet'
+    assert wrapper.clip_grad_kwargs == {'max_norm': 3.0}
+
+
+def test_wrapped_model():
+    class Wrapper(MMDistributedDataParallel):  # what is_model_wrapper recognises, without ranks
+        def __init__(self, module):
+            nn.Module.__init__(self)
+            self.module = module
+
+    model = Model()
+    inner = copy.copy(model.generator)
+    expected = ids(model.generator), ids(model.discriminator, model.patch_discriminator)
+    model.generator = Wrapper(inner)
+    model.discriminator = Wrapper(model.discriminator)
+    custom = dict(paramwise_cfg=dict(custom_keys={'generator.warp_net': dict(lr_mult=0.25)}))
+    wrappers = build_optim_wrapper(Wrapper(model), changed(generator=custom))
+    assert trained(wrappers['generator']) == expected[0]
+    assert trained(wrappers['discriminator']) == expected[1]
+
+
+def test_state_survives_a_round_trip():
+    model = Model()
+    wrappers = build_optim_wrapper(model, CONFIG)
+    model.generator['warp_net'](torch.ones(1, 2)).sum().backward()
+    wrappers['generator'].step()
+    fresh = build_optim_wrapper(model, CONFIG)
+    fresh.load_state_dict(copy.deepcopy(wrappers.state_dict()))
+    old, new = (w['generator'].optimizer.state for w in (wrappers, fresh))
+    weight = model.generator['warp_net'].weight
+    assert torch.equal(old[weight]['exp_avg_sq'], new[weight]['exp_avg_sq'])
+
+
+BAD = {
+    'third key': (dict(CONFIG, encoder=dict(optimizer=ADAM)), ValueError, 'encoder'),
+    'missing key': (
+        {k: v for k, v in CONFIG.items() if k != 'discriminator'},
+        ValueError,
+        "exactly the keys 'generator' and 'discriminator'",
+    ),
+    'top-level paramwise': (
+        dict(CONFIG, paramwise_cfg=dict(bias_lr_mult=2.0)),
+        ValueError,
+        'optim_wrapper.paramwise_cfg',
+    ),
+    'unknown key': (
+        changed(generator=dict(regularisation_interval=4)),
+        ValueError,
+        r"optim_wrapper.generator has unknown keys \['regularisation_interval'\]",
+    ),
+    'zero interval': (
+        changed(discriminator=dict(regularization_interval=0)),
+        ValueError,
+        'optim_wrapper.discriminator.regularization_interval .* got 0',
+    ),
+    'fractional interval': (
+        changed(generator=dict(regularization_interval=1.5)),
+        ValueError,
+        'got 1.5',
+    ),
+    'no optimizer': (
+        dict(CONFIG, generator=dict(clip_grad=None)),
+        ValueError,
+        'optim_wrapper.generator needs optimizer=',
+    ),
+    'not a dict': (dict(CONFIG, generator='Adam'), TypeError, 'optim_wrapper.generator .* got str'),
+    'custom key that matches nothing': (
+        changed(generator=dict(paramwise_cfg=dict(custom_keys={'warpnet': dict(lr_mult=0.1)}))),
+        ValueError,
+        "'warpnet' is part of no trainable parameter's name.*generator.warp_net.weight",
+    ),
+}
+
+
+@pytest.mark.parametrize('case', BAD)
+def test_bad_config(case):
+    config, error, message = BAD[case]
+    with pytest.raises(error, match=message):
+        build_optim_wrapper(Model(), config)
+
+
+def test_bad_model():
+    frozen = Model()
+    frozen.generator.requires_grad_(False)
+    constructor = CoordGANOptimWrapperConstructor(
+        {key: value for key, value in CONFIG.items() if key != 'constructor'}
+    )
+    with pytest.raises(ValueError, match='generator: no parameter'):
+        constructor(frozen)
+    with pytest.raises(ValueError, match='and model'):
+        constructor(nn.ModuleDict({'generator': nn.Linear(1, 1)}))
