@@ -1,0 +1,57 @@
+"""What all data sets of this package share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any, Callable, Union
+
+from mmengine.dataset import Compose
+from torch.utils.data import Dataset
+
+from mmcoordgan.registry import TRANSFORMS
+
+Transform = Union[dict, Callable[[dict], Any]]
+
+
+class PipelineDataset(Dataset):
+    """A map-style data set: ``get_data_info`` describes a sample, a pipeline makes the sample.
+
+    It offers what MMEngine's runner and wrappers (``RepeatDataset``, ``ConcatDataset``) ask for.
+
+    Args:
+        pipeline: Transforms as configs or callables. Configs are built from this package's
+            registry, so the bare names of this package and of mmcv work without a
+            ``default_scope``.
+    """
+
+    METAINFO: dict = {}
+
+    def __init__(self, *, pipeline: Sequence[Transform]) -> None:
+        self.pipeline = Compose(
+            [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
+        )
+
+    @property
+    def metainfo(self) -> dict:
+        """Facts about the data set, in plain Python types; a copy."""
+        return deepcopy(self.METAINFO)
+
+    def full_init(self) -> None:
+        """Nothing to do; MMEngine's dataset wrappers call it."""
+
+    def get_data_info(self, index: int) -> dict:
+        """The dict that enters the pipeline for sample ``index``."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __getitem__(self, index: int) -> Any:
+        return self.pipeline(self.get_data_info(self._checked(index)))
+
+    def _checked(self, index: int) -> int:
+        length = len(self)
+        if not -length <= index < length:
+            raise IndexError(f'index {index} is out of range for a data set of {length} samples')
+        return index % length

@@ -1,0 +1,148 @@
+"""ImageFolder: every image below a folder, without labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.logging import MMLogger
+
+from mmcoordgan.registry import DATASETS
+
+from .base import PipelineDataset, Transform
+from .loading import BrokenImageError, LoadImage
+from .transforms import PackInputs
+
+IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
+
+
+def check_folder(folder: str, *, key: str, dataset: str) -> str:
+    """Return ``folder``, or explain which config key names a folder that is missing."""
+    if not os.path.isdir(folder):
+        found = 'is a file' if os.path.exists(folder) else 'does not exist'
+        raise FileNotFoundError(
+            f"the folder '{folder}' {found}. It comes from {key} of {dataset} in the config: "
+            f'set it to your data, for example with --cfg-options or by a link at that place'
+        )
+    return folder
+
+
+def _walk(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+    """Relative paths of all files below ``folder``; links that lead back up are not followed."""
+    status = os.stat(folder)
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith('.'):
+                continue
+            if entry.is_dir():
+                yield from _walk(entry.path, f'{prefix}{entry.name}/', (*above, here))
+            else:
+                yield prefix + entry.name
+
+
+def list_images(folder: str, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> list[str]:
+    """Relative POSIX paths of the images below ``folder``, sorted by their characters.
+
+    Extensions are compared without regard to case. Names that begin with a dot are left out.
+    """
+    allowed = tuple(extension.lower() for extension in extensions)
+    return sorted(path for path in _walk(folder, '', ()) if path.lower().endswith(allowed))
+
+
+@DATASETS.register_module()
+class ImageFolder(PipelineDataset):
+    """All images below a folder, in lexicographic order of their relative paths.
+
+    Folders are listed once, at construction; images are opened only when a sample is asked for.
+    Links are followed unless they lead back to a folder above; hidden files are left out.
+    ``get_data_info`` returns ``img_path`` and ``sample_idx``.
+
+    Args:
+        data_root: The folder.
+        pipeline: Transforms; the default reads the image and packs it at its own size.
+        extensions: File name endings that count as images, in any case.
+        on_broken: What to do with an unreadable image: 'error' raises an error that names it,
+            'skip' logs a warning and takes the next readable image in its place.
+
+    Raises:
+        FileNotFoundError: If ``data_root`` is not a folder.
+        ValueError: If it holds no image, or if an argument is not understood.
+        BrokenImageError: From indexing, if an image cannot be read (``on_broken='error'``), or if
+            none can (``on_broken='skip'``).
+    """
+
+    METAINFO = {'dataset_name': 'image_folder'}
+
+    def __init__(
+        self,
+        *,
+        data_root: str,
+        pipeline: Sequence[Transform] | None = None,
+        extensions: Sequence[str] = IMAGE_EXTENSIONS,
+        on_broken: str = 'error',
+    ) -> None:
+        if on_broken not in ('error', 'skip'):
+            raise ValueError(f"on_broken must be 'error' or 'skip', got {on_broken!r}")
+        if isinstance(extensions, str) or not all(e.startswith('.') for e in extensions):
+            raise ValueError(
+                f"extensions must be a list of endings such as '.png', got {extensions!r}"
+            )
+        super().__init__(pipeline=[LoadImage(), PackInputs()] if pipeline is None else pipeline)
+        self.data_root = check_folder(str(data_root), key='data_root', dataset='ImageFolder')
+        self.on_broken = on_broken
+        self.paths = list_images(self.data_root, extensions)
+        if not self.paths:
+            raise ValueError(
+                f"the folder '{data_root}' (data_root of ImageFolder) and its subfolders hold no "
+                f'file that ends in {", ".join(extensions)}'
+            )
+        # In shared memory, so that the count includes what the workers of a data loader meet.
+        self._broken = torch.zeros(len(self.paths), dtype=torch.bool).share_memory_()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def num_broken(self) -> int:
+        """Number of distinct unreadable images met so far, by all workers."""
+        return int(self._broken.sum())
+
+    def get_data_info(self, index: int) -> dict:
+        """The dict that enters the pipeline for sample ``index``."""
+        index = self._checked(index)
+        return {'img_path': str(Path(self.data_root) / self.paths[index]), 'sample_idx': index}
+
+    def __getitem__(self, index: int) -> Any:
+        start = self._checked(index)
+        for step in range(len(self)):
+            current = (start + step) % len(self)
+            if self._broken[current] and self.on_broken == 'skip':
+                continue
+            try:
+                return super().__getitem__(current)
+            except OSError as error:
+                self._report(current, error)
+        raise BrokenImageError(
+            f"none of the {len(self)} images in '{self.data_root}' can be read; the first is "
+            f'{self.paths[0]}'
+        )
+
+    def _report(self, index: int, error: OSError) -> None:
+        message = str(error)
+        if self.paths[index] not in message:
+            message = f'cannot read image {self.get_data_info(index)["img_path"]}: {error}'
+        if self.on_broken == 'error':
+            raise BrokenImageError(
+                f"{message}. Repair or remove the file, or set on_broken='skip' of ImageFolder"
+            ) from error
+        self._broken[index] = True
+        MMLogger.get_current_instance().warning(
+            f'{message}. Taking the next image instead; {self.num_broken} of {len(self)} images '
+            'broken so far'
+        )

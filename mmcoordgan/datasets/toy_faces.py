@@ -1,0 +1,137 @@
+"""ToyFaces: procedural faces with labels and exact canonical coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmcoordgan.registry import DATASETS
+
+from .base import PipelineDataset, Transform
+from .toy_face_shape import CLASSES, Warp, draw_warp, face_labels, warp_grid
+from .toy_face_texture import Texture, draw_texture, render_image
+from .transforms import PackInputs
+
+_STRUCTURE, _TEXTURE = 0, 1  # independent random streams of one seed
+
+
+@DATASETS.register_module()
+class ToyFaces(PipelineDataset):
+    """Faces drawn by formula: no download, no disk, and the true correspondence of every pixel.
+
+    One canonical face with nine labelled parts is seen through a random smooth warp (structure)
+    and painted with a random palette, light, background and noise (texture). Sample ``i`` is a
+    function of ``(seed, i)`` alone. Structure and texture come from independent random streams,
+    so that :meth:`render` can combine the structure of one sample with the texture of another.
+    Use different seeds for training and testing.
+
+    ``get_data_info`` returns ``img`` (size, size, 3) uint8 RGB; ``gt_seg_map`` (size, size) uint8,
+    indices into ``metainfo['classes']``; ``gt_coords`` (2, size, size) float32; ``sample_idx``;
+    ``img_shape`` and ``ori_shape`` (height, width).
+
+    Convention: ``gt_coords[:, row, column]`` is the point (x, y) of the canonical frame that the
+    centre of the pixel shows; x to the right, y downwards; [-1, 1]^2 is the canonical frame and
+    values may leave it. Pixels form the align-corners grid ``linspace(-1, 1, size)``, so the
+    canonical face itself has ``gt_coords`` equal to the canonical grid. Labels are those of the
+    pixels' centres: exactly ``face_labels(gt_coords)``.
+
+    Args:
+        size: Height and width in pixels, a power of two, at least 8.
+        length: Number of samples.
+        seed: Non-negative seed of the whole set.
+        pipeline: Transforms; the default packs the sample with ``PackInputs``.
+        cache: Keep rendered pictures and labels in memory (4 * size^2 bytes a sample: 4 kB at 32),
+            so that later epochs cost little. Each worker of a data loader has its own cache, and
+            loses it at the end of an epoch unless ``persistent_workers`` is set.
+        warp_strength: 0 shows every face in canonical pose, 1 (default) with full variation.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    METAINFO = {
+        'dataset_name': 'toy_faces',
+        'classes': CLASSES,
+        'palette': [
+            [40, 40, 40],
+            [240, 190, 150],
+            [120, 70, 20],
+            [255, 255, 255],
+            [90, 40, 160],
+            [250, 140, 60],
+            [220, 30, 60],
+            [250, 220, 60],
+            [40, 120, 220],
+        ],
+    }
+
+    def __init__(
+        self,
+        *,
+        size: int = 32,
+        length: int = 10000,
+        seed: int = 0,
+        pipeline: Sequence[Transform] | None = None,
+        cache: bool = True,
+        warp_strength: float = 1.0,
+    ) -> None:
+        if size < 8 or size & (size - 1):
+            raise ValueError(f'size must be a power of two and at least 8, got {size}')
+        if length < 1:
+            raise ValueError(f'length must be at least 1, got {length}')
+        if seed < 0:
+            raise ValueError(f'seed must not be negative, got {seed}')
+        if not 0 <= warp_strength <= 1:
+            raise ValueError(f'warp_strength must lie in [0, 1], got {warp_strength}')
+        super().__init__(pipeline=[PackInputs()] if pipeline is None else pipeline)
+        self.size = size
+        self.length = length
+        self.seed = seed
+        self.warp_strength = warp_strength
+        self._cache: dict[int, tuple[np.ndarray, np.ndarray]] | None = {} if cache else None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def warp(self, structure_index: int) -> Warp:
+        """Pose and shape of a sample; any non-negative index."""
+        rng = np.random.default_rng((self.seed, _STRUCTURE, structure_index))
+        return draw_warp(rng, self.warp_strength)
+
+    def texture(self, texture_index: int) -> Texture:
+        """Colours of a sample; any non-negative index."""
+        return draw_texture(np.random.default_rng((self.seed, _TEXTURE, texture_index)))
+
+    def coords(self, structure_index: int) -> np.ndarray:
+        """Canonical coordinates of every pixel, (2, size, size) float32, x first."""
+        return warp_grid(self.warp(structure_index), np.linspace(-1, 1, self.size))
+
+    def render(self, structure_index: int, texture_index: int) -> dict:
+        """Draw the structure of one sample with the texture of another; never cached.
+
+        Args:
+            structure_index: Non-negative index, also beyond ``length``.
+            texture_index: Likewise.
+
+        Returns:
+            ``img``, ``gt_seg_map`` and ``gt_coords`` as described for the class.
+        """
+        coords = self.coords(structure_index)
+        image = render_image(self.warp(structure_index), self.texture(texture_index), self.size)
+        return {'img': image, 'gt_seg_map': face_labels(coords), 'gt_coords': coords}
+
+    def get_data_info(self, index: int) -> dict:
+        """The dict that enters the pipeline for sample ``index``, with arrays of its own."""
+        index = self._checked(index)
+        shape = (self.size, self.size)
+        info = {'sample_idx': index, 'img_shape': shape, 'ori_shape': shape}
+        if self._cache is None:
+            return {**self.render(index, index), **info}
+        if index not in self._cache:
+            sample = self.render(index, index)
+            self._cache[index] = (sample['img'], sample['gt_seg_map'])
+        image, labels = self._cache[index]
+        return dict(
+            img=image.copy(), gt_seg_map=labels.copy(), gt_coords=self.coords(index), **info
+        )

@@ -1,0 +1,109 @@
+"""Transforms between loading and the model.
+
+Images are RGB from the loader to the model: :class:`LoadImage` and :class:`ToyFaces` give RGB, the
+transforms of mmcv that only move pixels keep it, and :class:`PackInputs` hands it on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmcv.transforms import RandomFlip as MMCVRandomFlip
+from mmengine.structures import BaseDataElement, PixelData
+
+from mmcoordgan.registry import TRANSFORMS
+
+META_KEYS = ('img_path', 'sample_idx', 'ori_shape', 'img_shape', 'scale_factor', 'flip')
+
+
+@TRANSFORMS.register_module()
+class RandomFlip(MMCVRandomFlip):
+    """mmcv's ``RandomFlip`` that also mirrors ``gt_coords``; same arguments.
+
+    Convention: a mirrored face is a face again, so the mirrored picture of the canonical point
+    (x, y) shows the point (-x, y). ``gt_coords`` (2, H, W) is reversed along the width and its x
+    changes sign. Only horizontal flips are defined for it.
+    """
+
+    def _flip(self, results: dict) -> None:
+        super()._flip(results)
+        coords = results.get('gt_coords')
+        if coords is None:
+            return
+        direction = results['flip_direction']
+        if direction != 'horizontal':
+            raise ValueError(
+                f"RandomFlip(direction='{direction}') is not defined for canonical coordinates "
+                "(gt_coords): use direction='horizontal'"
+            )
+        sign = np.array([-1, 1], coords.dtype)[:, None, None]
+        results['gt_coords'] = np.ascontiguousarray(coords[:, :, ::-1]) * sign
+
+
+@TRANSFORMS.register_module()
+class PackInputs(BaseTransform):
+    """Turn a results dict into what the models take; the last step of a pipeline.
+
+    Reads ``img`` (H, W, 3) uint8 and, where present, ``gt_seg_map`` (H, W) integer labels,
+    ``gt_coords`` (2, H, W) canonical coordinates and ``gt_soft_seg`` (C, H, W) soft one-hot labels.
+
+    Returns a dict of
+
+    * ``inputs``: uint8 tensor (3, H, W), RGB in 0..255.
+    * ``data_samples``: ``BaseDataElement`` with ``gt_sem_seg.data`` (1, H, W) int64,
+      ``gt_coords.data`` (2, H, W) float32 and ``gt_soft_seg.data`` (C, H, W) float32, each only
+      where the data set provides it, and the meta keys as attributes.
+
+    Args:
+        bgr_to_rgb: Reverse the channels. Needed behind mmcv's ``LoadImageFromFile``, wrong behind
+            this package's ``LoadImage`` and ``ToyFaces``.
+        meta_keys: Keys copied to the meta information where present.
+
+    Raises:
+        ValueError: If ``img`` is not (H, W, 3) uint8, or if a ground truth has another height and
+            width than the image.
+    """
+
+    def __init__(self, *, bgr_to_rgb: bool = False, meta_keys: Sequence[str] = META_KEYS) -> None:
+        self.bgr_to_rgb = bgr_to_rgb
+        self.meta_keys = tuple(meta_keys)
+
+    def transform(self, results: dict) -> dict:
+        """Pack one sample."""
+        image = results['img']
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(
+                f'PackInputs expects img as (H, W, 3) uint8, got {image.shape} {image.dtype}'
+            )
+        if self.bgr_to_rgb:
+            image = image[:, :, ::-1]
+        sample = BaseDataElement(
+            metainfo={key: results[key] for key in self.meta_keys if key in results}
+        )
+        shape = image.shape[:2]
+        if results.get('gt_seg_map') is not None:
+            labels = self._tensor(results, 'gt_seg_map', shape).long()
+            sample.gt_sem_seg = PixelData(data=labels[None])  # (1, H, W)
+        for key in ('gt_coords', 'gt_soft_seg'):
+            if results.get(key) is not None:
+                values = self._tensor(results, key, shape).float()
+                setattr(sample, key, PixelData(data=values))  # (C, H, W)
+        inputs = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))  # (3, H, W)
+        return {'inputs': inputs, 'data_samples': sample}
+
+    @staticmethod
+    def _tensor(results: dict, key: str, shape: tuple[int, ...]) -> torch.Tensor:
+        values = np.ascontiguousarray(results[key])
+        if values.shape[-2:] != shape:
+            raise ValueError(
+                f'{key} is {values.shape[-2]}x{values.shape[-1]} but the image is '
+                f'{shape[0]}x{shape[1]}: a transform of the pipeline resized or cropped one '
+                f'without the other'
+            )
+        return torch.from_numpy(values)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(bgr_to_rgb={self.bgr_to_rgb}, meta_keys={self.meta_keys})'
