@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import RepeatDataset, pseudo_collate
+from mmengine.logging import MMLogger
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from mmcoordgan.datasets import BrokenImageError, ImageFolder
+from mmcoordgan.registry import DATASETS
+
+
+def save(path, colour=(255, 0, 0), size=(6, 4)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new('RGB', size, colour).save(path)
+
+
+@pytest.fixture
+def warnings(monkeypatch) -> list[str]:
+    messages: list[str] = []
+    monkeypatch.setattr(MMLogger, 'warning', lambda self, message: messages.append(message))
+    return messages
+
+
+def test_order_extensions_and_depth(tmp_path):
+    names = ['b.png', '10.jpg', '2.JPG', 'a/z.jpeg', 'a/b/c.WebP', 'a-b.bmp']
+    for name in names:
+        save(tmp_path / name)
+    (tmp_path / 'notes.txt').write_text('no image')
+    save(tmp_path / '._b.png')
+    dataset = DATASETS.build({'type': 'ImageFolder', 'data_root': str(tmp_path)})
+    # '-' sorts before '/'
+    assert dataset.paths == ['10.jpg', '2.JPG', 'a-b.bmp', 'a/b/c.WebP', 'a/z.jpeg', 'b.png']
+    sample = dataset[3]
+    assert sample['data_samples'].img_path == os.path.join(str(tmp_path), 'a', 'b', 'c.WebP')
+    assert sample['data_samples'].sample_idx == 3
+    assert sample['data_samples'].ori_shape == (4, 6)
+    assert ImageFolder(data_root=tmp_path, extensions=['.BMP']).paths == ['a-b.bmp']
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    root, elsewhere = tmp_path / 'root', tmp_path / 'elsewhere'
+    save(root / 'a' / '1.png')
+    save(elsewhere / '2.png')
+    os.symlink(root, root / 'a' / 'loop', target_is_directory=True)
+    os.symlink(elsewhere, root / 'linked', target_is_directory=True)
+    assert ImageFolder(data_root=str(root)).paths == ['a/1.png', 'linked/2.png']
+
+
+def test_usual_pipeline(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (33, 20, 3), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / '0.png')
+    dataset = ImageFolder(
+        data_root=str(tmp_path),
+        pipeline=[
+            {'type': 'LoadImage'},
+            {'type': 'Resize', 'scale': (8, 8), 'backend': 'pillow'},
+            {'type': 'RandomFlip', 'prob': 1.0},
+            {'type': 'PackInputs'},
+        ],
+    )
+    expected = np.array(Image.fromarray(image).resize((8, 8), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(dataset[0]['inputs'].permute(1, 2, 0), expected[:, ::-1])
+    assert dataset[0]['data_samples'].flip is True
+
+
+def test_images_are_only_opened_on_demand_and_folders_only_once(tmp_path, monkeypatch):
+    for number in range(4):
+        save(tmp_path / f'{number}.png')
+    (tmp_path / '4.png').write_bytes(b'broken')
+    dataset = ImageFolder(data_root=str(tmp_path))
+
+    def forbidden(*arguments):
+        raise AssertionError('a folder was listed again')
+
+    for name in ('scandir', 'listdir', 'walk'):
+        monkeypatch.setattr(os, name, forbidden)
+    assert len([dataset[index] for index in range(4)]) == 4
+
+
+def test_missing_folder(tmp_path):
+    missing = tmp_path / 'nowhere'
+    with pytest.raises(FileNotFoundError, match=r'nowhere.*does not exist.*data_root of ImageFol'):
+        ImageFolder(data_root=str(missing))
+    missing.write_text('')
+    with pytest.raises(FileNotFoundError, match=r'nowhere.*is a file.*data_root of ImageFolder'):
+        ImageFolder(data_root=str(missing))
+
+
+def test_empty_folder(tmp_path):
+    (tmp_path / 'a.gif').write_bytes(b'')
+    with pytest.raises(ValueError, match=rf'{tmp_path.name}.*data_root.*\.jpg, \.jpeg, \.png'):
+        ImageFolder(data_root=str(tmp_path))
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(ValueError, match="on_broken must be 'error' or 'skip', got 'ignore'"):
+        ImageFolder(data_root=str(tmp_path), on_broken='ignore')
+    for extensions in ('.png', ['png']):
+        with pytest.raises(ValueError, match='extensions must be a list of endings'):
+            ImageFolder(data_root=str(tmp_path), extensions=extensions)
+
+
+@pytest.mark.parametrize('loader', ['LoadImage', 'LoadImageFromFile'])
+def test_broken_image_is_an_error_that_names_it(tmp_path, loader):
+    (tmp_path / 'bad.jpg').write_bytes(b'nonsense')
+    pipeline = [{'type': loader}, {'type': 'PackInputs'}]
+    if loader == 'LoadImageFromFile':
+        pipeline[0]['imdecode_backend'] = 'pillow'
+    dataset = ImageFolder(data_root=str(tmp_path), pipeline=pipeline)
+    with pytest.raises(BrokenImageError, match=r"bad\.jpg.*on_broken='skip'"):
+        dataset[0]
+
+
+def test_broken_images_are_skipped_and_counted(tmp_path, warnings):
+    save(tmp_path / '0.png', (1, 2, 3))
+    (tmp_path / '1.png').write_bytes(b'')
+    (tmp_path / '2.png').write_bytes(b'nonsense')
+    save(tmp_path / '3.png', (4, 5, 6))
+    (tmp_path / '4.png').write_bytes(b'')
+    dataset = ImageFolder(data_root=str(tmp_path), on_broken='skip')
+    assert dataset.num_broken == 0
+    assert dataset[1]['inputs'][:, 0, 0].tolist() == [4, 5, 6]
+    assert dataset[1]['data_samples'].sample_idx == 3
+    assert dataset.num_broken == len(warnings) == 2  # each file once
+    assert dataset[4]['inputs'][:, 0, 0].tolist() == [1, 2, 3]  # round the end
+    assert dataset.num_broken == len(warnings) == 3
+    assert '4.png' in warnings[2] and '3 of 5 images broken so far' in warnings[2]
+
+
+def test_all_broken_is_an_error(tmp_path, warnings):
+    for number in range(3):
+        (tmp_path / f'{number}.png').write_bytes(b'')
+    dataset = ImageFolder(data_root=str(tmp_path), on_broken='skip')
+    for _ in range(2):
+        with pytest.raises(BrokenImageError, match=r'none of the 3 images in .* can be read'):
+            dataset[1]
+    assert dataset.num_broken == len(warnings) == 3
+
+
+def test_other_errors_pass_through(tmp_path):
+    save(tmp_path / '0.png')
+
+    def fail(results: dict) -> dict:
+        raise KeyError('a mistake in the pipeline')
+
+    with pytest.raises(KeyError, match='a mistake in the pipeline'):
+        ImageFolder(data_root=str(tmp_path), pipeline=[fail], on_broken='skip')[0]
+
+
+def test_workers_share_the_count(tmp_path):
+    for number in range(4):
+        save(tmp_path / f'{number}.png')
+    (tmp_path / '1.png').write_bytes(b'')
+    dataset = ImageFolder(data_root=str(tmp_path), on_broken='skip')
+    loader = DataLoader(dataset, batch_size=2, num_workers=1, collate_fn=pseudo_collate)
+    batches = list(loader)
+    assert [len(batch['inputs']) for batch in batches] == [2, 2]
+    assert dataset.num_broken == 1
+
+
+def test_mmengine_wrappers_accept_it(tmp_path):
+    save(tmp_path / '0.png')
+    config = {'type': 'mmcoordgan.ImageFolder', 'data_root': str(tmp_path)}
+    wrapped = RepeatDataset(config, times=3)
+    assert len(wrapped) == 3 and isinstance(wrapped[2]['inputs'], torch.Tensor)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmcoordgan.datasets import BrokenImageError, LoadImage
+from mmcoordgan.registry import TRANSFORMS
+
+
+def load(path, **arguments) -> np.ndarray:
+    return LoadImage(**arguments)({'img_path': str(path)})['img']
+
+
+@pytest.fixture
+def quadrants() -> np.ndarray:
+    """Red, green / blue, white: every flip and rotation differs."""
+    image = np.zeros((16, 24, 3), np.uint8)
+    image[:8, :12, 0] = 255
+    image[:8, 12:, 1] = 255
+    image[8:, :12, 2] = 255
+    image[8:, 12:] = 255
+    return image
+
+
+def test_rgb_order_and_shapes(tmp_path, quadrants):
+    Image.fromarray(quadrants).save(tmp_path / 'a.png')
+    results = TRANSFORMS.build({'type': 'LoadImage'})({'img_path': str(tmp_path / 'a.png')})
+    np.testing.assert_array_equal(results['img'], quadrants)
+    assert results['img_shape'] == results['ori_shape'] == (16, 24)
+    assert results['img'].flags.writeable
+
+
+def test_grey(tmp_path):
+    grey = np.arange(240, dtype=np.uint8).reshape(12, 20)
+    Image.fromarray(grey).save(tmp_path / 'a.png')
+    np.testing.assert_array_equal(load(tmp_path / 'a.png'), np.stack([grey] * 3, axis=-1))
+    bits = np.eye(12, dtype=bool)
+    Image.fromarray(bits).save(tmp_path / 'bits.png')
+    np.testing.assert_array_equal(load(tmp_path / 'bits.png')[..., 1], bits * 255)
+
+
+@pytest.mark.parametrize('ending', ['png', 'tiff'])
+def test_16_bit_grey_keeps_its_range(tmp_path, ending):
+    grey = np.linspace(0, 65535, 240).astype(np.uint16).reshape(12, 20)
+    Image.fromarray(grey).save(tmp_path / f'a.{ending}')
+    expected = np.rint(grey / 257).astype(np.uint8)
+    np.testing.assert_array_equal(load(tmp_path / f'a.{ending}')[..., 2], expected)
+
+
+@pytest.mark.parametrize('mode', ['RGBA', 'LA'])
+def test_alpha_lies_on_one_colour(tmp_path, mode):
+    image = np.zeros((4, 6, len(mode)), np.uint8)
+    image[..., :-1] = 200
+    image[..., -1] = [0, 0, 255, 255, 51, 51]  # hidden, opaque, one fifth opaque
+    Image.fromarray(image).save(tmp_path / 'a.png')
+    np.testing.assert_array_equal(load(tmp_path / 'a.png')[0, ::2, 1], [255, 200, 244])
+    on_black = load(tmp_path / 'a.png', alpha_background=(0, 0, 0))
+    np.testing.assert_array_equal(on_black[0, ::2, 1], [0, 200, 40])
+
+
+def test_palette(tmp_path, quadrants):
+    image = Image.fromarray(quadrants).quantize(4)
+    image.save(tmp_path / 'a.png')
+    np.testing.assert_array_equal(load(tmp_path / 'a.png'), quadrants)
+    red = image.getpixel((0, 0))
+    image.save(tmp_path / 'transparent.png', transparency=red)
+    expected = quadrants.copy()
+    expected[:8, :12] = 255
+    np.testing.assert_array_equal(load(tmp_path / 'transparent.png'), expected)
+
+
+def test_cmyk(tmp_path, quadrants):
+    Image.fromarray(quadrants).convert('CMYK').save(tmp_path / 'a.jpg', quality=100)
+    assert Image.open(tmp_path / 'a.jpg').mode == 'CMYK'
+    difference = np.abs(load(tmp_path / 'a.jpg').astype(int) - quadrants)
+    assert difference.max() <= 6
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'L'])
+def test_exif_orientation(tmp_path, quadrants, orientation, mode):
+    """Stored as the camera would for each orientation, the picture comes back upright."""
+    stored = {
+        1: quadrants,
+        2: quadrants[:, ::-1],
+        3: quadrants[::-1, ::-1],
+        4: quadrants[::-1],
+        5: quadrants.transpose(1, 0, 2),
+        6: np.rot90(quadrants, 1),
+        7: quadrants[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(quadrants, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(np.ascontiguousarray(stored)).convert(mode)
+    image.save(tmp_path / 'a.png', exif=exif)
+    expected = np.array(Image.fromarray(quadrants).convert(mode).convert('RGB'))
+    np.testing.assert_array_equal(load(tmp_path / 'a.png'), expected)
+
+
+def _jpeg_bytes() -> bytes:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, 'JPEG')
+    return buffer.getvalue()
+
+
+def _write(path, content: bytes):
+    path.write_bytes(content)
+    return path
+
+
+def test_broken_files_are_named(tmp_path):
+    whole = _jpeg_bytes()
+    cases = {
+        'empty.jpg': (b'', r'the file is empty \(0 bytes\)'),
+        'half.jpg': (whole[: len(whole) // 2], 'truncated'),
+        'text.jpg': (b'not a picture at all', 'not an image file'),
+    }
+    for name, (content, message) in cases.items():
+        path = _write(tmp_path / name, content)
+        with pytest.raises(BrokenImageError, match=rf'cannot read image .*{name}: .*{message}'):
+            load(path)
+    with pytest.raises(BrokenImageError, match=r'cannot read image .*gone\.png: FileNotFound'):
+        load(tmp_path / 'gone.png')
+
+
+def test_float_images_are_refused(tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / 'a.tiff')
+    with pytest.raises(BrokenImageError, match=r'a\.tiff: ValueError: floating point'):
+        load(tmp_path / 'a.tiff')
+
+
+def test_decompression_bombs_are_named(tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((30, 30, 3), np.uint8)).save(tmp_path / 'huge.png')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    with pytest.raises(BrokenImageError, match=r'huge\.png: .*900 pixels.*MAX_IMAGE_PIXELS'):
+        load(tmp_path / 'huge.png')

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import RepeatDataset, pseudo_collate
+
+from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.datasets.toy_face_shape import (
+    CLASSES,
+    REGION_INDEX,
+    draw_warp,
+    face_labels,
+    face_regions,
+    warp_grid,
+)
+from mmcoordgan.registry import DATASETS
+
+
+def digest(dataset: ToyFaces, indices: range) -> str:
+    sha = hashlib.sha256()
+    for index in indices:
+        info = dataset.get_data_info(index)
+        for key in ('img', 'gt_seg_map', 'gt_coords'):
+            sha.update(info[key].tobytes())
+    return sha.hexdigest()
+
+
+def test_registered_and_buildable_without_default_scope():
+    dataset = DATASETS.build({'type': 'ToyFaces', 'size': 16, 'length': 3})
+    assert isinstance(dataset, ToyFaces)
+    assert len(dataset) == 3
+
+
+def test_sample_layout():
+    sample = ToyFaces(size=16, length=2)[1]
+    assert sample['inputs'].shape == (3, 16, 16)
+    assert sample['inputs'].dtype == torch.uint8
+    labels = sample['data_samples'].gt_sem_seg.data
+    coords = sample['data_samples'].gt_coords.data
+    assert labels.shape == (1, 16, 16) and labels.dtype == torch.int64
+    assert coords.shape == (2, 16, 16) and coords.dtype == torch.float32
+    assert sample['data_samples'].sample_idx == 1
+    batch = pseudo_collate([sample, sample])
+    assert len(batch['inputs']) == len(batch['data_samples']) == 2
+
+
+def test_samples_depend_on_seed_and_index_only():
+    first, second = ToyFaces(size=16, cache=True), ToyFaces(size=16, cache=False, length=7)
+    backwards = [second.get_data_info(index)['img'] for index in (4, 2, 0)]
+    forwards = [first.get_data_info(index)['img'] for index in (0, 2, 4)]
+    for one, other in zip(forwards, reversed(backwards)):
+        np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(forwards[0], forwards[1])
+    other_seed = ToyFaces(size=16, seed=1).get_data_info(0)
+    assert not np.array_equal(forwards[0], other_seed['img'])
+    assert not np.array_equal(first.coords(0), other_seed['gt_coords'])
+
+
+def test_same_samples_in_another_process():
+    code = (
+        'import sys; sys.path.insert(0, sys.argv[1]);'
+        'from test_toy_faces import digest; from mmcoordgan.datasets import ToyFaces;'
+        'print(digest(ToyFaces(size=16), range(5)))'
+    )
+    folder = __file__.rsplit('test_toy_faces.py', 1)[0]
+    run = subprocess.run(
+        [sys.executable, '-c', code, folder], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == digest(ToyFaces(size=16), range(5))
+
+
+def test_cache_survives_changes_by_the_pipeline():
+    def spoil(results: dict) -> dict:
+        before = results['img'].copy(), results['gt_coords'].copy(), results['gt_seg_map'].copy()
+        results['img'][:] = 0
+        results['gt_coords'][:] = 0
+        results['gt_seg_map'][:] = 0
+        return {'before': before}
+
+    dataset = ToyFaces(size=16, pipeline=[spoil])
+    for first, again in zip(dataset[3]['before'], dataset[3]['before']):
+        np.testing.assert_array_equal(first, again)
+    assert dataset[3]['before'][0].any()
+
+
+@pytest.mark.parametrize('size', [8, 32])
+def test_labels_are_the_face_at_the_coordinates(size):
+    dataset = ToyFaces(size=size)
+    for index in range(20):
+        info = dataset.get_data_info(index)
+        np.testing.assert_array_equal(face_labels(info['gt_coords']), info['gt_seg_map'])
+
+
+def test_colours_lie_where_the_coordinates_say():
+    """Paint the palette through gt_coords: apart from edges it must explain the picture."""
+    dataset = ToyFaces(size=64)
+    for index in range(8):
+        info = dataset.get_data_info(index)
+        texture = dataset.texture(index)
+        regions = face_regions(*info['gt_coords'])
+        same = np.ones(regions.shape, bool)
+        for axis in (0, 1):
+            for step in (-1, 1):
+                same &= regions == np.roll(regions, step, axis)
+        same[[0, -1]] = same[:, [0, -1]] = False
+        x, y = info['gt_coords']
+        light = 1 + texture.light[0] * x + texture.light[1] * y
+        expected = (texture.palette[regions] * light[..., None]).clip(0, 1)
+        for name in ('iris', 'lip', 'ear', 'nose', 'neck'):
+            inner = same & (regions == REGION_INDEX[name])
+            if not inner.any():
+                continue
+            error = np.abs(info['img'][inner] / 255 - expected[inner])
+            assert np.quantile(error, 0.9) < 3 * texture.noise, (index, name)
+
+
+def test_canonical_pose_is_the_canonical_grid():
+    dataset = ToyFaces(size=32, warp_strength=0)
+    axis = np.linspace(-1, 1, 32, dtype=np.float32)
+    grid = np.stack(np.meshgrid(axis, axis))  # x first
+    np.testing.assert_allclose(dataset.coords(5), grid, atol=1e-6)
+
+
+def test_axes_and_direction_of_the_warp():
+    """Eyes above the mouth, x first, y downwards; a shift moves the face the same way."""
+    dataset = ToyFaces(size=32, warp_strength=0)
+    labels = dataset.get_data_info(0)['gt_seg_map']
+    eye_rows, eye_columns = np.nonzero(labels == CLASSES.index('eye'))
+    mouth_rows, _ = np.nonzero(labels == CLASSES.index('mouth'))
+    assert eye_rows.max() < mouth_rows.min()
+    assert abs(eye_columns.mean() - 15.5) < 0.01
+
+    warp = dataset.warp(0)
+    moved = type(warp)(1.0, 0.0, 0.0, np.array([0.5, 0.0]), warp.displacement)
+    coords = warp_grid(moved, np.linspace(-1, 1, 33))
+    # Half a unit right of the picture's centre shows the canonical centre.
+    np.testing.assert_allclose(coords[:, 16, 24], [0, 0], atol=1e-6)
+    wide = type(warp)(1.2, 0.1, 0.0, np.zeros(2), warp.displacement)
+    corner = warp_grid(wide, np.linspace(-1, 1, 33))[:, -1, -1]
+    np.testing.assert_allclose(corner, [np.exp(-0.05) / 1.2, np.exp(0.05) / 1.2], rtol=1e-6)
+    turned = type(warp)(1.0, 0.0, np.pi / 2, np.zeros(2), warp.displacement)
+    # A quarter turn clockwise (y downwards) brings the canonical right to the bottom.
+    np.testing.assert_allclose(
+        warp_grid(turned, np.linspace(-1, 1, 33))[:, -1, 16], [1, 0], atol=1e-6
+    )
+
+
+def test_displacement_is_interpolated_through_its_nodes():
+    warp = ToyFaces().warp(0)
+    still = type(warp)(1.0, 0.0, 0.0, np.zeros(2), warp.displacement)
+    nodes = np.linspace(-1, 1, 4)
+    grid = np.stack(np.meshgrid(nodes, nodes))
+    np.testing.assert_allclose(warp_grid(still, nodes), grid + warp.displacement, atol=1e-6)
+
+
+def test_statistics_of_the_warp():
+    warps = [draw_warp(np.random.default_rng((9, index))) for index in range(2000)]
+    ranges = {
+        'scale': (0.85, 1.22),
+        'log_aspect': (-0.13, 0.13),
+        'angle': (-np.deg2rad(14), np.deg2rad(14)),
+    }
+    for name, (low, high) in ranges.items():
+        values = np.array([getattr(warp, name) for warp in warps])
+        margin = 0.02 * (high - low)
+        assert low <= values.min() < low + margin, name
+        assert high - margin < values.max() <= high, name
+    shifts = np.array([warp.shift for warp in warps])
+    assert np.abs(shifts).max() <= 0.21 and shifts.std() == pytest.approx(0.21 / 3**0.5, rel=0.05)
+    displacement = np.array([warp.displacement for warp in warps])
+    assert displacement.std() == pytest.approx(0.065, rel=0.02)
+
+
+def test_warps_do_not_fold():
+    dataset = ToyFaces(size=16)
+    for index in range(300):
+        coords = dataset.coords(index)
+        along_x, along_y = np.diff(coords, axis=2)[:, :-1], np.diff(coords, axis=1)[:, :, :-1]
+        assert (along_x[0] * along_y[1] - along_x[1] * along_y[0]).min() > 0, index
+
+
+def test_structure_and_texture_are_independent():
+    dataset = ToyFaces(size=32)
+    base, repainted = dataset.render(1, 1), dataset.render(1, 2)
+    np.testing.assert_array_equal(base['gt_seg_map'], repainted['gt_seg_map'])
+    np.testing.assert_array_equal(base['gt_coords'], repainted['gt_coords'])
+    assert np.abs(base['img'].astype(int) - repainted['img']).mean() > 20
+    moved = dataset.render(2, 1)
+    assert not np.array_equal(base['gt_coords'], moved['gt_coords'])
+    # The palette went along.
+    skin = CLASSES.index('skin')
+    colours = [
+        np.median(sample['img'][sample['gt_seg_map'] == skin], axis=0)
+        for sample in (base, moved, repainted)
+    ]
+    assert np.abs(colours[0] - colours[1]).max() < 30
+    assert np.abs(colours[0] - colours[2]).max() > 30
+
+
+def test_every_part_shows_and_eyes_stand_out():
+    dataset = ToyFaces(size=32)
+    contrast, complete = [], 0
+    for index in range(100):
+        info = dataset.get_data_info(index)
+        complete += len(np.unique(info['gt_seg_map'])) == len(CLASSES)
+        eye = info['img'][info['gt_seg_map'] == CLASSES.index('eye')].mean(axis=1)
+        if eye.size:
+            contrast.append(eye.max() - eye.min())
+    assert complete >= 90
+    assert np.quantile(contrast, 0.05) > 100
+
+
+def test_background_gradient_is_fixed_to_the_picture():
+    dataset = ToyFaces(size=32)
+    one, other = dataset.render(3, 5), dataset.render(4, 5)
+    both = (one['gt_seg_map'] == 0) & (other['gt_seg_map'] == 0)
+    difference = np.abs(one['img'][both].astype(int) - other['img'][both]).max(axis=1)
+    assert both.sum() > 100
+    assert np.mean(difference == 0) > 0.9  # apart from edges, where a part covers half a pixel
+
+
+def test_metainfo_is_plain():
+    dataset = ToyFaces()
+    assert len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == 9
+    dataset.metainfo['palette'][0][0] = 99
+    assert dataset.metainfo['palette'][0][0] != 99
+    buffer = io.BytesIO()
+    torch.save(dataset.metainfo, buffer)
+    buffer.seek(0)
+    assert torch.load(buffer, weights_only=True) == dataset.metainfo
+
+
+def test_mmengine_wrappers_accept_it():
+    wrapped = RepeatDataset({'type': 'mmcoordgan.ToyFaces', 'size': 8, 'length': 3}, times=2)
+    assert len(wrapped) == 6
+    assert torch.equal(wrapped[4]['inputs'], wrapped[1]['inputs'])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'size': 33}, 'size must be a power of two and at least 8, got 33'),
+        ({'size': 4}, 'size must be a power of two and at least 8, got 4'),
+        ({'length': 0}, 'length must be at least 1'),
+        ({'seed': -1}, 'seed must not be negative'),
+        ({'warp_strength': 1.5}, r'warp_strength must lie in \[0, 1\]'),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ToyFaces(**arguments)
+
+
+def test_index_out_of_range():
+    dataset = ToyFaces(size=8, length=3)
+    assert torch.equal(dataset[-1]['inputs'], dataset[2]['inputs'])
+    for index in (3, -4):
+        with pytest.raises(IndexError, match='out of range for a data set of 3 samples'):
+            dataset[index]

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmcoordgan.datasets import PackInputs, RandomFlip, ToyFaces
+from mmcoordgan.datasets.toy_face_shape import face_labels
+from mmcoordgan.registry import TRANSFORMS
+
+
+def test_pack_keeps_rgb_and_dtypes():
+    image = np.zeros((4, 6, 3), np.uint8)
+    image[..., 0] = 255
+    labels = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    coords = np.arange(48, dtype=np.float64).reshape(2, 4, 6)
+    soft = np.ones((5, 4, 6), np.float32)
+    packed = PackInputs()(
+        {
+            'img': image,
+            'gt_seg_map': labels,
+            'gt_coords': coords,
+            'gt_soft_seg': soft,
+            'img_path': 'x.png',
+            'secret': 1,
+        }
+    )
+    assert packed['inputs'].dtype == torch.uint8
+    assert packed['inputs'].unbind()[0].eq(255).all() and packed['inputs'][1:].eq(0).all()
+    sample = packed['data_samples']
+    assert sample.gt_sem_seg.data.dtype == torch.int64
+    assert sample.gt_sem_seg.data[0].tolist() == labels.tolist()
+    assert sample.gt_coords.data.dtype == torch.float32
+    assert sample.gt_coords.data.tolist() == coords.tolist()
+    assert sample.gt_soft_seg.data.shape == (5, 4, 6)
+    assert sample.img_path == 'x.png' and 'secret' not in sample
+
+    reversed_channels = PackInputs(bgr_to_rgb=True)({'img': image})['inputs']
+    assert reversed_channels[2].eq(255).all() and reversed_channels[:2].eq(0).all()
+
+
+def test_red_file_through_this_loader_and_through_mmcv(tmp_path):
+    red = np.zeros((4, 4, 3), np.uint8)
+    red[..., 0] = 255
+    Image.fromarray(red).save(tmp_path / 'red.png')
+    pipelines = (
+        [{'type': 'LoadImage'}, {'type': 'PackInputs'}],
+        [{'type': 'LoadImageFromFile'}, {'type': 'PackInputs', 'bgr_to_rgb': True}],
+    )
+    for pipeline in pipelines:
+        results: dict = {'img_path': str(tmp_path / 'red.png')}
+        for step in pipeline:
+            results = TRANSFORMS.build(step)(results)
+        assert results['inputs'][:, 0, 0].tolist() == [255, 0, 0]
+
+
+def test_resize_is_pils_own():
+    image = np.random.default_rng(0).integers(0, 256, (50, 37, 3), dtype=np.uint8)
+    resize = TRANSFORMS.build({'type': 'Resize', 'scale': (16, 16), 'backend': 'pillow'})
+    expected = np.array(Image.fromarray(image).resize((16, 16), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(resize({'img': image})['img'], expected)
+
+
+@pytest.mark.parametrize('image', [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
+def test_pack_refuses_other_images(image):
+    with pytest.raises(ValueError, match=r'expects img as \(H, W, 3\) uint8'):
+        PackInputs()({'img': image})
+
+
+def test_pack_refuses_ground_truth_of_another_size():
+    dataset = ToyFaces(size=8, pipeline=[{'type': 'Resize', 'scale': (16, 16)}, PackInputs()])
+    with pytest.raises(ValueError, match='gt_coords is 8x8 but the image is 16x16'):
+        dataset[0]
+
+
+def test_flip_mirrors_image_labels_and_coordinates():
+    info = ToyFaces(size=16).get_data_info(0)
+    results = {key: np.copy(info[key]) for key in ('img', 'gt_seg_map', 'gt_coords')}
+    flip = TRANSFORMS.build({'type': 'RandomFlip', 'prob': 1.0})
+    assert isinstance(flip, RandomFlip)
+    results = flip(results)
+    np.testing.assert_array_equal(results['img'], info['img'][:, ::-1])
+    np.testing.assert_array_equal(results['gt_seg_map'], info['gt_seg_map'][:, ::-1])
+    np.testing.assert_array_equal(results['gt_coords'][0], -info['gt_coords'][0, :, ::-1])
+    np.testing.assert_array_equal(results['gt_coords'][1], info['gt_coords'][1, :, ::-1])
+    np.testing.assert_array_equal(face_labels(results['gt_coords']), results['gt_seg_map'])
+    twice = flip(results)
+    np.testing.assert_array_equal(twice['gt_coords'], info['gt_coords'])
+
+
+def test_flip_leaves_everything_alone_otherwise():
+    info = ToyFaces(size=16).get_data_info(0)
+    results = RandomFlip(prob=0.0)(dict(info))
+    assert results['flip'] is False
+    np.testing.assert_array_equal(results['gt_coords'], info['gt_coords'])
+    without = RandomFlip(prob=1.0)({'img': info['img']})
+    np.testing.assert_array_equal(without['img'], info['img'][:, ::-1])
+
+
+def test_vertical_flip_of_coordinates_is_refused():
+    flip = RandomFlip(prob=1.0, direction='vertical')
+    with pytest.raises(ValueError, match="use direction='horizontal'"):
+        flip(ToyFaces(size=8).get_data_info(0))
