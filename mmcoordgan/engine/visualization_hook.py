@@ -1,0 +1,108 @@
+"""Pictures of the same samples all through the training."""
+
+from __future__ import annotations
+
+import os.path as osp
+from typing import Any
+
+import cv2
+import mmengine
+import torch
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from torch import nn
+
+from mmcoordgan.registry import HOOKS
+from mmcoordgan.visualization import sample_grid
+
+from .unwrap import unwrap
+
+
+@HOOKS.register_module()
+class CoordGANVisualizationHook(Hook):
+    """Draw a grid of structures and textures every ``interval`` iterations.
+
+    Pictures are drawn before the first iteration, every ``interval`` iterations and after the
+    last one, on the main process only, always from the same codes (also after resuming). Each is
+    written to ``<work_dir>/pictures/iter_000500.png`` and handed to the Runner's visualizer as
+    ``samples``, for TensorBoard and the like. See :func:`mmcoordgan.visualization.sample_grid`
+    for what they show. Training is the same with and without this hook: it leaves the random
+    state and the modules' modes as they were.
+
+    Args:
+        interval: Iterations between pictures, at least 1.
+        num_structures: Rows of the grid.
+        num_textures: Columns of the grid.
+        seed: Seed of the codes.
+        use_ema: Draw ``model.generator_ema`` rather than ``model.generator``.
+
+    Raises:
+        ValueError: ``interval``, ``num_structures`` or ``num_textures`` is smaller than 1.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self,
+        interval: int,
+        num_structures: int = 4,
+        num_textures: int = 6,
+        seed: int = 0,
+        use_ema: bool = True,
+    ) -> None:
+        counts = dict(interval=interval, num_structures=num_structures, num_textures=num_textures)
+        for name, value in counts.items():
+            if value < 1:
+                raise ValueError(f'{type(self).__name__}: {name} must be at least 1, got {value}')
+        self.interval = interval
+        self.num_structures = num_structures
+        self.num_textures = num_textures
+        self.seed = seed
+        self.use_ema = use_ema
+        self.last_drawn: int | None = None
+
+    def before_train(self, runner: Any) -> None:
+        """Draw what training starts from."""
+        self._draw(runner, runner.iter)
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
+    ) -> None:
+        """Draw every ``interval`` iterations."""
+        if self.every_n_train_iters(runner, self.interval):
+            self._draw(runner, runner.iter + 1)
+
+    def after_train(self, runner: Any) -> None:
+        """Draw the result."""
+        if runner.iter != self.last_drawn:
+            self._draw(runner, runner.iter)
+
+    @master_only
+    def _draw(self, runner: Any, iteration: int) -> None:
+        generator = self._generator(runner.model)
+        source = torch.Generator().manual_seed(self.seed)
+        structure_z = torch.randn(self.num_structures, generator.structure_dim, generator=source)
+        texture_z = torch.randn(self.num_textures, generator.texture_dim, generator=source)
+        device = next(generator.parameters()).device
+        # A generator that draws noise while it renders must not shift the training's.
+        with torch.random.fork_rng([device] if device.type == 'cuda' else []):
+            picture = sample_grid(generator, structure_z, texture_z)
+        folder = osp.join(runner.work_dir, 'pictures')
+        mmengine.mkdir_or_exist(folder)
+        path = osp.join(folder, f'iter_{iteration:06d}.png')
+        if not cv2.imwrite(path, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
+            raise OSError(f'{type(self).__name__} cannot write {path}')
+        runner.visualizer.add_image('samples', picture, step=iteration)
+        self.last_drawn = iteration
+
+    def _generator(self, model: nn.Module) -> Any:
+        model = unwrap(model)
+        name = 'generator_ema' if self.use_ema else 'generator'
+        generator = getattr(model, name, None)
+        if generator is None:
+            raise AttributeError(
+                f'{type(self).__name__} draws samples of model.{name}, which '
+                f'{type(model).__name__} lacks: set use_ema={not self.use_ema}, or take the hook '
+                'out of custom_hooks'
+            )
+        return unwrap(generator)

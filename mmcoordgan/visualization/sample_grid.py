@@ -1,0 +1,105 @@
+"""One picture that shows whether structure and texture have come apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmcoordgan.geometry import canonical_grid
+
+from .colors import coords_to_colors, images_to_uint8
+
+MARGIN = 2
+_BACKGROUND = 255
+
+
+@torch.no_grad()
+def sample_grid(
+    generator: Any,
+    structure_z: Tensor,
+    texture_z: Tensor,
+    *,
+    min_cell: int = 96,
+    checkers: int = 16,
+) -> np.ndarray:
+    """Every structure painted with every texture, beside the correspondence maps.
+
+    The cells of a row share a structure, whose correspondence map is the row's first cell, in the
+    colours of :func:`coords_to_colors`; the cells of a column share a texture. The first row is
+    the canonical frame itself: its first cell is the key to the colours, the others are the frame
+    painted without any warp. Each structure is computed once and painted many times.
+
+    The generator runs in evaluation mode and is left in the mode it was in. With the fixed noise
+    of ``CoordGANGenerator``'s evaluation mode, equal codes give equal pictures.
+
+    Args:
+        generator: A ``CoordGANGenerator`` or anything with its ``map_structure``,
+            ``map_texture``, ``warp`` and ``synthesize``.
+        structure_z: (R, structure_dim) latents, one for each row.
+        texture_z: (C, texture_dim) latents, one for each column.
+        min_cell: Smaller pictures are enlarged by a whole factor to at least this size.
+        checkers: See :func:`coords_to_colors`.
+
+    Returns:
+        uint8 RGB of ``R + 1`` rows and ``C + 1`` columns of cells, see :func:`arrange_cells`.
+    """
+    device = next((p.device for p in generator.parameters()), structure_z.device)
+    with _evaluation_mode(generator):
+        textures = generator.map_texture(texture_z.to(device))  # (C, texture_width)
+        structures = generator.map_structure(structure_z.to(device))  # (R, structure_width)
+        maps = [generator.warp(w[None]) for w in structures]  # R of (1, 2, H, W)
+        height, width = maps[0].shape[-2:]
+        frame = canonical_grid(height, width, device=device, dtype=maps[0].dtype)
+        rows = []
+        for coords in [frame[None], *maps]:
+            # One at a time: a row of large pictures need not fit beside a training step.
+            pictures = [generator.synthesize(coords, texture[None]) for texture in textures]
+            key = coords_to_colors(coords[0], checkers)
+            rows.append([key, *images_to_uint8(torch.cat(pictures))])
+    return arrange_cells(rows, min_cell)
+
+
+def arrange_cells(rows: list[list[np.ndarray]], min_cell: int = 96) -> np.ndarray:
+    """Lay pictures out in rows and columns, on white, with a margin around every cell.
+
+    Cells are square. Their side is the largest picture's, enlarged by the smallest whole factor
+    that makes it at least ``min_cell``; every picture is scaled to it without interpolation.
+    Pixel (0, 0) of the cell in row r and column c lies at ``MARGIN + r * (side + MARGIN)``,
+    ``MARGIN + c * (side + MARGIN)``.
+
+    Args:
+        rows: Rows of equal length of uint8 RGB pictures (h, w, 3).
+        min_cell: Least side of a cell in pixels.
+
+    Returns:
+        uint8 RGB.
+    """
+    largest = max(max(cell.shape[:2]) for row in rows for cell in row)
+    side = largest * max(1, -(-min_cell // largest))
+    step = side + MARGIN
+    shape = (len(rows) * step + MARGIN, len(rows[0]) * step + MARGIN, 3)
+    canvas = np.full(shape, _BACKGROUND, dtype=np.uint8)
+    for r, row in enumerate(rows):
+        for c, cell in enumerate(row):
+            top, left = MARGIN + r * step, MARGIN + c * step
+            enlarged = cv2.resize(cell, (side, side), interpolation=cv2.INTER_NEAREST_EXACT)
+            canvas[top : top + side, left : left + side] = enlarged
+    return canvas
+
+
+@contextmanager
+def _evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Switch to evaluation mode, and afterwards every submodule back to the mode it was in."""
+    modes = [(child, child.training) for child in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for child, training in modes:
+            child.training = training

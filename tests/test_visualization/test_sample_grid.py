@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mmcoordgan.geometry import canonical_grid
+from mmcoordgan.visualization import arrange_cells, coords_to_colors, sample_grid
+
+
+class Generator(nn.Module):
+    """Structure shifts the frame; texture is the colour, and the map's x its brightness."""
+
+    structure_dim, texture_dim = 1, 3
+
+    def __init__(self, size=8, scale=1):
+        super().__init__()
+        self.size, self.scale = size, scale
+        self.factor = nn.Parameter(torch.ones(()))
+        self.dropout = nn.Dropout(0.5)
+        self.warped = 0
+
+    def map_structure(self, z):
+        return z * self.factor
+
+    def map_texture(self, z):
+        return torch.tanh(z)
+
+    def warp(self, structure_w):
+        self.warped += structure_w.shape[0]
+        return canonical_grid(self.size, self.size)[None] * structure_w[:, :, None, None]
+
+    def synthesize(self, coords, texture_w):
+        picture = self.dropout(texture_w[:, :, None, None] * coords[:, :1])
+        return picture.repeat_interleave(self.scale, -1).repeat_interleave(self.scale, -2)
+
+
+STRUCTURES = torch.tensor([[1.0], [-0.5]])
+TEXTURES = torch.tensor([[3.0, -3.0, 0.0], [-3.0, 3.0, 1.0], [0.3, 0.2, 0.1]])
+
+
+def cell(picture, row, column, side):
+    top, left = 2 + row * (side + 2), 2 + column * (side + 2)
+    return picture[top : top + side, left : left + side]
+
+
+def painted(texture, structure, size, side):
+    x = np.linspace(-1, 1, size)
+    values = np.tanh(texture.numpy())[None, None] * structure * x[None, :, None]
+    values = np.broadcast_to(values, (size, size, 3))
+    pixels = np.rint((values + 1) * 127.5).astype(int)
+    return pixels.repeat(side // size, 0).repeat(side // size, 1)
+
+
+def test_rows_share_a_structure_and_columns_a_texture():
+    generator = Generator()
+    picture = sample_grid(generator, STRUCTURES, TEXTURES)
+    side = 96  # 8 * 12
+    assert picture.shape == (2 + 3 * 98, 2 + 4 * 98, 3) and picture.dtype == np.uint8
+    frame = canonical_grid(8, 8)
+    for row, structure in enumerate((1.0, 1.0, -0.5)):  # the frame itself, then the two
+        key = coords_to_colors(frame * structure).repeat(12, 0).repeat(12, 1)
+        np.testing.assert_array_equal(cell(picture, row, 0, side), key)
+        for column, texture in enumerate(TEXTURES):
+            got = cell(picture, row, column + 1, side).astype(int)
+            assert np.abs(got - painted(texture, structure, 8, side)).max() <= 1
+
+
+def test_margins_are_white_and_cover_the_rest():
+    picture = sample_grid(Generator(), STRUCTURES, TEXTURES)
+    margin = np.ones(picture.shape[:2], dtype=bool)
+    for row in range(3):
+        for column in range(4):
+            cell(margin, row, column, 96)[...] = False
+    assert (picture[margin] == 255).all()
+    assert margin[:2].all() and margin[:, -2:].all() and not margin[2, 2]
+
+
+def test_large_pictures_keep_their_size_and_maps_follow():
+    picture = sample_grid(Generator(size=64, scale=2), STRUCTURES, TEXTURES)
+    assert picture.shape == (2 + 3 * 130, 2 + 4 * 130, 3)
+    key = coords_to_colors(canonical_grid(64, 64)).repeat(2, 0).repeat(2, 1)
+    np.testing.assert_array_equal(cell(picture, 0, 0, 128), key)
+
+
+def test_each_structure_is_computed_once():
+    generator = Generator()
+    sample_grid(generator, STRUCTURES, TEXTURES)
+    assert generator.warped == 2
+
+
+def test_modes_are_restored_one_by_one():
+    generator = Generator().train()
+    generator.dropout.eval()
+    sample_grid(generator, STRUCTURES, TEXTURES)
+    assert generator.training and not generator.dropout.training
+    generator.synthesize = None  # an error on the way
+    with pytest.raises(TypeError):
+        sample_grid(generator, STRUCTURES, TEXTURES)
+    assert generator.training and not generator.dropout.training
+
+
+def test_cells_of_several_sizes():
+    small, large = np.full((5, 5, 3), 10, np.uint8), np.full((10, 10, 3), 20, np.uint8)
+    picture = arrange_cells([[small, large]], min_cell=25)
+    assert picture.shape == (34, 66, 3)  # side 30 = 10 * 3
+    assert (cell(picture, 0, 0, 30) == 10).all()
+    assert (cell(picture, 0, 1, 30) == 20).all()
