@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import os
+import re
+import types
+
+import cv2
+import pytest
+import torch
+from engine_toy import ToyGAN, runner
+from mmengine.model import MMDistributedDataParallel
+from torch import nn
+
+from mmcoordgan.engine import CoordGANVisualizationHook
+from mmcoordgan.visualization import sample_grid
+
+NAME = 'CoordGANVisualizationHook'
+
+
+class Images:
+    """What a runner's visualizer is given."""
+
+    def __init__(self):
+        self.added = []
+
+    def add_image(self, name, image, step):
+        self.added.append((name, image, step))
+
+
+def stub_runner(model, folder, iteration=0):
+    return types.SimpleNamespace(
+        model=model, work_dir=str(folder), iter=iteration, max_iters=10, visualizer=Images()
+    )
+
+
+def hook(**options):
+    return CoordGANVisualizationHook(**{'interval': 5, 'num_structures': 2, **options})
+
+
+def read(path):
+    return cv2.imread(str(path))[:, :, ::-1]
+
+
+def test_a_training_run_leaves_its_pictures(tmp_path):
+    run = runner(tmp_path, **{'train_cfg.max_iters': 5})
+    run.train()
+    pictures = sorted(os.listdir(tmp_path / 'work' / 'pictures'))
+    assert pictures == [f'iter_00000{i}.png' for i in (0, 2, 4, 5)]  # before, every 2, the last
+    last = read(tmp_path / 'work' / 'pictures' / pictures[-1])
+    assert last.shape == (2 + 3 * 98, 2 + 4 * 98, 3)  # 2 structures + frame, 3 textures + maps
+    assert (last != read(tmp_path / 'work' / 'pictures' / pictures[0])).any()
+    local = os.listdir(tmp_path / 'work' / run.timestamp / 'vis_data' / 'vis_image')
+    assert sorted(local) == [f'samples_{i}.png' for i in (0, 2, 4, 5)]
+
+
+def test_pictures_are_the_sample_grid_of_fixed_codes(tmp_path):
+    model = ToyGAN()
+    with torch.no_grad():
+        model.generator.paint.bias += 1.0
+    source = torch.Generator().manual_seed(3)
+    codes = torch.randn(2, 2, generator=source), torch.randn(6, 3, generator=source)
+    for use_ema, generator in ((True, model.generator_ema), (False, model.generator)):
+        run = stub_runner(model, tmp_path / str(use_ema), 500)
+        hook(seed=3, use_ema=use_ema).before_train(run)
+        ((name, image, step),) = run.visualizer.added
+        assert (name, step) == ('samples', 500)
+        expected = sample_grid(generator, *codes)
+        assert (image == expected).all()
+        assert (read(tmp_path / str(use_ema) / 'pictures' / 'iter_000500.png') == expected).all()
+
+
+def test_the_last_picture_is_not_drawn_twice(tmp_path):
+    run = stub_runner(ToyGAN(), tmp_path)
+    drawing = hook()
+    drawing.before_train(run)
+    for run.iter in range(10):
+        drawing.after_train_iter(run, run.iter)
+    run.iter = 10
+    drawing.after_train(run)
+    assert [step for _, _, step in run.visualizer.added] == [0, 5, 10]
+
+
+class NoisyGenerator(nn.Module):
+    """Draws from the global random state while it renders, in any mode."""
+
+    structure_dim = texture_dim = 1
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def map_structure(self, z):
+        return z
+
+    map_texture = map_structure
+
+    def warp(self, structure_w):
+        return torch.rand(1, 2, 4, 4) - 0.5
+
+    def synthesize(self, coords, texture_w):
+        return torch.rand(1, 3, 4, 4)
+
+
+def test_training_does_not_notice(tmp_path):
+    model = nn.ModuleDict({'generator_ema': NoisyGenerator(), 'other': nn.Dropout()})
+    model['generator_ema'].eval()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    hook().before_train(stub_runner(model, tmp_path))
+    assert torch.equal(torch.rand(3), expected)
+    assert model.training and not model['generator_ema'].training
+
+
+def test_training_with_and_without_the_hook_is_the_same(tmp_path):
+    plain = dict(type='PlainCheckpointHook')
+    weights = []
+    for name, hooks in (('with', None), ('without', [plain])):
+        options = {} if hooks is None else {'custom_hooks': hooks}
+        run = runner(tmp_path, name, **options)
+        run.train()
+        assert os.path.isdir(tmp_path / name / 'pictures') == (hooks is None)
+        weights.append(run.model.state_dict())
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_only_the_main_process_draws(tmp_path, monkeypatch):
+    monkeypatch.setattr('mmengine.dist.utils.get_rank', lambda group=None: 1)
+    run = stub_runner(ToyGAN(), tmp_path)
+    hook().before_train(run)
+    hook().after_train(run)
+    assert os.listdir(tmp_path) == [] and run.visualizer.added == []
+
+
+def test_wrapped_models(tmp_path):
+    class Wrapper(MMDistributedDataParallel):
+        def __init__(self, module):
+            nn.Module.__init__(self)
+            self.module = module
+
+    model = ToyGAN()
+    model.generator = Wrapper(model.generator)
+    run = stub_runner(Wrapper(model), tmp_path)
+    hook(use_ema=False).before_train(run)
+    assert os.path.exists(tmp_path / 'pictures' / 'iter_000000.png')
+
+
+def test_a_model_without_that_generator(tmp_path):
+    message = 'draws samples of model.generator_ema, which Linear lacks: set use_ema=False'
+    with pytest.raises(AttributeError, match=re.escape(message)):
+        hook().before_train(stub_runner(nn.Linear(1, 1), tmp_path))
+
+
+@pytest.mark.parametrize('name', ['interval', 'num_structures', 'num_textures'])
+def test_bad_arguments(name):
+    with pytest.raises(ValueError, match=f'{NAME}: {name} must be at least 1, got 0'):
+        hook(**{name: 0})
