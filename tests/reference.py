@@ -1,10 +1,10 @@
-"""The reference implementation's numbers, and our networks filled with its deterministic weights."""
+"""The reference implementation's numbers, and our networks with its deterministic weights."""
 
 from __future__ import annotations
 
 import json
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ sys.path.insert(0, str(DATA))
 import reference_inputs as inputs  # noqa: E402  (numpy only, stored beside the numbers)
 
 
-@lru_cache(maxsize=None)
+@cache
 def numbers(name: str) -> dict:
     """The arrays of ``<name>.npz`` or the values of ``<name>.json``."""
     if (DATA / f'{name}.npz').exists():

@@ -17,7 +17,9 @@ Rules = tuple[tuple[str, str], ...]
 _GENERATOR_RULES: Rules = (
     (r'^style\.(\d+)\.', r'texture_mapping.layers.{\1-1}.'),
     (r'^struc\.(\d+)\.', r'structure_mapping.layers.{\1-1}.'),
-    (r'^foldnet\.conv1_(\d+)\.', r'warp_net.layers.{\1-1}.'),
+    (r'^foldnet\.conv1_1\.', r'warp_net.first.'),
+    (r'^foldnet\.conv1_2\.', r'warp_net.second.'),
+    (r'^foldnet\.conv1_3\.', r'warp_net.last.'),
     (r'^lff\.ffm\.conv\.', r'fourier.conv.'),
     (r'^conv1\.', r'stem.'),
     (r'^to_rgb1\.', r'stem_to_rgb.'),

@@ -92,14 +92,14 @@ class _SoftTransfer(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_out):
         values, source, target, out = ctx.saved_tensors
-        grad_values = torch.zeros_like(values) if ctx.needs_input_grad[0] else None
+        grad_values = torch.zeros_like(values)
+        grad_source = torch.zeros_like(source)
+        grad_target = torch.zeros_like(target)
         coords_need_grad = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
-        grad_source = torch.zeros_like(source) if coords_need_grad else None
-        grad_target = torch.zeros_like(target) if coords_need_grad else None
         for part in _chunks(source, target):
             grad = grad_out[:, :, part]  # (B, C, m)
             dx, dy, distance, weight = _weights(source, target[:, :, part], ctx.temperature)
-            if grad_values is not None:
+            if ctx.needs_input_grad[0]:
                 grad_values += grad @ weight
             if not coords_need_grad:
                 continue

@@ -1,5 +1,7 @@
 """Networks, losses and the models that train them."""
 
-from . import networks
+from . import losses, networks
+from .coordgan import CoordGAN
+from .distributed import CoordGANDistributed
 
-__all__ = ['networks']
+__all__ = ['CoordGAN', 'CoordGANDistributed', 'losses', 'networks']

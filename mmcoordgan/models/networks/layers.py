@@ -94,6 +94,8 @@ class Blur(nn.Module):
         gain: Sum of the two-dimensional kernel; 4 after upsampling by 2 with zeros.
     """
 
+    kernel: Tensor
+
     def __init__(self, kernel: tuple[int, ...], padding: tuple[int, int], *, gain: float = 1.0):
         super().__init__()
         self.padding = (padding[0], padding[1], padding[0], padding[1])
@@ -107,6 +109,8 @@ class Blur(nn.Module):
 
 class UpsampleRGB(nn.Module):
     """Twice the height and width, filtered with the kernel [1, 3, 3, 1]."""
+
+    kernel: Tensor
 
     def __init__(self):
         super().__init__()

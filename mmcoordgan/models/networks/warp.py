@@ -25,27 +25,23 @@ class WarpNetwork(nn.Module):
 
     def __init__(self, *, structure_width: int, hidden: int = 512, residual: bool = False):
         super().__init__()
-        self.layers = nn.ModuleList(
-            [
-                nn.Conv2d(2 + structure_width, hidden, 1),
-                nn.Conv2d(hidden, hidden, 1),
-                nn.Conv2d(hidden, 2, 1),
-            ]
-        )
+        self.first = nn.Conv2d(2 + structure_width, hidden, 1)
+        self.second = nn.Conv2d(hidden, hidden, 1)
+        self.last = nn.Conv2d(hidden, 2, 1)
         self.residual = residual
         if residual:
             with torch.no_grad():
-                self.layers[-1].weight.mul_(0.1)
-                self.layers[-1].bias.zero_()
+                for parameter in self.last.parameters():
+                    parameter.mul_(0.1)
 
     def forward(self, structure_w: Tensor, resolution: int) -> Tensor:
-        """Structure codes (B, structure_width) -> maps (B, 2, resolution, resolution) in [-1, 1]."""
-        first, second, last = self.layers
+        """Codes (B, structure_width) -> maps (B, 2, resolution, resolution) in (-1, 1)."""
+        first = self.first
         grid = canonical_grid(resolution, resolution, structure_w.device, structure_w.dtype)
         # The code is the same at every pixel: its part of the first layer is one vector.
         code = F.linear(structure_w, first.weight[:, 2:, 0, 0], first.bias)  # (B, hidden)
         x = F.conv2d(grid[None], first.weight[:, :2]) + code[:, :, None, None]
-        x = last(second(x.relu()).relu())  # (B, 2, H, W)
+        x = self.last(self.second(x.relu()).relu())  # (B, 2, H, W)
         if self.residual:
             x = x + torch.atanh(RESIDUAL_SCALE * grid)
         return x.tanh()

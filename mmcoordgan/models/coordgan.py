@@ -1,0 +1,344 @@
+"""CoordGAN, stage 1: a generator whose pictures come with correspondence maps."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+from mmcoordgan.registry import MODELS
+
+from .distributed import average_gradients
+from .pairs import check_even_batch, swap_partners
+from .pretrained import load_pretrained_generator
+
+DISCRIMINATOR_TERMS = ('d_gan', 'd_patch')
+REGULARIZATION_TERMS = ('d_r1', 'd_patch_r1')
+GENERATOR_TERMS = ('g_gan', 'g_patch', 'g_texture_swap', 'g_chamfer', 'g_warp')
+PATCH_TERMS = ('d_patch', 'd_patch_r1', 'g_patch')
+PERCEPTUAL_TERMS = ('g_texture_swap', 'g_warp')
+EMA_DECAY = 0.5 ** (32 / 10_000)
+"""The average of the weights has a half-life of 10,000 pictures at 32 per iteration."""
+
+
+class Fakes(NamedTuple):
+    """Generated pictures of one batch; images 2k and 2k + 1 are partners."""
+
+    images: Tensor
+    """(B, 3, S, S): structure k with texture k."""
+    coords: Tensor
+    """(B, 2, H, W): their correspondence maps."""
+    swapped: Tensor | None
+    """(B, 3, S, S): structure k with its partner's texture; None where no term needs it."""
+
+    def detach(self) -> Fakes:
+        swapped = None if self.swapped is None else self.swapped.detach()
+        return Fakes(self.images.detach(), self.coords.detach(), swapped)
+
+    def twins(self) -> Tensor:
+        """(B, 3, S, S): texture k on its partner's structure."""
+        if self.swapped is None:
+            raise ValueError('these fakes were rendered without swap')
+        return swap_partners(self.swapped)
+
+
+@MODELS.register_module()
+class CoordGAN(BaseModel):
+    """CoordGAN's first stage (arXiv:2203.16521, section 3.3): networks, losses, training step.
+
+    Args:
+        generator: Config or module of the generator.
+        discriminator: Config or module of the image discriminator.
+        losses: Loss terms by name, each a config of a :class:`~.losses.ScheduledLoss`. Names:
+            ``d_gan``, ``d_patch``, ``d_r1``, ``d_patch_r1``, ``g_gan``, ``g_patch``,
+            ``g_texture_swap``, ``g_chamfer``, ``g_warp``; a term that is left out is not used.
+            The log shows every term under its name, weighted.
+        patch_discriminator: Config or module of the patch discriminator; needed by patch terms.
+        perceptual: Config or module of the perceptual distance, e.g. ``LPIPSLoss``; needed by
+            ``g_texture_swap`` and ``g_warp``.
+        ema_decay: Decay per iteration of the averaged generator, ``generator_ema``.
+        share_fakes: Let both steps of an iteration use one batch of generated pictures, instead
+            of a fresh one each as published: saves a third of the time.
+        pretrained_generator: Checkpoint of a CoordGAN with the same base resolution, whose
+            generator (and its average, and iteration) training starts from. Upsampling levels
+            that it lacks start fresh.
+        frozen: Names of the generator's modules that are not trained, e.g. ``('warp_net',)``.
+        data_preprocessor: Config of the data preprocessor, which brings pictures to [-1, 1].
+
+    Raises:
+        ValueError: If a loss term is unknown, or lacks the network that it needs.
+    """
+
+    generator: Any
+    generator_ema: Any
+    discriminator: Any
+    patch_discriminator: Any
+    perceptual: Any
+    losses: Any
+    iteration: Tensor
+
+    def __init__(
+        self,
+        generator: dict | nn.Module,
+        discriminator: dict | nn.Module,
+        losses: dict,
+        patch_discriminator: dict | nn.Module | None = None,
+        perceptual: dict | nn.Module | None = None,
+        ema_decay: float = EMA_DECAY,
+        share_fakes: bool = False,
+        pretrained_generator: str | None = None,
+        frozen: Sequence[str] = (),
+        data_preprocessor: dict | nn.Module | None = None,
+    ):
+        super().__init__(data_preprocessor=data_preprocessor)
+        self.generator = _build(generator)
+        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
+        self.discriminator = _build(discriminator)
+        self.patch_discriminator = _build(patch_discriminator)
+        self.perceptual = _build(perceptual)
+        self._check_terms(losses)
+        self.losses = nn.ModuleDict({name: _build(term) for name, term in losses.items()})
+        self.ema_decay = ema_decay
+        self.share_fakes = share_fakes
+        self.pretrained_generator = pretrained_generator
+        for name in frozen:
+            self.generator.get_submodule(name).requires_grad_(False)
+        # Kept with the weights, so that schedules go on where a checkpoint was written.
+        self.register_buffer('iteration', torch.zeros((), dtype=torch.int64))
+
+    def init_weights(self) -> None:
+        """Load ``pretrained_generator``, if there is one."""
+        super().init_weights()
+        if self.pretrained_generator is not None:
+            load_pretrained_generator(self, self.pretrained_generator)
+
+    # ------------------------------------------------------------------ training
+
+    def train_step(self, data: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
+        """One iteration: discriminator step, lazy regularization step, generator step.
+
+        Args:
+            data: ``inputs``: real pictures; B of them, B even.
+            optim_wrapper: ``discriminator`` (both discriminators) and ``generator``.
+
+        Returns:
+            The weighted value of every loss term that acted.
+        """
+        real = self.data_preprocessor(data, True)['inputs']
+        check_even_batch(real.shape[0])
+        iteration = int(self.iteration)
+        log: dict[str, Tensor] = {}
+
+        wrapper = optim_wrapper['discriminator']
+        with wrapper.optim_context(self):
+            with torch.set_grad_enabled(self.share_fakes):
+                needs_swap = self._acts(iteration, 'd_patch')
+                if self.share_fakes:
+                    needs_swap |= self._acts(iteration, 'g_patch', 'g_texture_swap')
+                fakes = self.render(*self.sample_codes(real.shape[0]), swap=needs_swap)
+            losses = self.discriminator_losses(real, fakes.detach(), iteration)
+        log.update(self._update(wrapper, losses))
+        losses = self.regularization_losses(real, fakes.detach(), iteration)
+        log.update(self._update(wrapper, losses))
+
+        wrapper = optim_wrapper['generator']
+        self._train_discriminators(False)
+        with wrapper.optim_context(self):
+            if not self.share_fakes:
+                needs_swap = self._acts(iteration, 'g_patch', 'g_texture_swap')
+                fakes = self.render(*self.sample_codes(real.shape[0]), swap=needs_swap)
+            losses = self.generator_losses(fakes, iteration)
+        log.update(self._update(wrapper, losses))
+        self._train_discriminators(True)
+
+        self.update_ema()
+        self.iteration += 1
+        return log
+
+    def sample_codes(self, batch: int) -> tuple[Tensor, Tensor]:
+        """Normal latent codes: structure (B, structure_dim), texture (B, texture_dim)."""
+        like = self.generator.structure_mapping.layers[0].weight
+        structure_z = torch.randn(batch, self.generator.structure_dim, device=like.device)
+        texture_z = torch.randn(batch, self.generator.texture_dim, device=like.device)
+        return structure_z, texture_z
+
+    def render(self, structure_z: Tensor, texture_z: Tensor, swap: bool) -> Fakes:
+        """Generate a batch; with ``swap`` every structure also with its partner's texture."""
+        coords = self.generator.warp(self.generator.map_structure(structure_z))
+        texture_w = self.generator.map_texture(texture_z)
+        images = self.generator.synthesize(coords, texture_w)
+        swapped = self.generator.synthesize(coords, swap_partners(texture_w)) if swap else None
+        return Fakes(images, coords, swapped)
+
+    def discriminator_losses(self, real: Tensor, fakes: Fakes, iteration: int) -> dict[str, Tensor]:
+        """Weighted terms of the discriminator step (``d_gan``, ``d_patch``)."""
+        losses = {}
+        if self._acts(iteration, 'd_gan'):
+            real_logits = self.discriminator(real)
+            losses['d_gan'] = self.losses['d_gan'](real_logits, self.discriminator(fakes.images))
+        if self._acts(iteration, 'd_patch'):
+            patch = self.patch_discriminator
+            reference = patch.aggregate(patch.features(patch.crop(fakes.images)))
+            same = patch.decide(reference, patch.features(patch.crop(fakes.images)))
+            twin = patch.decide(reference, patch.features(patch.crop(fakes.twins())))
+            losses['d_patch'] = self.losses['d_patch'](same, twin)
+        return self._scheduled(losses, iteration)
+
+    def regularization_losses(
+        self, real: Tensor, fakes: Fakes, iteration: int
+    ) -> dict[str, Tensor]:
+        """Weighted terms of the lazy regularization step (``d_r1``, ``d_patch_r1``)."""
+        losses = {}
+        if self._acts(iteration, 'd_r1'):
+            real = real.detach().requires_grad_()
+            logits = self.discriminator(real)
+            # Zero times the logits gives every parameter a gradient: Adam's state advances for all.
+            losses['d_r1'] = self.losses['d_r1'](logits, [real]) + 0 * logits.sum()
+        if self._acts(iteration, 'd_patch_r1'):
+            patch = self.patch_discriminator
+            crops = [patch.crop(fakes.images).requires_grad_() for _ in range(2)]
+            losses['d_patch_r1'] = self.losses['d_patch_r1'](patch(*crops), crops)
+        return self._scheduled(losses, iteration)
+
+    def generator_losses(self, fakes: Fakes, iteration: int) -> dict[str, Tensor]:
+        """Weighted terms of the generator step (the names that begin with ``g_``)."""
+        images, coords, swapped = fakes
+        losses = {}
+        if self._acts(iteration, 'g_gan'):
+            losses['g_gan'] = self.losses['g_gan'](self.discriminator(images))
+        if self._acts(iteration, 'g_patch'):
+            patch = self.patch_discriminator
+            reference = patch.aggregate(patch.features(patch.crop(images))).detach()
+            twin = patch.features(patch.crop(fakes.twins()))
+            losses['g_patch'] = self.losses['g_patch'](patch.decide(reference, twin))
+        features = None
+        if self._acts(iteration, 'g_texture_swap'):
+            features = self.perceptual.features(images)
+            losses['g_texture_swap'] = self.losses['g_texture_swap'](
+                self.perceptual, features, self.perceptual.features(swapped)
+            )
+        if self._acts(iteration, 'g_chamfer'):
+            losses['g_chamfer'] = self.losses['g_chamfer'](coords)
+        if self._acts(iteration, 'g_warp'):
+            if images.shape[-2:] != coords.shape[-2:]:
+                features = None  # those above belong to another size
+            losses['g_warp'] = self.losses['g_warp'](self.perceptual, images, coords, features)
+        return self._scheduled(losses, iteration)
+
+    @torch.no_grad()
+    def update_ema(self) -> None:
+        """Move the averaged generator towards the current one."""
+        averages = self.generator_ema.parameters()
+        for average, current in zip(averages, self.generator.parameters()):
+            average.lerp_(current, 1 - self.ema_decay)
+
+    # ------------------------------------------------------------------ sampling
+
+    @torch.no_grad()
+    def sample(
+        self, structure_z: Tensor, texture_z: Tensor, use_ema: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """Pictures and their correspondence maps from latent codes.
+
+        Args:
+            structure_z: (B, structure_dim).
+            texture_z: (B, texture_dim).
+            use_ema: Use the averaged generator.
+
+        Returns:
+            Pictures (B, 3, S, S) in about [-1, 1], and maps (B, 2, H, W), x first, in (-1, 1).
+        """
+        generator = self.generator_ema if use_ema else self.generator
+        coords = generator.warp(generator.map_structure(structure_z))
+        return generator.synthesize(coords, generator.map_texture(texture_z)), coords
+
+    def forward(
+        self,
+        inputs: Tensor | dict,
+        data_samples: Sequence[BaseDataElement] | None = None,
+        mode: str = 'tensor',
+    ) -> Tensor | list[BaseDataElement]:
+        """Generate pictures, as MMEngine's loops ask for them.
+
+        Args:
+            inputs: A dict with ``structure_z`` and ``texture_z``, or ``num_batches`` random
+                codes, and optionally ``use_ema``; or a batch of pictures, of which only the
+                number counts.
+            data_samples: Not needed; their metadata goes into the predictions.
+            mode: 'tensor' or 'predict'.
+
+        Returns:
+            'tensor': pictures (B, 3, S, S). 'predict': B data elements with ``fake_img``
+            (3, S, S) in about [-1, 1] and ``coords`` (2, H, W).
+
+        Raises:
+            ValueError: If ``mode`` is another one: training goes through :meth:`train_step`.
+        """
+        if mode not in ('tensor', 'predict'):
+            raise ValueError(f"mode must be 'tensor' or 'predict', but got {mode!r}")
+        request: dict = inputs if isinstance(inputs, dict) else {'num_batches': len(inputs)}
+        if 'structure_z' in request:
+            codes = request['structure_z'], request['texture_z']
+        else:
+            codes = self.sample_codes(request['num_batches'])
+        images, coords = self.sample(*codes, use_ema=request.get('use_ema', True))
+        if mode == 'tensor':
+            return images
+        predictions = []
+        for index, (image, map_) in enumerate(zip(images, coords)):
+            metainfo = data_samples[index].metainfo if data_samples else None
+            predictions.append(BaseDataElement(metainfo=metainfo, fake_img=image, coords=map_))
+        return predictions
+
+    # ------------------------------------------------------------------ helpers
+
+    def _acts(self, iteration: int, *names: str) -> bool:
+        """Whether any of the named terms acts in this iteration."""
+        return any(
+            name in self.losses and self.losses[name].factor_at(iteration) > 0 for name in names
+        )
+
+    def _scheduled(self, losses: dict[str, Tensor], iteration: int) -> dict[str, Tensor]:
+        return {k: self.losses[k].factor_at(iteration) * value for k, value in losses.items()}
+
+    @staticmethod
+    def _update(wrapper: OptimWrapper, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One optimizer step on the sum of ``losses``, gradients averaged over all ranks."""
+        if losses:
+            wrapper.backward(wrapper.scale_loss(sum(losses.values())))
+            if wrapper.should_update():
+                groups = wrapper.optimizer.param_groups
+                average_gradients(p for group in groups for p in group['params'])
+                wrapper.step()
+                wrapper.zero_grad()
+        return {name: value.detach() for name, value in losses.items()}
+
+    def _train_discriminators(self, mode: bool) -> None:
+        """Whether backward passes reach the discriminators' weights."""
+        self.discriminator.requires_grad_(mode)
+        if self.patch_discriminator is not None:
+            self.patch_discriminator.requires_grad_(mode)
+
+    def _check_terms(self, losses: dict) -> None:
+        known = DISCRIMINATOR_TERMS + REGULARIZATION_TERMS + GENERATOR_TERMS
+        for name in losses:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f': did you mean {near[0]}?' if near else f'; known are {", ".join(known)}'
+                raise ValueError(f'losses has no term {name!r}{hint}')
+            if name in PATCH_TERMS and self.patch_discriminator is None:
+                raise ValueError(f'loss term {name} needs a patch_discriminator')
+            if name in PERCEPTUAL_TERMS and self.perceptual is None:
+                raise ValueError(f'loss term {name} needs perceptual, a perceptual distance')
+
+
+def _build(part: dict | nn.Module | None) -> Any:
+    """A module from its config; modules and None pass."""
+    return MODELS.build(part) if isinstance(part, dict) else part

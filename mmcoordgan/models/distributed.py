@@ -1,0 +1,55 @@
+"""Training on several devices: same weights everywhere, gradients averaged before every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce_params, broadcast
+from torch import nn
+
+from mmcoordgan.registry import MODEL_WRAPPERS
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Average the gradients of ``parameters`` over all ranks; nothing to do for a single one.
+
+    All ranks must hold gradients for the same parameters.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    all_reduce_params(gradients, op='mean')
+
+
+@MODEL_WRAPPERS.register_module()
+class CoordGANDistributed(nn.Module):
+    """Wraps a model whose ``train_step`` averages its gradients itself.
+
+    A GAN calls parts of its networks several times per step and differentiates some of them twice.
+    ``DistributedDataParallel`` synchronizes only what passes through its ``forward``; averaging
+    explicitly (:func:`average_gradients`) before each optimizer step leaves nothing out.
+
+    Args:
+        module: The model; rank 0's weights are copied to all ranks.
+    """
+
+    module: Any
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+        with torch.no_grad():
+            for tensor in (*module.parameters(), *module.buffers()):
+                broadcast(tensor, src=0)
+
+    def forward(self, *args, **kwargs):
+        return self.module(*args, **kwargs)
+
+    def train_step(self, data, optim_wrapper):
+        return self.module.train_step(data, optim_wrapper)
+
+    def val_step(self, data):
+        return self.module.val_step(data)
+
+    def test_step(self, data):
+        return self.module.test_step(data)

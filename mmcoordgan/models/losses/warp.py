@@ -1,0 +1,95 @@
+"""The warp loss: colours carried over by correspondence make the partner's picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmcoordgan.geometry import soft_transfer
+from mmcoordgan.models.pairs import swap_partners
+from mmcoordgan.registry import MODELS
+
+from .perceptual import PerceptualDistance
+from .schedule import ScheduledLoss
+
+
+def resize_to_map(images: Tensor, coords: Tensor) -> Tensor:
+    """Pictures (B, 3, H, W), resized bilinearly to the map's size where they differ from it."""
+    size = coords.shape[-2:]
+    if images.shape[-2:] == size:
+        return images
+    return F.interpolate(images, size=size, mode='bilinear', align_corners=False)
+
+
+def warp_partners(images: Tensor, coords: Tensor, temperature: float = 0.01) -> Tensor:
+    """Every picture, painted with its partner's colours by soft correspondence.
+
+    Convention: colours travel from the partner (source) to the picture (target); partners are
+    2k and 2k + 1.
+
+    Args:
+        images: (B, 3, H, W), B even, of the maps' size.
+        coords: Correspondence maps (B, 2, H, W).
+        temperature: Of the soft correspondence, in units of the frame.
+
+    Returns:
+        (B, 3, H, W); differentiable in both arguments.
+    """
+    return soft_transfer(swap_partners(images), swap_partners(coords), coords, temperature)
+
+
+def warp_loss(
+    perceptual: PerceptualDistance,
+    images: Tensor,
+    coords: Tensor,
+    target_features: list[Tensor] | None = None,
+    temperature: float = 0.01,
+) -> Tensor:
+    """Perceptual distance between warped partners and the pictures (CoordGAN, eq. 4 and 5).
+
+    Gradients flow into both coordinate maps and into the partner's colours, not into the target.
+
+    Args:
+        perceptual: The perceptual distance.
+        images: (B, 3, H, W), B even; resized to the maps' size if larger.
+        coords: Correspondence maps (B, 2, h, w).
+        target_features: Features of the pictures at the maps' size, where they are known already.
+        temperature: Of the soft correspondence, in units of the frame.
+
+    Returns:
+        Scalar, >= 0.
+    """
+    images = resize_to_map(images, coords)
+    if target_features is None:
+        target_features = perceptual.features(images.detach())
+    warped = warp_partners(images, coords, temperature)
+    return perceptual.distance(perceptual.features(warped), [f.detach() for f in target_features])
+
+
+@MODELS.register_module()
+class WarpLoss(ScheduledLoss):
+    """:func:`warp_loss` with a weight and a schedule (:class:`ScheduledLoss`).
+
+    Args:
+        temperature: Of the soft correspondence, in units of the frame; 0.01 belongs to 128 x 128
+            maps.
+        **schedule: As :class:`ScheduledLoss`.
+    """
+
+    def __init__(self, temperature: float = 0.01, **schedule: Any):
+        super().__init__(**schedule)
+        if not temperature > 0:
+            raise ValueError(f'temperature must be positive, but got {temperature}')
+        self.temperature = temperature
+
+    def forward(
+        self,
+        perceptual: PerceptualDistance,
+        images: Tensor,
+        coords: Tensor,
+        target_features: list[Tensor] | None = None,
+    ) -> Tensor:
+        loss = warp_loss(perceptual, images, coords, target_features, self.temperature)
+        return self.loss_weight * loss
