@@ -14,3 +14,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def lpips(tmp_path_factory: pytest.TempPathFactory):
+    """LPIPS on the deterministic VGG16 behind the reference numbers, read from a file."""
+    import reference
+
+    from mmcoordgan.models.losses import LPIPSLoss
+
+    path = tmp_path_factory.mktemp('vgg') / 'vgg16.pth'
+    torch.save(reference.vgg_state_dict(), path)
+    loss = LPIPSLoss(vgg_weights=str(path))
+    path.unlink()
+    return loss

@@ -26,10 +26,10 @@ import reference_inputs as inputs  # noqa: E402  (numpy only, stored beside the 
 
 @cache
 def numbers(name: str) -> dict:
-    """The arrays of ``<name>.npz`` or the values of ``<name>.json``."""
-    if (DATA / f'{name}.npz').exists():
-        return dict(np.load(DATA / f'{name}.npz'))
-    return json.loads((DATA / f'{name}.json').read_text())
+    """The arrays of ``<name>.npz``, or the values of ``<name>`` where it ends in ``.json``."""
+    if name.endswith('.json'):
+        return json.loads((DATA / name).read_text())
+    return dict(np.load(DATA / f'{name}.npz'))
 
 
 def rnd(tag: str, shape: tuple[int, ...]) -> Tensor:
@@ -48,7 +48,7 @@ def fill(
     network: nn.Module, key: str, kind: str, *, base_resolution: int, image_size: int
 ) -> nn.Module:
     """Load the reference's deterministic weights of ``manifest[kind][key]`` into our network."""
-    manifest = numbers('manifest')[kind][key]
+    manifest = numbers('manifest.json')[kind][key]
     state = {
         name: torch.from_numpy(inputs.fill(name, tuple(entry['shape'])))
         for name, entry in manifest.items()
@@ -98,3 +98,18 @@ def relative_error(actual: Tensor, expected: np.ndarray) -> float:
     assert tuple(actual.shape) == expected.shape, (tuple(actual.shape), expected.shape)
     difference = np.abs(actual.detach().numpy().astype(np.float64) - expected).max()
     return float(difference / max(np.abs(expected).max(), 1e-30))
+
+
+def vgg_state_dict() -> dict[str, Tensor]:
+    """VGG16 weights in torchvision's names, filled as the reference numbers require."""
+    slices = {(0, 2): 1, (5, 7): 2, (10, 12, 14): 3, (17, 19, 21): 4, (24, 26, 28): 5}
+    widths = [3, 64, 64, 128, 128, *[256] * 3, *[512] * 6]
+    state, layer = {}, 0
+    for positions, number in slices.items():
+        for position in positions:
+            shape = (widths[layer + 1], widths[layer], 3, 3)
+            for kind, size in (('weight', shape), ('bias', shape[:1])):
+                value = inputs.fill(f'net.slice{number}.{position}.{kind}', size)
+                state[f'features.{position}.{kind}'] = torch.from_numpy(value)
+            layer += 1
+    return state

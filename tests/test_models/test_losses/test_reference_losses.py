@@ -1,0 +1,113 @@
+"""Loss terms and coordinate functions against the values and gradients of the reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+import torch
+import torch.nn.functional as F
+from reference import crops, image, numbers, relative_error, rnd
+
+from mmcoordgan.geometry import chamfer_to_grid
+from mmcoordgan.models.losses import logistic_loss, nonsaturating_loss, r1_penalty, warp_partners
+from mmcoordgan.models.losses.warp import resize_to_map
+
+
+def values() -> dict:
+    return numbers('losses.json')
+
+
+def test_logistic_losses():
+    real, fake = rnd('real_pred', (4, 1)), rnd('fake_pred', (4, 1))
+    assert logistic_loss(real, fake).item() == pytest.approx(values()['d_logistic_loss'])
+    expected = values()['g_nonsaturating_loss']
+    assert nonsaturating_loss(fake).item() == pytest.approx(expected)
+    # the two halves of the patch loss, both of the same prediction
+    assert F.softplus(-real).mean().item() == pytest.approx(values()['gan_loss_real'])
+    assert F.softplus(real).mean().item() == pytest.approx(values()['gan_loss_fake'])
+
+
+def test_r1_of_a_known_function():
+    x = image('r1', (4, 3, 8, 8)).requires_grad_()
+    penalty = r1_penalty(x.pow(3).sum(dim=(1, 2, 3)), [x])
+    assert penalty.item() == pytest.approx(values()['d_r1_loss(sum of cubes)'], rel=1e-6)
+    by_hand = (3 * x.detach() ** 2).square().sum() / 4
+    assert penalty.item() == pytest.approx(by_hand.item(), rel=1e-6)
+
+
+def test_patch_losses():
+    patch = reference.small_patch_discriminator()
+    a, b = image('real', (4, 3, 128, 128)), image('mix', (4, 3, 128, 128))
+    feature = patch.aggregate(patch.features(patch.crop(a, crops('real', 32))))
+    same = patch.decide(feature, patch.features(patch.crop(a, crops('target', 32))))
+    other = patch.decide(feature, patch.features(patch.crop(b, crops('mix', 32))))
+    expected = values()
+    found = logistic_loss(same, other).item()
+    assert found == pytest.approx(expected['compute_patch_discriminator_losses'], rel=1e-5)
+    found = nonsaturating_loss(other).item()
+    assert found == pytest.approx(expected['compute_patch_generator_losses'], rel=1e-5)
+    sets = [patch.crop(a, crops(k, 32)).detach().requires_grad_() for k in ('real', 'target')]
+    found = r1_penalty(patch(*sets), sets).item()
+    assert found == pytest.approx(expected['d_patch_r1_loss'], rel=1e-4)
+
+
+@pytest.mark.parametrize('case', ['warp32_img32_ds1', 'warp32_img128_ds1', 'warp64_img64_ds2'])
+def test_soft_correspondence(case):
+    data = numbers('losses')
+    images = torch.from_numpy(data[f'cor/{case}/image']).requires_grad_()
+    coords = torch.from_numpy(data[f'cor/{case}/warp']).requires_grad_()
+    halved = coords
+    if case.endswith('ds2'):
+        halved = F.interpolate(coords, scale_factor=0.5, mode='bilinear', align_corners=False)
+    warped = warp_partners(resize_to_map(images, halved), halved)
+    assert relative_error(warped, data[f'cor/{case}/out']) < 1e-4
+    (warped * rnd(f'cot-cor/{case}', tuple(warped.shape))).sum().backward()
+    assert relative_error(images.grad, data[f'cor/{case}/grad_image']) < 1e-3
+    assert relative_error(coords.grad, data[f'cor/{case}/grad_warp']) < 1e-3
+
+
+def test_soft_correspondence_of_identical_maps():
+    data = numbers('losses')
+    coords = torch.from_numpy(data['cor/same/warp']).requires_grad_()
+    warped = warp_partners(torch.from_numpy(data['cor/same/image']), coords)
+    assert relative_error(warped, data['cor/same/out']) < 1e-4
+    (warped * rnd('cot-same', tuple(warped.shape))).sum().backward()
+    assert relative_error(coords.grad, data['cor/same/grad_warp']) < 1e-3
+
+
+@pytest.mark.parametrize('size', [32, 64])
+def test_chamfer(size):
+    data = numbers('losses')
+    case = f'chamfer/warp{size}_std{size}'
+    coords = torch.from_numpy(data[f'{case}/warp']).requires_grad_()
+    loss = chamfer_to_grid(coords).mean()
+    assert loss.item() == pytest.approx(values()[case], rel=1e-4)
+    loss.backward()
+    assert relative_error(coords.grad, data[f'{case}/grad_warp']) < 1e-3
+
+
+@pytest.mark.parametrize('size', [32, 64, pytest.param(128, marks=pytest.mark.slow)])
+def test_lpips(lpips, size):
+    data = numbers('losses')
+    x = image('lp-x', (2, 3, size, size)).requires_grad_()
+    y = image('lp-y', (2, 3, size, size)).requires_grad_()
+    loss = lpips(x, y)
+    assert loss.item() == pytest.approx(values()[f'lpips/{size}'], rel=1e-4)
+    loss.backward()
+    for gradient, name in ((x.grad, 'grad_input'), (y.grad, 'grad_target')):
+        expected = data[f'lpips/{size}/{name}']
+        difference = np.abs(gradient.numpy() - expected)
+        # Rounding decides kinks of ReLU and max-pooling: single pixels may differ more.
+        assert difference.mean() < 1e-3 * np.abs(expected).mean()
+        assert difference.max() < 1e-2 * np.abs(expected).max()
+
+
+@torch.no_grad()
+def test_lpips_features_before_normalisation(lpips):
+    data = numbers('losses')
+    x = image('lp-x', (2, 3, 32, 32))
+    for index, feature in enumerate(lpips.vgg((x - lpips.shift) / lpips.scale)):
+        chosen = feature.flatten().numpy()[data[f'lpips/32/relu{index}_x#idx']]
+        expected = data[f'lpips/32/relu{index}_x#val']
+        assert np.abs(chosen - expected).max() < 1e-4 * np.abs(expected).max()

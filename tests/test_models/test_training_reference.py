@@ -1,0 +1,159 @@
+"""The training step against the reference: loss terms, their gradients, and its training loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+import torch
+from mmengine.optim import OptimWrapperDict, build_optim_wrapper
+from reference import crops, image, numbers, relative_error, rnd
+
+from mmcoordgan.apis.official_names import official_names
+from mmcoordgan.models import CoordGAN
+
+PUBLISHED_LOSSES = dict(
+    d_gan=dict(type='LogisticLoss', loss_weight=2.0, warmup=10_000, warmup_floor=0.5),
+    d_patch=dict(type='LogisticLoss', start=10_000),
+    d_r1=dict(type='R1Loss', loss_weight=5.0, interval=16),
+    d_patch_r1=dict(type='R1Loss', loss_weight=0.5, interval=16, start=10_000),
+    g_gan=dict(type='NonsaturatingLoss', loss_weight=2.0, warmup=10_000, warmup_floor=0.5),
+    g_patch=dict(type='NonsaturatingLoss', start=10_000),
+    g_texture_swap=dict(type='TextureSwapLoss', loss_weight=5.0, warmup=20_000),
+    g_chamfer=dict(type='ChamferLoss', loss_weight=200.0),
+    g_warp=dict(type='WarpLoss', loss_weight=5.0, warmup=20_000),
+)
+REFERENCE_NAMES = dict(  # ours -> theirs
+    g_gan='G.g_gan',
+    g_patch='G.g_patch',
+    g_texture_swap='G.g_perc',
+    g_chamfer='G.g_cham',
+    g_warp='G.g_rgb',
+    d_gan='D.d_gan',
+    d_patch='D.d_patch',
+    d_r1='D.d_r1_scaled',
+    d_patch_r1='D.d_patch_r1_scaled',
+)
+FULL_STRENGTH = 32_000  # every term acts with its full weight, the lazy ones included
+
+
+@pytest.fixture
+def model(lpips) -> CoordGAN:
+    """CoordGAN with the reference's small networks; codes and crops are injected by the tests."""
+    from mmengine.registry import init_default_scope
+
+    init_default_scope('mmcoordgan')
+    generator = reference.small_generator()
+    generator.noise = 'zero'  # the reference's numbers were made without noise
+    return CoordGAN(
+        generator=generator,
+        discriminator=reference.small_discriminator(),
+        patch_discriminator=reference.small_patch_discriminator(),
+        perceptual=lpips,
+        losses=PUBLISHED_LOSSES,
+    )
+
+
+def inject_crops(model: CoordGAN, tags: list[str]) -> None:
+    """Let the patch discriminator's next calls cut these rectangles."""
+    queue = iter(tags)
+    model.patch_discriminator.sample_rectangles = lambda n, device: crops(next(queue), 8 * n)
+
+
+def terms(model: CoordGAN) -> dict[str, torch.Tensor]:
+    """All nine weighted terms on the reference's inputs."""
+    real = image('real', (4, 3, 32, 32))
+    fakes = model.render(rnd('z_struc', (4, 32)), rnd('z_style', (4, 32)), swap=True)
+    inject_crops(model, ['D_real', 'D_target', 'D_mix', 'R1_real', 'R1_target', 'G_real', 'G_mix'])
+    losses = model.discriminator_losses(real, fakes.detach(), FULL_STRENGTH)
+    losses.update(model.regularization_losses(real, fakes.detach(), FULL_STRENGTH))
+    losses.update(model.generator_losses(fakes, FULL_STRENGTH))
+    return losses
+
+
+@pytest.mark.parametrize('name', list(REFERENCE_NAMES))
+def test_terms_and_gradients(model, name):
+    expected = numbers('small_values.json')
+    gradients = numbers('small_s32_grads')
+    theirs = REFERENCE_NAMES[name]
+    loss = terms(model)[name]
+    assert loss.item() == pytest.approx(expected[theirs], rel=1e-4)
+    loss.backward()
+    network, key = model.generator, 'g'
+    if name.startswith('d_'):
+        key = 'd_patch' if 'patch' in name else 'd'
+        network = model.patch_discriminator if 'patch' in name else model.discriminator
+    parameters = dict(network.named_parameters())
+    manifest = [k for k, v in numbers('manifest.json')['s32'][key].items() if v['kind'] == 'param']
+    names = official_names(key, manifest, base_resolution=32, image_size=32)
+    # Rounding decides the kinks of ReLU and max-pooling: in g_patch a single neuron differs.
+    tolerance = 5e-3 if name in ('g_texture_swap', 'g_warp', 'g_patch') else 1e-3
+    scale = max(np.abs(gradients[k]).max() for k in gradients if k.startswith(f'{theirs}/'))
+    checked = 0
+    for official, ours in names.items():
+        stored = gradients.get(f'{theirs}/{official}')
+        if stored is None:
+            continue
+        grad = parameters[ours].grad
+        grad = torch.zeros_like(parameters[ours]) if grad is None else grad
+        difference = np.abs(grad.numpy().reshape(stored.shape) - stored).max()
+        assert difference <= tolerance * max(np.abs(stored).max(), 1e-3 * scale), official
+        checked += 1
+    assert checked > 10
+
+
+def optimizers(model: CoordGAN) -> OptimWrapperDict:
+    adam = dict(type='Adam', lr=0.002, betas=(0.0, 0.99))
+    return build_optim_wrapper(
+        model,
+        dict(
+            constructor='mmcoordgan.CoordGANOptimWrapperConstructor',
+            generator=dict(optimizer=adam, regularization_interval=4),
+            discriminator=dict(optimizer=adam, regularization_interval=16),
+        ),
+    )
+
+
+def test_two_iterations_of_the_reference_loop(model):
+    expected = numbers('small_values.json')['train.early_i4000']
+    names = {'d_gan': 'd_gan', 'g_gan': 'g_gan', 'g_texture_swap': 'g_perc'}
+    names.update({'g_chamfer': 'g_cham', 'g_warp': 'g_rgb'})
+    model.iteration.fill_(4000)
+    wrapper = optimizers(model)
+    for offset in range(2):
+        i = 4000 + offset
+        codes = iter(
+            [(rnd(f'it{i}_{k}_struc', (4, 32)), rnd(f'it{i}_{k}_style', (4, 32))) for k in 'dg']
+        )
+        model.sample_codes = lambda batch, codes=codes: next(codes)
+        log = model.train_step({'inputs': image(f'it{i}_real', (4, 3, 32, 32))}, wrapper)
+        for ours, theirs in names.items():
+            assert log[ours].item() == pytest.approx(expected[offset][theirs], rel=1e-3), ours
+        if offset == 0:
+            assert log['d_r1'].item() == pytest.approx(80 * expected[0]['r1'], rel=1e-3)
+        assert 'd_patch' not in log and 'g_patch' not in log
+        assert ('d_r1' in log) == (offset == 0)
+
+    stored = numbers('small_train_early_i4000')
+    for key, network in (('g', model.generator), ('d', model.discriminator)):
+        theirs = [k[len(key) + 1 :] for k in stored if k.startswith(f'{key}/') and '#' not in k]
+        assert theirs
+        for official, ours in official_names(
+            key, theirs, base_resolution=32, image_size=32
+        ).items():
+            after = stored[f'{key}/{official}']
+            found = network.state_dict()[ours].numpy().reshape(after.shape)
+            assert np.abs(found - after).mean() < 1e-4 + 1e-3 * np.abs(after).mean(), official
+
+
+def test_averaged_generator_follows(model):
+    before = model.generator_ema.state_dict()['stem.bias'].clone()
+    wrapper = optimizers(model)
+    inject_crops(model, [])
+    model.train_step({'inputs': image('real', (4, 3, 32, 32))}, wrapper)
+    current = model.generator.state_dict()['stem.bias']
+    decay = 0.5 ** (32 / 10_000)
+    expected = decay * before + (1 - decay) * current
+    assert relative_error(model.generator_ema.state_dict()['stem.bias'], expected.numpy()) < 1e-5
+    assert (current - before).abs().max() > 1e-4
+    assert int(model.iteration) == 1
