@@ -89,7 +89,7 @@ class ImageFolder(PipelineDataset):
     ) -> None:
         if on_broken not in ('error', 'skip'):
             raise ValueError(f"on_broken must be 'error' or 'skip', got {on_broken!r}")
-        if isinstance(extensions, str) or not all(e.startswith('.') for e in extensions):
+        if not all(e.startswith('.') for e in extensions):
             raise ValueError(
                 f"extensions must be a list of endings such as '.png', got {extensions!r}"
             )
