@@ -29,6 +29,8 @@ env_cfg = dict(
     # On a machine without GPU, tools/train.py takes gloo instead.
     dist_cfg=dict(backend='nccl'),
 )
+# Used with several processes only. MMEngine looks this name up without default_scope.
+model_wrapper_cfg = dict(type='mmcoordgan.CoordGANDistributed')
 
 # For TensorBoard (pip install tensorboard), add dict(type='TensorboardVisBackend') to the list.
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])

@@ -1,0 +1,183 @@
+"""What the command-line tools share: options, checkpoints, processes, messages for the user."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch.distributed
+from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
+from mmengine.registry import MODEL_WRAPPERS
+from mmengine.runner import find_latest_checkpoint
+from torch.nn.parallel import DistributedDataParallel
+
+from .cfg_options import CfgOptionError, check_cfg_options
+from .checkpoint_files import check_checkpoint_file
+
+
+class LaunchError(Exception):
+    """A request that cannot be met; the message says what the user can do about it."""
+
+
+@contextmanager
+def explained_errors(program: str) -> Iterator[None]:
+    """End the program with one message where the user, and not the code, is at fault.
+
+    Impossible options end it with exit code 2. Missing or forbidden files and refused checkpoints
+    end it with exit code 1, and the message names the line that asked for the file. All other
+    errors keep their traceback.
+    """
+    try:
+        yield
+    except (LaunchError, CfgOptionError) as error:
+        print(f'{program}: error: {error}', file=sys.stderr)
+        sys.exit(2)
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f'{frame.filename}, line {frame.lineno}'
+        print(f'{program}: error: {error} (asked for by {where})', file=sys.stderr)
+        sys.exit(1)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[-1]
+        print(
+            f'{program}: error: a checkpoint is refused, because reading it would run code that '
+            f'it holds: {reason}',
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+def forbid_unsafe_loading() -> None:
+    """Make every ``torch.load`` of this process refuse to run code from the file it reads.
+
+    That is the default of PyTorch >= 2.6, but some libraries fall back to unsafe loading.
+    """
+    os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)
+    os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+
+
+def load_config(path: str, options: dict | None, work_dir: str | None = None) -> Config:
+    """Read a config file and apply what the command line says about it.
+
+    Args:
+        path: The config file.
+        options: ``--cfg-options``, as parsed by ``CfgOptionsAction``.
+        work_dir: ``--work-dir``. Default: the config's ``work_dir``, or ``work_dirs/<name of the
+            config file>``.
+
+    Raises:
+        LaunchError: there is no such file, or Python cannot parse it.
+        CfgOptionError: an option has no place in the config.
+    """
+    if not Path(path).is_file():
+        raise LaunchError(f'config file {path} does not exist')
+    try:
+        cfg = Config.fromfile(path)
+    except SyntaxError as error:
+        raise LaunchError(f'config file {path} cannot be parsed: {error}') from None
+    if options:
+        for note in check_cfg_options(cfg, options):
+            print(note, file=sys.stderr)
+        cfg.merge_from_dict(options)
+    default = os.path.join('work_dirs', Path(path).stem)
+    cfg.work_dir = work_dir or cfg.get('work_dir') or default
+    return cfg
+
+
+def check_checkpoint(path: str) -> None:
+    """Refuse a checkpoint that is missing, damaged or unsafe. Addresses (``https://``) pass.
+
+    Raises:
+        LaunchError: with the reason.
+    """
+    if '://' in path:
+        return
+    try:
+        check_checkpoint_file(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise LaunchError(str(error)) from None
+
+
+def last_checkpoint(work_dir: str) -> str | None:
+    """The checkpoint that a run in ``work_dir`` wrote last, or None if there is none.
+
+    Raises:
+        LaunchError: ``work_dir/last_checkpoint`` names a file that is not there.
+    """
+    if not os.path.isfile(os.path.join(work_dir, 'last_checkpoint')):
+        return None
+    written = find_latest_checkpoint(work_dir)
+    assert written is not None
+    moved = os.path.join(work_dir, os.path.basename(written))  # with its folder
+    for path in (written, moved):
+        if os.path.isfile(path):
+            return path
+    raise LaunchError(
+        f'{os.path.join(work_dir, "last_checkpoint")} names {written}, which does not exist: give '
+        'a checkpoint with --resume CHECKPOINT, or delete that file to start afresh'
+    )
+
+
+def has_accelerator() -> bool:
+    """Whether MMEngine trains on a GPU or the like here."""
+    return get_device() not in ('cpu', 'mps')
+
+
+def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
+    """Prepare ``cfg`` and this process for ``launcher``: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    On machines without GPU, where MMEngine's own set-up fails, the processes of torchrun are
+    joined with gloo here, whatever ``env_cfg.dist_cfg.backend`` says.
+
+    Raises:
+        LaunchError: the launcher has not set its environment, or needs GPUs.
+    """
+    cfg.launcher = launcher
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    if launcher == 'none':
+        return
+    missing = [name for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR') if name not in os.environ]
+    if launcher == 'pytorch' and missing:
+        raise LaunchError(
+            f'--launcher pytorch needs {", ".join(missing)} in the environment, which torchrun '
+            'sets: start this program with tools/dist_train.sh or torchrun'
+        )
+    if has_accelerator():
+        return
+    if launcher != 'pytorch':
+        raise LaunchError(
+            f'--launcher {launcher} needs GPUs, and there is none here: use torchrun and '
+            '--launcher pytorch to train on CPUs'
+        )
+    if not torch.distributed.is_initialized():
+        timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
+        torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=timeout))
+    _wrap_on_cpu(cfg)
+
+
+def leave_processes() -> None:
+    """Say goodbye to the other processes, if there are any."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def _wrap_on_cpu(cfg: Config) -> None:
+    """MMEngine gives ``DistributedDataParallel`` the number of a GPU unless told otherwise."""
+    wrapper = cfg.get('model_wrapper_cfg') or ConfigDict(
+        broadcast_buffers=False, find_unused_parameters=cfg.get('find_unused_parameters', False)
+    )
+    kind: Any = wrapper.get('type', 'MMDistributedDataParallel')
+    if isinstance(kind, str):
+        with MODEL_WRAPPERS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
+            kind = registry.get(kind)
+    if issubclass(kind, DistributedDataParallel):
+        wrapper.setdefault('device_ids', None)
+    cfg.model_wrapper_cfg = wrapper
