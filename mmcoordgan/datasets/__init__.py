@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from .celebamask_hq import CelebAMaskHQ
+from .datasetgan import DatasetGANSegmentation
 from .image_folder import ImageFolder
 from .loading import BrokenImageError, LoadImage
+from .soft_labels import ResizeWithSoftLabels
 from .toy_faces import ToyFaces
 from .transforms import PackInputs, RandomFlip
 
 __all__ = [
     'BrokenImageError',
+    'CelebAMaskHQ',
+    'DatasetGANSegmentation',
     'ImageFolder',
     'LoadImage',
     'PackInputs',
     'RandomFlip',
+    'ResizeWithSoftLabels',
     'ToyFaces',
 ]

@@ -1,0 +1,238 @@
+"""CelebAMask-HQ: faces with masks of their parts."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from mmcoordgan.registry import DATASETS
+
+from .base import PipelineDataset, Transform
+from .image_folder import check_folder
+from .loading import LoadImage
+from .transforms import PackInputs
+
+MASKS_PER_FOLDER = 2000
+CLASSES = {
+    7: ('background', 'mouth', 'eye', 'brow', 'ear', 'nose', 'face'),
+    19: (
+        *('background', 'skin', 'nose', 'eye_g', 'l_eye', 'r_eye', 'l_brow', 'r_brow', 'l_ear'),
+        *('r_ear', 'mouth', 'u_lip', 'l_lip', 'hair', 'hat', 'ear_r', 'neck_l', 'neck', 'cloth'),
+    ),
+}
+# What is painted as which class, in this order: later parts cover earlier ones.
+PAINT = {
+    7: {
+        **{'skin': 6, 'u_lip': 1, 'l_lip': 1, 'l_eye': 2, 'r_eye': 2, 'l_brow': 3, 'r_brow': 3},
+        **{'l_ear': 4, 'r_ear': 4, 'nose': 5, 'mouth': 1},
+    },
+    19: {part: label for label, part in enumerate(CLASSES[19]) if label > 0},
+}
+PALETTE = [
+    *([0, 0, 0], [220, 30, 60], [80, 160, 255], [120, 70, 20], [250, 220, 60], [250, 140, 60]),
+    *([240, 190, 150], [120, 200, 80], [160, 60, 200], [60, 220, 200], [200, 100, 120]),
+    *([255, 90, 120], [170, 0, 40], [90, 60, 30], [40, 90, 40], [255, 215, 0], [230, 180, 255]),
+    *([200, 150, 120], [40, 60, 160]),
+]
+# Key of the text chunk in packed label PNGs that tells the number of classes.
+PNG_CLASSES_KEY = 'mmcoordgan:num_classes'
+BENCHMARK = (1, 3, 5, 6, 8, *range(100, 200))
+
+
+def mask_path(mask_dir: str, number: int, part: str) -> str:
+    """Where CelebAMask-HQ keeps the mask of one part of image ``number``."""
+    return os.path.join(mask_dir, str(number // MASKS_PER_FOLDER), f'{number:05d}_{part}.png')
+
+
+def _read_mask(path: str) -> np.ndarray | None:
+    """(H, W) bool, or None if there is no such file."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert('L')) > 127
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        raise OSError(f'cannot read mask {path}: {type(error).__name__}: {error}') from error
+
+
+def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
+    """Labels of one image from the masks of its parts; parts without a file are absent.
+
+    Args:
+        mask_dir: The folder ``CelebAMask-HQ-mask-anno``.
+        number: Number of the image.
+        num_classes: 7 or 19.
+
+    Returns:
+        (H, W) uint8, usually 512 x 512.
+
+    Raises:
+        FileNotFoundError: If not one of the 18 parts has a mask.
+        ValueError: If masks differ in size.
+        OSError: If a mask cannot be read.
+    """
+    labels: np.ndarray | None = None
+    for part, label in PAINT[num_classes].items():
+        mask = _read_mask(mask_path(mask_dir, number, part))
+        if mask is None:
+            continue
+        if labels is None:
+            labels = np.zeros(mask.shape, np.uint8)
+        if mask.shape != labels.shape:
+            raise ValueError(
+                f'mask {mask_path(mask_dir, number, part)} has shape {mask.shape}, other masks of '
+                f'the same image have {labels.shape}'
+            )
+        labels[mask] = label
+    if labels is not None:
+        return labels
+    for part in PAINT[19]:  # parts that are not painted tell the size
+        mask = _read_mask(mask_path(mask_dir, number, part))
+        if mask is not None:
+            return np.zeros(mask.shape, np.uint8)
+    raise FileNotFoundError(
+        f'image {number} has no mask at all: no {mask_path(mask_dir, number, "*")}. Every image of '
+        'CelebAMask-HQ has some: was the archive unpacked completely?'
+    )
+
+
+def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
+    """Labels from one PNG as ``tools/dataset_converters/celebamask_hq.py`` writes it.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file was packed for another number of classes.
+        OSError: If the file cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            packed_for = image.info.get(PNG_CLASSES_KEY, str(num_classes))
+            mode, labels = image.mode, np.array(image)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f'no packed labels {path}: run tools/dataset_converters/celebamask_hq.py'
+        ) from None
+    except Exception as error:
+        raise OSError(f'cannot read labels {path}: {type(error).__name__}: {error}') from error
+    if packed_for != str(num_classes):
+        raise ValueError(f'{path} holds labels of {packed_for} classes, not {num_classes}')
+    if mode not in ('L', 'P') or labels.max() >= num_classes:
+        raise ValueError(
+            f'{path} is no label map of {num_classes} classes: mode {mode}, '
+            f'values up to {labels.max()}'
+        )
+    return labels
+
+
+@DATASETS.register_module()
+class CelebAMaskHQ(PipelineDataset):
+    """CelebAMask-HQ, in **lexicographic** order of the file names: 0.jpg, 1.jpg, 10.jpg, ...
+
+    ``get_data_info`` returns ``img_path``, ``sample_idx``, ``num_classes`` and ``gt_seg_map``
+    (H, W) uint8 at the masks' own size (512 x 512). ``ResizeWithSoftLabels`` in the pipeline
+    brings image and labels to the model's size.
+
+    With 7 classes the parts are painted in the order skin, lips, eyes, brows, ears, nose, mouth;
+    hair, glasses and clothes are not painted. With 19 every part is a class of its own, painted in
+    the order of the classes.
+
+    Args:
+        data_root: Folder that holds ``img_dir`` and ``mask_dir``.
+        num_classes: 7 (CoordGAN's benchmark) or 19 (all parts).
+        subset: 'all', or 'benchmark': the five references (positions 1, 3, 5, 6, 8 of the list)
+            followed by the 100 queries (positions 100 to 199).
+        pipeline: Transforms; the default reads the image and packs image and labels, which needs
+            both at one size.
+        img_dir: Folder of the images.
+        mask_dir: Folder of the part masks.
+        label_dir: Folder with one packed label PNG per image; read instead of the masks.
+
+    Raises:
+        FileNotFoundError: If a folder is missing; from indexing, if an image has no labels.
+        ValueError: If an argument is not understood, if the folder holds no images, or too few
+            for the benchmark.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_root: str,
+        num_classes: int = 7,
+        subset: str = 'all',
+        pipeline: Sequence[Transform] | None = None,
+        img_dir: str = 'CelebA-HQ-img',
+        mask_dir: str = 'CelebAMask-HQ-mask-anno',
+        label_dir: str | None = None,
+    ) -> None:
+        if num_classes not in CLASSES:
+            raise ValueError(f'num_classes must be 7 or 19, got {num_classes}')
+        if subset not in ('all', 'benchmark'):
+            raise ValueError(f"subset must be 'all' or 'benchmark', got {subset!r}")
+        super().__init__(pipeline=[LoadImage(), PackInputs()] if pipeline is None else pipeline)
+        self.num_classes = num_classes
+        self.img_dir = self._folder(data_root, img_dir, 'img_dir')
+        self.mask_dir = self.label_dir = ''
+        if label_dir is None:
+            self.mask_dir = self._folder(data_root, mask_dir, 'mask_dir')
+        else:
+            self.label_dir = self._folder(data_root, label_dir, 'label_dir')
+        self.names = list_numbered_images(self.img_dir)
+        if subset == 'benchmark':
+            if len(self.names) <= BENCHMARK[-1]:
+                raise ValueError(
+                    f"subset='benchmark' needs at least {BENCHMARK[-1] + 1} images, but "
+                    f"'{self.img_dir}' holds {len(self.names)}"
+                )
+            self.names = [self.names[position] for position in BENCHMARK]
+
+    @staticmethod
+    def _folder(data_root: str, name: str, key: str) -> str:
+        check_folder(str(data_root), key='data_root', dataset='CelebAMaskHQ')
+        return check_folder(os.path.join(data_root, name), key=key, dataset='CelebAMaskHQ')
+
+    @property
+    def metainfo(self) -> dict:
+        """``dataset_name``, ``classes`` and ``palette`` in plain Python types."""
+        return {
+            'dataset_name': 'celebamask_hq',
+            'classes': CLASSES[self.num_classes],
+            'palette': [list(colour) for colour in PALETTE[: self.num_classes]],
+        }
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def get_data_info(self, index: int) -> dict:
+        """The dict that enters the pipeline for sample ``index``."""
+        index = self._checked(index)
+        number = int(os.path.splitext(self.names[index])[0])
+        if self.label_dir:
+            path = os.path.join(self.label_dir, f'{number}.png')
+            labels = read_packed_labels(path, self.num_classes)
+        else:
+            labels = paint_labels(self.mask_dir, number, self.num_classes)
+        return {
+            'img_path': os.path.join(self.img_dir, self.names[index]),
+            'sample_idx': index,
+            'num_classes': self.num_classes,
+            'gt_seg_map': labels,
+        }
+
+
+def list_numbered_images(folder: str) -> list[str]:
+    """Names ``<number>.jpg`` (or .png) in a folder, sorted lexicographically.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    names = sorted(name for name in os.listdir(folder) if re.fullmatch(r'\d+\.(jpg|png)', name))
+    if not names:
+        raise ValueError(f"the folder '{folder}' holds no images named <number>.jpg")
+    return names
