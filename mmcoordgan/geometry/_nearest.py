@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-MAX_PAIRS = 2**20
-"""Largest number of point pairs that are held in memory at once."""
+MAX_PAIRS = {'cpu': 2**17, 'other': 2**24}
+"""Most point pairs held in memory at once: what a CPU's cache holds, what keeps a GPU busy."""
 
 
-def chunk_size(batch: int, num_points: int) -> int:
-    """How many points can face ``num_points`` others at once within :data:`MAX_PAIRS`."""
-    return max(1, MAX_PAIRS // (batch * num_points))
+def chunk_size(points: Tensor) -> int:
+    """How many queries can face all ``points`` (B, 2, N) at once within :data:`MAX_PAIRS`."""
+    limit = MAX_PAIRS['cpu' if points.device.type == 'cpu' else 'other']
+    return max(1, limit // (points.shape[0] * points.shape[2]))
 
 
 @torch.no_grad()
@@ -25,9 +26,8 @@ def nearest_index(points: Tensor, queries: Tensor) -> Tensor:
     Returns:
         (B, M), int64 in [0, N). Among equally near points any may be chosen.
     """
-    batch, _, num_points = points.shape
     chosen = []
-    for query in queries.split(chunk_size(batch, num_points), dim=2):
+    for query in queries.split(chunk_size(points), dim=2):
         dx = query[:, 0, :, None] - points[:, 0, None, :]  # (B, m, N)
         dy = query[:, 1, :, None] - points[:, 1, None, :]
         chosen.append((dx * dx).addcmul_(dy, dy).argmin(dim=2))

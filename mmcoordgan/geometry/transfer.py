@@ -118,7 +118,7 @@ class _SoftTransfer(torch.autograd.Function):
 
 def _chunks(source: Tensor, target: Tensor) -> list[slice]:
     """Slices of the target points that face all source points at once."""
-    step = chunk_size(source.shape[0], source.shape[2])
+    step = chunk_size(source)
     return [slice(start, start + step) for start in range(0, target.shape[2], step)]
 
 

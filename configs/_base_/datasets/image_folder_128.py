@@ -1,0 +1,21 @@
+# Photos in a folder, resized to squares (aspect ratio not kept) and flipped at random.
+image_size = 128
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(
+        type='Resize',
+        scale=(image_size, image_size),
+        keep_ratio=False,
+        backend='pillow',  # antialiased
+        interpolation='bilinear',
+    ),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(
+    batch_size=2,  # on each device; even, because pictures are trained in pairs
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(type='ImageFolder', data_root='data/images', pipeline=train_pipeline),
+)

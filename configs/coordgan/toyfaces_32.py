@@ -1,0 +1,12 @@
+# Procedural faces at 32 x 32: see it work on a laptop, without a GPU and without data.
+_base_ = [
+    '../_base_/models/coordgan_toy.py',
+    '../_base_/datasets/toyfaces_32.py',
+    '../_base_/schedules/coordgan_toy.py',
+    '../_base_/default_runtime.py',
+]
+default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=500, max_keep_ckpts=2))
+custom_hooks = [
+    dict(type='CoordGANVisualizationHook', interval=250),
+    dict(type='PlainCheckpointHook'),
+]

@@ -1,0 +1,175 @@
+"""Coordinate functions against brute force, gradcheck and hand-counted values."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from mmcoordgan.geometry import (
+    _nearest,
+    canonical_grid,
+    chamfer_to_grid,
+    hard_transfer,
+    soft_transfer,
+)
+
+
+@pytest.fixture(params=['one chunk', 'many chunks'])
+def chunks(request, monkeypatch):
+    """Run a test with everything in one chunk, and with few pixels in each."""
+    if request.param == 'many chunks':
+        monkeypatch.setitem(_nearest.MAX_PAIRS, 'cpu', 100)
+
+
+def brute_force(values: Tensor, source: Tensor, target: Tensor, temperature: float) -> Tensor:
+    """The definition, pixel by pixel, in Python."""
+    batch, channels, height, width = values.shape
+    out = torch.zeros(batch, channels, *target.shape[-2:], dtype=values.dtype)
+    for b in range(batch):
+        for i in range(target.shape[2]):
+            for j in range(target.shape[3]):
+                x, y = target[b, :, i, j].tolist()
+                distances = {
+                    (k, m): math.hypot(x - source[b, 0, k, m], y - source[b, 1, k, m])
+                    for k in range(height)
+                    for m in range(width)
+                }
+                nearest = min(distances.values())
+                weights = {q: math.exp((nearest - d) / temperature) for q, d in distances.items()}
+                total = sum(weights.values())
+                for (k, m), weight in weights.items():
+                    out[b, :, i, j] += weight / total * values[b, :, k, m]
+    return out
+
+
+def maps(*sizes: tuple[int, int], batch: int = 2) -> list[Tensor]:
+    return [torch.rand(batch, 2, *size, dtype=torch.float64) * 2 - 1 for size in sizes]
+
+
+def test_grid_convention():
+    grid = canonical_grid(2, 3)
+    assert grid.tolist() == [[[-1, 0, 1], [-1, 0, 1]], [[-1, -1, -1], [1, 1, 1]]]
+    assert canonical_grid(1, 1, dtype=torch.float64).dtype == torch.float64
+    with pytest.raises(ValueError, match='height and width must be at least 1, but got 0 x 3'):
+        canonical_grid(0, 3)
+
+
+@pytest.mark.parametrize('batch', [1, 3])
+def test_soft_transfer_is_its_definition(chunks, batch):
+    source, target = maps((4, 3), (2, 5), batch=batch)
+    values = torch.randn(batch, 3, 4, 3, dtype=torch.float64)
+    found = soft_transfer(values, source, target, temperature=0.3)
+    torch.testing.assert_close(found, brute_force(values, source, target, 0.3))
+
+
+def test_soft_transfer_goes_from_source_to_target():
+    # The target is the source moved one pixel to the left: each pixel shows its right neighbour.
+    grid = canonical_grid(4, 4)[None]
+    moved = grid + torch.tensor([2 / 3, 0])[:, None, None]
+    values = torch.arange(16.0).view(1, 1, 4, 4)
+    found = soft_transfer(values, grid, moved)
+    torch.testing.assert_close(found[..., :3], values[..., 1:], atol=1e-4, rtol=0)
+    found = hard_transfer(values, grid, moved)
+    assert found[0, 0, :, :3].tolist() == values[0, 0, :, 1:].tolist()
+    assert found[0, 0, :, 3].tolist() == values[0, 0, :, 3].tolist()
+
+
+def test_gradcheck(chunks):
+    source, target = maps((3, 4), (2, 3))
+    values = torch.randn(2, 2, 3, 4, dtype=torch.float64)
+    inputs = [x.requires_grad_() for x in (values, source, target)]
+    assert torch.autograd.gradcheck(lambda *x: soft_transfer(*x, temperature=0.3), inputs)
+    assert torch.autograd.gradcheck(chamfer_to_grid, [source])
+    assert torch.autograd.gradcheck(lambda v: hard_transfer(v, source, target), [values])
+
+
+def test_gradient_is_finite_and_zero_at_distance_zero(chunks):
+    source = torch.zeros(1, 2, 2, 2, requires_grad=True)  # constant map: all distances zero
+    target = torch.zeros(1, 2, 3, 3, requires_grad=True)
+    values = torch.randn(1, 1, 2, 2)
+    out = soft_transfer(values, source, target)
+    torch.testing.assert_close(out, values.mean().expand(1, 1, 3, 3))
+    out.sum().backward()
+    assert source.grad.abs().max() == 0 and target.grad.abs().max() == 0
+
+
+def test_soft_transfer_keeps_dtype_and_stays_finite_far_outside():
+    source, target = maps((4, 4), (4, 4))
+    values = torch.randn(2, 1, 4, 4, dtype=torch.float16)
+    out = soft_transfer(values, source.half(), 50 * target.half(), temperature=1e-3)
+    assert out.dtype == torch.float16 and out.isfinite().all()
+
+
+def test_hard_transfer_is_the_nearest_pixel_for_every_pair(chunks):
+    source, target = maps((4, 5), (3, 2), batch=3)
+    values = torch.randint(0, 100, (3, 2, 4, 5))
+    found = hard_transfer(values, source, target)
+    assert found.dtype == torch.int64
+    for b in range(3):
+        for i in range(3):
+            for j in range(2):
+                d = (source[b] - target[b, :, i, j, None, None]).square().sum(0)
+                k, m = divmod(int(d.argmin()), 5)
+                assert found[b, :, i, j].tolist() == values[b, :, k, m].tolist()
+
+
+def test_soft_transfer_tends_to_hard_transfer():
+    source, target = maps((5, 5), (5, 5))
+    values = torch.randn(2, 2, 5, 5, dtype=torch.float64)
+    soft = soft_transfer(values, source, target, temperature=1e-6)
+    torch.testing.assert_close(soft, hard_transfer(values, source, target))
+
+
+def test_memory_is_bounded(monkeypatch):
+    """No tensor of the whole pair is ever made: 96 x 96 against 96 x 96 would be 85 million."""
+    largest = 0
+    real = torch.Tensor.addcmul_
+
+    def spy(self, *args, **kwargs):
+        nonlocal largest
+        largest = max(largest, self.numel())
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, 'addcmul_', spy)
+    coords = canonical_grid(96, 96)[None].requires_grad_()
+    soft_transfer(torch.rand(1, 1, 96, 96), coords, coords).sum().backward()
+    chamfer_to_grid(coords)
+    assert 0 < largest <= _nearest.MAX_PAIRS['cpu']
+
+
+@pytest.mark.parametrize('size', [(4, 4), (3, 6), (1, 5)])
+def test_chamfer_is_its_definition(chunks, size):
+    (coords,) = maps(size, batch=3)
+    coords = coords * 1.3  # also outside the frame
+    grid = canonical_grid(*size, dtype=torch.float64).flatten(1)
+    for found, points in zip(chamfer_to_grid(coords), coords.flatten(2)):
+        squared = torch.cdist(points.t(), grid.t()).square()
+        expected = squared.min(0).values.mean() + squared.min(1).values.mean()
+        assert found.item() == pytest.approx(expected.item())
+
+
+def test_chamfer_is_zero_on_permutations_of_the_grid_only():
+    grid = canonical_grid(4, 4)
+    assert chamfer_to_grid(grid.flip(2)[None]).item() == pytest.approx(0, abs=1e-12)
+    assert chamfer_to_grid(0.5 * grid[None]).item() > 0.05
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'source_coords': torch.zeros(1, 3, 4, 4)}, r'source_coords must have shape \(B, 2, H, W'),
+        ({'target_coords': torch.zeros(2, 2, 4, 4)}, 'must have the same batch size'),
+        ({'values': torch.zeros(1, 1, 3, 4)}, 'must have the same height and width'),
+        ({'values': torch.zeros(4, 4)}, r'values must have shape \(B, C, Hs, Ws\)'),
+        ({'temperature': 0.0}, 'temperature must be positive, but got 0.0'),
+        ({'source_coords': torch.zeros(1, 2, 4, 4).long()}, 'must be floating point'),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    good = dict(values=torch.zeros(1, 1, 4, 4), source_coords=torch.zeros(1, 2, 4, 4))
+    good['target_coords'] = torch.zeros(1, 2, 4, 4)
+    with pytest.raises(ValueError, match=message):
+        soft_transfer(**{**good, **arguments})

@@ -1,0 +1,175 @@
+"""Schedules, the structure tensor distance, and loading of VGG weights."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import torch
+
+from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.models.losses import (
+    ChamferLoss,
+    LPIPSLoss,
+    R1Loss,
+    ScheduledLoss,
+    StructureTensorLoss,
+    WarpLoss,
+    structure_tensor,
+    warp_loss,
+)
+from mmcoordgan.models.losses.weights import load_weights
+
+
+def test_schedule_of_the_published_terms():
+    gan = ScheduledLoss(loss_weight=2.0, warmup=10_000, warmup_floor=0.5)
+    assert [gan.factor_at(i) for i in (0, 5000, 7500, 10_000, 10**6)] == [0.5, 0.5, 0.75, 1, 1]
+    patch = ScheduledLoss(start=10_000)
+    assert [patch.factor_at(i) for i in (9999, 10_000)] == [0, 1]
+    swap = ScheduledLoss(loss_weight=5.0, warmup=20_000)
+    assert [swap.factor_at(i) for i in (0, 5000, 30_000)] == [0, 0.25, 1]
+    r1 = R1Loss(loss_weight=5.0, interval=16)
+    assert [r1.factor_at(i) for i in (0, 1, 16, 17)] == [16, 0, 16, 0]
+    assert ScheduledLoss(loss_weight=0.0).factor_at(5) == 0
+
+
+def test_loss_weight_multiplies():
+    coords = torch.rand(2, 2, 4, 4) - 0.5
+    torch.testing.assert_close(ChamferLoss(loss_weight=200.0)(coords), 200 * ChamferLoss()(coords))
+
+
+def test_warp_temperature_follows_the_map_size():
+    perceptual = StructureTensorLoss()
+    images, coords = torch.rand(2, 3, 16, 16), torch.rand(2, 2, 16, 16)
+    loss = WarpLoss(temperature=0.04, reference_size=32)(perceptual, images, coords)
+    torch.testing.assert_close(loss, warp_loss(perceptual, images, coords, temperature=0.08))
+    assert (loss - warp_loss(perceptual, images, coords, temperature=0.04)).abs() > 1e-6
+
+
+def test_warp_loss_sends_gradients_to_both_maps_and_the_colours_only():
+    perceptual = StructureTensorLoss()
+    images = torch.rand(2, 3, 16, 16, requires_grad=True)
+    coords = (torch.rand(2, 2, 16, 16)).requires_grad_()
+    # The partner's colours matter for picture 0, so the target's own colours must not.
+    loss = perceptual.distance(
+        [f[:1] for f in perceptual.features(images)],
+        [f[:1].detach() for f in perceptual.features(images)],
+    )
+    assert loss.item() == 0
+    warp_loss(perceptual, images, coords, temperature=0.1).backward()
+    assert images.grad[0].abs().sum() > 0 and images.grad[1].abs().sum() > 0
+    assert coords.grad[0].abs().sum() > 0 and coords.grad[1].abs().sum() > 0
+
+
+def test_structure_tensor_is_blind_to_colours():
+    torch.manual_seed(1)
+    images = torch.rand(2, 3, 24, 24) * 2 - 1
+    rotation, _ = torch.linalg.qr(torch.randn(3, 3))
+    rotated = torch.einsum('ij,bjhw->bihw', rotation, images)
+    expected = structure_tensor(images)
+    torch.testing.assert_close(structure_tensor(rotated), expected, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(structure_tensor(-images), expected)
+    shifted = structure_tensor(images.roll(3, dims=3))
+    assert (shifted - expected).abs().mean() > 0.05
+
+
+def test_structure_tensor_of_a_ramp_by_hand():
+    # x grows by 0.1 per pixel in one channel: gx = 0.1, gy = 0, trace t = 0.01 + 0.002.
+    x = torch.zeros(1, 3, 9, 9)
+    x[0, 0] = 0.1 * torch.arange(9.0)
+    found = structure_tensor(x)[0, :, 4, 4]
+    expected = 0.01 / 0.012 * 0.5**0.5
+    torch.testing.assert_close(found, torch.tensor([expected, 0.0, 0.0]))
+
+
+def test_structure_tensor_ranks_structure_above_palette():
+    faces = ToyFaces(size=32, length=200, seed=3)
+    images = {}
+    for structure in range(12):
+        for texture in (structure, structure + 50):
+            pixels = torch.from_numpy(faces.render(structure, texture)['img'])
+            images[structure, texture] = pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
+    other_structure = {
+        k: torch.from_numpy(faces.render(k + 100, k)['img']).permute(2, 0, 1)[None] / 127.5 - 1
+        for k in range(12)
+    }
+    loss = StructureTensorLoss()
+    same = [loss(images[k, k], images[k, k + 50]).item() for k in range(12)]
+    other = [loss(images[k, k], other_structure[k]).item() for k in range(12)]
+    wins = sum(a < b for a in same for b in other) / 144
+    assert wins > 0.95, (same, other)
+
+
+def test_lpips_is_not_part_of_checkpoints(lpips):
+    assert lpips.state_dict() == {}
+    assert [p for p in lpips.parameters() if p.requires_grad] == []
+
+
+def test_untrained_lpips_works_without_a_file():
+    loss = LPIPSLoss(vgg_weights=None)
+    x = torch.rand(1, 3, 32, 32)
+    assert loss(x, x).item() == 0 and loss(x, -x).item() > 0
+
+
+def test_missing_vgg_weights_name_file_and_key(tmp_path):
+    path = tmp_path / 'nowhere.pth'
+    with pytest.raises(FileNotFoundError, match=r'nowhere\.pth.*perceptual\.vgg_weights'):
+        LPIPSLoss(vgg_weights=str(path))
+
+
+def test_download_failure_names_where_to_put_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    url = 'http://127.0.0.1:9/vgg16-397923af.pth'  # nothing listens there
+    with pytest.raises(FileNotFoundError, match=r'hub/checkpoints/vgg16-397923af\.pth.*config key'):
+        LPIPSLoss(vgg_weights=url)
+
+
+def test_downloaded_file_is_cached_and_not_fetched_again(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    calls = []
+
+    def fake_download(url, path, hash_prefix):
+        calls.append((url, hash_prefix))
+        torch.save({'a': torch.ones(2)}, path)
+
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', fake_download)
+    url = 'http://127.0.0.1:9/weights-0123abcd.pth'
+    for _ in range(2):
+        assert load_weights(url, 'key')['a'].tolist() == [1, 1]
+    assert calls == [(url, '0123abcd')]
+
+
+def test_wrong_vgg_file_names_the_tensor(tmp_path):
+    path = tmp_path / 'other.pth'
+    torch.save({'features.0.weight': torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match=r'features\.0\.weight must have shape \(64, 3, 3, 3\)'):
+        LPIPSLoss(vgg_weights=str(path))
+
+
+class Payload:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (self.path, 'w'))
+
+
+def test_malicious_weights_execute_nothing(tmp_path):
+    target = tmp_path / 'executed'
+    for name, save in (('torch.pth', torch.save), ('plain.pth', _pickle_dump)):
+        save({'features.0.weight': Payload(str(target))}, str(tmp_path / name))
+        with pytest.raises(ValueError, match='could run its code'):
+            LPIPSLoss(vgg_weights=str(tmp_path / name))
+    assert not target.exists()
+
+
+def _pickle_dump(value: object, path: str) -> None:
+    with open(path, 'wb') as file:
+        pickle.dump(value, file)
+
+
+def test_schedule_errors():
+    with pytest.raises(ValueError, match='ChamferLoss needs .* interval >= 1 .* interval=0'):
+        ChamferLoss(interval=0)
+    with pytest.raises(ValueError, match='temperature must be positive'):
+        WarpLoss(temperature=0)

@@ -1,0 +1,188 @@
+"""What the networks promise beyond the reference: determinism, sizes, forms, clear errors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmcoordgan.geometry import canonical_grid
+from mmcoordgan.models.networks import (
+    CoordGANDiscriminator,
+    CoordGANGenerator,
+    CoordGANPatchDiscriminator,
+    CropRectangles,
+)
+from mmcoordgan.models.networks.discriminator import minibatch_stddev
+from mmcoordgan.models.networks.layers import ModulatedConv2d
+from mmcoordgan.models.networks.patch_discriminator import crop_images
+
+TINY = dict(
+    structure_dim=4,
+    texture_dim=6,
+    structure_width=5,
+    texture_width=7,
+    mapping_layers=2,
+    channels=8,
+    channel_base=256,
+    warp_channels=8,
+)
+
+
+def tiny_generator(**changes) -> CoordGANGenerator:
+    return CoordGANGenerator(**{'image_size': 16, 'base_resolution': 16, **TINY, **changes})
+
+
+def noisy(generator: CoordGANGenerator) -> CoordGANGenerator:
+    for name, parameter in generator.named_parameters():
+        if name.endswith('noise_strength'):
+            torch.nn.init.constant_(parameter, 0.5)
+    return generator
+
+
+@torch.no_grad()
+def test_evaluation_is_repeatable_and_training_noise_is_not():
+    generator = noisy(tiny_generator())
+    z = torch.randn(2, 4), torch.randn(2, 6)
+    generator.eval()
+    torch.testing.assert_close(generator(*z), generator(*z), atol=0, rtol=0)
+    torch.testing.assert_close(generator(*z)[:1], generator(z[0][:1], z[1][:1]))
+    generator.train()
+    assert (generator(*z) - generator(*z)).abs().max() > 1e-3
+    coords, w = generator.warp(generator.map_structure(z[0])), generator.map_texture(z[1])
+    const = generator.synthesize(coords, w, noise='const')
+    zero = generator.synthesize(coords, w, noise='zero')
+    assert (const - zero).abs().max() > 1e-3
+    torch.testing.assert_close(const, generator.synthesize(coords, w, noise='const'))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('image_size', [16, 32, 64])
+def test_picture_and_map_sizes(image_size):
+    generator = tiny_generator(image_size=image_size)
+    coords = generator.warp(generator.map_structure(torch.randn(3, 4)))
+    assert coords.shape == (3, 2, 16, 16) and coords.abs().max() < 1
+    picture = generator.synthesize(coords, generator.map_texture(torch.randn(3, 6)))
+    assert picture.shape == (3, 3, image_size, image_size)
+
+
+@torch.no_grad()
+def test_pixelwise_generator_paints_maps_of_any_size():
+    generator = tiny_generator(kernel_size=1, noise='zero').eval()
+    structure_w = generator.map_structure(torch.randn(2, 4))
+    texture_w = generator.map_texture(torch.randn(2, 6))
+    large = generator.synthesize(generator.warp(structure_w, 31), texture_w, noise='zero')
+    small = generator.synthesize(generator.warp(structure_w, 16), texture_w, noise='zero')
+    # linspace(-1, 1, 16) is every second point of linspace(-1, 1, 31)
+    torch.testing.assert_close(large[..., ::2, ::2], small, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_residual_warp_starts_as_the_identity():
+    generator = tiny_generator(warp_residual=True)
+    for parameter in generator.warp_net.last.parameters():
+        parameter.zero_()
+    coords = generator.warp(torch.randn(1, 5))
+    torch.testing.assert_close(coords[0], 0.9 * canonical_grid(16, 16), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize('upsample', [False, True])
+def test_modulated_convolution_equals_per_sample_weights(upsample):
+    layer = ModulatedConv2d(4, 6, 3, 5, upsample=upsample).double()
+    x, style = torch.randn(2, 4, 8, 8).double(), torch.randn(2, 5).double()
+    scale = layer.modulation(style)
+    expected = []
+    for sample, s in zip(x, scale):
+        weight = layer.weight * layer.scale * s[None, :, None, None]
+        weight = weight / (weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()
+        if upsample:
+            out = torch.nn.functional.conv_transpose2d(
+                sample[None], weight.transpose(0, 1), stride=2
+            )
+            expected.append(layer.blur(out))
+        else:
+            expected.append(torch.nn.functional.conv2d(sample[None], weight, padding=1))
+    torch.testing.assert_close(layer(x, style), torch.cat(expected))
+
+
+@torch.no_grad()
+def test_minibatch_stddev_by_hand():
+    # Two groups that interleave: pictures 0, 2 and 1, 3.
+    x = torch.tensor([1.0, 10.0, 3.0, 10.0]).view(4, 1, 1, 1)
+    expected = torch.tensor([1.0, 1e-4, 1.0, 1e-4])
+    torch.testing.assert_close(minibatch_stddev(x, 2).flatten(), expected)
+    # 6 is no multiple of 4: groups of 3
+    x = torch.tensor([0.0, 5.0, 3.0, 5.0, 6.0, 5.0]).view(6, 1, 1, 1)
+    expected = torch.tensor([6.0**0.5, 1e-4] * 3)
+    torch.testing.assert_close(minibatch_stddev(x, 4).flatten(), expected)
+
+
+@torch.no_grad()
+def test_discriminator_takes_any_batch_and_its_input_sizes_only():
+    network = CoordGANDiscriminator(image_size=16, input_sizes=(8, 16), channels=8)
+    for batch, size in ((1, 16), (6, 16), (5, 8)):
+        assert network(torch.randn(batch, 3, size, size)).shape == (batch, 1)
+    with pytest.raises(ValueError, match=r"with S in \['8', '16'\], but got \(2, 3, 32, 32\)"):
+        network(torch.randn(2, 3, 32, 32))
+
+
+@torch.no_grad()
+def test_crops_show_what_the_rectangles_say():
+    # A horizontal ramp: the sampled value is the x coordinate itself.
+    width = 64
+    ramp = ((torch.arange(width) + 0.5) / width * 2 - 1).expand(1, 3, width, width)
+    rectangles = CropRectangles(
+        flip=torch.tensor([1.0, -1.0]),
+        scale=torch.tensor([[0.25, 0.125], [0.125, 0.25]]),
+        offset=torch.tensor([[0.5, 0.0], [-0.25, 0.3]]),
+    )
+    crops = crop_images(ramp, rectangles, 5)
+    assert crops.shape == (1, 2, 3, 5, 5)
+    line = torch.linspace(-1, 1, 5)
+    torch.testing.assert_close(crops[0, 0, 0], (0.5 + 0.25 * line).expand(5, 5))
+    torch.testing.assert_close(crops[0, 1, 2], (-0.25 - 0.125 * line).expand(5, 5))
+
+
+def test_random_rectangles_lie_inside_and_crops_are_differentiable():
+    network = CoordGANPatchDiscriminator(channels=8, channel_base=128)
+    rectangles = network.sample_rectangles(200, None)
+    assert rectangles.scale.min() >= 1 / 8 and rectangles.scale.max() <= 1 / 4
+    assert (rectangles.offset.abs() + rectangles.scale).max() <= 1 + 1e-6
+    assert 0.4 < (rectangles.flip < 0).float().mean() < 0.6
+    images = torch.randn(2, 3, 16, 16, dtype=torch.float64, requires_grad=True)
+    some = CropRectangles(*(part[:4].double() for part in rectangles))
+    assert torch.autograd.gradcheck(lambda x: crop_images(x, some, 3), [images])
+
+
+@pytest.mark.parametrize(
+    ('build', 'message'),
+    [
+        (lambda: tiny_generator(image_size=48), 'image_size must be a power of two .* got 48'),
+        (lambda: tiny_generator(image_size=8), 'image_size must be a power of two of at least 16'),
+        (lambda: tiny_generator(kernel_size=2), 'kernel_size must be odd and positive'),
+        (lambda: tiny_generator(noise='none'), "noise must be one of .* but got 'none'"),
+        (lambda: CoordGANDiscriminator(image_size=100), 'image_size must be a power of two'),
+        (lambda: CoordGANPatchDiscriminator(max_scale=2.0), 'min_scale and max_scale must'),
+        (lambda: tiny_generator().warp(torch.randn(2, 4)), r'structure_w must .* \(B, 5\)'),
+        (
+            lambda: tiny_generator().synthesize(torch.zeros(2, 2, 16, 16), torch.zeros(2, 3, 7)),
+            r'texture_w must have shape \(2, 7\) or \(2, 6, 7\), but got \(2, 3, 7\)',
+        ),
+        (
+            lambda: tiny_generator().synthesize(
+                torch.zeros(2, 2, 16, 16), torch.zeros(2, 7), image_size=32
+            ),
+            'image_size must be 16 times a power of two of at most 1, but got 32',
+        ),
+        (
+            lambda: crop_images(
+                torch.zeros(2, 3, 8, 8),
+                CropRectangles(torch.ones(3), torch.ones(3, 2), torch.zeros(3, 2)),
+                4,
+            ),
+            '3 rectangles cannot be shared evenly among 2 images',
+        ),
+    ],
+)
+def test_bad_arguments(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
