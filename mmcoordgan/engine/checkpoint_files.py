@@ -86,4 +86,4 @@ def _reason(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if 'GLOBAL' in line or 'Unsupported' in line]
     reason = (telling or lines or [type(error).__name__])[0]
-    return reason.replace('WeightsUnpickler error: ', '').split(' Please use ')[0]
+    return reason.replace('WeightsUnpickler error: ', '').split(' Please use ')[0].rstrip('.')

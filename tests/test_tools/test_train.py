@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import runpy
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+ROOT = Path(__file__).parents[2]
+TOY = ROOT / 'tests' / 'test_engine'
+sys.path.insert(0, str(TOY))
+from engine_toy import ToyGenerator, write_config  # noqa: E402
+
+tool = runpy.run_path(str(ROOT / 'tools' / 'train.py'))
+ENV = dict(os.environ, PYTHONPATH=str(TOY), OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore')
+
+
+def train(config, *arguments, cwd=None, program=(sys.executable, str(ROOT / 'tools/train.py'))):
+    command = [*program, str(config), *map(str, arguments)]
+    return subprocess.run(command, env=ENV, cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    """Whatever ``main`` sets in this process is undone."""
+    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'LOCAL_RANK'):
+        monkeypatch.setenv(name, '0')
+    monkeypatch.chdir(tmp_path)
+
+
+class Stop(Exception):
+    """Raised in place of training."""
+
+
+@pytest.fixture
+def prepared(monkeypatch):
+    """Run ``main`` up to the Runner and return the config that the Runner would get."""
+
+    def run(*arguments):
+        got = []
+
+        class Recorder:
+            @staticmethod
+            def from_cfg(cfg):
+                got.append(cfg)
+                raise Stop
+
+        monkeypatch.setitem(tool['main'].__globals__, 'Runner', Recorder)
+        with pytest.raises(Stop):
+            tool['main']([str(argument) for argument in arguments])
+        return got[0]
+
+    return run
+
+
+def fails(arguments, capsys, code=2):
+    with pytest.raises(SystemExit) as end:
+        tool['main']([str(argument) for argument in arguments])
+    assert end.value.code == code
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith('train.py: error: ')
+    return error[len('train.py: error: ') :]
+
+
+def test_train_and_resume_as_programs(tmp_path):
+    folder = tmp_path / 'a folder'
+    folder.mkdir()
+    config = write_config(folder)
+    first = train(config, '--cfg-options', 'train_cfg.max_iters=3', cwd=folder)
+    assert first.returncode == 0, first.stderr
+    work_dir = folder / 'work_dirs' / 'toy'
+    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / 'iter_3.pth')
+    assert (work_dir / 'pictures' / 'iter_000003.png').exists()
+
+    workers = ['train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True']
+    second = train(config, '--resume', '--cfg-options', *workers, cwd=folder)
+    assert second.returncode == 0, second.stderr
+    log = second.stdout + second.stderr
+    assert f'Load checkpoint from {work_dir / "iter_3.pth"}' in log
+    assert re.findall(r'Iter\(train\) \[(\d)/4\]', log) == ['4']
+    checkpoint = torch.load(work_dir / 'iter_4.pth', weights_only=True)
+    assert len(checkpoint['message_hub']['log_scalars']['train/loss_g']['log_history']) == 4
+
+
+def test_two_processes_on_cpus_from_a_path_with_spaces(tmp_path):
+    tools = tmp_path / 'my tools'
+    tools.mkdir()
+    for name in ('train.py', 'dist_train.sh'):
+        shutil.copy(ROOT / 'tools' / name, tools)
+    folder = tmp_path / 'my configs'
+    folder.mkdir()
+    config, port = write_config(folder), str(20000 + os.getpid() % 20000)
+    environment = {'PYTHON': sys.executable, 'PORT': port}
+    command = ['env', *(f'{k}={v}' for k, v in environment.items()), str(tools / 'dist_train.sh')]
+    done = train(config, 2, '--work-dir', tmp_path / 'my work', cwd=tmp_path, program=command)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert 'GPU number: 2' in done.stdout + done.stderr
+    assert (tmp_path / 'my work' / 'iter_4.pth').exists()
+
+
+def test_slurm_script(tmp_path):
+    fake = tmp_path / 'srun'
+    fake.write_text('#!/bin/sh\nfor a in "$@"; do echo "$a"; done\n')
+    fake.chmod(fake.stat().st_mode | stat.S_IEXEC)
+    environment = dict(
+        os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4', SRUN_ARGS='--qos=x -x n1'
+    )
+    command = [str(ROOT / 'tools' / 'slurm_train.sh'), 'gpu', 'a job', 'my config.py', '--amp']
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    arguments = done.stdout.splitlines()
+    wanted = ['--partition=gpu', '--job-name=a job', '--gres=gpu:4', '--ntasks=4']
+    assert arguments[:4] == wanted
+    assert arguments[4:10] == [
+        '--ntasks-per-node=4',
+        '--cpus-per-task=5',
+        '--kill-on-bad-exit=1',
+        '--qos=x',
+        '-x',
+        'n1',
+    ]
+    assert arguments[-4:] == ['my config.py', '--launcher', 'slurm', '--amp']
+    short = subprocess.run(command[:3], env=environment, capture_output=True, text=True)
+    assert short.returncode == 2 and 'usage:' in short.stderr
+
+
+def test_defaults(prepared, tmp_path):
+    cfg = prepared(write_config(tmp_path))
+    assert cfg.work_dir == os.path.join('work_dirs', 'toy')
+    assert cfg.launcher == 'none' and cfg.resume is False and cfg.load_from is None
+
+
+def test_work_dir_and_options(prepared, tmp_path):
+    config = write_config(tmp_path, 'work_dir = "from config"\n')
+    assert prepared(config).work_dir == 'from config'
+    options = ['--cfg-options', 'work_dir=from_options', 'train_cfg.max_iters=9']
+    cfg = prepared(config, *options)
+    assert cfg.work_dir == 'from_options'
+    assert cfg.train_cfg.max_iters == 9
+    assert prepared(config, *options, '--work-dir', 'w').work_dir == 'w'
+
+
+def test_unknown_option(tmp_path, capsys):
+    config = write_config(tmp_path)
+    error = fails([config, '--cfg-options', 'model.batch_siz=3'], capsys)
+    assert error.startswith('unknown option model.batch_siz: did you mean model.batch_size?')
+
+
+def test_note_about_variables(prepared, tmp_path, capsys):
+    prepared(write_config(tmp_path), '--cfg-options', 'train_pipeline.1.prob=1.0')
+    assert 'note: train_pipeline is a variable' in capsys.readouterr().err
+
+
+def test_auto_scale_lr(prepared, tmp_path, capsys):
+    error = fails([write_config(tmp_path), '--auto-scale-lr'], capsys)
+    assert error.startswith(f'--auto-scale-lr: {tmp_path / "toy.py"} does not say which batch size')
+    config = write_config(tmp_path, 'auto_scale_lr = dict(base_batch_size=16, enable=False)\n')
+    assert prepared(config).auto_scale_lr.enable is False
+    assert prepared(config, '--auto-scale-lr').auto_scale_lr.enable is True
+
+
+def test_auto_scale_lr_reaches_the_optimizers(tmp_path):
+    config = write_config(tmp_path, 'auto_scale_lr = dict(base_batch_size=16)\n')
+    tool['main']([str(config), '--auto-scale-lr', '--cfg-options', 'train_cfg.max_iters=1'])
+    checkpoint = torch.load(tmp_path / 'work_dirs/toy/iter_1.pth', weights_only=True)
+    lr = [
+        checkpoint['optimizer'][k]['param_groups'][0]['lr'] for k in ('generator', 'discriminator')
+    ]
+    # batch size 2 instead of 16, on top of the correction
+    assert lr == [pytest.approx(0.0016 / 8), pytest.approx(0.002 * 16 / 17 / 8)]
+
+
+def test_amp(prepared, tmp_path, capsys, monkeypatch):
+    config = write_config(tmp_path)
+    for available in (False, True):
+        use_amp = tool['use_amp'].__globals__
+        monkeypatch.setitem(use_amp, 'has_accelerator', lambda available=available: available)
+        if not available:
+            assert fails([config, '--amp'], capsys).startswith('--amp needs a GPU')
+    wrappers = prepared(config, '--amp').optim_wrapper
+    for name in ('generator', 'discriminator'):
+        assert wrappers[name].type == 'AmpOptimWrapper'
+        assert wrappers[name].dtype == 'bfloat16' and wrappers[name].loss_scale == 1.0
+    assert 'type' not in prepared(config).optim_wrapper.generator
+
+    use = tool['use_amp']
+    single = Config(dict(optim_wrapper=dict(optimizer=dict(type='Adam'))))
+    use(single)
+    assert single.optim_wrapper.type == 'AmpOptimWrapper'
+    own = dict(type='AmpOptimWrapper', dtype='float16', optimizer=dict(type='Adam'))
+    use(kept := Config(dict(optim_wrapper=own)))
+    assert kept.optim_wrapper.dtype == 'float16'
+    with pytest.raises(Exception, match='cannot replace the optimizer wrapper ApexOptimWrapper'):
+        use(Config(dict(optim_wrapper=dict(own, type='ApexOptimWrapper'))))
+
+
+def checkpoint_in(folder, name='iter_2.pth'):
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({'state_dict': {}}, folder / name)
+    return folder / name
+
+
+def test_resume_from_a_file(prepared, tmp_path, capsys):
+    path = checkpoint_in(tmp_path / 'elsewhere')
+    config = write_config(tmp_path, 'model["pretrained_generator"] = "start.pth"\n')
+    assert prepared(config).model.pretrained_generator == 'start.pth'
+    cfg = prepared(config, '--resume', path)
+    assert (cfg.load_from, cfg.resume) == (str(path), True)
+    assert cfg.model.pretrained_generator is None
+    assert fails([config, '--resume', 'none.pth'], capsys) == 'checkpoint none.pth does not exist'
+
+
+def test_resume_from_the_last_one(prepared, tmp_path, capsys):
+    config = write_config(tmp_path, 'load_from = "start.pth"\nresume = True\n')
+    checkpoint_in(tmp_path, 'start.pth')
+    cfg = prepared(config, '--resume')
+    assert (cfg.load_from, cfg.resume) == ('start.pth', False)
+    assert 'no checkpoint in work_dirs/toy yet' in capsys.readouterr().out
+
+    path = checkpoint_in(tmp_path / 'work_dirs' / 'toy')
+    pointer = path.parent / 'last_checkpoint'
+    for written in (path, '/moved/away/iter_2.pth'):  # as is, and after the folder was moved
+        pointer.write_text(str(written))
+        cfg = prepared(config, '--resume')
+        assert cfg.resume and os.path.samefile(cfg.load_from, path)
+
+    pointer.write_text('/moved/away/iter_3.pth')
+    error = fails([config, '--resume'], capsys)
+    assert 'last_checkpoint names /moved/away/iter_3.pth, which does not exist' in error
+
+
+def test_resume_set_in_the_config(prepared, tmp_path):
+    config = write_config(tmp_path, 'resume = True\n')
+    assert prepared(config).resume is False  # nothing there yet
+    path = checkpoint_in(tmp_path / 'work_dirs' / 'toy')
+    (path.parent / 'last_checkpoint').write_text(str(path))
+    cfg = prepared(config)
+    assert (cfg.load_from, cfg.resume) == (str(path), True)
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, ('executed',)
+
+
+@pytest.mark.parametrize('how', ['--resume', 'load_from'])
+def test_unsafe_checkpoints_are_refused(tmp_path, capsys, how):
+    torch.save({'state_dict': {}, 'more': Malicious()}, 'bad.pth')
+    arguments = (
+        ['--resume', 'bad.pth'] if how == '--resume' else ['--cfg-options', 'load_from=bad.pth']
+    )
+    error = fails([write_config(tmp_path), *arguments], capsys)
+    assert error.startswith('checkpoint bad.pth is refused: it holds objects that cannot be read')
+    assert not os.path.exists('executed')
+
+
+def test_other_files_are_not_unpickled_either(tmp_path, capsys, monkeypatch):
+    """A model may read a file by itself: nothing in this process may run what it holds."""
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    torch.save(Malicious(), 'bad.pth')
+    config = write_config(tmp_path, 'model["pretrained_generator"] = "bad.pth"\n')
+    load = torch.load
+    monkeypatch.setattr(torch, 'load', lambda path, **_: load(path, weights_only=False))
+    error = fails([config], capsys, code=1)
+    assert error.startswith('a checkpoint is refused') and not os.path.exists('executed')
+
+
+def test_pretrained_generator_is_used_when_not_resuming(tmp_path):
+    state = ToyGenerator().state_dict()
+    torch.save(state, 'start.pth')
+    config = write_config(tmp_path, 'model["pretrained_generator"] = "start.pth"\n')
+    lr = ['optim_wrapper.generator.optimizer.lr=0.0', 'train_cfg.max_iters=1']
+    tool['main']([str(config), '--cfg-options', *lr])
+    trained = torch.load('work_dirs/toy/iter_1.pth', weights_only=True)['state_dict']
+    assert all(torch.equal(trained[f'generator.{key}'], value) for key, value in state.items())
+
+
+def test_users_errors_are_one_message(tmp_path, capsys):
+    assert fails(['none.py'], capsys) == 'config file none.py does not exist'
+    Path('bad.py').write_text('model = dict(\n')
+    assert fails(['bad.py'], capsys).startswith('config file bad.py cannot be parsed')
+    config = write_config(tmp_path)
+    folder = ['--cfg-options', 'train_dataloader.dataset.folder=no/pictures']
+    error = fails([config, *folder], capsys, code=1)
+    assert error.startswith('data folder no/pictures does not exist (asked for by ')
+    assert 'engine_toy.py, line ' in error
+
+
+def test_bugs_keep_their_traceback(tmp_path):
+    config = write_config(
+        tmp_path, 'model["batch_size"] = 1\ntrain_dataloader["dataset"]["length"]="x"\n'
+    )
+    with pytest.raises(TypeError):
+        tool['main']([str(config)])
+
+
+@pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
+def test_launchers_without_their_environment(launcher, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr('mmcoordgan.engine.launch.get_device', lambda: 'cpu')
+    for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR'):
+        monkeypatch.delenv(name, raising=False)
+    error = fails([write_config(tmp_path), '--launcher', launcher], capsys)
+    if launcher == 'pytorch':
+        assert 'needs RANK, WORLD_SIZE, MASTER_ADDR in the environment' in error
+    else:
+        assert error.startswith(f'--launcher {launcher} needs GPUs')
+
+
+def test_pickle_is_what_it_seems():
+    """The malicious file of these tests would run if it were unpickled."""
+    pickle.loads(pickle.dumps(Malicious()))
+    assert os.path.isdir('executed')
