@@ -1,0 +1,119 @@
+"""Every config: parsed, built, and trained for three iterations after shrinking its sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmcoordgan.models import CoordGAN
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / 'configs' / 'coordgan').glob('*.py'))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of eight random pictures."""
+    folder = tmp_path / 'photos'
+    folder.mkdir()
+    for index in range(8):
+        pixels = np.random.default_rng(index).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / f'{index}.png'), pixels)
+    return folder
+
+
+def shrink(cfg: Config, photos: Path, work_dir: Path) -> Config:
+    """Sizes divided by eight, no downloads, every loss term from the first iteration."""
+    model = cfg.model
+    for name in ('image_size', 'base_resolution'):
+        if model.generator.get(name, 128) >= 128:
+            model.generator[name] = model.generator.get(name, 128) // 8
+    model.generator.update(channels=8, structure_dim=8, texture_dim=8, warp_channels=8)
+    model.discriminator.update(channels=8, image_size=model.generator.image_size)
+    model.patch_discriminator.update(channels=8, crop_size=8, hidden=8)
+    if model.perceptual.type == 'LPIPSLoss':
+        model.perceptual = dict(type='StructureTensorLoss')
+    for term in model.losses.values():
+        term.update(start=0, warmup=0, interval=1)
+    dataset = cfg.train_dataloader.dataset
+    if dataset.type == 'ImageFolder':
+        dataset.data_root = str(photos)
+        dataset.pipeline[1].scale = (model.generator.image_size,) * 2
+    else:
+        dataset.length = 8
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.train_cfg.max_iters = 3
+    cfg.custom_hooks[0].update(interval=2, num_structures=2, num_textures=2)
+    cfg.work_dir = str(work_dir)
+    return cfg
+
+
+def base_checkpoint(cfg: Config, path: Path) -> str:
+    """A checkpoint of the stage that a derived config starts from: the same without upsampling."""
+    model = cfg.model.to_dict()
+    small = {**model['generator'], 'image_size': model['generator']['base_resolution']}
+    model.update(generator=small, pretrained_generator=None)
+    model['discriminator']['image_size'] = small['image_size']
+    model.pop('type')
+    torch.save({'state_dict': CoordGAN(**model).state_dict()}, path)
+    return str(path)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_config_trains(path: Path, photos: Path, tmp_path: Path):
+    cfg = shrink(Config.fromfile(path), photos, tmp_path / 'work')
+    if cfg.model.get('pretrained_generator'):
+        cfg.model.generator.setdefault('base_resolution', 16)
+        cfg.model.pretrained_generator = base_checkpoint(cfg, tmp_path / 'base.pth')
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    assert int(runner.model.iteration) == 3
+    log = runner.message_hub.log_scalars
+    for term in cfg.model.losses:
+        assert np.isfinite(log[f'train/{term}'].current()), term
+    assert (tmp_path / 'work' / 'iter_3.pth').exists()
+    assert list((tmp_path / 'work' / 'pictures').glob('*.png'))
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_config_builds_in_its_published_size(path: Path):
+    """Architectures as written; only the download of VGG weights is left out."""
+    cfg = Config.fromfile(path)
+    if cfg.model.perceptual.type == 'LPIPSLoss':
+        cfg.model.perceptual.vgg_weights = None
+    model = cfg.model.to_dict()
+    model.pop('type')
+    with torch.device('meta') if not path.stem.startswith('toy') else torch.device('cpu'):
+        sizes = CoordGAN(**model).generator
+    assert sizes.image_size == int(path.stem.split('_')[-1])
+
+
+def test_published_hyperparameters():
+    cfg = Config.fromfile(ROOT / 'configs' / 'coordgan' / 'celeba_128.py')
+    losses = cfg.model.losses
+    assert losses.d_gan == dict(
+        type='LogisticLoss', loss_weight=2.0, warmup=10000, warmup_floor=0.5
+    )
+    assert (losses.g_chamfer.loss_weight, losses.g_warp.loss_weight) == (200.0, 5.0)
+    assert (losses.d_r1.loss_weight, losses.d_r1.interval) == (5.0, 16)
+    assert cfg.model.ema_decay == 0.5 ** (32 / 10000)
+    assert cfg.train_cfg.max_iters == 300000 and cfg.train_dataloader.batch_size == 2
+
+
+def test_metafile_names_every_config_and_no_result_is_empty():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    entries = []
+    for name in index['Import']:
+        entries += yaml.safe_load((ROOT / name).read_text())['Models']
+    assert sorted(e['Config'] for e in entries) == [str(p.relative_to(ROOT)) for p in CONFIGS]
+    for entry in entries:
+        for result in entry.get('Results', []):
+            assert result['Metrics'], entry['Name']
+            assert all(isinstance(v, (int, float)) for v in result['Metrics'].values())

@@ -1,0 +1,252 @@
+"""The CoordGAN model: what its training step does, refuses and returns."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapperDict, build_optim_wrapper
+from mmengine.registry import init_default_scope
+
+from mmcoordgan.models import CoordGAN
+from mmcoordgan.models.pairs import swap_partners
+from mmcoordgan.registry import MODELS
+
+init_default_scope('mmcoordgan')
+
+TINY = dict(
+    type='CoordGAN',
+    generator=dict(
+        type='CoordGANGenerator',
+        image_size=16,
+        base_resolution=16,
+        structure_dim=4,
+        texture_dim=4,
+        mapping_layers=1,
+        channels=8,
+        warp_channels=8,
+        kernel_size=1,
+    ),
+    discriminator=dict(
+        type='CoordGANDiscriminator', image_size=16, input_sizes=(8, 16), channels=8
+    ),
+    patch_discriminator=dict(
+        type='CoordGANPatchDiscriminator', crop_size=8, num_crops=2, channels=8, hidden=8
+    ),
+    perceptual=dict(type='StructureTensorLoss'),
+    losses=dict(
+        d_gan=dict(type='LogisticLoss'),
+        d_patch=dict(type='LogisticLoss', interval=2),
+        d_r1=dict(type='R1Loss', interval=4),
+        d_patch_r1=dict(type='R1Loss', interval=4),
+        g_gan=dict(type='NonsaturatingLoss'),
+        g_patch=dict(type='NonsaturatingLoss', interval=2),
+        g_texture_swap=dict(type='TextureSwapLoss', start=1),
+        g_chamfer=dict(type='ChamferLoss'),
+        g_warp=dict(type='WarpLoss', interval=3),
+    ),
+)
+
+
+def build(**changes) -> CoordGAN:
+    return MODELS.build({**copy.deepcopy(TINY), **changes})
+
+
+def optimizers(model: CoordGAN) -> OptimWrapperDict:
+    adam = dict(type='Adam', lr=0.01, betas=(0.0, 0.99))
+    return build_optim_wrapper(
+        model,
+        Config(
+            dict(
+                constructor='CoordGANOptimWrapperConstructor',
+                generator=dict(optimizer=adam),
+                discriminator=dict(optimizer=adam),
+            )
+        )._cfg_dict,
+    )
+
+
+def batch(size: int = 4, side: int = 16) -> dict:
+    return {'inputs': torch.rand(size, 3, side, side) * 2 - 1}
+
+
+def snapshot(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in module.state_dict().items()}
+
+
+def changed(module: torch.nn.Module, before: dict[str, torch.Tensor]) -> bool:
+    return any((v != before[k]).any() for k, v in module.state_dict().items())
+
+
+@pytest.mark.parametrize('share_fakes', [False, True])
+def test_terms_act_by_their_schedules(share_fakes):
+    model = build(share_fakes=share_fakes)
+    wrapper = optimizers(model)
+    always = {'d_gan', 'g_gan', 'g_chamfer'}
+    lazy = [
+        {'d_patch', 'd_r1', 'd_patch_r1', 'g_patch', 'g_warp'},
+        {'g_texture_swap'},
+        {'d_patch', 'g_patch', 'g_texture_swap'},
+        {'g_texture_swap', 'g_warp'},
+        {'d_patch', 'd_r1', 'd_patch_r1', 'g_patch', 'g_texture_swap'},
+    ]
+    for iteration, expected in enumerate(lazy):
+        log = model.train_step(batch(), wrapper)
+        assert set(log) == always | expected, iteration
+        assert all(torch.isfinite(v) and not v.requires_grad for v in log.values())
+    assert int(model.iteration) == 5
+
+
+@pytest.mark.parametrize('share_fakes', [False, True])
+def test_each_step_moves_its_own_networks_only(share_fakes):
+    model = build(share_fakes=share_fakes)
+    wrapper = optimizers(model)
+    seen = {}
+    original = model._update
+
+    def spy(optimizer, losses):
+        before = {n: snapshot(getattr(model, n)) for n in ('generator', 'discriminator')}
+        log = original(optimizer, losses)
+        key = 'generator' if optimizer is wrapper['generator'] else 'discriminator'
+        moved = {n for n, b in before.items() if changed(getattr(model, n), b)}
+        seen.setdefault(key, set()).update(moved)
+        return log
+
+    model._update = spy
+    model.train_step(batch(), wrapper)
+    assert seen == {'generator': {'generator'}, 'discriminator': {'discriminator'}}
+    assert all(p.requires_grad for p in model.discriminator.parameters())
+    assert all(p.requires_grad for p in model.patch_discriminator.parameters())
+
+
+def test_shared_fakes_are_rendered_once():
+    model = build(share_fakes=True)
+    calls = []
+    original = model.generator.warp
+    model.generator.warp = lambda *a: calls.append(1) or original(*a)
+    model.train_step(batch(), optimizers(model))
+    assert len(calls) == 1  # one structure pass, though pictures are rendered with two textures
+
+
+def test_perceptual_features_of_a_picture_are_computed_once():
+    model = build()
+    model.iteration.fill_(3)  # texture swap and warp both act
+    calls = []
+    original = model.perceptual.features
+    model.perceptual.features = lambda x: calls.append(1) or original(x)
+    model.train_step(batch(), optimizers(model))
+    assert len(calls) == 3  # the fakes, the swapped fakes, the warped fakes
+
+
+def test_swap_partners_by_hand():
+    assert swap_partners(torch.arange(6)).tolist() == [1, 0, 3, 2, 5, 4]
+
+
+@pytest.mark.parametrize('size', [1, 3])
+def test_odd_batch_is_refused(size):
+    model = build()
+    message = f'batch size on every device must be even.*got {size}.*train_dataloader.batch_size'
+    with pytest.raises(ValueError, match=message):
+        model.train_step(batch(size), optimizers(model))
+
+
+def test_frozen_modules_stay():
+    model = build(frozen=('structure_mapping', 'warp_net'))
+    before = snapshot(model.generator)
+    model.train_step(batch(), optimizers(model))
+    for name, value in model.generator.state_dict().items():
+        still = name.startswith(('structure_mapping', 'warp_net'))
+        if still:
+            assert torch.equal(value, before[name]), name
+    assert changed(model.generator.texture_mapping, snapshot_of(before, 'texture_mapping'))
+
+
+def snapshot_of(state: dict, prefix: str) -> dict:
+    return {k[len(prefix) + 1 :]: v for k, v in state.items() if k.startswith(f'{prefix}.')}
+
+
+def test_growth_trains_on_small_pictures_first():
+    model = build(growth=[(0, 8), (2, 16)])
+    wrapper = optimizers(model)
+    sizes = []
+    original = model.discriminator_losses
+    model.discriminator_losses = lambda real, fakes, i: (
+        sizes.append((real.shape[-1], fakes.images.shape[-1], fakes.coords.shape[-1]))
+        or original(real, fakes, i)
+    )
+    for _ in range(3):
+        model.train_step(batch(), wrapper)
+    assert sizes == [(8, 8, 8), (8, 8, 8), (16, 16, 16)]
+
+
+def test_sampling_modes():
+    model = build().eval()
+    pictures = model(batch(3)['inputs'], mode='tensor')
+    assert pictures.shape == (3, 3, 16, 16)
+    z = torch.randn(2, 4), torch.randn(2, 4)
+    request = dict(structure_z=z[0], texture_z=z[1])
+    samples = model(request, mode='predict')
+    images, coords = model.sample(*z)
+    for sample, image, map_ in zip(samples, images, coords):
+        assert torch.equal(sample.fake_img, image) and torch.equal(sample.coords, map_)
+    torch.nn.init.normal_(model.generator.stem_to_rgb.bias)
+    current = model({**request, 'use_ema': False}, mode='tensor')
+    assert (current - images).abs().max() > 1e-3
+    assert len(model.val_step({'inputs': [torch.zeros(3, 16, 16)] * 3})) == 3
+    with pytest.raises(ValueError, match="mode must be 'tensor' or 'predict', but got 'loss'"):
+        model(request, mode='loss')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(losses=dict(g_chamfr=dict(type='ChamferLoss'))), 'did you mean g_chamfer?'),
+        (dict(perceptual=None), 'loss term g_texture_swap needs perceptual'),
+        (dict(patch_discriminator=None), 'loss term d_patch needs a patch_discriminator'),
+        (dict(growth=[(0, 8)]), 'end with the size 16 of the generator'),
+        (dict(growth=[(5, 8), (9, 16)]), 'growth must start at iteration 0'),
+    ],
+)
+def test_bad_configs(changes, message):
+    with pytest.raises(ValueError, match=message):
+        build(**changes)
+
+
+def save(path, model: CoordGAN) -> str:
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, path)
+    return str(path)
+
+
+def test_pretrained_generator_gains_upsampling_levels(tmp_path):
+    small = build()
+    torch.nn.init.normal_(small.generator_ema.stem.bias)
+    small.iteration.fill_(300_000)
+    path = save(tmp_path / 'small.pth', small)
+    generator = {**TINY['generator'], 'image_size': 32, 'kernel_size': 1}
+    discriminator = dict(type='CoordGANDiscriminator', image_size=32, channels=8)
+    large = build(generator=generator, discriminator=discriminator, pretrained_generator=path)
+    fresh = snapshot(large.discriminator)
+    large.init_weights()
+    assert not changed(large.discriminator, fresh)
+    assert int(large.iteration) == 300_000
+    for name in ('generator', 'generator_ema'):
+        ours, theirs = getattr(large, name).state_dict(), getattr(small, name).state_dict()
+        assert all(torch.equal(ours[k], v) for k, v in theirs.items())
+        assert len(ours) > len(theirs)
+
+
+def test_pretrained_generator_errors(tmp_path):
+    other = build(generator={**TINY['generator'], 'channels': 12})
+    model = build(pretrained_generator=save(tmp_path / 'other.pth', other))
+    message = r'other\.pth.*does not fit: .*stem\.bias has shape \(12,\), needed is \(8,\)'
+    with pytest.raises(ValueError, match=message):
+        model.init_weights()
+    model.pretrained_generator = str(tmp_path / 'nowhere.pth')
+    with pytest.raises(FileNotFoundError, match=r'nowhere\.pth.*model\.pretrained_generator'):
+        model.init_weights()
+    torch.save({'state_dict': {'backbone.weight': torch.zeros(1)}}, tmp_path / 'foreign.pth')
+    model.pretrained_generator = str(tmp_path / 'foreign.pth')
+    with pytest.raises(ValueError, match=r'foreign\.pth.*holds no generator'):
+        model.init_weights()
