@@ -50,7 +50,7 @@ def shrink(cfg: Config, photos: Path, work_dir: Path) -> Config:
         dataset.length = 8
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
     cfg.train_cfg.max_iters = 3
-    cfg.custom_hooks[0].update(interval=2, num_structures=2, num_textures=2)
+    cfg.default_hooks.pictures.update(interval=2, num_structures=2, num_textures=2)
     cfg.work_dir = str(work_dir)
     return cfg
 

@@ -49,7 +49,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         action=CfgOptionsAction,
         metavar='KEY=VALUE',
         help='change values of the config, such as train_cfg.max_iters=100 or '
-        'custom_hooks.0.interval=50; lists are written [1,2] and tuples "(1,2)", without spaces',
+        'default_hooks.pictures.interval=50; lists are written [1,2] and tuples "(1,2)", without '
+        'spaces',
     )
     parser.add_argument(
         '--launcher',

@@ -15,13 +15,11 @@ default_hooks = dict(
         # A run that is killed while it saves leaves no truncated file behind.
         backend_args=dict(backend='mmcoordgan_atomic'),
     ),
+    # Checkpoints that load with torch.load(weights_only=True).
+    plain_checkpoint=dict(type='PlainCheckpointHook'),
+    pictures=dict(type='CoordGANVisualizationHook', interval=5000),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
-custom_hooks = [
-    dict(type='CoordGANVisualizationHook', interval=5000),
-    # Checkpoints that load with torch.load(weights_only=True).
-    dict(type='PlainCheckpointHook'),
-]
 
 env_cfg = dict(
     cudnn_benchmark=True,
@@ -29,6 +27,8 @@ env_cfg = dict(
     # On a machine without GPU, tools/train.py takes gloo instead.
     dist_cfg=dict(backend='nccl'),
 )
+# Every process draws its own latent codes and noise; the weights are rank 0's everywhere.
+randomness = dict(seed=None, diff_rank_seed=True)
 # Used with several processes only. MMEngine looks this name up without default_scope.
 model_wrapper_cfg = dict(type='mmcoordgan.CoordGANDistributed')
 

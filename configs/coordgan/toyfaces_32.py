@@ -5,8 +5,9 @@ _base_ = [
     '../_base_/schedules/coordgan_toy.py',
     '../_base_/default_runtime.py',
 ]
-default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=500, max_keep_ckpts=2))
-custom_hooks = [
-    dict(type='CoordGANVisualizationHook', interval=250),
-    dict(type='PlainCheckpointHook'),
-]
+default_hooks = dict(
+    logger=dict(interval=50),
+    checkpoint=dict(interval=500, max_keep_ckpts=2),
+    pictures=dict(interval=250),
+)
+randomness = dict(seed=0)

@@ -106,7 +106,7 @@ def test_what_is_accepted_is_what_mmengine_merges(cfg):
     assert check_cfg_options(merged, options) == []
     merged.merge_from_dict(options)
     assert merged.custom_hooks[0].seed == 7 and merged.custom_hooks[0].interval == 2
-    assert merged.randomness == dict(seed=0, deterministic=True)
+    assert merged.randomness == {**cfg.randomness, 'deterministic': True}
 
 
 def test_a_new_type_brings_its_own_arguments(cfg):

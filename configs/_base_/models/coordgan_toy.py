@@ -22,7 +22,13 @@ generator = dict(
 model = dict(
     type='CoordGAN',
     generator=generator,
-    discriminator=dict(type='CoordGANDiscriminator', image_size=32, input_sizes=(16, 32), channels=96, channel_base=1536),
+    discriminator=dict(
+        type='CoordGANDiscriminator',
+        image_size=32,
+        input_sizes=(16, 32),
+        channels=96,
+        channel_base=1536,
+    ),
     patch_discriminator=dict(
         type='CoordGANPatchDiscriminator',
         crop_size=8,
@@ -41,7 +47,14 @@ model = dict(
         g_patch=dict(type='NonsaturatingLoss', interval=4),
         g_texture_swap=dict(type='TextureSwapLoss', loss_weight=2.0, warmup=300),
         g_chamfer=dict(type='ChamferLoss', loss_weight=200.0),
-        g_warp=dict(type='WarpLoss', loss_weight=0.5, temperature=0.04, reference_size=32, warmup=300, interval=4),
+        g_warp=dict(
+            type='WarpLoss',
+            loss_weight=0.5,
+            temperature=0.04,
+            reference_size=32,
+            warmup=300,
+            interval=4,
+        ),
     ),
     ema_decay=0.997,
     share_fakes=True,
