@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from mmcoordgan.datasets import CelebAMaskHQ, LoadImage, PackInputs, ResizeWithSoftLabels
+from mmcoordgan.datasets.celebamask_hq import (
+    CLASSES,
+    PAINT,
+    PNG_CLASSES_KEY,
+    mask_path,
+    read_packed_labels,
+)
+from mmcoordgan.registry import DATASETS
+
+ENTRIES = (0, 5, 50)  # of the benchmark; the test data has the content of these
+
+
+def small_root(tmp_path, masks: dict[str, np.ndarray], number: int = 2001):
+    """A data set of one image whose masks are given."""
+    (tmp_path / 'CelebA-HQ-img').mkdir()
+    Image.new('RGB', (8, 8), (9, 8, 7)).save(tmp_path / 'CelebA-HQ-img' / f'{number}.jpg')
+    (tmp_path / 'CelebAMask-HQ-mask-anno' / str(number // 2000)).mkdir(parents=True)
+    for part, mask in masks.items():
+        path = mask_path(str(tmp_path / 'CelebAMask-HQ-mask-anno'), number, part)
+        Image.fromarray(mask.astype(np.uint8) * 255).save(path)
+    return tmp_path
+
+
+def block(left: int, right: int) -> np.ndarray:
+    mask = np.zeros((8, 8), bool)
+    mask[:, left:right] = True
+    return mask
+
+
+def test_benchmark_selection(celeba_root, eval_json):
+    dataset = DATASETS.build(
+        {'type': 'CelebAMaskHQ', 'data_root': str(celeba_root), 'subset': 'benchmark'}
+    )
+    assert dataset.names == eval_json['celeba.selected_files']
+    everything = CelebAMaskHQ(data_root=str(celeba_root)).names
+    assert len(everything) == 210 and everything[:4] == ['0.jpg', '1.jpg', '10.jpg', '100.jpg']
+
+
+def test_benchmark_selection_of_the_real_30000(tmp_path, eval_json, monkeypatch):
+    real = [f'{number}.jpg' for number in range(30000)]
+    monkeypatch.setattr(os, 'listdir', lambda folder: real)
+    for folder in ('CelebA-HQ-img', 'CelebAMask-HQ-mask-anno'):
+        (tmp_path / folder).mkdir()
+    dataset = CelebAMaskHQ(data_root=str(tmp_path), subset='benchmark')
+    assert dataset.names == eval_json['celeba.selected_files_of_the_real_30000']
+
+
+def test_painted_labels_equal_the_reference(celeba_root, eval_json, short_sha):
+    dataset = CelebAMaskHQ(data_root=str(celeba_root), subset='benchmark')
+    for entry in ENTRIES:
+        labels = dataset.get_data_info(entry)['gt_seg_map']
+        name = dataset.names[entry]
+        assert labels.shape == (512, 512) and labels.dtype == np.uint8
+        assert (
+            np.bincount(labels.ravel(), minlength=7).tolist()
+            == (eval_json['celeba.seg512_hist'][name])
+        )
+        assert short_sha(labels) == eval_json['celeba.seg512_sha256'][name]
+
+
+@pytest.mark.parametrize('size', [32, 128])
+def test_samples_equal_the_reference(celeba_root, eval_json, eval_npz, short_sha, size):
+    dataset = CelebAMaskHQ(
+        data_root=str(celeba_root),
+        subset='benchmark',
+        pipeline=[LoadImage(), ResizeWithSoftLabels(size=size), PackInputs()],
+    )
+    for entry in ENTRIES:
+        sample = dataset[entry]
+        assert short_sha(sample['inputs']) == eval_json[f'celeba.{size}.img_sha256'][entry]
+        arrays = {
+            'img': sample['inputs'].float() / 127.5 - 1,
+            'seg': sample['data_samples'].gt_soft_seg.data,
+        }
+        for key, values in arrays.items():
+            key = f'celeba/{size}/{entry}/{key}'
+            values = values.numpy().ravel()
+            if key in eval_npz:
+                np.testing.assert_allclose(values, eval_npz[key].ravel(), atol=1e-6)
+            else:
+                values = values[eval_npz[f'{key}#idx']]
+                np.testing.assert_allclose(values, eval_npz[f'{key}#val'], atol=1e-6)
+        labels = sample['data_samples'].gt_sem_seg.data
+        assert labels.shape == (1, size, size) and labels.dtype == torch.int64
+        assert short_sha(labels) == eval_json[f'celeba.{size}.argmax_sha256'][entry]
+
+
+def test_later_parts_cover_earlier_ones(tmp_path):
+    masks = {'skin': block(0, 8), 'nose': block(2, 6), 'mouth': block(5, 7), 'hair': block(0, 1)}
+    masks['u_lip'] = block(3, 4)  # painted before the nose
+    root = small_root(tmp_path, masks)
+    labels = CelebAMaskHQ(data_root=str(root)).get_data_info(0)['gt_seg_map']
+    assert labels[0].tolist() == [6, 6, 5, 5, 5, 1, 1, 6]
+    labels = CelebAMaskHQ(data_root=str(root), num_classes=19).get_data_info(0)['gt_seg_map']
+    names = [CLASSES[19][label] for label in labels[0]]
+    assert names == ['hair', 'skin', 'nose', 'u_lip', 'nose', 'mouth', 'mouth', 'skin']
+
+
+def test_every_part_has_its_class():
+    merged = {'u_lip': 'mouth', 'l_lip': 'mouth', 'skin': 'face', 'nose': 'nose', 'mouth': 'mouth'}
+    merged.update({f'{side}_{part}': part for side in 'lr' for part in ('eye', 'brow', 'ear')})
+    assert {part: CLASSES[7][label] for part, label in PAINT[7].items()} == merged
+    assert {part: CLASSES[19][label] for part, label in PAINT[19].items()} == {
+        part: part for part in CLASSES[19][1:]
+    }
+
+
+def test_only_unpainted_parts_is_all_background(tmp_path):
+    root = small_root(tmp_path, {'hair': block(0, 4)})
+    labels = CelebAMaskHQ(data_root=str(root)).get_data_info(0)['gt_seg_map']
+    assert labels.shape == (8, 8) and not labels.any()
+
+
+def test_image_without_masks_is_named(tmp_path):
+    root = small_root(tmp_path, {})
+    with pytest.raises(FileNotFoundError, match=r'image 2001 has no mask at all.*1/02001_\*\.png'):
+        CelebAMaskHQ(data_root=str(root))[0]
+
+
+def test_broken_masks_are_named(tmp_path):
+    root = small_root(tmp_path, {'skin': block(0, 4), 'nose': np.ones((4, 4), bool)})
+    with pytest.raises(ValueError, match=r'02001_nose\.png has shape \(4, 4\).*\(8, 8\)'):
+        CelebAMaskHQ(data_root=str(root))[0]
+    path = mask_path(str(root / 'CelebAMask-HQ-mask-anno'), 2001, 'nose')
+    with open(path, 'wb') as file:
+        file.write(b'nonsense')
+    with pytest.raises(OSError, match=r'cannot read mask .*02001_nose\.png'):
+        CelebAMaskHQ(data_root=str(root))[0]
+
+
+def test_no_folder_is_listed_per_image(tmp_path, monkeypatch):
+    dataset = CelebAMaskHQ(data_root=str(small_root(tmp_path, {'skin': block(0, 4)})))
+
+    def forbidden(*arguments):
+        raise AssertionError('a folder was listed')
+
+    for name in ('scandir', 'listdir', 'walk'):
+        monkeypatch.setattr(os, name, forbidden)
+    assert dataset[0]['inputs'].shape == (3, 8, 8)
+
+
+def test_packed_labels_are_checked(tmp_path):
+    info = PngInfo()
+    info.add_text(PNG_CLASSES_KEY, '19')
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / 'a.png', pnginfo=info)
+    assert read_packed_labels(str(tmp_path / 'a.png'), 19).shape == (8, 8)
+    with pytest.raises(ValueError, match=r'a\.png holds labels of 19 classes, not 7'):
+        read_packed_labels(str(tmp_path / 'a.png'), 7)
+    Image.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / 'b.png')
+    with pytest.raises(ValueError, match=r'b\.png is no label map of 7 classes.*up to 7'):
+        read_packed_labels(str(tmp_path / 'b.png'), 7)
+    Image.new('RGB', (8, 8)).save(tmp_path / 'c.png')
+    with pytest.raises(ValueError, match=r'c\.png is no label map of 7 classes: mode RGB'):
+        read_packed_labels(str(tmp_path / 'c.png'), 7)
+    (tmp_path / 'd.png').write_bytes(b'')
+    with pytest.raises(OSError, match=r'cannot read labels .*d\.png'):
+        read_packed_labels(str(tmp_path / 'd.png'), 7)
+    with pytest.raises(FileNotFoundError, match=r'e\.png: run tools/dataset_converters/celebam'):
+        read_packed_labels(str(tmp_path / 'e.png'), 7)
+
+
+def test_bad_arguments(tmp_path):
+    root = small_root(tmp_path, {'skin': block(0, 4)})
+    cases = [
+        ({'num_classes': 8}, ValueError, 'num_classes must be 7 or 19, got 8'),
+        ({'subset': 'test'}, ValueError, "subset must be 'all' or 'benchmark', got 'test'"),
+        ({'subset': 'benchmark'}, ValueError, 'needs at least 200 images, but .* holds 1'),
+        ({'img_dir': 'x'}, FileNotFoundError, "x' does not exist.*img_dir of CelebAMaskHQ"),
+        ({'mask_dir': 'x'}, FileNotFoundError, "x' does not exist.*mask_dir of CelebAMaskHQ"),
+        ({'label_dir': 'x'}, FileNotFoundError, "x' does not exist.*label_dir of CelebAMaskHQ"),
+        ({'img_dir': 'CelebAMask-HQ-mask-anno'}, ValueError, 'holds no images named <number>'),
+    ]
+    for arguments, error, message in cases:
+        with pytest.raises(error, match=message):
+            CelebAMaskHQ(data_root=str(root), **arguments)
+    with pytest.raises(FileNotFoundError, match='data_root of CelebAMaskHQ'):
+        CelebAMaskHQ(data_root=str(root / 'nowhere'))
+
+
+@pytest.mark.parametrize('num_classes', [7, 19])
+def test_metainfo_is_plain(tmp_path, num_classes):
+    root = small_root(tmp_path, {'skin': block(0, 4)})
+    metainfo = CelebAMaskHQ(data_root=str(root), num_classes=num_classes).metainfo
+    assert len(metainfo['classes']) == len(metainfo['palette']) == num_classes
+    assert len({tuple(colour) for colour in metainfo['palette']}) == num_classes
+    assert all(type(value) is int for colour in metainfo['palette'] for value in colour)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmcoordgan.datasets import (
+    DatasetGANSegmentation,
+    LoadImage,
+    PackInputs,
+    ResizeWithSoftLabels,
+)
+from mmcoordgan.datasets.soft_labels import resize_labels
+from mmcoordgan.registry import DATASETS
+
+SUBSETS = [('face', 'face-34', 34), ('car', 'car-20', 20)]
+
+
+def folder_with(tmp_path, *names: str):
+    """A folder with images and masks of 8 x 8 pixels."""
+    tmp_path.mkdir(exist_ok=True)
+    for name in names:
+        if name.endswith('.npy'):
+            np.save(tmp_path / name, np.ones((8, 8), np.uint8))
+        else:
+            Image.new('RGB', (8, 8)).save(tmp_path / name)
+    return tmp_path
+
+
+def build(folder, **arguments) -> DatasetGANSegmentation:
+    return DatasetGANSegmentation(
+        data_root=str(folder.parent), folders=[folder.name], subset='car-20', **arguments
+    )
+
+
+@pytest.mark.parametrize(('kind', 'subset', 'num_classes'), SUBSETS)
+def test_order_equals_the_reference(datasetgan_root, eval_json, kind, subset, num_classes):
+    dataset = DATASETS.build(
+        {'type': 'DatasetGANSegmentation', 'data_root': str(datasetgan_root), 'subset': subset}
+    )
+    order = [
+        ('train/' if 'our_train' in image else 'test/') + os.path.basename(image)[:-4]
+        for image, _ in dataset.pairs
+    ]
+    assert order == eval_json[f'datasetgan.{kind}.order']
+    assert len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == num_classes
+    assert len({tuple(colour) for colour in dataset.metainfo['palette']}) == num_classes
+    assert all(type(value) is int for colour in dataset.metainfo['palette'] for value in colour)
+
+
+@pytest.mark.parametrize('size', [32, 128])
+@pytest.mark.parametrize(('kind', 'subset', 'num_classes'), SUBSETS)
+def test_samples_equal_the_reference(
+    datasetgan_root, eval_json, eval_npz, short_sha, kind, subset, num_classes, size
+):
+    dataset = DatasetGANSegmentation(
+        data_root=str(datasetgan_root),
+        subset=subset,
+        pipeline=[LoadImage(), ResizeWithSoftLabels(size=size), PackInputs()],
+    )
+    numbers = f'datasetgan.{kind}.{size}'
+    assert len(dataset) == eval_json[f'{numbers}.count']
+    for entry in range(len(dataset)):
+        sample = dataset[entry]
+        labels = sample['data_samples'].gt_sem_seg.data
+        assert short_sha(labels) == eval_json[f'{numbers}.argmax_sha256'][entry]
+        mean = float(sample['inputs'].double().mean() / 127.5 - 1)
+        assert mean == pytest.approx(eval_json[f'{numbers}.img_mean'][entry], abs=1e-6)
+        if (size, entry) == (32, 6):
+            soft = sample['data_samples'].gt_soft_seg.data
+            expected = eval_npz[f'datasetgan/{kind}/32/6/seg'][0]
+            np.testing.assert_allclose(soft.numpy(), expected, atol=1e-6)
+            image = sample['inputs'].float() / 127.5 - 1
+            expected = eval_npz[f'datasetgan/{kind}/32/6/img'][0]
+            np.testing.assert_allclose(image.numpy(), expected, atol=1e-6)
+
+
+def test_face_classes_that_the_benchmark_leaves_out(datasetgan_root):
+    classes = DatasetGANSegmentation(data_root=str(datasetgan_root)).metainfo['classes']
+    assert (classes[0], classes[17], classes[25]) == ('background', 'hair', 'neck')
+
+
+def test_soft_labels_by_hand():
+    """Halving without antialiasing averages the middle 2 x 2 of every 2 x 2; ties go down."""
+    labels = np.array([[0, 0, 1, 1], [0, 1, 1, 1], [2, 2, 2, 0], [2, 2, 0, 0]])
+    soft = resize_labels(labels, 3, 2)
+    expected = [[[0.75, 0], [0, 0.75]], [[0.25, 1], [0, 0]], [[0, 0], [1, 0.25]]]
+    np.testing.assert_allclose(soft, expected)
+    # To a quarter, only the middle 2 x 2 of each 4 x 4 counts: an antialiased resize sees more.
+    labels = np.zeros((4, 4), int)
+    labels[1:3, 1:3] = 1
+    assert resize_labels(labels, 2, 1).ravel().tolist() == [0, 1]
+    tie = np.array([[2, 1], [1, 2]])
+    results = ResizeWithSoftLabels(size=1)(
+        {'img': np.zeros((2, 2, 3), np.uint8), 'gt_seg_map': tie, 'num_classes': 3}
+    )
+    assert results['gt_seg_map'].tolist() == [[1]]
+
+
+def test_pairs_go_by_number(tmp_path):
+    folder = folder_with(tmp_path / 'a', 'image_2.jpg', 'image_10.jpg', 'image_mask2.npy')
+    np.save(folder / 'image_mask10.npy', np.full((8, 8), 3))
+    dataset = build(folder)
+    names = [os.path.basename(dataset.get_data_info(index)['img_path']) for index in (0, 1)]
+    assert names == ['image_10.jpg', 'image_2.jpg']
+    assert [dataset.get_data_info(index)['gt_seg_map'][0, 0] for index in (0, 1)] == [3, 1]
+
+
+def test_missing_partners_are_named(tmp_path):
+    folder = folder_with(tmp_path / 'a', 'image_0.jpg', 'image_mask0.npy', 'image_1.jpg')
+    with pytest.raises(ValueError, match=r'do not pair: without a partner are image_1\.jpg\.'):
+        build(folder)
+    folder_with(folder, 'image_mask2.npy')
+    with pytest.raises(ValueError, match=r'image_1\.jpg, image_mask2\.npy'):
+        build(folder)
+    twice = folder_with(tmp_path / 'b', 'image_0.jpg', 'image_0.png', 'image_mask0.npy')
+    with pytest.raises(ValueError, match=r'two images have the number 0 .*image_0\.png'):
+        build(twice)
+    with pytest.raises(ValueError, match='holds no pairs'):
+        build(folder_with(tmp_path / 'c'))
+
+
+class Surprise:
+    executed = False
+
+    def __reduce__(self):
+        return (setattr, (Surprise, 'executed', True))
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    folder = folder_with(tmp_path / 'a', 'image_0.jpg', 'image_mask0.npy')
+    for content in ('object array', 'bare pickle'):
+        if content == 'object array':
+            np.save(folder / 'image_mask0.npy', np.array([Surprise()]), allow_pickle=True)
+        else:
+            (folder / 'image_mask0.npy').write_bytes(pickle.dumps(Surprise()))
+        with pytest.raises(OSError, match=r'cannot read mask .*image_mask0\.npy: ValueError'):
+            build(folder)[0]
+        assert not Surprise.executed
+
+
+@pytest.mark.parametrize(
+    ('mask', 'message'),
+    [
+        (np.zeros((8, 8)), r'is no \(H, W\) array of integers'),
+        (np.zeros((8, 8, 1), int), r'is no \(H, W\) array of integers'),
+        (np.full((8, 8), 20), r'must hold labels 0\.\.19, found 20\.\.20'),
+        (np.full((8, 8), -1), r'must hold labels 0\.\.19, found -1\.\.-1'),
+        (np.zeros((0, 8), int), r'must hold labels 0\.\.19, found nothing'),
+    ],
+)
+def test_bad_masks_are_named(tmp_path, mask, message):
+    folder = folder_with(tmp_path / 'a', 'image_0.jpg')
+    np.save(folder / 'image_mask0.npy', mask)
+    with pytest.raises(ValueError, match=r'image_mask0\.npy ' + message):
+        build(folder)[0]
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(ValueError, match="subset must be 'face-34' or 'car-20', got 'cat'"):
+        DatasetGANSegmentation(data_root=str(tmp_path), subset='cat')
+    with pytest.raises(FileNotFoundError, match=r'face_processed.*folders of DatasetGANSegm'):
+        DatasetGANSegmentation(data_root=str(tmp_path))
+    with pytest.raises(FileNotFoundError, match='data_root of DatasetGANSegmentation'):
+        DatasetGANSegmentation(data_root=str(tmp_path / 'nowhere'))

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmcoordgan.datasets import CelebAMaskHQ
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'celebamask_hq.py'
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location('celebamask_converter', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """Six images whose parts overlap at random; image 2 lacks some parts."""
+    rng = np.random.default_rng(0)
+    (tmp_path / 'CelebA-HQ-img').mkdir()
+    masks = tmp_path / 'CelebAMask-HQ-mask-anno' / '0'
+    masks.mkdir(parents=True)
+    for number in range(6):
+        Image.new('RGB', (16, 16)).save(tmp_path / 'CelebA-HQ-img' / f'{number}.jpg')
+        for part in ('skin', 'l_eye', 'r_eye', 'nose', 'mouth', 'u_lip', 'l_lip', 'hair', 'hat'):
+            if number == 2 and part in ('nose', 'hair'):
+                continue
+            mask = (rng.random((16, 16)) < 0.4).astype(np.uint8) * 255
+            Image.fromarray(np.stack([mask] * 3, -1)).save(masks / f'{number:05d}_{part}.png')
+    return tmp_path
+
+
+@pytest.mark.parametrize('num_classes', [7, 19])
+def test_packed_labels_equal_the_painted_ones(tool, root, num_classes, capsys):
+    arguments = [str(root), '--num-classes', str(num_classes), '--workers', '1']
+    assert tool.main(arguments) == 0
+    folder = f'CelebAMask-HQ-labels-{num_classes}'
+    assert sorted(os.listdir(root / folder)) == [f'{number}.png' for number in range(6)]
+    painted = CelebAMaskHQ(data_root=str(root), num_classes=num_classes)
+    packed = CelebAMaskHQ(data_root=str(root), num_classes=num_classes, label_dir=folder)
+    for index in range(6):
+        expected = painted.get_data_info(index)['gt_seg_map']
+        np.testing.assert_array_equal(packed.get_data_info(index)['gt_seg_map'], expected)
+        assert len(np.unique(expected)) > 3
+    assert '6 packed into' in capsys.readouterr().out
+
+
+def test_packed_labels_do_not_need_the_masks(tool, root):
+    tool.main([str(root), '--workers', '1'])
+    os.rename(root / 'CelebAMask-HQ-mask-anno', root / 'elsewhere')
+    dataset = CelebAMaskHQ(data_root=str(root), label_dir='CelebAMask-HQ-labels-7')
+    assert dataset[5]['data_samples'].gt_sem_seg.data.shape == (1, 16, 16)
+
+
+def test_it_goes_on_where_it_stopped(tool, root, capsys):
+    out = root / 'out'
+    tool.main([str(root), '--workers', '1', '--out-dir', str(out)])
+    (out / '3.png').unlink()
+    (out / '.3.png.part').write_bytes(b'half a file')
+    kept = {name: os.stat(out / name).st_mtime_ns for name in os.listdir(out) if name[0] != '.'}
+    capsys.readouterr()
+    assert tool.main([str(root), '--workers', '1', '--out-dir', str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert '6 images, 5 packed before' in printed and '1 packed into' in printed
+    assert kept == {name: os.stat(out / name).st_mtime_ns for name in kept}
+    assert (out / '3.png').exists() and not (out / '.3.png.part').exists()
+
+
+def test_an_interrupted_write_leaves_no_label(tool, root, monkeypatch):
+    def interrupted(source, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, 'replace', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tool.main([str(root), '--workers', '1'])
+    assert os.listdir(root / 'CelebAMask-HQ-labels-7') == ['.0.png.part']
+
+
+def test_differences_are_found(tool, root, monkeypatch, capsys):
+    monkeypatch.setattr(tool, 'read_packed_labels', lambda *_: np.zeros((16, 16), np.uint8))
+    assert tool.main([str(root), '--workers', '1']) == 1
+    assert 'image 4: the packed labels differ from the masks' in capsys.readouterr().out
+    assert not list((root / 'CelebAMask-HQ-labels-7').glob('[0-9]*.png'))
+
+
+def test_failures_are_named_and_the_rest_is_packed(tool, root, capsys):
+    for mask in (root / 'CelebAMask-HQ-mask-anno' / '0').glob('00001_*'):
+        mask.unlink()
+    (root / 'CelebAMask-HQ-mask-anno' / '0' / '00004_skin.png').write_bytes(b'nonsense')
+    assert tool.main([str(root), '--workers', '1']) == 1
+    printed = capsys.readouterr().out
+    assert 'image 1 has no mask at all' in printed
+    assert '00004_skin.png' in printed
+    assert '4 packed into' in printed and '2 failed' in printed
+
+
+def test_missing_folders(tool, root, capsys):
+    assert tool.main([str(root), '--mask-dir', 'nowhere']) == 2
+    assert "nowhere' does not exist: see data_root and --mask-dir" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_several_workers(tool, root):
+    import subprocess
+    import sys
+
+    command = [sys.executable, str(TOOL), str(root), '--workers', '2']
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert '6 packed into' in run.stdout

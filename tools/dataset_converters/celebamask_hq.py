@@ -1,0 +1,109 @@
+"""Pack the part masks of CelebAMask-HQ (370,000 PNGs) into one label PNG per image.
+
+    python tools/dataset_converters/celebamask_hq.py data/CelebAMask-HQ --num-classes 7
+
+writes data/CelebAMask-HQ/CelebAMask-HQ-labels-7/<number>.png. Use them with
+``CelebAMaskHQ(label_dir='CelebAMask-HQ-labels-7', num_classes=7)``: the labels are the same as
+those painted from the masks, which every file is compared with before it gets its name. The tool
+can be stopped and started again; it goes on with the images that are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from mmcoordgan.datasets.celebamask_hq import (
+    PALETTE,
+    PNG_CLASSES_KEY,
+    list_numbered_images,
+    paint_labels,
+    read_packed_labels,
+)
+
+
+def pack(number: int, mask_dir: str, out_dir: str, num_classes: int) -> str:
+    """Write the labels of one image; return what went wrong, or an empty string."""
+    unfinished = os.path.join(out_dir, f'.{number}.png.part')
+    try:
+        labels = paint_labels(mask_dir, number, num_classes)
+        image = Image.fromarray(labels)
+        image.putpalette([value for colour in PALETTE[:num_classes] for value in colour])
+        info = PngInfo()
+        info.add_text(PNG_CLASSES_KEY, str(num_classes))
+        image.save(unfinished, format='PNG', pnginfo=info)
+        if not np.array_equal(read_packed_labels(unfinished, num_classes), labels):
+            return f'image {number}: the packed labels differ from the masks'
+        os.replace(unfinished, os.path.join(out_dir, f'{number}.png'))
+    except (OSError, ValueError) as error:
+        return f'image {number}: {error}'
+    return ''
+
+
+def _with_progress(results: Iterable[str], total: int) -> Iterator[str]:
+    """Pass results on; every ten seconds print how far they are."""
+    start = shown = time.monotonic()
+    for count, result in enumerate(results, 1):
+        now = time.monotonic()
+        if now - shown > 10:
+            shown, rate = now, count / (now - start)
+            left = (total - count) / rate
+            print(f'{count}/{total}, {rate:.0f} images/s, {left:.0f} s left', flush=True)
+        yield result
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('data_root', help='folder that holds the images and the masks')
+    parser.add_argument('--num-classes', type=int, choices=(7, 19), default=7)
+    parser.add_argument('--img-dir', default='CelebA-HQ-img', help='images, below data_root')
+    parser.add_argument('--mask-dir', default='CelebAMask-HQ-mask-anno', help='below data_root')
+    parser.add_argument('--out-dir', help='default: data_root/CelebAMask-HQ-labels-<classes>')
+    parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1))
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Pack all images; return the exit status."""
+    args = parse_args(argv)
+    mask_dir = os.path.join(args.data_root, args.mask_dir)
+    img_dir = os.path.join(args.data_root, args.img_dir)
+    for folder, option in ((img_dir, '--img-dir'), (mask_dir, '--mask-dir')):
+        if not os.path.isdir(folder):
+            print(f"the folder '{folder}' does not exist: see data_root and {option}")
+            return 2
+    out_dir = args.out_dir or os.path.join(
+        args.data_root, f'CelebAMask-HQ-labels-{args.num_classes}'
+    )
+    os.makedirs(out_dir, exist_ok=True)
+    numbers = [int(os.path.splitext(name)[0]) for name in list_numbered_images(img_dir)]
+    done = set(os.listdir(out_dir))
+    missing = [number for number in numbers if f'{number}.png' not in done]
+    print(f'{len(numbers)} images, {len(numbers) - len(missing)} packed before', flush=True)
+    work = partial(pack, mask_dir=mask_dir, out_dir=out_dir, num_classes=args.num_classes)
+    if args.workers > 1 and missing:
+        # 'spawn' behaves alike on all systems and does not fork threads of OpenCV or torch.
+        with get_context('spawn').Pool(args.workers) as pool:
+            results = pool.imap_unordered(work, missing, chunksize=8)
+            failures = [failure for failure in _with_progress(results, len(missing)) if failure]
+    else:
+        results = map(work, missing)
+        failures = [failure for failure in _with_progress(results, len(missing)) if failure]
+    for failure in failures[:20]:
+        print(failure)
+    print(f'{len(missing) - len(failures)} packed into {out_dir}, {len(failures)} failed')
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
