@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mmcoordgan.apis.official_names import from_official
 from mmcoordgan.models.networks import (
     CoordGANDiscriminator,
+    CoordGANEncoder,
     CoordGANGenerator,
     CoordGANPatchDiscriminator,
     CropRectangles,
@@ -72,6 +73,14 @@ SMALL_GENERATOR = dict(
 )
 SMALL_DISCRIMINATOR = dict(channels=16, channel_base=256)
 SMALL_PATCH = dict(channels=16, channel_base=128)
+SMALL_ENCODER = dict(
+    input_size=32,
+    structure_width=32,
+    texture_width=32,
+    num_texture_codes=8,
+    channels=(4, 8, 16, 32),
+    texture_channels=(64, 128),
+)
 
 
 def small_generator(image_size: int = 32) -> CoordGANGenerator:
@@ -91,6 +100,11 @@ def small_discriminator(image_size: int = 32) -> CoordGANDiscriminator:
 def small_patch_discriminator() -> CoordGANPatchDiscriminator:
     network = CoordGANPatchDiscriminator(**SMALL_PATCH)
     return fill(network, 'd_patch', 's32', base_resolution=32, image_size=32)
+
+
+def small_encoder() -> CoordGANEncoder:
+    network = CoordGANEncoder(**SMALL_ENCODER)
+    return fill(network, 'e', 's32', base_resolution=32, image_size=32)
 
 
 def relative_error(actual: Tensor, expected: np.ndarray) -> float:

@@ -51,6 +51,24 @@ def _discriminator_rules(base_resolution: int, image_size: int) -> Rules:
     )
 
 
+def _encoder_rules(names: list[str]) -> Rules:
+    """The reference names layers by the power of two by which they find the picture shrunk."""
+    depth = len({m[1] for name in names if (m := re.search(r'ResBlockDownBy(\d+)', name))})
+    powers = [(str(2**k), k) for k in range(depth + 8)]
+    return (
+        (r'^FromRGB\.', r'from_rgb.'),
+        *((rf'^DownToSpatialCode\.ResBlockDownBy{p}\.', f'blocks.{k}.') for p, k in powers),
+        *(
+            (rf'^DownToGlobalCode\.ConvLayerDownBy{p}\.', f'texture_blocks.{k - depth}.conv.')
+            for p, k in powers[depth:]
+        ),
+        (r'^ToSpatialCode\.', r'structure_conv.'),
+        (r'^sp_fc\.', r'structure_head.'),
+        (r'^ToGlobalCode\.', r'texture_heads.'),
+        (r'\.(Conv|Act)\.', r'.'),
+    )
+
+
 def _rename(name: str, rules: Rules) -> str:
     for pattern, replacement in rules:
         name = re.sub(pattern, replacement, name)
@@ -70,7 +88,7 @@ def official_names(
     """Map the reference's parameter names of one network to ours.
 
     Args:
-        network: The reference's key: 'g', 'g_ema', 'd' or 'd_patch'.
+        network: The reference's key: 'g', 'g_ema', 'd', 'd_patch' or 'e'.
         names: Names in the reference's state dict; constant filters (``*.kernel``) are left out.
         base_resolution: Side of the correspondence map.
         image_size: Side of the largest picture.
@@ -87,8 +105,12 @@ def official_names(
         rules = _discriminator_rules(base_resolution, image_size)
     elif network == 'd_patch':
         rules = _PATCH_DISCRIMINATOR_RULES
+    elif network == 'e':
+        rules = _encoder_rules(names)
     else:
-        raise ValueError(f"network must be 'g', 'g_ema', 'd' or 'd_patch', but got {network!r}")
+        raise ValueError(
+            f"network must be 'g', 'g_ema', 'd', 'd_patch' or 'e', but got {network!r}"
+        )
     return {name: _rename(name, rules) for name in names if not name.endswith('.kernel')}
 
 

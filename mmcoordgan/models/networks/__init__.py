@@ -1,11 +1,13 @@
 """Networks: tensors in, tensors out; values in the constructor, never configs."""
 
 from .discriminator import CoordGANDiscriminator
+from .encoder import CoordGANEncoder
 from .generator import CoordGANGenerator
 from .patch_discriminator import CoordGANPatchDiscriminator, CropRectangles
 
 __all__ = [
     'CoordGANDiscriminator',
+    'CoordGANEncoder',
     'CoordGANGenerator',
     'CoordGANPatchDiscriminator',
     'CropRectangles',

@@ -90,21 +90,34 @@ class Blur(nn.Module):
 
     Args:
         kernel: Taps of the one-dimensional kernel.
-        padding: Zeros added (before, after) in both directions.
+        padding: Pixels added (before, after) in both directions.
         gain: Sum of the two-dimensional kernel; 4 after upsampling by 2 with zeros.
+        mode: What is added: 'constant' (zeros) or 'reflect'.
+        stride: Step between outputs.
     """
 
     kernel: Tensor
 
-    def __init__(self, kernel: tuple[int, ...], padding: tuple[int, int], *, gain: float = 1.0):
+    def __init__(
+        self,
+        kernel: tuple[int, ...],
+        padding: tuple[int, int],
+        *,
+        gain: float = 1.0,
+        mode: str = 'constant',
+        stride: int = 1,
+    ):
         super().__init__()
         self.padding = (padding[0], padding[1], padding[0], padding[1])
+        self.mode = mode
+        self.stride = stride
         self.register_buffer('kernel', blur_kernel(kernel, gain), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
         kernel = self.kernel.to(x.dtype).expand(channels, 1, -1, -1)
-        return F.conv2d(F.pad(x, self.padding), kernel, groups=channels)
+        padded = F.pad(x, self.padding, mode=self.mode)
+        return F.conv2d(padded, kernel, stride=self.stride, groups=channels)
 
 
 class UpsampleRGB(nn.Module):
@@ -243,3 +256,45 @@ class ResidualDown(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, out, H/2, W/2)
         out = self.conv2(self.blur(self.conv1(x)))
         return (out + self.skip(self.skip_blur(x))) / math.sqrt(2)
+
+
+class ReflectedResidualDown(nn.Module):
+    """Residual block of the Swapping Autoencoder's encoder: half the height and width.
+
+    The main path pads by reflection, so that the border of a picture leaves no trace; filters
+    are [1, 2, 1] (arXiv:2007.00653, appendix B).
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv1 = EqualizedConv2d(in_channels, in_channels, 3, activation=True)
+        self.blur = Blur((1, 2, 1), (2, 1), mode='reflect')
+        self.conv2 = EqualizedConv2d(in_channels, out_channels, 3, stride=2, activation=True)
+        # The filter takes the stride: a 1x1 convolution needs no pixels in between.
+        self.skip_blur = Blur((1, 2, 1), (1, 0), stride=2)
+        self.skip = EqualizedConv2d(in_channels, out_channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, out, H/2, W/2)
+        out = self.conv1(F.pad(x, (1, 1, 1, 1), mode='reflect'))
+        out = self.conv2(self.blur(out))
+        return (out + self.skip(self.skip_blur(x))) / math.sqrt(2)
+
+
+class PaddedDown(nn.Module):
+    """3x3 convolution with stride 2 and activation, zeros at the left and top only.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv = EqualizedConv2d(in_channels, out_channels, 3, stride=2, activation=True)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, out, H/2, W/2)
+        return self.conv(F.pad(x, (1, 0, 1, 0)))

@@ -1,0 +1,129 @@
+"""The encoder: equal to the reference, sizes, refused arguments."""
+
+from __future__ import annotations
+
+import pytest
+import reference
+import torch
+import torch.nn.functional as F
+from reference import SMALL_ENCODER, image, numbers, relative_error
+
+from mmcoordgan.apis.official_names import official_names
+from mmcoordgan.models.networks import CoordGANEncoder
+from mmcoordgan.models.networks.layers import Blur
+
+TOLERANCE = 1e-5
+
+
+@torch.no_grad()
+def test_small_encoder_matches_reference():
+    expected = numbers('small_s32_forward')
+    structure_w, texture_w = reference.small_encoder()(image('real', (4, 3, 32, 32)))
+    assert relative_error(structure_w, expected['e/struc']) < TOLERANCE
+    assert relative_error(texture_w, expected['e/style']) < TOLERANCE
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_published_encoder_matches_reference():
+    expected = numbers('full_e')
+    network = CoordGANEncoder()
+    reference.fill(network, 'e', 'celebA_enc', base_resolution=128, image_size=128)
+    structure_w, texture_w = network(image('real', (2, 3, 128, 128)))
+    assert relative_error(structure_w, expected['struc']) < TOLERANCE
+    assert relative_error(texture_w, expected['style']) < TOLERANCE
+
+
+def test_published_encoder_has_the_published_shapes():
+    """As the slow test, but without its weights: every name and shape of the reference."""
+    with torch.device('meta'):
+        ours = CoordGANEncoder().state_dict()
+    manifest = numbers('manifest.json')['celebA_enc']['e']
+    names = official_names('e', list(manifest))
+    assert sorted(names.values()) == sorted(ours)
+    for theirs, name in names.items():
+        assert list(ours[name].shape) == manifest[theirs]['shape'], name
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('mode', ['constant', 'reflect'])
+def test_blur_by_hand(mode):
+    """One row and column at the left and top, every second pixel of the filtered picture."""
+    x = torch.randn(1, 1, 4, 4)
+    blurred = Blur((1, 2, 1), (1, 0), mode=mode, stride=2)(x)
+    padded = torch.zeros(5, 5)
+    padded[1:, 1:] = x[0, 0]
+    if mode == 'reflect':
+        padded[0, 1:], padded[1:, 0], padded[0, 0] = x[0, 0, 1], x[0, 0, :, 1], x[0, 0, 1, 1]
+    taps = torch.tensor([1.0, 2.0, 1.0]) / 4
+    for row in range(2):
+        for column in range(2):
+            window = padded[2 * row : 2 * row + 3, 2 * column : 2 * column + 3]
+            assert blurred[0, 0, row, column].item() == pytest.approx(
+                float(taps @ window @ taps), abs=1e-6
+            )
+
+
+@torch.no_grad()
+def test_larger_pictures_are_resized_with_antialiasing():
+    network = reference.small_encoder()
+    large = image('large', (2, 3, 64, 96))
+    small = F.interpolate(large, (32, 32), mode='bilinear', antialias=True, align_corners=False)
+    for found, expected in zip(network(large), network(small)):
+        assert torch.equal(found, expected)
+    aliased = F.interpolate(large, (32, 32), mode='bilinear', align_corners=False)
+    assert (network(large)[0] - network(aliased)[0]).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_one_code_for_all_layers():
+    """With one code, W+ loses its dimension: what the generator takes as W."""
+    network = CoordGANEncoder(**{**SMALL_ENCODER, 'num_texture_codes': 1})
+    _, texture_w = network(torch.zeros(3, 3, 32, 32))
+    assert texture_w.shape == (3, 32)
+    many = CoordGANEncoder(**SMALL_ENCODER)
+    state = {**network.state_dict()}
+    for index in range(8):
+        for kind in ('weight', 'bias'):
+            state[f'texture_heads.{index}.{kind}'] = network.state_dict()[f'texture_heads.0.{kind}']
+    many.load_state_dict(state)
+    codes = many(torch.zeros(3, 3, 32, 32))[1]
+    assert codes.shape == (3, 8, 32)
+    assert torch.equal(codes, texture_w[:, None].expand(-1, 8, -1))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(input_size=48), 'input_size must be a power of two of at least 32, but got 48'),
+        (dict(input_size=16), 'input_size must be a power of two of at least 32, but got 16'),
+        (dict(input_size=8, texture_channels=()), 'input_size must be .* at least 16, but got 8'),
+        (dict(channels=(8,)), r'channels must hold .* one residual block or more, but got \(8,\)'),
+        (dict(num_texture_codes=0), 'num_texture_codes must be at least 1, but got 0'),
+    ],
+)
+def test_bad_arguments(changes, message):
+    with pytest.raises(ValueError, match=message):
+        CoordGANEncoder(**{**SMALL_ENCODER, **changes})
+
+
+@torch.no_grad()
+def test_smallest_inputs_work():
+    """The smallest allowed sizes run, so the checks above are not too strict by one step."""
+    for texture_channels, size in (((8, 8), 32), ((8,), 16), ((), 16)):
+        network = CoordGANEncoder(
+            input_size=size,
+            structure_width=5,
+            texture_width=6,
+            num_texture_codes=2,
+            channels=(4, 4, 4, 4),
+            texture_channels=texture_channels,
+        )
+        structure_w, texture_w = network(torch.zeros(1, 3, size, size))
+        assert (structure_w.shape, texture_w.shape) == ((1, 5), (1, 2, 6))
+
+
+@pytest.mark.parametrize('shape', [(3, 32, 32), (1, 1, 32, 32)])
+def test_bad_pictures(shape):
+    with pytest.raises(ValueError, match=r'images must have shape \(B, 3, H, W\), but got'):
+        CoordGANEncoder(**SMALL_ENCODER)(torch.zeros(shape))
