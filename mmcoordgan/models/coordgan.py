@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from mmengine.model import BaseModel
-from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim import OptimWrapperDict
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from mmcoordgan.registry import MODELS
 
-from .distributed import average_gradients
 from .pairs import check_even_batch, swap_partners
 from .pretrained import load_pretrained_generator
 from .resize import resize_square
+from .training import LossTerms, build_module, optimizer_step, sample_codes
 
 DISCRIMINATOR_TERMS = ('d_gan', 'd_patch')
 REGULARIZATION_TERMS = ('d_r1', 'd_patch_r1')
@@ -104,13 +103,15 @@ class CoordGAN(BaseModel):
         data_preprocessor: dict | nn.Module | None = None,
     ):
         super().__init__(data_preprocessor=data_preprocessor)
-        self.generator = _build(generator)
+        self.generator = build_module(generator)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
-        self.discriminator = _build(discriminator)
-        self.patch_discriminator = _build(patch_discriminator)
-        self.perceptual = _build(perceptual)
-        self._check_terms(losses)
-        self.losses = nn.ModuleDict({name: _build(term) for name, term in losses.items()})
+        self.discriminator = build_module(discriminator)
+        self.patch_discriminator = build_module(patch_discriminator)
+        self.perceptual = build_module(perceptual)
+        self.losses = LossTerms(
+            losses, known=DISCRIMINATOR_TERMS + REGULARIZATION_TERMS + GENERATOR_TERMS
+        )
+        self._check_terms()
         self.ema_decay = ema_decay
         self.share_fakes = share_fakes
         self.growth = self._check_growth(growth)
@@ -172,10 +173,7 @@ class CoordGAN(BaseModel):
 
     def sample_codes(self, batch: int) -> tuple[Tensor, Tensor]:
         """Normal latent codes: structure (B, structure_dim), texture (B, texture_dim)."""
-        like = self.generator.structure_mapping.layers[0].weight
-        structure_z = torch.randn(batch, self.generator.structure_dim, device=like.device)
-        texture_z = torch.randn(batch, self.generator.texture_dim, device=like.device)
-        return structure_z, texture_z
+        return sample_codes(self.generator, batch)
 
     def render(self, structure_z: Tensor, texture_z: Tensor, swap: bool) -> Fakes:
         """Generate a batch; with ``swap`` every structure also with its partner's texture."""
@@ -317,24 +315,12 @@ class CoordGAN(BaseModel):
 
     def _acts(self, iteration: int, *names: str) -> bool:
         """Whether any of the named terms acts in this iteration."""
-        return any(
-            name in self.losses and self.losses[name].factor_at(iteration) > 0 for name in names
-        )
+        return self.losses.acts(iteration, *names)
 
     def _scheduled(self, losses: dict[str, Tensor], iteration: int) -> dict[str, Tensor]:
-        return {k: self.losses[k].factor_at(iteration) * value for k, value in losses.items()}
+        return self.losses.scheduled(losses, iteration)
 
-    @staticmethod
-    def _update(wrapper: OptimWrapper, losses: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One optimizer step on the sum of ``losses``, gradients averaged over all ranks."""
-        if losses:
-            wrapper.backward(wrapper.scale_loss(sum(losses.values())))
-            if wrapper.should_update():
-                groups = wrapper.optimizer.param_groups
-                average_gradients(p for group in groups for p in group['params'])
-                wrapper.step()
-                wrapper.zero_grad()
-        return {name: value.detach() for name, value in losses.items()}
+    _update = staticmethod(optimizer_step)
 
     def _train_discriminators(self, mode: bool) -> None:
         """Whether backward passes reach the discriminators' weights."""
@@ -358,19 +344,9 @@ class CoordGAN(BaseModel):
             )
         return stages
 
-    def _check_terms(self, losses: dict) -> None:
-        known = DISCRIMINATOR_TERMS + REGULARIZATION_TERMS + GENERATOR_TERMS
-        for name in losses:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f': did you mean {near[0]}?' if near else f'; known are {", ".join(known)}'
-                raise ValueError(f'losses has no term {name!r}{hint}')
+    def _check_terms(self) -> None:
+        for name in self.losses:
             if name in PATCH_TERMS and self.patch_discriminator is None:
                 raise ValueError(f'loss term {name} needs a patch_discriminator')
             if name in PERCEPTUAL_TERMS and self.perceptual is None:
                 raise ValueError(f'loss term {name} needs perceptual, a perceptual distance')
-
-
-def _build(part: dict | nn.Module | None) -> Any:
-    """A module from its config; modules and None pass."""
-    return MODELS.build(part) if isinstance(part, dict) else part
