@@ -16,8 +16,9 @@ import torch.distributed
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.registry import MODEL_WRAPPERS
-from mmengine.runner import find_latest_checkpoint
 from torch.nn.parallel import DistributedDataParallel
+
+from mmcoordgan.work_dir import last_checkpoint as written_last
 
 from .cfg_options import CfgOptionError, check_cfg_options
 from .checkpoint_files import check_checkpoint_file
@@ -112,18 +113,13 @@ def last_checkpoint(work_dir: str) -> str | None:
     Raises:
         LaunchError: ``work_dir/last_checkpoint`` names a file that is not there.
     """
-    if not os.path.isfile(os.path.join(work_dir, 'last_checkpoint')):
-        return None
-    written = find_latest_checkpoint(work_dir)
-    assert written is not None
-    moved = os.path.join(work_dir, os.path.basename(written))  # with its folder
-    for path in (written, moved):
-        if os.path.isfile(path):
-            return path
-    raise LaunchError(
-        f'{os.path.join(work_dir, "last_checkpoint")} names {written}, which does not exist: give '
-        'a checkpoint with --resume CHECKPOINT, or delete that file to start afresh'
-    )
+    try:
+        return written_last(work_dir)
+    except FileNotFoundError as error:
+        raise LaunchError(
+            f'{error}: give a checkpoint with --resume CHECKPOINT, or delete that file to start '
+            'afresh'
+        ) from None
 
 
 def has_accelerator() -> bool:

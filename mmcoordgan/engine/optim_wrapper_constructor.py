@@ -1,10 +1,10 @@
-"""One optimizer for the generator, one for both discriminators."""
+"""Stage 1: one optimizer for the generator, one for both discriminators. Stage 2: the encoder's."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapperDict
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
 from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
 
@@ -18,12 +18,14 @@ from .unwrap import unwrap
 MODULES = {
     'generator': ('generator',),
     'discriminator': ('discriminator', 'patch_discriminator'),
+    'encoder': ('encoder',),
 }
+STAGES = (('generator', 'discriminator'), ('encoder',))
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class CoordGANOptimWrapperConstructor:
-    """Build the two optimizers of adversarial training, corrected for lazy regularisation.
+    """Build the optimizers of both stages, corrected for lazy regularisation.
 
     A network whose regulariser runs in a step of its own after every ``n`` ordinary steps sees
     ``n + 1`` optimizer steps where ``n`` were meant. With ``r = n / (n + 1)`` the learning rate
@@ -31,8 +33,9 @@ class CoordGANOptimWrapperConstructor:
     state the uncorrected values; ``regularization_interval=None`` applies no correction.
 
     The key ``generator`` trains ``model.generator``; the key ``discriminator`` trains
-    ``model.discriminator`` and ``model.patch_discriminator``, with one optimizer. Parameters that
-    do not require gradients are left out.
+    ``model.discriminator`` and ``model.patch_discriminator``, with one optimizer. The key
+    ``encoder``, alone, trains ``model.encoder`` and makes a single optimizer wrapper rather than
+    a dict of them. Parameters that do not require gradients are left out.
 
     Example::
 
@@ -47,16 +50,17 @@ class CoordGANOptimWrapperConstructor:
                 regularization_interval=16))
 
     Args:
-        optim_wrapper_cfg: A dict with exactly the keys ``generator`` and ``discriminator``. Each
-            holds ``optimizer`` and optionally ``regularization_interval`` (int >= 1 or None),
-            ``paramwise_cfg`` (see MMEngine's ``DefaultOptimWrapperConstructor``), ``type`` (an
-            ``OptimWrapper``) and that type's arguments, such as ``clip_grad``. Names in
-            ``custom_keys`` are matched against names that start with the module's own, such as
-            ``generator.warp_net.0.weight`` and ``patch_discriminator.convs.1.bias``.
-        paramwise_cfg: Must be None: it belongs into one of the two keys.
+        optim_wrapper_cfg: A dict with exactly the keys ``generator`` and ``discriminator``, or
+            with the key ``encoder`` alone. Each holds ``optimizer`` and optionally
+            ``regularization_interval`` (int >= 1 or None), ``paramwise_cfg`` (see MMEngine's
+            ``DefaultOptimWrapperConstructor``), ``type`` (an ``OptimWrapper``) and that type's
+            arguments, such as ``clip_grad``. Names in ``custom_keys`` are matched against names
+            that start with the module's own, such as ``generator.warp_net.first.weight`` and
+            ``patch_discriminator.trunk.1.conv1.bias``.
+        paramwise_cfg: Must be None: it belongs into one of the keys.
 
     Raises:
-        TypeError: ``optim_wrapper_cfg`` or one of its two values is not a dict.
+        TypeError: ``optim_wrapper_cfg`` or one of its values is not a dict.
         ValueError: a key is missing, unknown or has a value out of range.
     """
 
@@ -66,17 +70,18 @@ class CoordGANOptimWrapperConstructor:
         if paramwise_cfg is not None:
             raise ValueError(
                 'optim_wrapper.paramwise_cfg does not say which optimizer it is for: move it into '
-                'optim_wrapper.generator or optim_wrapper.discriminator'
+                'optim_wrapper.generator, optim_wrapper.discriminator or optim_wrapper.encoder'
             )
-        if set(optim_wrapper_cfg) != set(MODULES):
+        names = [stage for stage in STAGES if set(stage) == set(optim_wrapper_cfg)]
+        if not names:
             raise ValueError(
                 'optim_wrapper of CoordGANOptimWrapperConstructor takes exactly the keys '
-                f"'generator' and 'discriminator' besides 'constructor', got "
+                f"'generator' and 'discriminator', or 'encoder' alone, besides 'constructor', got "
                 f'{sorted(optim_wrapper_cfg)}'
             )
-        self.configs = {name: _Config(name, optim_wrapper_cfg[name]) for name in MODULES}
+        self.configs = {name: _Config(name, optim_wrapper_cfg[name]) for name in names[0]}
 
-    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+    def __call__(self, model: nn.Module) -> OptimWrapper | OptimWrapperDict:
         """Build the optimizers of ``model``, which may be wrapped for distributed training.
 
         Raises:
@@ -84,12 +89,11 @@ class CoordGANOptimWrapperConstructor:
                 matches none of its parameters.
         """
         model = unwrap(model)
-        return OptimWrapperDict(
-            **{
-                name: config.build(_children(model, name, names))
-                for (name, config), names in zip(self.configs.items(), MODULES.values())
-            }
-        )
+        wrappers = {
+            name: config.build(_children(model, name, MODULES[name]))
+            for name, config in self.configs.items()
+        }
+        return wrappers['encoder'] if 'encoder' in wrappers else OptimWrapperDict(**wrappers)
 
 
 class _Config:

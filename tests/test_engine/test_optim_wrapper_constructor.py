@@ -71,6 +71,22 @@ def test_default_lr_and_betas_are_corrected_too():
     assert group['betas'] == pytest.approx((0.9**0.8, 0.999**0.8))
 
 
+def test_the_encoder_has_a_single_optimizer():
+    model = Model()
+    model.encoder = nn.Linear(4, 2)
+    model.generator.requires_grad_(False)
+    config = dict(
+        constructor='mmcoordgan.CoordGANOptimWrapperConstructor',
+        encoder=dict(optimizer=ADAM, regularization_interval=4),
+    )
+    wrapper = build_optim_wrapper(model, config)
+    assert isinstance(wrapper, OptimWrapper)
+    assert trained(wrapper) == ids(model.encoder)
+    (group,) = wrapper.param_groups
+    assert group['lr'] == pytest.approx(0.0016, rel=1e-12)  # 0.002 * 4 / 5
+    assert group['betas'] == (0.0, pytest.approx(0.991991968, abs=1e-9))  # 0.99 ** 0.8
+
+
 def test_who_trains_what():
     model = Model()
     model.generator['synthesis'].bias.requires_grad_(False)
