@@ -6,6 +6,7 @@ from .celebamask_hq import CelebAMaskHQ
 from .datasetgan import DatasetGANSegmentation
 from .image_folder import ImageFolder
 from .loading import BrokenImageError, LoadImage
+from .samplers import ReferenceSampler
 from .soft_labels import ResizeWithSoftLabels
 from .toy_faces import ToyFaces
 from .transforms import PackInputs, RandomFlip
@@ -18,6 +19,7 @@ __all__ = [
     'LoadImage',
     'PackInputs',
     'RandomFlip',
+    'ReferenceSampler',
     'ResizeWithSoftLabels',
     'ToyFaces',
 ]

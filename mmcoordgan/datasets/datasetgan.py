@@ -64,7 +64,7 @@ def list_pairs(folder: str) -> list[tuple[str, str]]:
         )
     if not images:
         raise ValueError(f"the folder '{folder}' holds no pairs image_<i>.jpg, image_mask<i>.npy")
-    return sorted((images[number], masks[number]) for number in images)
+    return [(images[number], masks[number]) for number in images]
 
 
 def read_mask(path: str, num_classes: int) -> np.ndarray:

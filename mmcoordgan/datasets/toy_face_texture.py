@@ -28,9 +28,9 @@ class Texture:
     palette: np.ndarray
     background: np.ndarray
     background_angle: float
-    light: np.ndarray
-    stripes: np.ndarray
-    strands: np.ndarray
+    light: tuple[float, float]
+    stripes: tuple[float, float, float]
+    strands: tuple[float, float, float]
     noise: float
     noise_seed: int
 
@@ -84,9 +84,9 @@ def draw_texture(rng: np.random.Generator) -> Texture:
             ]
         ),
         background_angle=float(uniform(0, 2 * np.pi)),
-        light=light * np.array([np.cos(light_angle), np.sin(light_angle)]),
-        stripes=np.array([uniform(10, 25), uniform(0, 2 * np.pi), uniform(0, 0.3)]),
-        strands=np.array([uniform(20, 60), uniform(0, 2 * np.pi), uniform(0, 0.2)]),
+        light=(float(light * np.cos(light_angle)), float(light * np.sin(light_angle))),
+        stripes=(uniform(10, 25), uniform(0, 2 * np.pi), uniform(0, 0.3)),
+        strands=(uniform(20, 60), uniform(0, 2 * np.pi), uniform(0, 0.2)),
         noise=float(uniform(0.005, 0.02)),
         noise_seed=int(rng.integers(2**31)),
     )

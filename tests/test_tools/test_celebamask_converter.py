@@ -51,6 +51,9 @@ def test_packed_labels_equal_the_painted_ones(tool, root, num_classes, capsys):
         np.testing.assert_array_equal(packed.get_data_info(index)['gt_seg_map'], expected)
         assert len(np.unique(expected)) > 3
     assert '6 packed into' in capsys.readouterr().out
+    mistaken = CelebAMaskHQ(data_root=str(root), num_classes=26 - num_classes, label_dir=folder)
+    with pytest.raises(ValueError, match=f'holds labels of {num_classes} classes'):
+        mistaken.get_data_info(0)
 
 
 def test_packed_labels_do_not_need_the_masks(tool, root):
