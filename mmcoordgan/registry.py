@@ -16,6 +16,7 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 
 DATASETS = _child(root.DATASETS, 'mmcoordgan.datasets')
+DATA_SAMPLERS = _child(root.DATA_SAMPLERS, 'mmcoordgan.datasets')
 HOOKS = _child(root.HOOKS, 'mmcoordgan.engine')
 METRICS = _child(root.METRICS, 'mmcoordgan.evaluation')
 MODELS = _child(root.MODELS, 'mmcoordgan.models')
@@ -26,7 +27,6 @@ TRANSFORMS = _child(root.TRANSFORMS, 'mmcoordgan.datasets', 'mmcv.transforms')
 
 # The package adds nothing to these, but MMEngine warns about each registry that a scope lacks.
 for _parent in (
-    root.DATA_SAMPLERS,
     root.EVALUATOR,
     root.FUNCTIONS,
     root.INFERENCERS,

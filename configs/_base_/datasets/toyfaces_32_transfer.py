@@ -1,0 +1,27 @@
+# Label and point transfer on procedural faces: 5 references, 100 queries that training never saw.
+toyfaces_transfer = dict(num_references=5, temperature=0.02, reference_size=32)
+toyfaces_metrics = [
+    dict(type='SegTransferIoU', **toyfaces_transfer),
+    dict(type='KeypointTransferPCK', alpha=0.1, **toyfaces_transfer),
+]
+test_dataloader = dict(
+    batch_size=21,
+    num_workers=0,
+    sampler=dict(type='ReferenceSampler', num_references=5),
+    dataset=dict(type='ToyFaces', size=32, length=105, seed=2000),
+)
+test_evaluator = toyfaces_metrics
+test_cfg = dict(type='TestLoop')
+
+# Choices are made on these, so that the test stays unseen.
+val_dataloader = dict(
+    batch_size=21,
+    num_workers=0,
+    sampler=dict(type='ReferenceSampler', num_references=5),
+    dataset=dict(type='ToyFaces', size=32, length=42, seed=1000),
+)
+val_evaluator = toyfaces_metrics
+val_cfg = dict(type='ValLoop')
+
+# One row of pictures for each query, in <work_dir>/pictures/transfer.
+custom_hooks = [dict(type='TransferVisualizationHook', max_pictures=20, **toyfaces_transfer)]

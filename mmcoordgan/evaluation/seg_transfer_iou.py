@@ -1,0 +1,238 @@
+"""Label transfer: how well labels of a few references fit on other pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmcoordgan.registry import METRICS
+
+from .examples import Example, Examples, arg_max
+from .tables import format_table
+from .transfer_metric import TransferMetric
+
+EPS = 1e-10
+
+
+def confusion_matrix(predicted: Tensor, truth: Tensor, num_classes: int) -> Tensor:
+    """How many pixels of each class were taken for each class.
+
+    Args:
+        predicted: (B, K, H, W) int64 in 0..num_classes-1: K predictions for each of B pictures.
+        truth: (B, H, W) int64, likewise.
+        num_classes: C.
+
+    Returns:
+        (K, C, C) int64 on the CPU; rows are true classes, columns predicted ones.
+    """
+    index = truth[:, None] * num_classes + predicted  # (B, K, H, W)
+    rows = index.transpose(0, 1).flatten(1)  # (K, B*H*W)
+    cells = num_classes * num_classes
+    counts = torch.stack([torch.bincount(row, minlength=cells) for row in rows])
+    return counts.view(-1, num_classes, num_classes).cpu()
+
+
+def intersection_and_union(confusion: Tensor, strict: bool = False) -> tuple[Tensor, Tensor]:
+    """Intersection and union of each class, in pixels.
+
+    Args:
+        confusion: (..., C, C), see :func:`confusion_matrix`.
+        strict: If False, as CoordGAN's benchmark counts: predictions on pixels whose true label
+            is background are set to background, so that parts predicted there cost nothing. If
+            True, they enter the union of the predicted class.
+
+    Returns:
+        Two tensors (..., C - 1), without background (class 0).
+    """
+    intersection = confusion.diagonal(dim1=-2, dim2=-1)
+    predicted = confusion.sum(-2)
+    if not strict:
+        predicted = predicted - confusion[..., 0, :]
+    union = confusion.sum(-1) + predicted - intersection
+    return intersection[..., 1:], union[..., 1:]
+
+
+def iou_per_class(confusion: Tensor, strict: bool = False) -> Tensor:
+    """IoU of each class in percent, I / (U + 1e-10); a class that is nowhere scores 0.
+
+    Args:
+        confusion: (..., C, C), see :func:`confusion_matrix`.
+        strict: See :func:`intersection_and_union`.
+
+    Returns:
+        (..., C - 1) float64 in 0..100, without background (class 0).
+    """
+    intersection, union = intersection_and_union(confusion, strict)
+    return 100 * intersection.double() / (union.double() + EPS)
+
+
+@METRICS.register_module()
+class SegTransferIoU(TransferMetric):
+    """IoU of labels carried from labelled references to queries (CoordGAN, section 4).
+
+    Soft one-hot labels of each reference are carried to the query by correspondence; the arg max
+    is compared with the query's own labels. Both are at the size of the correspondence map, where
+    a picture's label is the arg max of its one-hot labels resized bilinearly (ties go to the
+    lowest class). Intersections and unions are summed over all queries before they are divided.
+
+    Numbers, in percent; each is the mean over classes (without background and ``ignore_classes``)
+    and over references:
+
+    * ``iou``: as CoordGAN's benchmark counts. Predictions on pixels whose true label is background
+      are set to background and cost nothing; a class that is in no query scores 0 and enters the
+      mean. ``iou/<class>`` and ``iou/ref<k>`` tell the same by class (also those ignored in the
+      mean) and by reference.
+    * ``strict_iou``: parts predicted on true background count as errors.
+    * ``identity_iou``: labels copied without moving them: what any method must beat.
+    * ``fused_iou`` (with ``fuse``): one prediction from all references, the arg max of the sum of
+      their carried labels.
+    * ``ceiling_iou``: the true canonical coordinates (``gt_coords``) in place of the model's map,
+      where all pictures have them: what the transfer itself allows.
+    * ``strict_identity_iou``, ``strict_fused_iou``, ``strict_ceiling_iou``.
+
+    References, their order and distributed evaluation: see :class:`TransferMetric`.
+
+    Args:
+        num_classes: C, background (class 0) included. Default: the ``classes`` of the data set.
+        ignore_classes: Classes left out of means, by name or number.
+        fuse: Report ``fused_iou``.
+        **settings: As :class:`TransferMetric`: ``num_references`` (5), ``mode`` ('soft'),
+            ``temperature`` (0.01), ``reference_size``, ``coords_key`` ('coords'), ``prefix``.
+
+    Raises:
+        ValueError: From the constructor, if an argument is out of its range; from ``process``, if
+            a reference has no labels or labels are out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int | None = None,
+        ignore_classes: Sequence[int | str] = (),
+        fuse: bool = True,
+        **settings: Any,
+    ) -> None:
+        super().__init__(**settings)
+        if num_classes is not None and num_classes < 2:
+            raise ValueError(f'num_classes must be at least 2, but got {num_classes}')
+        self._num_classes = num_classes
+        self.ignore_classes = tuple(ignore_classes)
+        self.fuse = fuse
+
+    @property
+    def num_classes(self) -> int:  # type: ignore[override]
+        """C, background included.
+
+        Raises:
+            ValueError: If neither ``num_classes`` nor the data set tells.
+        """
+        if self._num_classes is not None:
+            return self._num_classes
+        classes = (self.dataset_meta or {}).get('classes')
+        if not classes:
+            raise ValueError(
+                "SegTransferIoU needs num_classes: the data set's metainfo has no 'classes'"
+            )
+        return len(classes)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of all C classes; their numbers where the data set has no (or other) names."""
+        names = (self.dataset_meta or {}).get('classes') or ()
+        if len(names) == self.num_classes:
+            return [str(name) for name in names]
+        return [str(number) for number in range(self.num_classes)]
+
+    def new_totals(self) -> dict[str, Tensor]:
+        """Confusion matrices (K, C, C), (1, C, C) for the fused prediction."""
+        self._kept_classes()  # complains before hours of work, not after
+        counts = {'': self.num_references, 'identity': self.num_references, 'fused': 1}
+        counts['ceiling'] = self.num_references
+        shape = (self.num_classes, self.num_classes)
+        return {k: torch.zeros(n, *shape, dtype=torch.int64) for k, n in counts.items()}
+
+    def check_reference(self, reference: Example) -> None:
+        """References need labels."""
+        if reference.labels is None:
+            raise ValueError(
+                f'the reference {reference.name} has no labels: label transfer needs gt_sem_seg '
+                'or gt_soft_seg for every reference (the first '
+                f'{self.num_references} samples of the data set)'
+            )
+
+    def usable(self, query: Example) -> bool:
+        """Queries count where they have labels."""
+        return query.labels is not None
+
+    def add(self, references: Examples, queries: Examples, totals: dict[str, Tensor]) -> None:
+        """Add a batch of labelled queries to the confusion matrices."""
+        assert references.labels is not None and queries.labels is not None
+        truth = arg_max(queries.labels)  # (B, H, W)
+
+        def count(name: str, predicted: Tensor) -> None:
+            totals[name] += confusion_matrix(predicted, truth, self.num_classes)
+
+        carried = self.transfer(references.labels, references.coords, queries.coords)
+        count('', arg_max(carried))
+        if self.fuse:
+            count('fused', arg_max(carried.sum(1, keepdim=True)))
+        copied = references.labels
+        if copied.shape[-2:] != truth.shape[-2:]:
+            copied = F.interpolate(copied, truth.shape[-2:], mode='bilinear', align_corners=False)
+        count('identity', arg_max(copied).expand(len(truth), -1, -1, -1))
+        if references.true_coords is not None and queries.true_coords is not None:
+            perfect = (references.labels, references.true_coords, queries.true_coords)
+            count('ceiling', arg_max(self.transfer(*perfect)))
+
+    def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
+        """Numbers as listed for the class, and a table of classes and references."""
+        kept = self._kept_classes()
+        per_class = iou_per_class(totals[''])  # (K, C - 1)
+        numbers: dict[str, float] = {}
+        for strict in (False, True):
+            for name in ('', 'identity', 'fused', 'ceiling'):
+                # Confusion matrices of predictions that were not made are empty.
+                if totals[name].any():
+                    key = '_'.join(filter(None, ['strict' * strict, name, 'iou']))
+                    numbers[key] = float(iou_per_class(totals[name], strict)[:, kept].mean())
+        names = self.class_names[1:]
+        for name, value in zip(names, per_class.mean(0).tolist()):
+            numbers[f'iou/{name}'] = value
+        for reference, value in enumerate(per_class[:, kept].mean(1).tolist()):
+            numbers[f'iou/ref{reference}'] = value
+        return numbers, self._table(totals, kept)
+
+    def _kept_classes(self) -> Tensor:
+        """(C - 1,) bool: whether a class other than the background enters means."""
+        names, kept = self.class_names, torch.ones(self.num_classes, dtype=torch.bool)
+        for item in self.ignore_classes:
+            label = names.index(item) if item in names else item
+            if not isinstance(label, int) or not 0 <= label < self.num_classes:
+                raise ValueError(
+                    f'ignore_classes holds {item!r}, which is no class: known are '
+                    f'{", ".join(f"{i} ({n})" for i, n in enumerate(names))}'
+                )
+            kept[label] = False
+        if not kept[1:].any():
+            raise ValueError('ignore_classes leaves no class for the mean')
+        return kept[1:]
+
+    def _table(self, totals: dict[str, Tensor], kept: Tensor) -> str:
+        """Classes in rows; references, their mean and the other predictions in columns."""
+        by_reference = iou_per_class(totals[''])  # (K, C - 1)
+        columns = {f'ref{k}': row for k, row in enumerate(by_reference)}
+        columns['mean'] = by_reference.mean(0)
+        columns['strict'] = iou_per_class(totals[''], strict=True).mean(0)
+        for name in ('fused', 'identity', 'ceiling'):
+            if totals[name].any():
+                columns[name] = iou_per_class(totals[name]).mean(0)
+        names = self.class_names[1:]
+        labels = [name if keep else f'({name})' for name, keep in zip(names, kept.tolist())]
+        rows = [[float(column[i]) for column in columns.values()] for i in range(len(names))]
+        means = [float(column[kept].mean()) for column in columns.values()]
+        table = format_table(['IoU (%)', *columns], [*labels, 'mean'], [*rows, means])
+        return table if kept.all() else f'{table}\n(classes in brackets are not in the mean)'

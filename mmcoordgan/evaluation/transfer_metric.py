@@ -1,0 +1,246 @@
+"""What the transfer metrics share: references first, sums instead of results."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from torch import Tensor
+
+from mmcoordgan.geometry import hard_transfer, soft_transfer
+
+from .examples import Example, Examples, read_example, sample_index, stack
+
+MODES = ('soft', 'hard')
+
+
+def transfer_all(
+    values: Tensor, sources: Tensor, targets: Tensor, temperature: float | None
+) -> Tensor:
+    """Carry values from each of K references to each of B queries.
+
+    Convention: from source to target, as :func:`mmcoordgan.geometry.soft_transfer`.
+
+    Args:
+        values: (K, C, h, w).
+        sources: The references' maps (K, 2, h, w).
+        targets: The queries' maps (B, 2, H, W).
+        temperature: Of the soft correspondence, > 0; None transfers hard.
+
+    Returns:
+        (B, K, C, H, W).
+    """
+    batch, _, height, width = targets.shape
+    # All queries face a reference as one tall picture, so that its values are not repeated.
+    tall = targets.transpose(0, 1).reshape(1, 2, batch * height, width)
+    tall = tall.expand(len(sources), -1, -1, -1)
+    if temperature is None:
+        carried = hard_transfer(values, sources, tall)
+    else:
+        carried = soft_transfer(values, sources, tall, temperature)  # (K, C, B*H, W)
+    return carried.unflatten(2, (batch, height)).permute(2, 0, 1, 3, 4)
+
+
+class TransferMetric(BaseMetric):
+    """Base of the metrics that carry something from references to queries.
+
+    The first ``num_references`` samples of the data set (by ``sample_idx``) are the references,
+    all others the queries. References must come first, on every process: use
+    ``sampler=dict(type='ReferenceSampler', num_references=...)`` in the dataloader. In a single
+    process, ``DefaultSampler`` with ``shuffle=False`` will do. Only the references' maps and
+    labels are kept; queries enter running sums, which :meth:`evaluate` adds up over all processes.
+    Memory does not grow with the number of queries, and every query counts once.
+
+    Args:
+        num_references: K, at least 1.
+        mode: 'soft' (:func:`mmcoordgan.geometry.soft_transfer`) or 'hard' (nearest coordinate).
+        temperature: Of the soft transfer, in units of the frame.
+        reference_size: If given, ``temperature`` belongs to maps of this width, and others get
+            ``temperature * reference_size / width``: the same number of pixels.
+        coords_key: Which map of the predictions to use.
+        prefix: Put before the names of all numbers, with a slash.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    default_prefix = ''
+    num_classes: int | None = None
+    """Set by metrics that need labels."""
+
+    def __init__(
+        self,
+        *,
+        num_references: int = 5,
+        mode: str = 'soft',
+        temperature: float = 0.01,
+        reference_size: int | None = None,
+        coords_key: str = 'coords',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(prefix=prefix)
+        if num_references < 1:
+            raise ValueError(f'num_references must be at least 1, but got {num_references}')
+        if mode not in MODES:
+            raise ValueError(f"mode must be 'soft' or 'hard', but got {mode!r}")
+        if not temperature > 0:
+            raise ValueError(f'temperature must be positive, but got {temperature}')
+        if reference_size is not None and reference_size < 1:
+            raise ValueError(f'reference_size must be at least 1, but got {reference_size}')
+        self.num_references = num_references
+        self.mode = mode
+        self.temperature = temperature
+        self.reference_size = reference_size
+        self.coords_key = coords_key
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget references and sums."""
+        self._found: dict[int, Example] = {}
+        self._references: Examples | None = None
+        self._totals: dict[str, Tensor] = {}
+        self.results.clear()
+
+    # ------------------------------------------------------------------ what a metric defines
+
+    def new_totals(self) -> dict[str, Tensor]:
+        """The running sums at zero, on the CPU: the same names and shapes on every process."""
+        raise NotImplementedError
+
+    def check_reference(self, reference: Example) -> None:
+        """Raise ValueError unless ``reference`` has what the metric carries."""
+        raise NotImplementedError
+
+    def usable(self, query: Example) -> bool:
+        """Whether ``query`` has the ground truth that the metric compares with."""
+        raise NotImplementedError
+
+    def add(self, references: Examples, queries: Examples, totals: dict[str, Tensor]) -> None:
+        """Add a batch of usable queries to the running sums."""
+        raise NotImplementedError
+
+    def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
+        """Numbers and a readable table from the sums over all queries of all processes."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ what MMEngine calls
+
+    @torch.no_grad()
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Store references, add queries to the running sums.
+
+        Args:
+            data_batch: Not needed.
+            data_samples: Predictions with their ground truth: ``sample_idx``, the map
+                (2, h, w) under ``coords_key``, and where known ``gt_soft_seg`` or ``gt_sem_seg``
+                and ``gt_coords``.
+
+        Raises:
+            KeyError: If a prediction lacks its map or its ``sample_idx``.
+            ValueError: If a query comes before the references, or ground truth is not as it
+                should be.
+        """
+        queries = []
+        for sample in data_samples:
+            index = sample_index(sample)
+            example = read_example(sample, coords_key=self.coords_key, num_classes=self.num_classes)
+            if index >= self.num_references:
+                queries.append(example)
+            elif self._references is None:
+                self.check_reference(example)
+                self._found[index] = example
+        if not queries:
+            return
+        references, totals = self._complete_references(queries[0].name), self._sums()
+        usable = [query for query in queries if self.usable(query)]
+        totals['queries'] += torch.tensor([len(queries), len(usable)])
+        if usable:
+            self.add(references, stack(usable), totals)
+
+    def evaluate(self, size: int) -> dict:
+        """Add up the sums of all processes, and report.
+
+        Args:
+            size: Number of samples of the data set, references included.
+
+        Returns:
+            Names and numbers; the same on every process. Empty if no query has ground truth.
+
+        Raises:
+            ValueError: If more queries were counted than the data set has.
+        """
+        totals = self._sums()
+        for total in totals.values():
+            all_reduce(total)
+        self.reset()
+        self._check_count(int(totals['queries'][0]), size)
+        metrics = self.compute_metrics([totals])
+        return {f'{self.prefix}/{k}' if self.prefix else k: v for k, v in metrics.items()}
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Numbers from ``results``, a list of one dict of sums; prints the table."""
+        totals = results[0]
+        seen, usable = (int(count) for count in totals['queries'])
+        title = type(self).__name__ + (f' ({self.prefix})' if self.prefix else '')
+        if not usable:
+            print_log(
+                f'{title}: none of {seen} queries has ground truth: nothing to report', 'current'
+            )
+            return {}
+        numbers, table = self.report(totals)
+        head = f'{title}: {self.num_references} references, {usable} queries'
+        if usable < seen:
+            head += f' ({seen - usable} more without ground truth)'
+        print_log(f'{head}\n{table}', 'current')
+        return numbers
+
+    # ------------------------------------------------------------------ helpers
+
+    def transfer(self, values: Tensor, sources: Tensor, targets: Tensor) -> Tensor:
+        """:func:`transfer_all` as this metric is set up."""
+        if self.mode == 'hard':
+            return transfer_all(values, sources, targets, None)
+        width = targets.shape[-1]
+        temperature = self.temperature * (self.reference_size or width) / width
+        return transfer_all(values, sources, targets, temperature)
+
+    def _sums(self) -> dict[str, Tensor]:
+        if not self._totals:
+            # Queries seen, and those of them that are usable.
+            counts = torch.zeros(2, dtype=torch.int64)
+            self._totals = {'queries': counts, **self.new_totals()}
+        return self._totals
+
+    def _complete_references(self, query: str) -> Examples:
+        if self._references is None:
+            missing = [i for i in range(self.num_references) if i not in self._found]
+            if missing:
+                raise ValueError(
+                    f'{type(self).__name__}: the query {query} came before the references '
+                    f'{missing} (sample_idx). References must come first on every process: use '
+                    f"sampler=dict(type='ReferenceSampler', num_references={self.num_references}) "
+                    'in the dataloader'
+                )
+            self._references = stack([self._found[i] for i in range(self.num_references)])
+        return self._references
+
+    def _check_count(self, counted: int, size: int) -> None:
+        expected = size - self.num_references
+        if counted > expected:
+            raise ValueError(
+                f'{type(self).__name__}: {counted} queries were counted, but the data set has '
+                f'{expected} behind its {self.num_references} references: some came more than '
+                "once. Use sampler=dict(type='ReferenceSampler', "
+                f'num_references={self.num_references}) in the dataloader'
+            )
+        if counted < expected:
+            print_log(
+                f'{type(self).__name__}: only {counted} of {expected} queries were seen',
+                'current',
+                level=logging.WARNING,
+            )
