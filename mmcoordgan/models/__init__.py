@@ -3,5 +3,6 @@
 from . import losses, networks
 from .coordgan import CoordGAN
 from .distributed import CoordGANDistributed
+from .inversion import CoordGANInversion
 
-__all__ = ['CoordGAN', 'CoordGANDistributed', 'losses', 'networks']
+__all__ = ['CoordGAN', 'CoordGANDistributed', 'CoordGANInversion', 'losses', 'networks']

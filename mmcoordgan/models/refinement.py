@@ -1,0 +1,84 @@
+"""Refine a picture's codes by gradient descent, starting where the encoder ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .losses import PerceptualDistance, l1_loss
+from .resize import resize_square
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """How codes are refined: Adam on ``l1_weight * L1 + perceptual_weight * perceptual``.
+
+    Args:
+        steps: Number of gradient steps; 0: no refinement.
+        lr: Learning rate of Adam.
+        l1_weight: Weight of the mean absolute difference of the pictures.
+        perceptual_weight: Weight of their perceptual distance.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    steps: int
+    lr: float
+    l1_weight: float = 1.0
+    perceptual_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        weights = (self.l1_weight, self.perceptual_weight)
+        if self.steps < 0 or not self.lr > 0 or min(weights) < 0 or max(weights) == 0:
+            raise ValueError(
+                f'refinement needs steps >= 0, lr > 0, weights >= 0 and one > 0, but got {self}'
+            )
+
+
+def refine_codes(
+    generator: Any,
+    perceptual: PerceptualDistance | None,
+    images: Tensor,
+    structure_w: Tensor,
+    texture_w: Tensor,
+    refinement: Refinement,
+) -> tuple[Tensor, Tensor]:
+    """Codes with which the generator reproduces the pictures better.
+
+    Pictures do not influence each other: the loss is a sum over them, and Adam treats every
+    entry of the codes alone. Works under ``torch.no_grad``. No network is changed.
+
+    Args:
+        generator: Renders the codes; its parameters should not require gradients.
+        perceptual: The perceptual distance; not used where its weight is 0.
+        images: RGB (B, 3, H, W) in [-1, 1], resized to the generator's size.
+        structure_w: Where to start, (B, structure_width).
+        texture_w: Where to start, (B, texture_width) or (B, num_texture_codes, texture_width).
+        refinement: Steps, learning rate, weights.
+
+    Returns:
+        Structure and texture codes in the shapes given, without gradient.
+    """
+    images = resize_square(images, generator.image_size).detach()
+    codes = [w.detach().clone().requires_grad_() for w in (structure_w, texture_w)]
+    optimizer = torch.optim.Adam(codes, lr=refinement.lr)
+    with torch.enable_grad():
+        target = None
+        if perceptual is not None and refinement.perceptual_weight > 0:
+            target = perceptual.features(images)
+        for _ in range(refinement.steps):
+            rendered = generator.synthesize(generator.warp(codes[0]), codes[1])
+            loss = refinement.l1_weight * l1_loss(rendered, images)
+            if perceptual is not None and target is not None:
+                distance = perceptual.distance(perceptual.features(rendered), target)
+                loss = loss + refinement.perceptual_weight * distance
+            # The mean over the batch becomes a sum, so that its size changes no gradient.
+            gradients = torch.autograd.grad(len(images) * loss, codes)
+            for code, gradient in zip(codes, gradients):
+                code.grad = gradient
+            optimizer.step()
+    return codes[0].detach(), codes[1].detach()

@@ -1,0 +1,111 @@
+"""The encoder's training against the reference: loss terms, gradients, and its training loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+import torch
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from reference import image, numbers, rnd
+
+from mmcoordgan.apis.official_names import official_names
+from mmcoordgan.models import CoordGANInversion
+
+PUBLISHED_LOSSES = dict(
+    rec_l1=dict(type='L1Loss', loss_weight=10.0),
+    rec_perceptual=dict(type='PerceptualLoss', loss_weight=10.0),
+    swap_perceptual=dict(type='PerceptualLoss', loss_weight=5.0),
+    structure_w=dict(type='L1Loss', loss_weight=10.0),
+    coords=dict(type='L1Loss', loss_weight=10.0),
+)
+REFERENCE_NAMES = dict(  # theirs -> ours
+    g_rec=('rec_l1',),
+    g_rec_perc=('rec_perceptual',),
+    g_perc=('swap_perceptual',),
+    g_enc_consistency=('structure_w', 'coords'),
+    g=tuple(PUBLISHED_LOSSES),
+)
+
+
+@pytest.fixture
+def model(lpips) -> CoordGANInversion:
+    from mmengine.registry import init_default_scope
+
+    init_default_scope('mmcoordgan')
+    return CoordGANInversion(
+        generator=reference.small_generator(),
+        encoder=reference.small_encoder(),
+        perceptual=lpips,
+        losses=PUBLISHED_LOSSES,
+    )
+
+
+def inject_codes(model: CoordGANInversion, prefix: str) -> None:
+    codes = rnd(f'{prefix}struc', (4, 32)), rnd(f'{prefix}style', (4, 32))
+    model.sample_codes = lambda batch: codes
+
+
+@pytest.mark.parametrize('theirs', list(REFERENCE_NAMES))
+def test_terms_and_gradients(model, theirs):
+    inject_codes(model, 'z_')
+    terms = model.encoder_losses(image('enc_real', (4, 3, 32, 32)), 0)
+    loss = sum(terms[name] for name in REFERENCE_NAMES[theirs])
+    assert loss.item() == pytest.approx(numbers('small_values.json')[f'E.{theirs}'], rel=1e-5)
+    loss.backward()
+    assert all(p.grad is None for p in model.generator.parameters())
+    stored = numbers('small_s32_grads')
+    parameters = dict(model.encoder.named_parameters())
+    manifest = numbers('manifest.json')['s32']['e']
+    tolerance = 1e-3 if theirs == 'g_enc_consistency' else 5e-3
+    scale = max(np.abs(v).max() for k, v in stored.items() if k.startswith(f'E.{theirs}/'))
+    names = official_names('e', [k for k, v in manifest.items() if v['kind'] == 'param'])
+    assert sorted(names.values()) == sorted(parameters)
+    for official, ours in names.items():
+        grad = parameters[ours].grad
+        grad = torch.zeros_like(parameters[ours]) if grad is None else grad
+        found, key = grad.flatten().numpy(), f'E.{theirs}/{official}'
+        if f'{key}#idx' in stored:
+            found, expected = found[stored[f'{key}#idx']], stored[f'{key}#val']
+        else:
+            expected = stored[key].flatten()
+        difference = np.abs(found - expected).max()
+        assert difference <= tolerance * max(np.abs(expected).max(), 1e-3 * scale), official
+
+
+def optimizer(model: CoordGANInversion) -> OptimWrapper:
+    adam = dict(type='Adam', lr=0.002, betas=(0.0, 0.99))
+    return build_optim_wrapper(
+        model,
+        dict(
+            constructor='mmcoordgan.CoordGANOptimWrapperConstructor',
+            encoder=dict(optimizer=adam, regularization_interval=4),
+        ),
+    )
+
+
+def test_three_iterations_of_the_reference_loop(model):
+    wrapper = optimizer(model)
+    for offset, expected in enumerate(numbers('small_values.json')['train.encoder']):
+        i = offset + 1
+        inject_codes(model, f'enc_it{i}_')
+        log = model.train_step({'inputs': image(f'enc_it{i}_real', (4, 3, 32, 32))}, wrapper)
+        for theirs, ours in REFERENCE_NAMES.items():
+            found = sum(log[name].item() for name in ours)
+            assert found == pytest.approx(expected[theirs], rel=(2e-5, 1e-4, 1e-3)[offset]), theirs
+
+    stored = numbers('small_train_encoder')
+    state = model.encoder.state_dict()
+    manifest = numbers('manifest.json')['s32']['e']
+    names = official_names('e', [k for k, v in manifest.items() if v['kind'] == 'param'])
+    before = reference.small_encoder().state_dict()
+    for official, ours in names.items():
+        found, start = state[ours].flatten().numpy(), before[ours].flatten().numpy()
+        if f'e/{official}#idx' in stored:
+            index, after = stored[f'e/{official}#idx'], stored[f'e/{official}#val']
+            found, start = found[index], start[index]
+        else:
+            after = stored[f'e/{official}'].flatten()
+        # How far the weights went in three steps, and how far from the reference's they ended.
+        moved, missed = np.abs(after - start).mean(), np.abs(found - after).mean()
+        assert missed < 0.05 * moved, (official, moved, missed)
