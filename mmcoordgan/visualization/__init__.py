@@ -1,8 +1,18 @@
-"""Correspondence maps as colours, and grids of samples."""
+"""Correspondence maps as colours, grids of samples, rows of transferred labels."""
 
 from __future__ import annotations
 
 from .colors import coords_to_colors, images_to_uint8
 from .sample_grid import arrange_cells, sample_grid
+from .transfer_row import TransferPicture, labels_to_colors, overlay_labels, transfer_row
 
-__all__ = ['arrange_cells', 'coords_to_colors', 'images_to_uint8', 'sample_grid']
+__all__ = [
+    'TransferPicture',
+    'arrange_cells',
+    'coords_to_colors',
+    'images_to_uint8',
+    'labels_to_colors',
+    'overlay_labels',
+    'sample_grid',
+    'transfer_row',
+]

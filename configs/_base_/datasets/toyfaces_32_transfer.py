@@ -2,7 +2,7 @@
 toyfaces_transfer = dict(num_references=5, temperature=0.02, reference_size=32)
 toyfaces_metrics = [
     dict(type='SegTransferIoU', **toyfaces_transfer),
-    dict(type='KeypointTransferPCK', alpha=0.1, **toyfaces_transfer),
+    dict(type='KeypointTransferPCK', alpha=0.1, foreground_only=True, **toyfaces_transfer),
 ]
 test_dataloader = dict(
     batch_size=21,

@@ -1,0 +1,92 @@
+"""Correspondence maps of a whole test in one file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import mmengine
+import numpy as np
+from mmengine.dist import barrier, get_dist_info
+from mmengine.hooks import Hook
+from mmengine.structures import BaseDataElement
+
+from mmcoordgan.evaluation.examples import sample_index
+from mmcoordgan.registry import HOOKS
+
+
+@HOOKS.register_module()
+class PredictionHook(Hook):
+    """Write the predicted maps of a test to a NumPy archive, without pickled objects.
+
+    The archive holds, ordered by ``sample_idx``: ``sample_idx`` (N,) int64; ``img_path`` (N,)
+    text, empty where a picture has no file; and for each of ``keys`` that the model predicts, an
+    array (N, ...) float32. Every picture appears once, whatever the number of processes. Processes
+    exchange their parts through files beside ``path``, which therefore must lie on a file system
+    that all of them see.
+
+    Args:
+        path: A file whose name ends in ``.npz``.
+        keys: Tensors of the predictions to keep.
+
+    Raises:
+        ValueError: ``path`` does not end in ``.npz``.
+    """
+
+    def __init__(self, path: str, keys: Sequence[str] = ('coords', 'refined_coords')) -> None:
+        if not str(path).endswith('.npz'):
+            raise ValueError(f'{type(self).__name__}: path must end in .npz, got {path}')
+        self.path = str(path)
+        self.keys = tuple(keys)
+        self._rows: list[dict[str, Any]] = []
+
+    def before_test_epoch(self, runner: Any) -> None:
+        """Start afresh."""
+        self._rows = []
+
+    def after_test_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[BaseDataElement] | None = None,
+    ) -> None:
+        """Keep the maps of a batch."""
+        for output in outputs or ():
+            row: dict[str, Any] = {'sample_idx': sample_index(output.metainfo)}
+            row['img_path'] = str(output.metainfo.get('img_path') or '')
+            for key in self.keys:
+                if key in output:
+                    row[key] = getattr(output, key).detach().float().cpu().numpy()
+            self._rows.append(row)
+
+    def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
+        """Write this process's part; the main process puts the parts together."""
+        rank, world_size = get_dist_info()
+        mmengine.mkdir_or_exist(os.path.dirname(os.path.abspath(self.path)))
+        _save(self._part(rank), _columns(self._rows))
+        self._rows = []
+        barrier()
+        if rank != 0:
+            return
+        parts = []
+        for other in range(world_size):
+            with np.load(self._part(other), allow_pickle=False) as part:
+                parts.append(dict(part))
+            os.unlink(self._part(other))
+        joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        _, first = np.unique(joined['sample_idx'], return_index=True)  # sorted
+        _save(self.path, {key: values[first] for key, values in joined.items()})
+
+    def _part(self, rank: int) -> str:
+        return f'{self.path}.rank{rank}.part'
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    return {key: np.array([row[key] for row in rows]) for key in (rows[0] if rows else ())}
+
+
+def _save(path: str, arrays: dict[str, np.ndarray]) -> None:
+    with open(path, 'wb') as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]

@@ -1,0 +1,162 @@
+"""Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+
+from mmcoordgan.engine.cfg_options import CfgOptionsAction
+from mmcoordgan.engine.checkpoint_fit_hook import CheckpointMismatchError
+from mmcoordgan.engine.launch import (
+    LaunchError,
+    check_checkpoint,
+    explained_errors,
+    forbid_unsafe_loading,
+    join_processes,
+    leave_processes,
+    load_config,
+)
+
+# What pictures of transfers take over from the metric that they illustrate.
+SHARED = ('num_references', 'mode', 'temperature', 'reference_size', 'coords_key')
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='test.py', description='Test a checkpoint.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder for logs and pictures [work_dirs/<config name>]')
+    parser.add_argument(
+        '--out',
+        metavar='FILE',
+        help='write the metrics (FILE.json) or the predicted correspondence maps (FILE.npz)',
+    )
+    parser.add_argument(
+        '--show-dir',
+        metavar='DIR',
+        help='draw transfers into this folder; configs that draw by themselves use '
+        '<work dir>/pictures/transfer otherwise',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptionsAction,
+        metavar='KEY=VALUE',
+        help='change values of the config, such as test_dataloader.batch_size=1 or '
+        'test_evaluator.0.temperature=0.02; lists are written [1,2], without spaces',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        default='none',
+        help='what started this process [none]; see tools/dist_test.sh and slurm_test.sh',
+    )
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, help='set by some launchers'
+    )
+    return parser.parse_args(argv)
+
+
+def check_out(path: str | None) -> None:
+    """Refuse an ``--out`` that could not be written after hours of testing."""
+    if path is None:
+        return
+    if Path(path).suffix not in ('.json', '.npz'):
+        raise LaunchError(
+            f'--out {path}: the name must end in .json (metrics) or .npz (correspondence maps)'
+        )
+    if Path(path).is_dir():
+        raise LaunchError(f'--out {path} is a folder')
+    os.makedirs(Path(path).absolute().parent, exist_ok=True)
+
+
+def choose_checkpoint(cfg: Config, checkpoint: str) -> None:
+    """Set what the Runner loads. The files that training starts from are not needed any more."""
+    check_checkpoint(checkpoint)
+    cfg.load_from, cfg.resume = checkpoint, False
+    for key in [key for key in cfg.model if str(key).startswith('pretrained')]:
+        cfg.model[key] = None
+
+
+def check_test(cfg: Config) -> None:
+    """Make sure that the config says what to test on."""
+    keys = ('test_dataloader', 'test_evaluator', 'test_cfg')
+    missing = [key for key in keys if cfg.get(key) is None]
+    if missing:
+        raise LaunchError(
+            f'{cfg.filename} does not say what to test: it has no {", ".join(missing)}. Configs '
+            'with an encoder (stage 2) do; configs/_base_/datasets/*_transfer*.py hold these parts'
+        )
+
+
+def draw_into(cfg: Config, folder: str) -> None:
+    """Let the config's ``TransferVisualizationHook`` draw into ``folder``; add one if need be."""
+    named = (cfg.get('default_hooks') or {}).values()
+    for hook in [*(cfg.get('custom_hooks') or []), *named]:
+        if _is(hook, 'TransferVisualizationHook'):
+            hook.out_dir = folder
+            return
+    evaluators = cfg.test_evaluator
+    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
+    metric = next((m for m in evaluators if _is(m, 'SegTransferIoU')), {})
+    settings = {key: metric[key] for key in SHARED if key in metric}
+    add_hook(cfg, type='mmcoordgan.TransferVisualizationHook', out_dir=folder, **settings)
+
+
+def add_hook(cfg: Config, **hook: Any) -> None:
+    """Append a hook to ``custom_hooks``."""
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+
+
+def _is(component: Any, name: str) -> bool:
+    """Whether a config names the class ``name``, with or without a scope."""
+    return isinstance(component, dict) and str(component.get('type')).split('.')[-1] == name
+
+
+def run_test(cfg: Config) -> dict:
+    """Test, and return the metrics."""
+    try:
+        return Runner.from_cfg(cfg).test()
+    except CheckpointMismatchError as error:
+        raise LaunchError(str(error)) from None
+
+
+def write_metrics(path: str, metrics: dict) -> None:
+    """Write names and numbers as JSON, on the main process."""
+    if is_main_process():
+        text = json.dumps({key: float(value) for key, value in metrics.items()}, indent=2)
+        Path(path).write_text(text + '\n')
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    with explained_errors('test.py'):
+        forbid_unsafe_loading()
+        cfg = load_config(args.config, args.cfg_options, args.work_dir)
+        check_test(cfg)
+        check_out(args.out)
+        choose_checkpoint(cfg, args.checkpoint)
+        add_hook(cfg, type='mmcoordgan.CheckpointFitHook')
+        if args.show_dir is not None:
+            draw_into(cfg, args.show_dir)
+        if args.out is not None and args.out.endswith('.npz'):
+            add_hook(cfg, type='mmcoordgan.PredictionHook', path=args.out)
+        join_processes(cfg, args.launcher, args.local_rank)
+        metrics = run_test(cfg)
+        if args.out is not None and args.out.endswith('.json'):
+            write_metrics(args.out, metrics)
+        if args.out is not None and is_main_process():
+            print(f'written: {args.out}', file=sys.stderr)
+        leave_processes()
+
+
+if __name__ == '__main__':
+    main()
