@@ -1,0 +1,49 @@
+"""Figures about a generator's correspondence maps that need no labels."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def folded_share(coords: Tensor) -> float:
+    """Share of pixels where maps turn over: the orientation of (right, down) is not positive.
+
+    Convention: coords x first; the determinant of the forward differences is positive where the
+    map keeps the orientation of the canonical grid.
+
+    Args:
+        coords: (B, 2, H, W).
+
+    Returns:
+        In [0, 1]; 0 for maps without folds.
+    """
+    right = coords[:, :, :-1, 1:] - coords[:, :, :-1, :-1]  # (B, 2, H - 1, W - 1)
+    down = coords[:, :, 1:, :-1] - coords[:, :, :-1, :-1]
+    determinant = right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0]
+    return (determinant <= 0).double().mean().item()
+
+
+def structure_spread(coords: Tensor) -> float:
+    """Standard deviation of the maps over the batch, mean over pixels, in units of the frame.
+
+    Args:
+        coords: (B, 2, H, W), B >= 2.
+
+    Returns:
+        >= 0; 0 where all maps are the same.
+    """
+    return coords.double().std(dim=0).mean().item()
+
+
+def separation(same: Tensor, other: Tensor) -> float:
+    """Probability that a pair of one structure is nearer than a pair of two structures (AUC).
+
+    Args:
+        same: Distances between pictures of one structure in two textures, (N,).
+        other: Distances between pictures of two structures in one texture, (M,).
+
+    Returns:
+        In [0, 1]; 0.5 where the distances tell nothing, ties counted half.
+    """
+    nearer = (same[:, None] < other[None]).double() + 0.5 * (same[:, None] == other[None]).double()
+    return nearer.mean().item()
