@@ -1,0 +1,65 @@
+"""Predictions on the synthetic pictures behind the reference numbers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from eval_stub import evaluation_data, oracle_coords
+from reference import numbers
+
+from mmcoordgan.datasets import (
+    CelebAMaskHQ,
+    DatasetGANSegmentation,
+    LoadImage,
+    PackInputs,
+    ResizeWithSoftLabels,
+)
+
+PAIR = (0, 7)  # entries of the data sets that the numbers for pairs are about
+
+
+def celeba_pair(root: Path) -> Path:
+    """CelebAMask-HQ, of which only the two pictures of the pair have their content."""
+    pictures = [int(numbers('eval.json')['celeba.selected_files'][i][:-4]) for i in PAIR]
+    evaluation_data.range = lambda count: pictures  # the only loop of celeba()
+    try:
+        evaluation_data.celeba(str(root), False)
+    finally:
+        del evaluation_data.range
+    for number in range(evaluation_data.N_CELEBA):
+        (root / 'CelebAMask-HQ' / 'CelebA-HQ-img' / f'{number}.jpg').touch()
+    return root / 'CelebAMask-HQ'
+
+
+@pytest.fixture(scope='session')
+def predictions(tmp_path_factory: pytest.TempPathFactory):
+    """Function (kind, size) -> what the metrics get for the pair, oracle maps included."""
+    roots: dict[str, Path] = {}
+
+    def of_pair(kind: str, size: int) -> list[dict]:
+        if kind not in roots:
+            root = tmp_path_factory.mktemp(kind)
+            if kind == 'celeba':
+                roots[kind] = celeba_pair(root)
+            else:
+                evaluation_data.datasetgan(str(root), False)
+                roots[kind] = root / 'datasetgan'
+        steps = [LoadImage(), ResizeWithSoftLabels(size=size), PackInputs()]
+        if kind == 'celeba':
+            dataset = CelebAMaskHQ(data_root=roots[kind], subset='benchmark', pipeline=steps)
+        else:
+            dataset = DatasetGANSegmentation(data_root=roots[kind], pipeline=steps)
+        made = []
+        for position, entry in enumerate(PAIR):
+            packed = dataset[entry]
+            prediction = packed['data_samples'].to_dict()
+            coords = oracle_coords(kind, prediction['img_path'], size)
+            image = packed['inputs'].float() / 127.5 - 1
+            made.append({**prediction, 'sample_idx': position, 'coords': coords, 'image': image})
+        return made
+
+    return of_pair

@@ -1,0 +1,63 @@
+"""A model that knows the truth, and the synthetic data sets whose truth it knows."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.model import BaseModel
+from torch import nn
+
+from mmcoordgan.registry import MODELS
+
+DATA = Path(__file__).parents[1] / 'data' / 'reference'
+sys.path.insert(0, str(DATA))
+import evaluation_data  # noqa: E402
+
+
+def picture_number(path: str) -> int:
+    """The number that ``evaluation_data`` draws a picture by."""
+    name = os.path.splitext(os.path.basename(path))[0].replace('image_', '')
+    return int(name) + (1000 if 'our_test' in path else 0)
+
+
+def oracle_coords(kind: str, path: str, size: int) -> torch.Tensor:
+    return torch.from_numpy(evaluation_data.oracle_warp(kind, picture_number(path), size))
+
+
+@MODELS.register_module(force=True)
+class OracleModel(BaseModel):
+    """Predicts the maps behind the pictures of ``evaluation_data`` ('face', 'car', 'celeba').
+
+    With kind 'toy', the true coordinates plus ``bias``, as ``coords``, and without as
+    ``refined_coords``. ``encoder.bias`` (a weight, 0 as initialised) is added to them, so that it
+    shows whether a checkpoint was loaded.
+    """
+
+    def __init__(self, kind: str, size: int = 32, bias: float = 0.0):
+        super().__init__()
+        self.kind, self.size, self.bias = kind, size, bias
+        self.encoder = nn.Linear(1, 1)
+        nn.init.zeros_(self.encoder.bias)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        assert mode == 'predict' and len(inputs) == len(data_samples)
+        for sample in data_samples:
+            if self.kind == 'toy':
+                truth = sample.gt_coords.data
+                wave = torch.sin(4 * truth.flip(0)) * self.bias
+                sample.coords, sample.refined_coords = truth + wave, truth.clone()
+            else:
+                sample.coords = oracle_coords(self.kind, sample.img_path, self.size)
+            sample.coords = sample.coords + self.encoder.bias.detach()
+        return data_samples
+
+
+def sample(index: int, coords, labels=None, **more) -> dict:
+    """A prediction as the Evaluator hands it on; labels (H, W)."""
+    made = {'sample_idx': index, 'coords': torch.as_tensor(coords, dtype=torch.float32), **more}
+    if labels is not None:
+        made['gt_sem_seg'] = {'data': torch.as_tensor(labels)[None]}
+    return made
