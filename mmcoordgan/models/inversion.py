@@ -132,7 +132,9 @@ class CoordGANInversion(BaseModel):
             ValueError: If it does not; says what is wrong, and lists what does not fit.
         """
         if not part_of(state_dict, 'encoder'):
-            stage1 = ': it is one of stage 1 (CoordGAN)' if part_of(state_dict, 'generator_ema') else ''
+            stage1 = (
+                ': it is one of stage 1 (CoordGAN)' if part_of(state_dict, 'generator_ema') else ''
+            )
             raise ValueError(
                 f'the checkpoint holds no encoder{stage1}. CoordGANInversion loads checkpoints of '
                 f'its own training; to train an encoder for the generator of a stage-1 '
@@ -185,13 +187,14 @@ class CoordGANInversion(BaseModel):
             return {}
         # All pictures pass the encoder together: one large batch is faster than two.
         structure_w, texture_w = self.encoder(torch.cat(pictures))
+        coords = self.generator.warp(structure_w)
+        first, last = slice(len(real)), slice(-len(real), None)
         losses = {}
         if needs_real:
-            codes = structure_w[: len(real)], texture_w[: len(real)]
-            losses.update(self._real_losses(real, *codes, iteration))
+            losses.update(self._real_losses(real, texture_w[first], coords[first], iteration))
         if fakes is not None:
-            codes = structure_w[-len(real) :], texture_w[-len(real) :]
-            losses.update(self._synthesized_losses(fakes, *codes, iteration))
+            found = structure_w[last], texture_w[last], coords[last]
+            losses.update(self._synthesized_losses(fakes, *found, iteration))
         return self.losses.scheduled(losses, iteration)
 
     def sample_codes(self, batch: int) -> tuple[Tensor, Tensor]:
@@ -211,13 +214,12 @@ class CoordGANInversion(BaseModel):
         return Inversion(structure_w, texture_w, coords, picture)
 
     def _real_losses(
-        self, real: Tensor, structure_w: Tensor, texture_w: Tensor, iteration: int
+        self, real: Tensor, texture_w: Tensor, coords: Tensor, iteration: int
     ) -> dict[str, Tensor]:
         losses, terms, perceptual = {}, self.losses, self.perceptual
         features = None
         if terms.acts(iteration, *PERCEPTUAL_TERMS):
             features = perceptual.features(real)
-        coords = self.generator.warp(structure_w)
         if terms.acts(iteration, 'rec_l1', 'rec_perceptual'):
             rendered = self.generator.synthesize(coords, texture_w)
             if terms.acts(iteration, 'rec_l1'):
@@ -232,7 +234,12 @@ class CoordGANInversion(BaseModel):
         return losses
 
     def _synthesized_losses(
-        self, fakes: Inversion, structure_w: Tensor, texture_w: Tensor, iteration: int
+        self,
+        fakes: Inversion,
+        structure_w: Tensor,
+        texture_w: Tensor,
+        coords: Tensor,
+        iteration: int,
     ) -> dict[str, Tensor]:
         losses, terms = {}, self.losses
         if terms.acts(iteration, 'structure_w'):
@@ -243,7 +250,7 @@ class CoordGANInversion(BaseModel):
                 truth = truth[:, None].expand_as(texture_w)
             losses['texture_w'] = terms['texture_w'](texture_w, truth)
         if terms.acts(iteration, 'coords'):
-            losses['coords'] = terms['coords'](self.generator.warp(structure_w), fakes.coords)
+            losses['coords'] = terms['coords'](coords, fakes.coords)
         return losses
 
     # ------------------------------------------------------------------ prediction

@@ -1,0 +1,13 @@
+# The encoder for the generator of stanford_cars_128.py.
+_base_ = [
+    '../_base_/models/coordgan_encoder_128.py',
+    '../_base_/datasets/image_folder_128.py',
+    '../_base_/datasets/datasetgan_car_transfer_128.py',
+    '../_base_/schedules/coordgan_encoder_600k.py',
+    '../_base_/default_runtime.py',
+]
+# A checkpoint of stage 1, or the work dir of its training.
+model = dict(stage1_checkpoint='work_dirs/stanford_cars_128')
+train_dataloader = dict(dataset=dict(data_root='data/stanford_cars/cars_train'))
+# Samples of the frozen generator, which stay what they are: drawn at the beginning and the end.
+default_hooks = dict(pictures=dict(use_ema=False, interval=_base_.train_cfg.max_iters))

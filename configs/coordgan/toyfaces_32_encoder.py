@@ -1,0 +1,17 @@
+# The encoder for the generator of toyfaces_32.py: train that first.
+_base_ = [
+    '../_base_/models/coordgan_encoder_toy.py',
+    '../_base_/datasets/toyfaces_32.py',
+    '../_base_/datasets/toyfaces_32_transfer.py',
+    '../_base_/schedules/coordgan_encoder_toy.py',
+    '../_base_/default_runtime.py',
+]
+# A checkpoint of stage 1, or the work dir of its training.
+model = dict(stage1_checkpoint='work_dirs/toyfaces_32')
+default_hooks = dict(
+    logger=dict(interval=50),
+    checkpoint=dict(interval=500, max_keep_ckpts=2),
+    # Samples of the frozen generator, which stay what they are: drawn at the beginning and the end.
+    pictures=dict(use_ema=False, interval=_base_.train_cfg.max_iters),
+)
+randomness = dict(seed=0)

@@ -1,0 +1,121 @@
+"""Every config of stage 2: follows its stage 1, builds, and trains after shrinking its sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from test_configs import CONFIGS, ROOT, STAGE1, photos, shrink  # noqa: F401  (photos: a fixture)
+
+from mmcoordgan.models import CoordGAN, CoordGANInversion
+
+STAGE2 = [p for p in CONFIGS if p not in STAGE1]
+
+
+def stage1_of(path: Path) -> Path:
+    return path.with_name(path.name.replace('_encoder', ''))
+
+
+def shrink_encoder(cfg: Config, stage1: Config) -> Config:
+    """The sizes of the shrunk stage 1, three blocks of eight channels."""
+    cfg.model.generator = stage1.model.generator
+    width = {
+        f'{name}_width': stage1.model.generator.get(f'{name}_width', 8)
+        for name in ('structure', 'texture')
+    }
+    if cfg.model.encoder.get('num_texture_codes', 12) == 12:
+        cfg.model.encoder.num_texture_codes = 6
+    size = stage1.model.generator.base_resolution
+    channels = dict(channels=(8, 8, 8, 8), texture_channels=(8,))
+    cfg.model.encoder.update(input_size=size, **width, **channels)
+    cfg.model.perceptual = stage1.model.perceptual
+    for term in cfg.model.losses.values():
+        term.update(interval=1)
+    cfg.train_dataloader = stage1.train_dataloader
+    cfg.train_cfg.max_iters = 3
+    for key in [key for key in cfg if key.startswith(('val_', 'test_', 'custom_hooks'))]:
+        cfg.pop(key)
+    return cfg
+
+
+def save_stage1(cfg: Config, work_dir: Path) -> CoordGAN:
+    """A work dir as a training leaves it; the average differs from the last weights."""
+    model = cfg.model.to_dict()
+    model.pop('type')
+    model = CoordGAN(**model)
+    for parameter in model.generator_ema.parameters():
+        parameter.add_(0.01)
+    work_dir.mkdir()
+    torch.save({'state_dict': model.state_dict()}, work_dir / 'iter_3.pth')
+    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_3.pth'))
+    return model
+
+
+@pytest.mark.parametrize('path', STAGE2, ids=lambda p: p.stem)
+def test_config_trains(path: Path, photos: Path, tmp_path: Path):  # noqa: F811
+    stage1 = shrink(Config.fromfile(stage1_of(path)), photos, tmp_path / 'stage1')
+    generator = save_stage1(stage1, tmp_path / 'stage1').generator_ema.state_dict()
+    cfg = shrink_encoder(Config.fromfile(path), stage1)
+    cfg.work_dir, cfg.model.stage1_checkpoint = str(tmp_path / 'work'), str(tmp_path / 'stage1')
+    runner = Runner.from_cfg(cfg)
+    before = [p.clone() for p in runner.model.encoder.parameters()]
+    runner.train()
+    log = runner.message_hub.log_scalars
+    for term in cfg.model.losses:
+        assert np.isfinite(log[f'train/{term}'].current()), term
+    assert any((p != b).any() for p, b in zip(runner.model.encoder.parameters(), before))
+    path = tmp_path / 'work' / 'iter_3.pth'
+    saved = torch.load(path, map_location='cpu', weights_only=True)['state_dict']
+    for name, value in generator.items():
+        assert torch.equal(saved[f'generator.{name}'], value), name
+
+
+@pytest.mark.parametrize('path', STAGE2, ids=lambda p: p.stem)
+def test_config_belongs_to_its_first_stage(path: Path):
+    """Same generator, its work dir, same pictures; builds in its own size."""
+    cfg, stage1 = Config.fromfile(path), Config.fromfile(stage1_of(path))
+    assert cfg.model.generator == stage1.model.generator
+    assert cfg.model.stage1_checkpoint == f'work_dirs/{stage1_of(path).stem}'
+    assert cfg.train_dataloader == stage1.train_dataloader
+    if cfg.model.perceptual.type == 'LPIPSLoss':
+        cfg.model.perceptual.vgg_weights = None
+    model = cfg.model.to_dict()
+    model.pop('type')
+    with torch.device('meta') if not path.stem.startswith('toy') else torch.device('cpu'):
+        CoordGANInversion(**model)
+
+
+def test_published_hyperparameters():
+    cfg = Config.fromfile(ROOT / 'configs' / 'coordgan' / 'celeba_128_encoder.py')
+    weights = {name: term.loss_weight for name, term in cfg.model.losses.items()}
+    assert weights == dict(
+        rec_l1=10.0, rec_perceptual=10.0, swap_perceptual=5.0, structure_w=10.0, coords=10.0
+    )
+    assert cfg.train_cfg.max_iters == 600000 and cfg.train_dataloader.batch_size == 2
+    adam = cfg.optim_wrapper.encoder
+    assert (adam.optimizer.lr, adam.optimizer.betas) == (0.002, (0.0, 0.99))
+    assert adam.regularization_interval == 4
+    assert cfg.get('param_scheduler') is None
+
+
+def test_toy_learning_rate_decays_over_all_iterations(photos: Path, tmp_path: Path):  # noqa: F811
+    path = ROOT / 'configs' / 'coordgan' / 'toyfaces_32_encoder.py'
+    stage1 = shrink(Config.fromfile(stage1_of(path)), photos, tmp_path / 'stage1')
+    save_stage1(stage1, tmp_path / 'stage1')
+    cfg = shrink_encoder(Config.fromfile(path), stage1)
+    cfg.work_dir, cfg.model.stage1_checkpoint = str(tmp_path / 'work'), str(tmp_path / 'stage1')
+    runner = Runner.from_cfg(cfg)
+    rates, train_step = [], runner.model.train_step
+
+    def spy(data, optim_wrapper):
+        rates.extend(optim_wrapper.get_lr()['lr'])
+        return train_step(data, optim_wrapper)
+
+    runner.model.train_step = spy
+    runner.train()
+    # A cosine from 0.003 to 0.00015 in three steps: 1, 3/4 and 1/4 of the difference are left.
+    assert rates == pytest.approx([0.003, 0.0022875, 0.0008625])
