@@ -35,15 +35,15 @@ def transfer_all(
     Returns:
         (B, K, C, H, W).
     """
-    batch, _, height, width = targets.shape
-    # All queries face a reference as one tall picture, so that its values are not repeated.
-    tall = targets.transpose(0, 1).reshape(1, 2, batch * height, width)
-    tall = tall.expand(len(sources), -1, -1, -1)
-    if temperature is None:
-        carried = hard_transfer(values, sources, tall)
-    else:
-        carried = soft_transfer(values, sources, tall, temperature)  # (K, C, B*H, W)
-    return carried.unflatten(2, (batch, height)).permute(2, 0, 1, 3, 4)
+    carried = []
+    for target in targets:
+        # One query at a time, so that rounding does not depend on what shares its batch.
+        target = target.expand(len(sources), -1, -1, -1)
+        if temperature is None:
+            carried.append(hard_transfer(values, sources, target))
+        else:
+            carried.append(soft_transfer(values, sources, target, temperature))  # (K, C, H, W)
+    return torch.stack(carried)
 
 
 class TransferMetric(BaseMetric):

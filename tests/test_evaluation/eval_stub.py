@@ -32,15 +32,15 @@ class OracleModel(BaseModel):
     """Predicts the maps behind the pictures of ``evaluation_data`` ('face', 'car', 'celeba').
 
     With kind 'toy', the true coordinates plus ``bias``, as ``coords``, and without as
-    ``refined_coords``. ``encoder.bias`` (a weight, 0 as initialised) is added to them, so that it
-    shows whether a checkpoint was loaded.
+    ``refined_coords``. The one weight, ``encoder.weight``, is 1 and multiplies ``coords``, so that
+    a checkpoint with another one shows.
     """
 
-    def __init__(self, kind: str, size: int = 32, bias: float = 0.0):
-        super().__init__()
+    def __init__(self, kind: str, size: int = 32, bias: float = 0.0, **base):
+        super().__init__(**base)
         self.kind, self.size, self.bias = kind, size, bias
-        self.encoder = nn.Linear(1, 1)
-        nn.init.zeros_(self.encoder.bias)
+        self.encoder = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(self.encoder.weight)
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
         assert mode == 'predict' and len(inputs) == len(data_samples)
@@ -51,7 +51,7 @@ class OracleModel(BaseModel):
                 sample.coords, sample.refined_coords = truth + wave, truth.clone()
             else:
                 sample.coords = oracle_coords(self.kind, sample.img_path, self.size)
-            sample.coords = sample.coords + self.encoder.bias.detach()
+            sample.coords = sample.coords * self.encoder.weight.detach()
         return data_samples
 
 

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import BaseDataElement, PixelData
+
+from mmcoordgan.engine import PredictionHook, TransferVisualizationHook
+from mmcoordgan.geometry import canonical_grid
+from mmcoordgan.visualization import coords_to_colors
+from mmcoordgan.visualization.sample_grid import MARGIN
+
+META = {'classes': ('a', 'b'), 'palette': [[0, 0, 0], [250, 0, 0]]}
+
+
+def batch(*indices: int, labelled: bool = True):
+    outputs = []
+    for index in indices:
+        output = BaseDataElement(metainfo=dict(sample_idx=index))
+        output.coords = canonical_grid(8, 8) * 0.5
+        if labelled:
+            output.gt_sem_seg = PixelData(data=torch.ones(1, 8, 8, dtype=torch.int64))
+        outputs.append(output)
+    images = [torch.full((3, 8, 8), 10 * index, dtype=torch.uint8) for index in indices]
+    return {'inputs': images}, outputs
+
+
+def run(hook, tmp_path, *batches, meta=META):
+    dataset = SimpleNamespace(metainfo=meta)
+    loader = SimpleNamespace(dataset=dataset)
+    runner = SimpleNamespace(work_dir=str(tmp_path), test_dataloader=loader)
+    hook.before_test_epoch(runner)
+    for index, (data, outputs) in enumerate(batches):
+        hook.after_test_iter(runner, index, data, outputs)
+    return runner
+
+
+def cell(path, number, size=96):
+    left = MARGIN + number * (size + MARGIN)
+    image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    return image[MARGIN : MARGIN + size, left : left + size]
+
+
+def test_rows(tmp_path):
+    hook = TransferVisualizationHook(max_pictures=3, num_references=2)
+    run(hook, tmp_path, batch(0), batch(1, 2, 3), batch(4, 5))
+    folder = tmp_path / 'pictures' / 'transfer'
+    assert sorted(os.listdir(folder)) == ['00002.png', '00003.png', '00004.png']
+    for query, reference in ((2, 0), (3, 1), (4, 0)):
+        path = folder / f'0000{query}.png'
+        assert (cell(path, 1) == 10 * query).all()
+        colors = coords_to_colors(canonical_grid(8, 8) * 0.5)
+        np.testing.assert_array_equal(cell(path, 2)[::12, ::12], colors)
+        assert (cell(path, 3) == 10 * reference).all()  # its colours
+        assert (cell(path, 4)[..., 0] > 100).all()  # painted red
+
+
+def test_no_ground_truth_at_all(tmp_path):
+    hook = TransferVisualizationHook(num_references=1, out_dir=str(tmp_path / 'shown'), mode='hard')
+    run(hook, tmp_path, batch(0, 1, labelled=False), meta={})
+    assert cv2.imread(str(tmp_path / 'shown' / '00001.png')).shape[1] == 4 * 98 + 2
+
+
+def test_only_the_main_process_draws(tmp_path, monkeypatch):
+    monkeypatch.setattr('mmcoordgan.engine.transfer_visualization_hook.is_main_process', bool)
+    run(TransferVisualizationHook(num_references=1), tmp_path, batch(0, 1))
+    assert os.listdir(tmp_path) == []
+
+
+def test_errors(tmp_path):
+    with pytest.raises(ValueError, match='query 1 came before all 1 references: use sampler='):
+        run(TransferVisualizationHook(num_references=1), tmp_path, batch(1))
+    with pytest.raises(ValueError, match='max_pictures must be at least 1, got 0'):
+        TransferVisualizationHook(max_pictures=0)
+    with pytest.raises(ValueError, match="mode must be 'soft' or 'hard', got 'x'"):
+        TransferVisualizationHook(mode='x')
+    with pytest.raises(ValueError, match=r'path must end in \.npz, got maps\.pkl'):
+        PredictionHook('maps.pkl')
+
+
+def test_predictions_of_several_processes(tmp_path, monkeypatch):
+    """References are seen by both processes, and written once."""
+    path = tmp_path / 'maps.npz'
+    name = 'mmcoordgan.engine.prediction_hook'
+    monkeypatch.setattr(f'{name}.barrier', lambda: None)
+    for rank, indices in ((1, (0, 2)), (0, (0, 1, 3))):
+        monkeypatch.setattr(f'{name}.get_dist_info', lambda rank=rank: (rank, 2))
+        hook = PredictionHook(str(path))
+        runner = run(hook, tmp_path, batch(*indices))
+        hook.after_test_epoch(runner)
+    assert os.listdir(tmp_path) == ['maps.npz']
+    with np.load(path, allow_pickle=False) as maps:
+        assert maps['sample_idx'].tolist() == [0, 1, 2, 3]
+        assert maps['coords'].shape == (4, 2, 8, 8) and maps['img_path'].tolist() == [''] * 4

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from eval_stub import sample
+from mmengine.structures import BaseDataElement, PixelData
+
+from mmcoordgan.evaluation import SegTransferIoU
+from mmcoordgan.evaluation.examples import arg_max, read_example, stack
+from mmcoordgan.evaluation.tables import format_table
+from mmcoordgan.geometry import canonical_grid
+
+
+def read(prediction, num_classes=3, coords_key='coords'):
+    return read_example(prediction, coords_key=coords_key, num_classes=num_classes)
+
+
+def test_ties_go_to_the_lowest_class():
+    scores = torch.tensor([[1.0, 2, 0], [1, 2, 3], [0, 2, 3]])[None, :, :, None]  # 3 classes
+    assert arg_max(scores)[0, :, 0].tolist() == [0, 0, 1]
+    random = torch.randn(2, 5, 4, 3)
+    assert torch.equal(arg_max(random), random.argmax(1))
+
+
+def test_labels_at_the_size_of_the_map():
+    labels = [[0, 0, 1, 2], [0, 0, 2, 2], [1, 1, 2, 2], [1, 0, 1, 1]]
+    soft = read(sample(0, canonical_grid(2, 2), labels)).labels
+    # Halving without antialiasing is the mean of 2 x 2 pixels.
+    assert soft.tolist() == [
+        [[1, 0], [0.25, 0]],
+        [[0, 0.25], [0.75, 0.5]],
+        [[0, 0.75], [0, 0.5]],
+    ]
+    assert arg_max(soft[None])[0].tolist() == [[0, 2], [1, 1]]
+
+
+def test_soft_labels_come_before_hard_ones():
+    soft = torch.tensor([0.2, 0.5, 0.3])[:, None, None].expand(3, 2, 2)
+    prediction = sample(0, canonical_grid(2, 2), [[0, 0], [0, 0]], gt_soft_seg={'data': soft})
+    assert torch.equal(read(prediction).labels, soft)
+
+
+def test_true_coordinates_keep_their_corners():
+    prediction = sample(0, canonical_grid(3, 3), gt_coords={'data': canonical_grid(5, 5)})
+    torch.testing.assert_close(read(prediction).true_coords, canonical_grid(3, 3))
+
+
+def test_data_fields_of_every_kind():
+    grid = canonical_grid(2, 2)
+    for field in ({'data': grid}, PixelData(data=grid), grid):
+        assert torch.equal(read({'coords': field, 'sample_idx': 0}).coords, grid)
+    element = BaseDataElement(metainfo=dict(sample_idx=3), gt_sem_seg=PixelData(data=grid[:1] > 0))
+    element.coords = grid
+    assert read(element.to_dict()).labels[1].tolist() == [[0, 1], [0, 1]]
+
+
+GRID = canonical_grid(2, 2)
+LABELS = [[0, 1], [2, 0]]
+ERRORS = {
+    'no map': (
+        {k: v for k, v in sample(0, GRID, LABELS).items() if k != 'coords'},
+        r"the prediction for sample 0 has no correspondence map 'coords' \(tensors it has: none\)",
+    ),
+    'shape': (sample(0, GRID[None], LABELS), r"'coords' of sample 0 must be \(2, H, W\), but is"),
+    'nan': (sample(0, GRID / 0, LABELS), "'coords' of sample 0 holds values that are not finite"),
+    'above': (
+        sample(0, GRID, [[0, 1], [3, 0]], img_path='a.jpg'),
+        r'labels of a.jpg must lie in 0..2, but span 0..3',
+    ),
+    'below': (sample(0, GRID, [[0, 1], [-1, 0]]), r'must lie in 0..2, but span -1..1'),
+    'channels': (
+        sample(0, GRID, gt_soft_seg={'data': torch.zeros(4, 2, 2)}),
+        r'gt_soft_seg of sample 0 must be \(3, H, W\), but is \(4, 2, 2\)',
+    ),
+    'size': (
+        sample(0, GRID, LABELS, img_shape=(4, 4)),
+        r'gt_sem_seg of sample 0 is 2x2 but the image is 4x4: resize both',
+    ),
+    'size of coordinates': (
+        sample(0, GRID, gt_coords={'data': GRID}, img_shape=(2, 3)),
+        r'gt_coords of sample 0 is 2x2 but the image is 2x3',
+    ),
+}
+
+
+@pytest.mark.parametrize('name', ERRORS)
+def test_errors(name):
+    prediction, message = ERRORS[name]
+    with pytest.raises((KeyError, ValueError), match=message):
+        read(prediction)
+
+
+def test_other_key_is_named():
+    with pytest.raises(KeyError, match=r"'refined_coords' \(tensors it has: coords\)"):
+        read(sample(0, GRID), coords_key='refined_coords')
+
+
+def test_sample_index_is_needed():
+    prediction = sample(0, GRID, LABELS)
+    del prediction['sample_idx']
+    with pytest.raises(KeyError, match='predictions lack sample_idx'):
+        SegTransferIoU(num_classes=3).process(None, [prediction])
+
+
+def test_maps_of_one_size():
+    examples = [read(sample(i, canonical_grid(2, 2 + i))) for i in range(2)]
+    with pytest.raises(ValueError, match=r'differ in size: \(2, 2, 2\) for sample 0, \(2, 2, 3\)'):
+        stack(examples)
+
+
+def test_table():
+    text = format_table(['', 'a', 'long'], ['x', 'mean'], [[1.0, 2.0], [10.0, 0.126]])
+    assert text.splitlines() == ['          a  long', 'x      1.00  2.00', 'mean  10.00  0.13']

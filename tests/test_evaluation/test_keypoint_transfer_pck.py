@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from eval_stub import sample
+
+from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.evaluation import KeypointTransferPCK
+from mmcoordgan.geometry import canonical_grid
+
+
+def random_samples(count=6, size=5):
+    source = np.random.default_rng(0)
+    samples = []
+    for index in range(count):
+        truth = canonical_grid(size, size).double().numpy() + 0.2 * source.normal(size=(2, 1, 1))
+        coords = truth + 0.1 * source.normal(size=(2, size, size))
+        labels = source.integers(0, 2, (size, size))
+        field = {'data': torch.from_numpy(truth).float()}
+        samples.append(sample(index, coords, labels, gt_coords=field))
+    return samples
+
+
+def brute_force(samples, k, temperature, alpha, maps=None, foreground=False):
+    """Loops over pixels; maps 'identity' moves nothing, 'gt_coords' are the true ones."""
+    truth = [s['gt_coords']['data'].double().reshape(2, -1).numpy() for s in samples]
+    points = [s['coords'].double().reshape(2, -1).numpy() for s in samples]
+    if maps == 'gt_coords':
+        points = truth
+    shares, errors = [], []
+    for r in range(k):
+        found = []
+        for q in range(k, len(samples)):
+            labels = samples[q]['gt_sem_seg']['data'].ravel()
+            for p in range(truth[q].shape[1]):
+                if foreground and labels[p] == 0:
+                    continue
+                if maps == 'identity':
+                    arrived = truth[r][:, p]
+                else:
+                    distance = np.hypot(*(points[r] - points[q][:, p : p + 1]))
+                    weight = np.exp(-(distance - distance.min()) / temperature)
+                    arrived = truth[r] @ (weight / weight.sum())
+                found.append(np.hypot(*(arrived - truth[q][:, p])))
+        shares.append(100 * np.mean(np.array(found) < alpha))
+        errors.append(np.mean(found))
+    return shares, errors
+
+
+@pytest.mark.parametrize('foreground', [False, True])
+def test_against_loops_over_pixels(foreground):
+    samples = random_samples()
+    settings = dict(num_references=2, temperature=0.1, alpha=0.2, num_classes=2)
+    metric = KeypointTransferPCK(foreground_only=foreground, **settings)
+    for start in range(0, 6, 3):
+        metric.process(None, samples[start : start + 3])
+    numbers = metric.evaluate(6)
+    for name, maps in {'': None, 'identity_': 'identity', 'ceiling_': 'gt_coords'}.items():
+        shares, errors = brute_force(samples, 2, 0.1, 0.2, maps, foreground)
+        assert numbers[f'{name}pck@0.2'] == pytest.approx(np.mean(shares), abs=1e-6)
+        assert numbers[f'{name}error'] == pytest.approx(np.mean(errors), abs=1e-6)
+        if not name:
+            for k in range(2):
+                assert numbers[f'pck@0.2/ref{k}'] == pytest.approx(shares[k], abs=1e-6)
+                assert numbers[f'error/ref{k}'] == pytest.approx(errors[k], abs=1e-6)
+
+
+def test_toy_faces():
+    """True maps reach the ceiling; maps that move nothing equal the baseline."""
+    dataset = ToyFaces(size=32, length=10, seed=5)
+    samples = [dataset[index]['data_samples'].to_dict() for index in range(10)]
+    results = {}
+    for name in ('true', 'still'):
+        metric = KeypointTransferPCK(temperature=0.02, foreground_only=True)
+        metric.dataset_meta = dataset.metainfo
+        for one in samples:
+            one['coords'] = one['gt_coords']['data'] if name == 'true' else canonical_grid(32, 32)
+        metric.process(None, samples)
+        results[name] = metric.evaluate(10)
+    true, still = results['true'], results['still']
+    assert true['pck@0.1'] == true['ceiling_pck@0.1'] > 90
+    assert true['error'] == true['ceiling_error'] < 0.05
+    # Soft transfer between equal maps averages over neighbours: nearly, not exactly, the baseline.
+    assert still['error'] == pytest.approx(still['identity_error'], rel=0.01)
+    assert still['identity_pck@0.1'] < 20
+
+
+def test_ground_truth_is_needed():
+    samples = random_samples()
+    metric = KeypointTransferPCK(num_references=2)
+    for one in samples[2:]:
+        del one['gt_coords']
+    metric.process(None, samples)
+    assert metric.evaluate(6) == {}
+    del samples[0]['gt_coords']
+    with pytest.raises(ValueError, match='the reference sample 0 has no gt_coords'):
+        metric.process(None, samples)
+
+
+def test_settings():
+    with pytest.raises(ValueError, match='alpha must be positive'):
+        KeypointTransferPCK(alpha=0)
+    metric = KeypointTransferPCK(foreground_only=True, num_references=2)
+    with pytest.raises(ValueError, match='needs num_classes'):
+        metric.process(None, random_samples())
+    metric = KeypointTransferPCK(num_references=2, num_classes=1)  # labels are not looked at
+    metric.process(None, random_samples())
+    assert 'pck@0.1' in metric.evaluate(6)

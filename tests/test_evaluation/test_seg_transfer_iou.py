@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from eval_stub import sample
+from mmengine.evaluator import Evaluator
+from mmengine.structures import BaseDataElement, PixelData
+
+from mmcoordgan.evaluation import SegTransferIoU
+from mmcoordgan.geometry import canonical_grid
+from mmcoordgan.registry import METRICS
+
+CLASSES = ('sky', 'tree', 'house', 'road')
+
+
+def metric(**settings):
+    made = SegTransferIoU(**settings)
+    made.dataset_meta = {'classes': CLASSES}
+    return made
+
+
+def random_samples(count=11, size=6, seed=0, coords_of_truth=False):
+    """Random labels in blocks, random smooth maps."""
+    source = np.random.default_rng(seed)
+    samples = []
+    for index in range(count):
+        labels = source.integers(0, 4, (size, size))
+        coords = canonical_grid(size, size) + 0.3 * torch.from_numpy(source.normal(size=(2, 1, 1)))
+        coords = coords + 0.05 * torch.from_numpy(source.normal(size=(2, size, size)))
+        more = {'gt_coords': {'data': coords.float()}} if coords_of_truth else {}
+        samples.append(sample(index, coords, labels, **more))
+    return samples
+
+
+def brute_force(samples, k, temperature, predict='each'):
+    """IoU with loops over pixels: (references, classes), benchmark and strict."""
+    size = samples[0]['coords'].shape[-1]
+    labels = [s['gt_sem_seg']['data'][0].numpy() for s in samples]
+    points = [s['coords'].reshape(2, -1).numpy().astype(float) for s in samples]
+    counts = np.zeros((2, 2, 1 if predict == 'fused' else k, 4))  # rule, inter or union
+    for q in range(k, len(samples)):
+        votes = np.zeros((k, size * size, 4))
+        for r in range(k):
+            if predict == 'identity':
+                votes[r] = np.eye(4)[labels[r].ravel()]
+                continue
+            for p in range(size * size):
+                distance = np.hypot(*(points[r] - points[q][:, p : p + 1]))
+                weight = np.exp(-(distance - distance.min()) / temperature)
+                votes[r, p] = (weight / weight.sum()) @ np.eye(4)[labels[r].ravel()]
+        if predict == 'fused':
+            votes = votes.sum(0, keepdims=True)
+        truth = labels[q].ravel()
+        for r, vote in enumerate(votes):
+            for predicted, true in zip(vote.argmax(1), truth):
+                for strict in (0, 1):
+                    mine = predicted if strict or true else 0
+                    for c in {mine, true}:
+                        counts[strict, 1, r, c] += 1
+                    if mine == true:
+                        counts[strict, 0, r, true] += 1
+    return 100 * counts[:, 0, :, 1:] / (counts[:, 1, :, 1:] + 1e-10)
+
+
+@pytest.mark.parametrize('batch', [1, 4, 11])
+def test_against_loops_over_pixels(batch):
+    samples = random_samples()
+    made = metric(num_references=3, temperature=0.1)
+    for start in range(0, len(samples), batch):
+        made.process(None, samples[start : start + batch])
+    numbers = made.evaluate(len(samples))
+
+    benchmark, strict = brute_force(samples, 3, 0.1)
+    assert numbers['iou'] == pytest.approx(benchmark.mean())
+    assert numbers['strict_iou'] == pytest.approx(strict.mean())
+    assert strict.mean() < benchmark.mean()
+    for name, value in zip(CLASSES[1:], benchmark.mean(0)):
+        assert numbers[f'iou/{name}'] == pytest.approx(value)
+    for k, value in enumerate(benchmark.mean(1)):
+        assert numbers[f'iou/ref{k}'] == pytest.approx(value)
+    for name in ('fused', 'identity'):
+        benchmark, strict = brute_force(samples, 3, 0.1, name)
+        assert numbers[f'{name}_iou'] == pytest.approx(benchmark.mean())
+        assert numbers[f'strict_{name}_iou'] == pytest.approx(strict.mean())
+    assert 'ceiling_iou' not in numbers and 'iou/sky' not in numbers
+
+
+def test_counted_by_hand():
+    """Two pixels of a 1 x 4 picture are right, one part is on background, one class is absent."""
+    row = canonical_grid(1, 4)
+    made = metric(num_references=1)
+    made.process(None, [sample(0, row, [[1, 1, 2, 2]])])
+    made.process(None, [sample(1, row, [[0, 1, 1, 2]])])
+    numbers = made.evaluate(2)
+    assert numbers['iou/tree'] == pytest.approx(50)  # 1 of 2: the one on background is free
+    assert numbers['iou/house'] == pytest.approx(50)
+    assert numbers['iou/road'] == 0  # in no query: scores 0, enters the mean
+    assert numbers['iou'] == pytest.approx(100 / 3)
+    assert numbers['strict_iou'] == pytest.approx((100 / 3 + 50 + 0) / 3)
+
+
+def test_ceiling_is_the_transfer_of_true_coordinates():
+    samples = random_samples(coords_of_truth=True)
+    made = metric(num_references=3, temperature=0.1)
+    made.process(None, [{**s, 'coords': canonical_grid(6, 6)} for s in samples])
+    numbers = made.evaluate(11)
+    benchmark, strict = brute_force(samples, 3, 0.1)
+    assert numbers['ceiling_iou'] == pytest.approx(benchmark.mean())
+    assert numbers['strict_ceiling_iou'] == pytest.approx(strict.mean())
+    # The model predicts no motion at all: it does what the baseline does.
+    assert numbers['iou'] == pytest.approx(numbers['identity_iou'])
+
+
+def test_ignored_classes():
+    samples = random_samples()
+    results = []
+    for ignored in ([], ['house'], [2]):
+        made = metric(num_references=3, ignore_classes=ignored)
+        made.process(None, samples)
+        results.append(made.evaluate(11))
+    every, by_name, by_number = results
+    assert by_name == by_number
+    assert by_name['iou'] == pytest.approx((every['iou/tree'] + every['iou/road']) / 2)
+    assert by_name['iou/house'] == every['iou/house']
+    for ignored, message in {
+        'hous': r"holds 'hous', which is no class: known are 0 \(sky\)",
+        4: 'holds 4, which is no class',
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            metric(ignore_classes=[ignored], num_references=3).process(None, samples)
+    with pytest.raises(ValueError, match='leaves no class for the mean'):
+        metric(ignore_classes=[1, 2, 3], num_references=3).process(None, samples)
+
+
+def test_temperature_scales_with_the_map():
+    samples = random_samples()
+
+    def iou(**settings):
+        made = metric(num_references=3, **settings)
+        made.process(None, samples)
+        return made.evaluate(11)
+
+    assert iou(temperature=0.05, reference_size=12) == iou(temperature=0.1)
+    assert iou(temperature=0.05)['iou'] != iou(temperature=0.1)['iou']
+    # The limit of vanishing temperature.
+    assert iou(mode='hard')['iou'] == pytest.approx(iou(temperature=1e-4)['iou'])
+
+
+def test_through_the_evaluator():
+    """Data elements, two metrics side by side, numbers of classes from the data set."""
+    elements = []
+    for one in random_samples():
+        element = BaseDataElement(metainfo=dict(sample_idx=one['sample_idx']))
+        element.gt_sem_seg = PixelData(data=one['gt_sem_seg']['data'])
+        element.coords, element.refined_coords = canonical_grid(6, 6), one['coords']
+        elements.append(element)
+    settings = dict(type='mmcoordgan.SegTransferIoU', num_references=3, temperature=0.1)
+    refined = dict(settings, coords_key='refined_coords', prefix='refined')
+    evaluator = Evaluator([METRICS.build(settings), METRICS.build(refined)])
+    evaluator.dataset_meta = {'classes': CLASSES}
+    evaluator.process(elements)
+    numbers = evaluator.evaluate(11)
+    expected = brute_force(random_samples(), 3, 0.1)[0].mean()
+    assert numbers['refined/iou'] == pytest.approx(expected) != numbers['iou']
+    assert numbers['iou'] == pytest.approx(numbers['refined/identity_iou'])
+
+
+def test_memory_does_not_grow_with_queries():
+    made, samples = metric(num_references=2), random_samples(3)
+    for index in range(2, 40):
+        made.process(None, [*samples[:2], {**samples[2], 'sample_idx': index}])
+    assert made.results == [] and len(made._found) == 2
+    assert {name: tuple(t.shape) for name, t in made._totals.items()} == {
+        'queries': (2,),
+        '': (2, 4, 4),
+        'identity': (2, 4, 4),
+        'fused': (1, 4, 4),
+        'ceiling': (2, 4, 4),
+    }
+    one = metric(num_references=2)
+    one.process(None, samples)
+    assert one.evaluate(3) == pytest.approx(made.evaluate(40))
+
+
+def test_evaluate_starts_afresh():
+    made, samples = metric(num_references=3), random_samples()
+    results = []
+    for _ in range(2):
+        made.process(None, samples)
+        results.append(made.evaluate(11))
+    assert results[0] == results[1]
+    with pytest.raises(ValueError, match='came before the references'):
+        made.process(None, samples[3:])
+
+
+def test_references_must_come_first():
+    samples = random_samples()
+    message = (
+        r'the query sample 3 came before the references \[1, 2\] \(sample_idx\).* '
+        r"sampler=dict\(type='ReferenceSampler', num_references=3\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        metric(num_references=3).process(None, [samples[0], samples[3]])
+
+
+def test_queries_that_count_twice():
+    made, samples = metric(num_references=3), random_samples()
+    made.process(None, [*samples, samples[3]])
+    with pytest.raises(ValueError, match=r'9 queries were counted, but the data set has 8 '):
+        made.evaluate(11)
+
+
+def test_reference_without_labels():
+    samples = random_samples()
+    del samples[1]['gt_sem_seg']
+    with pytest.raises(ValueError, match='the reference sample 1 has no labels'):
+        metric(num_references=3).process(None, samples)
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """What the metrics print."""
+    lines: list[str] = []
+    name = 'mmcoordgan.evaluation.transfer_metric.print_log'
+    monkeypatch.setattr(name, lambda text, *_, **__: lines.append(text))
+    return lines
+
+
+def test_queries_without_labels(log):
+    samples = random_samples()
+    for one in samples[3:]:
+        del one['gt_sem_seg']
+    made = metric(num_references=3)
+    made.process(None, samples)
+    assert made.evaluate(11) == {}
+    assert log == ['SegTransferIoU: none of 8 queries has ground truth: nothing to report']
+    # Some labelled ones are enough.
+    samples[5] = random_samples()[5]
+    made.process(None, samples)
+    few = made.evaluate(11)
+    assert log[1].startswith(
+        'SegTransferIoU: 3 references, 1 queries (7 more without ground truth)\n'
+    )
+    made.process(None, [*samples[:3], samples[5]])
+    assert made.evaluate(4) == few and few['iou'] > 0
+
+
+def test_number_of_classes():
+    made = SegTransferIoU(num_references=3)
+    with pytest.raises(ValueError, match="needs num_classes: the data set's metainfo has no"):
+        made.process(None, random_samples())
+    made = SegTransferIoU(num_references=3, num_classes=4)
+    made.process(None, random_samples())
+    assert {'iou/1', 'iou/2', 'iou/3'} < set(made.evaluate(11))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(num_references=0), 'num_references must be at least 1'),
+        (dict(mode='mean'), "mode must be 'soft' or 'hard', but got 'mean'"),
+        (dict(temperature=0), 'temperature must be positive'),
+        (dict(reference_size=0), 'reference_size must be at least 1'),
+        (dict(num_classes=1), 'num_classes must be at least 2'),
+    ],
+)
+def test_bad_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SegTransferIoU(**settings)
+
+
+def test_queries_that_are_missing(log):
+    made = metric(num_references=3)
+    made.process(None, random_samples()[:9])
+    made.evaluate(11)
+    assert log[0] == 'SegTransferIoU: only 6 of 8 queries were seen'
+
+
+def test_table_is_printed(log):
+    made = metric(num_references=3, ignore_classes=['road'], prefix='all')
+    made.process(None, random_samples())
+    numbers = made.evaluate(11)
+    title, *lines = log[0].splitlines()
+    assert title == 'SegTransferIoU (all): 3 references, 8 queries'
+    assert lines[0].split('  ')[-1] == 'identity'
+    assert lines[3].startswith('(road)') and lines[5].startswith('(classes in brackets')
+    means = [float(value) for value in lines[4].split()[1:]]
+    keys = ['iou/ref0', 'iou/ref1', 'iou/ref2', 'iou', 'strict_iou', 'fused_iou', 'identity_iou']
+    assert means == pytest.approx([numbers[f'all/{key}'] for key in keys], abs=0.005)

@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmcoordgan.datasets.datasetgan import CLASSES
+
+ROOT = Path(__file__).parents[2]
+STUB = ROOT / 'tests' / 'test_evaluation'
+sys.path.insert(0, str(STUB))
+from eval_stub import OracleModel, evaluation_data, oracle_coords  # noqa: E402
+from reference import numbers  # noqa: E402
+
+tool = runpy.run_path(str(ROOT / 'tools' / 'test.py'))
+ENV = dict(os.environ, PYTHONPATH=str(STUB), OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore')
+
+CONFIG = """
+_base_ = [
+    '{configs}/default_runtime.py',
+    '{configs}/datasets/{dataset}.py',
+]
+custom_imports = dict(imports=['eval_stub'])
+model = dict(
+    type='OracleModel',
+    kind='{kind}',
+    data_preprocessor=dict(type='ImgDataPreprocessor', mean=[127.5] * 3, std=[127.5] * 3),
+)
+test_dataloader = dict(num_workers=0)
+"""
+DATASETS = {
+    'toy': 'toyfaces_32_transfer',
+    'face': 'datasetgan_face_transfer_128',
+    'car': 'datasetgan_car_transfer_128',
+    'celeba': 'celebamask_hq_transfer_128',
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    """Whatever ``main`` sets in this process is undone."""
+    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'LOCAL_RANK'):
+        monkeypatch.setenv(name, '0')
+    monkeypatch.chdir(tmp_path)
+    torch.save({'state_dict': OracleModel('toy').state_dict()}, 'trained.pth')
+
+
+@pytest.fixture(scope='module')
+def datasetgan(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp('data')
+    evaluation_data.datasetgan(str(root), False)
+    return root / 'datasetgan'
+
+
+def write_config(folder: Path, kind: str, extra: str = '') -> Path:
+    # Runners are told apart by the name of their config and the second they started in.
+    path = folder / f'{kind}_{folder.name}_{len(os.listdir(folder))}.py'
+    configs = ROOT / 'configs' / '_base_'
+    path.write_text(CONFIG.format(configs=configs, dataset=DATASETS[kind], kind=kind) + extra)
+    return path
+
+
+def test(config, *arguments, checkpoint='trained.pth', options=()) -> dict:
+    """Run the tool in this process and return the metrics that it writes."""
+    options = ['--cfg-options', *options] if options else []
+    arguments = [config, checkpoint, '--out', 'metrics.json', *arguments, *options]
+    tool['main']([str(argument) for argument in arguments])
+    return json.loads(Path('metrics.json').read_text())
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # what pytest would take for a test
+
+
+def fails(arguments, capsys, code=2):
+    with pytest.raises(SystemExit) as end:
+        tool['main']([str(argument) for argument in arguments])
+    assert end.value.code == code
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith('test.py: error: ')
+    return error[len('test.py: error: ') :]
+
+
+def at_32(root: Path) -> list[str]:
+    """Options that turn a benchmark at 128 x 128 into the one the numbers were made with."""
+    return [
+        f'test_dataloader.dataset.data_root={root}',
+        'test_dataloader.dataset.pipeline.1.size=32',
+        'test_evaluator.0.reference_size=32',
+    ]
+
+
+@pytest.mark.parametrize('kind', ['face', 'car'])
+def test_benchmarks_of_the_reference(kind, datasetgan, tmp_path):
+    """5 references x all queries through the shipped base configs, with the true maps."""
+    drawing = [f'custom_hooks.0.{setting}' for setting in ('max_pictures=2', 'reference_size=32')]
+    metrics = test(write_config(tmp_path, kind), options=[*at_32(datasetgan), *drawing])
+    expected = numbers('eval.json')[f'transfer.{kind}.oracle32']
+    assert metrics['iou'] == pytest.approx(expected['final'], abs=1e-9)
+    for k, reference in enumerate(expected['refs']):
+        assert metrics[f'iou/ref{k}'] == pytest.approx(reference['printed'], abs=1e-9)
+    each = 100 * np.mean([reference['iou'] for reference in expected['refs']], axis=0)
+    dataset = 'face-34' if kind == 'face' else 'car-20'
+    for name, value in zip(CLASSES[dataset][1:], each):
+        assert metrics[f'iou/{name}'] == pytest.approx(value, abs=1e-9)
+    assert metrics['identity_iou'] < metrics['strict_iou'] < metrics['iou'] < metrics['fused_iou']
+
+
+def test_predictions_and_pictures(datasetgan, tmp_path, capsys):
+    config = write_config(tmp_path, 'car')
+    options = ['--cfg-options', *at_32(datasetgan), 'custom_hooks.0.max_pictures=2']
+    out = tmp_path / 'new folder' / 'maps.npz'
+    arguments = [config, 'trained.pth', '--out', out, '--show-dir', 'shown', *options]
+    tool['main']([str(argument) for argument in arguments])
+    assert capsys.readouterr().err.splitlines()[-1] == f'written: {out}'
+    assert os.listdir(out.parent) == ['maps.npz']
+    with np.load(out, allow_pickle=False) as maps:
+        assert maps['sample_idx'].tolist() == list(range(12))
+        for path, coords in zip(maps['img_path'], maps['coords']):
+            np.testing.assert_array_equal(coords, oracle_coords('car', str(path), 32))
+    # Queries 5 and 6 with references 0 and 1: six cells of 96 pixels, and margins of 2.
+    assert sorted(os.listdir('shown')) == ['00005.png', '00006.png']
+    assert cv2.imread('shown/00006.png').shape == (96 + 4, 6 * (96 + 2) + 2, 3)
+    assert not (tmp_path / 'work_dirs' / config.stem / 'pictures').exists()
+
+
+def test_toy_faces(tmp_path):
+    """The true maps reach the ceiling; others do not; pictures go to the work dir."""
+    small = 'test_dataloader.dataset.length=9'
+    config = write_config(tmp_path, 'toy', 'model["bias"] = 0.2\n')
+    extra = dict(type='SegTransferIoU', coords_key='refined_coords', prefix='refined')
+    extra.update(temperature=0.02, reference_size=32)
+    with config.open('a') as file:
+        file.write(f'_base_.test_evaluator.append({extra})\ntest_evaluator = _base_.test_evaluator')
+    metrics = test(config, '--work-dir', 'work', options=[small])
+    assert metrics['refined/iou'] == metrics['ceiling_iou'] == metrics['refined/ceiling_iou'] > 60
+    assert metrics['identity_iou'] < metrics['iou'] < metrics['ceiling_iou']
+    assert metrics['identity_pck@0.1'] < metrics['pck@0.1'] < metrics['ceiling_pck@0.1']
+    assert metrics['ceiling_error'] < metrics['error'] < metrics['identity_error']
+    assert sorted(os.listdir('work/pictures/transfer')) == [f'0000{i}.png' for i in range(5, 9)]
+    log = next(Path('work').glob('*/*.log')).read_text()
+    assert 'SegTransferIoU: 5 references, 4 queries' in log and '\nhair ' in log
+
+
+def test_val_loop(tmp_path):
+    """The validation half of the base config, under MMEngine's own loop."""
+    cfg = Config.fromfile(write_config(tmp_path, 'toy'))
+    cfg.val_dataloader.dataset.length = 8
+    cfg.work_dir = 'work'
+    runner = Runner.from_cfg(cfg)
+    first, second = runner.val(), runner.val()
+    assert first == second and first['iou'] == first['ceiling_iou']
+    assert cfg.val_dataloader.dataset.seed != cfg.test_dataloader.dataset.seed
+
+
+def test_show_dir_without_a_hook_in_the_config(tmp_path):
+    config = write_config(
+        tmp_path, 'toy', 'custom_hooks = None\ntest_dataloader["dataset"] = dict(length=7)\n'
+    )
+    test(config, '--show-dir', 'shown')
+    assert sorted(os.listdir('shown')) == ['00005.png', '00006.png']
+
+
+def test_same_numbers_with_two_processes(tmp_path):
+    """Seven queries on two processes, through the script, from a path with spaces."""
+    config = write_config(tmp_path, 'toy', 'model["bias"] = 0.2\n')
+    options = ['test_dataloader.dataset.length=12', 'test_dataloader.batch_size=4']
+    alone = test(config, options=options)
+
+    tools = tmp_path / 'my tools'
+    tools.mkdir()
+    for name in ('test.py', 'dist_test.sh'):
+        shutil.copy(ROOT / 'tools' / name, tools)
+    environment = dict(ENV, PYTHON=sys.executable, PORT=str(20000 + os.getpid() % 20000))
+    command = [tools / 'dist_test.sh', config, 'trained.pth', '2', '--out', 'my out/two.json']
+    done = subprocess.run(
+        [*map(str, command), '--cfg-options', *options],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert 'GPU number: 2' in done.stdout + done.stderr
+    two = json.loads(Path('my out/two.json').read_text())
+    assert two.keys() == alone.keys()
+    for name, value in alone.items():  # counts are integers; only sums of errors are rounded
+        exact = 'error' not in name
+        assert two[name] == (value if exact else pytest.approx(value, rel=1e-9)), name
+    assert done.stdout.count('SegTransferIoU: 5 references, 7 queries') == 1
+
+
+def test_wrong_sampler(tmp_path):
+    """Shuffled data: one clear error instead of wrong numbers."""
+    sampler = dict(type='DefaultSampler', shuffle=True, _delete_=True)
+    extra = f'test_dataloader.update(batch_size=2, sampler={sampler}, dataset=dict(length=40))\n'
+    with pytest.raises(ValueError, match=r"sampler=dict\(type='ReferenceSampler', num_references"):
+        test(write_config(tmp_path, 'toy', extra + 'custom_hooks = None\n'))
+    sampler['shuffle'] = False
+    extra = f'test_dataloader.update(batch_size=2, sampler={sampler}, dataset=dict(length=7))\n'
+    assert test(write_config(tmp_path, 'toy', extra))['iou'] > 0
+
+
+def test_weights_are_loaded(tmp_path):
+    state = OracleModel('toy').state_dict()
+    state['encoder.weight'].zero_()  # one coordinate for all pixels: everything corresponds
+    torch.save(state, 'collapsed.pth')  # a bare state dict will do
+    length = ['test_dataloader.dataset.length=7']
+    assert test(write_config(tmp_path, 'toy'), options=length)['iou'] > 60
+    config = write_config(tmp_path, 'toy')
+    assert test(config, checkpoint='collapsed.pth', options=length)['iou'] < 20
+
+
+def test_what_training_starts_from_is_not_needed():
+    model = dict(type='X', pretrained_generator='gone.pth', generator=dict(type='G'))
+    cfg = Config(dict(model=model, resume=True))
+    tool['choose_checkpoint'](cfg, 'trained.pth')
+    assert cfg.model.pretrained_generator is None and cfg.model.generator.type == 'G'
+    assert (cfg.load_from, cfg.resume) == ('trained.pth', False)
+
+
+def test_checkpoints_that_do_not_fit(tmp_path, capsys):
+    config = write_config(tmp_path, 'toy')
+    assert fails([config, 'none.pth'], capsys) == 'checkpoint none.pth does not exist'
+    torch.save({'state_dict': {'generator.weight': torch.ones(1)}}, 'stage1.pth')
+    assert fails([config, 'stage1.pth'], capsys) == (
+        'stage1.pth does not fit the model OracleModel of the config: 1 of 1 weights are missing '
+        '(of encoder), such as encoder.weight; it looks like a checkpoint of stage 1, which has no '
+        'encoder: train stage 2 on it, and test the checkpoint of stage 2'
+    )
+    state = OracleModel('toy').state_dict()
+    state['encoder.weight'] = torch.zeros(3)
+    torch.save({'state_dict': state}, 'wide.pth')
+    assert fails([write_config(tmp_path, 'toy'), 'wide.pth'], capsys).endswith(
+        '1 weights have another shape, such as encoder.weight: (3,) there, (1, 1) in the model'
+    )
+
+
+def test_requests_that_cannot_be_met(tmp_path, capsys):
+    config = write_config(tmp_path, 'toy')
+    assert fails(['none.py', 'trained.pth'], capsys) == 'config file none.py does not exist'
+    error = fails([config, 'trained.pth', '--out', 'maps.pkl'], capsys)
+    assert error.startswith('--out maps.pkl: the name must end in .json (metrics) or .npz')
+    os.mkdir('folder.json')
+    error = fails([config, 'trained.pth', '--out', 'folder.json'], capsys)
+    assert error == '--out folder.json is a folder'
+    stage1 = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
+    error = fails([stage1, 'trained.pth'], capsys)
+    assert 'has no test_dataloader, test_evaluator, test_cfg' in error
+    error = fails([config, 'trained.pth', '--cfg-options', 'test_evaluator.0.mod=hard'], capsys)
+    assert 'did you mean test_evaluator.0.mode?' in error
+    face = write_config(tmp_path, 'face')
+    error = fails([face, 'trained.pth'], capsys, code=1)
+    assert 'data/datasetgan' in error
+
+
+def test_slurm_script(tmp_path):
+    fake = tmp_path / 'srun'
+    fake.write_text('#!/bin/sh\nfor a in "$@"; do echo "$a"; done\n')
+    fake.chmod(fake.stat().st_mode | stat.S_IEXEC)
+    environment = dict(os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4')
+    command = [str(ROOT / 'tools' / 'slurm_test.sh'), 'gpu', 'a job', 'my config.py', 'a b.pth']
+    done = subprocess.run(
+        [*command, '--out', 'x.json'], env=environment, capture_output=True, text=True, check=True
+    )
+    arguments = done.stdout.splitlines()
+    assert arguments[:4] == ['--partition=gpu', '--job-name=a job', '--gres=gpu:4', '--ntasks=4']
+    tail = ['my config.py', 'a b.pth', '--launcher', 'slurm', '--out', 'x.json']
+    assert arguments[-6:] == tail and arguments[-7].endswith('tools/test.py')
+    short = subprocess.run(command[:4], env=environment, capture_output=True, text=True)
+    assert short.returncode == 2 and 'usage:' in short.stderr
+    script = str(ROOT / 'tools' / 'dist_test.sh')
+    short = subprocess.run([script, 'config.py', 'a.pth'], capture_output=True, text=True)
+    assert short.returncode == 2 and 'usage:' in short.stderr

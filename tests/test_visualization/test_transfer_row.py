@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mmcoordgan.geometry import canonical_grid
+from mmcoordgan.visualization import (
+    TransferPicture,
+    coords_to_colors,
+    labels_to_colors,
+    overlay_labels,
+    transfer_row,
+)
+
+PALETTE = [[0, 0, 0], [200, 0, 0], [0, 100, 50]]
+
+
+def picture(seed: int, size: int = 4, coords=None, labelled: bool = True) -> TransferPicture:
+    source = np.random.default_rng(seed)
+    image = source.integers(0, 256, (size, size, 3), dtype=np.uint8)
+    labels = torch.from_numpy(np.eye(3)[source.integers(0, 3, (size, size))]).permute(2, 0, 1)
+    coords = canonical_grid(size, size) if coords is None else coords
+    return TransferPicture(image, coords, labels.float() if labelled else None)
+
+
+def test_labels_to_colors():
+    colors = labels_to_colors(torch.tensor([[0, 2], [1, 1]]), PALETTE)
+    assert colors.dtype == np.uint8
+    assert colors.tolist() == [[PALETTE[0], PALETTE[2]], [PALETTE[1], PALETTE[1]]]
+    with pytest.raises(ValueError, match=r'labels span 0\.\.3, but the palette has 3 colours'):
+        labels_to_colors(np.array([[0, 3]]), PALETTE)
+
+
+def test_overlay_leaves_the_background_clear():
+    image = np.full((4, 4, 3), 100, np.uint8)
+    labels = np.array([[0, 1], [2, 0]])  # each pixel becomes a block of 2 x 2
+    shown = overlay_labels(image, labels, PALETTE, opacity=0.5)
+    blocks = shown.reshape(2, 2, 2, 2, 3).transpose(0, 2, 1, 3, 4).reshape(2, 2, 4, 3)
+    expected = [[[100] * 3, [150, 50, 50]], [[50, 100, 75], [100] * 3]]
+    assert all((blocks[:, :, i] == expected).all() for i in range(4))
+
+
+def test_colours_and_labels_travel_from_reference_to_query():
+    """The query shows the reference mirrored, and its map says so."""
+    reference = picture(0)
+    query = picture(1, coords=canonical_grid(4, 4).flip(2))
+    for temperature in (1e-3, None):
+        cells = transfer_row(reference, query, PALETTE, temperature)
+        mirrored = reference.labels.argmax(0).flip(1)
+        expected = [
+            overlay_labels(reference.image, reference.labels.argmax(0), PALETTE),
+            query.image,
+            coords_to_colors(query.coords),
+            reference.image[:, ::-1],
+            overlay_labels(query.image, mirrored, PALETTE),
+            overlay_labels(query.image, query.labels.argmax(0), PALETTE),
+        ]
+        assert len(cells) == len(expected)
+        for cell, wanted in zip(cells, expected):
+            np.testing.assert_array_equal(cell, wanted)
+
+
+def test_without_labels():
+    reference, query = picture(0), picture(1, labelled=False)
+    assert (transfer_row(reference, query, PALETTE)[5] == 255).all()
+    cells = transfer_row(picture(0, labelled=False), query)
+    assert len(cells) == 4
+    np.testing.assert_array_equal(cells[0], reference.image)
+    with pytest.raises(ValueError, match=r"metainfo\['palette'\], which is missing"):
+        transfer_row(reference, query)
+
+
+def test_pictures_larger_than_their_maps():
+    coords, labels = canonical_grid(2, 2), torch.ones(3, 2, 2)
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[:, 2:] = 200
+    large = TransferPicture(image, coords, labels)
+    cells = transfer_row(large, large, PALETTE, temperature=None)
+    assert [cell.shape[0] for cell in cells] == [4, 4, 2, 2, 4, 4]
+    # Antialiased, which reaches a little across the edge.
+    assert cells[3][:, :, 0].tolist() == [[29, 171], [29, 171]]
