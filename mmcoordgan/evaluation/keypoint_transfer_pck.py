@@ -48,7 +48,8 @@ class KeypointTransferPCK(TransferMetric):
         foreground_only: Count only pixels whose label is not background (class 0).
         num_classes: Only with ``foreground_only``. Default: the ``classes`` of the data set.
         **settings: As :class:`TransferMetric`: ``num_references`` (5), ``mode`` ('soft'),
-            ``temperature`` (0.01), ``reference_size``, ``coords_key`` ('coords'), ``prefix``.
+            ``temperature`` (0.01), ``reference_size``, ``coords_key`` ('coords'), ``ceiling``
+            (True), ``prefix``.
 
     Raises:
         ValueError: From the constructor, if an argument is out of its range; from ``process``, if
@@ -126,12 +127,13 @@ class KeypointTransferPCK(TransferMetric):
         if copied.shape[-2:] != truth.shape[-2:]:
             copied = F.interpolate(copied, truth.shape[-2:], mode='bilinear', align_corners=True)
         count('identity', copied.expand(len(truth), -1, -1, -1, -1))
-        count('ceiling', self.transfer(points, points, truth))
+        if self.ceiling:
+            count('ceiling', self.transfer(points, points, truth))
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
         """Numbers as listed for the class, and a table of references."""
         pck_key, numbers, columns = f'pck@{self.alpha:g}', {}, {}
-        for name in ('', 'identity', 'ceiling'):
+        for name in ('', 'identity', 'ceiling')[: 3 if self.ceiling else 2]:
             points, correct, errors = totals[name].unbind(1)  # (K,) each
             points = points.clamp(min=1)
             pck, error = 100 * correct / points, errors / points

@@ -101,7 +101,8 @@ class SegTransferIoU(TransferMetric):
         ignore_classes: Classes left out of means, by name or number.
         fuse: Report ``fused_iou``.
         **settings: As :class:`TransferMetric`: ``num_references`` (5), ``mode`` ('soft'),
-            ``temperature`` (0.01), ``reference_size``, ``coords_key`` ('coords'), ``prefix``.
+            ``temperature`` (0.01), ``reference_size``, ``coords_key`` ('coords'), ``ceiling``
+            (True), ``prefix``.
 
     Raises:
         ValueError: From the constructor, if an argument is out of its range; from ``process``, if
@@ -184,9 +185,9 @@ class SegTransferIoU(TransferMetric):
         if copied.shape[-2:] != truth.shape[-2:]:
             copied = F.interpolate(copied, truth.shape[-2:], mode='bilinear', align_corners=False)
         count('identity', arg_max(copied).expand(len(truth), -1, -1, -1))
-        if references.true_coords is not None and queries.true_coords is not None:
-            perfect = (references.labels, references.true_coords, queries.true_coords)
-            count('ceiling', arg_max(self.transfer(*perfect)))
+        source, target = references.true_coords, queries.true_coords
+        if self.ceiling and source is not None and target is not None:
+            count('ceiling', arg_max(self.transfer(references.labels, source, target)))
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
         """Numbers as listed for the class, and a table of classes and references."""

@@ -63,6 +63,8 @@ class TransferMetric(BaseMetric):
         reference_size: If given, ``temperature`` belongs to maps of this width, and others get
             ``temperature * reference_size / width``: the same number of pixels.
         coords_key: Which map of the predictions to use.
+        ceiling: Report also what the true canonical coordinates (``gt_coords``) would reach, where
+            the data set knows them; takes as long as the rest.
         prefix: Put before the names of all numbers, with a slash.
 
     Raises:
@@ -81,6 +83,7 @@ class TransferMetric(BaseMetric):
         temperature: float = 0.01,
         reference_size: int | None = None,
         coords_key: str = 'coords',
+        ceiling: bool = True,
         prefix: str | None = None,
     ) -> None:
         super().__init__(prefix=prefix)
@@ -97,6 +100,7 @@ class TransferMetric(BaseMetric):
         self.temperature = temperature
         self.reference_size = reference_size
         self.coords_key = coords_key
+        self.ceiling = ceiling
         self.reset()
 
     def reset(self) -> None:

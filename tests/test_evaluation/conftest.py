@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from eval_stub import evaluation_data, oracle_coords
+from eval_stub import evaluation_data, oracle_coords, write_celeba
 from reference import numbers
 
 from mmcoordgan.datasets import (
@@ -22,19 +22,6 @@ from mmcoordgan.datasets import (
 PAIR = (0, 7)  # entries of the data sets that the numbers for pairs are about
 
 
-def celeba_pair(root: Path) -> Path:
-    """CelebAMask-HQ, of which only the two pictures of the pair have their content."""
-    pictures = [int(numbers('eval.json')['celeba.selected_files'][i][:-4]) for i in PAIR]
-    evaluation_data.range = lambda count: pictures  # the only loop of celeba()
-    try:
-        evaluation_data.celeba(str(root), False)
-    finally:
-        del evaluation_data.range
-    for number in range(evaluation_data.N_CELEBA):
-        (root / 'CelebAMask-HQ' / 'CelebA-HQ-img' / f'{number}.jpg').touch()
-    return root / 'CelebAMask-HQ'
-
-
 @pytest.fixture(scope='session')
 def predictions(tmp_path_factory: pytest.TempPathFactory):
     """Function (kind, size) -> what the metrics get for the pair, oracle maps included."""
@@ -44,7 +31,9 @@ def predictions(tmp_path_factory: pytest.TempPathFactory):
         if kind not in roots:
             root = tmp_path_factory.mktemp(kind)
             if kind == 'celeba':
-                roots[kind] = celeba_pair(root)
+                names = numbers('eval.json')['celeba.selected_files']
+                write_celeba(root, [int(names[entry][:-4]) for entry in PAIR])
+                roots[kind] = root / 'CelebAMask-HQ'
             else:
                 evaluation_data.datasetgan(str(root), False)
                 roots[kind] = root / 'datasetgan'

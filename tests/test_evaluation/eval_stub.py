@@ -27,6 +27,17 @@ def oracle_coords(kind: str, path: str, size: int) -> torch.Tensor:
     return torch.from_numpy(evaluation_data.oracle_warp(kind, picture_number(path), size))
 
 
+def write_celeba(root: Path, numbers: list[int]) -> None:
+    """CelebAMask-HQ with 210 names, of which only ``numbers`` have their content."""
+    evaluation_data.range = lambda count: numbers  # the only loop of celeba()
+    try:
+        evaluation_data.celeba(str(root), False)
+    finally:
+        del evaluation_data.range
+    for number in range(evaluation_data.N_CELEBA):
+        (root / 'CelebAMask-HQ' / 'CelebA-HQ-img' / f'{number}.jpg').touch()
+
+
 @MODELS.register_module(force=True)
 class OracleModel(BaseModel):
     """Predicts the maps behind the pictures of ``evaluation_data`` ('face', 'car', 'celeba').

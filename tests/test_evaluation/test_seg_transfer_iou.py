@@ -108,6 +108,9 @@ def test_ceiling_is_the_transfer_of_true_coordinates():
     benchmark, strict = brute_force(samples, 3, 0.1)
     assert numbers['ceiling_iou'] == pytest.approx(benchmark.mean())
     assert numbers['strict_ceiling_iou'] == pytest.approx(strict.mean())
+    made.ceiling = False
+    made.process(None, samples)
+    assert 'ceiling_iou' not in made.evaluate(11)
     # The model predicts no motion at all: it does what the baseline does.
     assert numbers['iou'] == pytest.approx(numbers['identity_iou'])
 

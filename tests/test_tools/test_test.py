@@ -160,7 +160,8 @@ def test_val_loop(tmp_path):
     cfg.work_dir = 'work'
     runner = Runner.from_cfg(cfg)
     first, second = runner.val(), runner.val()
-    assert first == second and first['iou'] == first['ceiling_iou']
+    assert first == second and first['iou'] > 60 and first['pck@0.1'] > 80
+    assert not [name for name in first if name.startswith('ceiling')]
     assert cfg.val_dataloader.dataset.seed != cfg.test_dataloader.dataset.seed
 
 

@@ -1,16 +1,15 @@
 # Label and point transfer on procedural faces: 5 references, 100 queries that training never saw.
 toyfaces_transfer = dict(num_references=5, temperature=0.02, reference_size=32)
-toyfaces_metrics = [
-    dict(type='SegTransferIoU', **toyfaces_transfer),
-    dict(type='KeypointTransferPCK', alpha=0.1, foreground_only=True, **toyfaces_transfer),
-]
 test_dataloader = dict(
     batch_size=21,
     num_workers=0,
     sampler=dict(type='ReferenceSampler', num_references=5),
     dataset=dict(type='ToyFaces', size=32, length=105, seed=2000),
 )
-test_evaluator = toyfaces_metrics
+test_evaluator = [
+    dict(type='SegTransferIoU', **toyfaces_transfer),
+    dict(type='KeypointTransferPCK', alpha=0.1, foreground_only=True, **toyfaces_transfer),
+]
 test_cfg = dict(type='TestLoop')
 
 # Choices are made on these, so that the test stays unseen.
@@ -20,7 +19,10 @@ val_dataloader = dict(
     sampler=dict(type='ReferenceSampler', num_references=5),
     dataset=dict(type='ToyFaces', size=32, length=42, seed=1000),
 )
-val_evaluator = toyfaces_metrics
+val_evaluator = [
+    dict(type='SegTransferIoU', ceiling=False, **toyfaces_transfer),
+    dict(type='KeypointTransferPCK', foreground_only=True, ceiling=False, **toyfaces_transfer),
+]
 val_cfg = dict(type='ValLoop')
 
 # One row of pictures for each query, in <work_dir>/pictures/transfer.
