@@ -6,7 +6,7 @@ image_size = 512
 model = dict(
     generator=dict(image_size=image_size),
     discriminator=dict(image_size=image_size),
-    pretrained_generator='work_dirs/celeba_128/iter_300000.pth',
+    pretrained_generator='work_dirs/celeba_128',  # or a checkpoint
     frozen=('structure_mapping', 'warp_net'),
 )
 train_pipeline = _base_.train_pipeline

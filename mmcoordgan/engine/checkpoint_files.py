@@ -73,7 +73,7 @@ def check_checkpoint_file(path: str | Path) -> None:
         raise ValueError(
             f'checkpoint {path} is refused: it holds objects that cannot be read without running '
             f'code from the file ({_reason(error)}). Checkpoints that mmcoordgan writes (with '
-            'PlainCheckpointHook in custom_hooks) hold tensors and plain values only. If you trust '
+            'PlainCheckpointHook among its hooks) hold tensors and plain values only. If you trust '
             'the origin of this file, convert it where it was written: keep its state_dict alone '
             "and save it with torch.save({'state_dict': ...}, path)."
         ) from None

@@ -70,9 +70,9 @@ class CoordGAN(BaseModel):
             order, the last with the generator's own size. The discriminator must list the sizes
             in ``input_sizes``; sizes below ``base_resolution`` need a generator with
             ``kernel_size=1``. Default: the full size from the start.
-        pretrained_generator: Checkpoint of a CoordGAN with the same base resolution, whose
-            generator (and its average, and iteration) training starts from. Upsampling levels
-            that it lacks start fresh.
+        pretrained_generator: Checkpoint (or work dir) of a CoordGAN with the same base
+            resolution, whose generator (and its average, and iteration) training starts from.
+            Upsampling levels that it lacks start fresh.
         frozen: Names of the generator's modules that are not trained, e.g. ``('warp_net',)``.
         data_preprocessor: Config of the data preprocessor, which brings pictures to [-1, 1].
 

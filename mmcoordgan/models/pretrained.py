@@ -20,7 +20,7 @@ CONFIG_KEY = 'model.pretrained_generator'
 STAGE1_KEY = 'model.stage1_checkpoint'
 
 
-def load_pretrained_generator(model: CoordGAN, path: str) -> None:
+def load_pretrained_generator(model: CoordGAN, source: str) -> None:
     """Load generator, averaged generator and iteration from a checkpoint of a CoordGAN.
 
     Only upsampling levels may be missing, as when pictures get larger; they keep their fresh
@@ -28,12 +28,14 @@ def load_pretrained_generator(model: CoordGAN, path: str) -> None:
 
     Args:
         model: Receives the weights.
-        path: Path or URL of a checkpoint with a ``state_dict``.
+        source: Path or URL of a checkpoint of CoordGAN, or the work dir of its training, which
+            stands for the checkpoint that was written last.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it holds no CoordGAN, or tensors that do not fit (lists them).
     """
+    path = _checkpoint_path(source, CONFIG_KEY)
     state: Any = load_weights(path, CONFIG_KEY)
     state = state.get('state_dict', state)
     for name in ('generator', 'generator_ema'):
@@ -61,7 +63,7 @@ def load_stage1_generator(generator: Any, source: str) -> None:
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If it holds no ``generator_ema``, or tensors that do not fit (lists them).
     """
-    path = _stage1_path(source)
+    path = _checkpoint_path(source, STAGE1_KEY)
     state: Any = load_weights(path, STAGE1_KEY)
     tensors = part_of(state.get('state_dict', state), 'generator_ema')
     if not tensors:
@@ -74,14 +76,15 @@ def load_stage1_generator(generator: Any, source: str) -> None:
     print_log(f'generator: the averaged generator of {path}', 'current')
 
 
-def _stage1_path(source: str) -> str:
+def _checkpoint_path(source: str, config_key: str) -> str:
+    """A work dir stands for the checkpoint that was written last in it."""
     if source.startswith(('http://', 'https://')):
         return source
     path = last_checkpoint(source) if os.path.isdir(source) else source
     if path is None or not os.path.isfile(path):
         raise FileNotFoundError(
             f'no checkpoint of stage 1 at {source}: train stage 1 first, or set the config key '
-            f'{STAGE1_KEY} to its checkpoint or work dir'
+            f'{config_key} to its checkpoint or work dir'
         )
     return path
 

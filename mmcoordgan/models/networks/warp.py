@@ -10,6 +10,8 @@ from mmcoordgan.geometry import canonical_grid
 
 RESIDUAL_SCALE = 0.9
 """The residual form's identity is 0.9 times the grid: tanh never reaches the frame's border."""
+RESIDUAL_INIT = 0.6
+"""Its last layer starts at 0.6 of the usual size: maps differ from the start, without folds."""
 
 
 class WarpNetwork(nn.Module):
@@ -32,7 +34,7 @@ class WarpNetwork(nn.Module):
         if residual:
             with torch.no_grad():
                 for parameter in self.last.parameters():
-                    parameter.mul_(0.1)
+                    parameter.mul_(RESIDUAL_INIT)
 
     def forward(self, structure_w: Tensor, resolution: int) -> Tensor:
         """Codes (B, structure_width) -> maps (B, 2, resolution, resolution) in (-1, 1)."""
