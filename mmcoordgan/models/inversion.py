@@ -201,7 +201,6 @@ class CoordGANInversion(BaseModel):
         """Normal latent codes: structure (B, structure_dim), texture (B, texture_dim)."""
         return sample_codes(self.generator, batch)
 
-    @torch.no_grad()
     def synthesize(self, structure_z: Tensor, texture_z: Tensor) -> Inversion:
         """Generated pictures with their true codes and maps; ``texture_w`` has one code each."""
         generator = self.generator

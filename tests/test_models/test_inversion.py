@@ -1,0 +1,478 @@
+"""The second stage: what trains, what stays, what it loads, predicts and refuses."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+from mmengine.structures import BaseDataElement, PixelData
+
+from mmcoordgan.models import CoordGAN, CoordGANInversion
+from mmcoordgan.models.distributed import CoordGANDistributed
+from mmcoordgan.models.losses import L1Loss, l1_loss
+from mmcoordgan.models.pairs import swap_partners
+from mmcoordgan.registry import MODELS
+
+init_default_scope('mmcoordgan')
+
+GENERATOR = dict(
+    type='CoordGANGenerator',
+    image_size=16,
+    base_resolution=16,
+    structure_dim=4,
+    texture_dim=4,
+    structure_width=6,
+    texture_width=5,
+    mapping_layers=1,
+    channels=8,
+    warp_channels=8,
+    kernel_size=1,
+)
+TINY = dict(
+    type='CoordGANInversion',
+    generator=GENERATOR,
+    encoder=dict(
+        type='CoordGANEncoder',
+        input_size=16,
+        structure_width=6,
+        texture_width=5,
+        num_texture_codes=6,
+        channels=(4, 8, 8),
+        texture_channels=(8,),
+    ),
+    perceptual=dict(type='StructureTensorLoss'),
+    losses=dict(
+        rec_l1=dict(type='L1Loss', loss_weight=10.0),
+        rec_perceptual=dict(type='PerceptualLoss'),
+        swap_perceptual=dict(type='PerceptualLoss', interval=2),
+        structure_w=dict(type='L1Loss'),
+        texture_w=dict(type='L1Loss', interval=3),
+        coords=dict(type='L1Loss', loss_weight=60.0),
+    ),
+)
+STAGE1 = dict(
+    type='CoordGAN',
+    generator=GENERATOR,
+    discriminator=dict(type='CoordGANDiscriminator', image_size=16, channels=8),
+    losses=dict(g_gan=dict(type='NonsaturatingLoss')),
+)
+
+
+def build(**changes) -> CoordGANInversion:
+    config = {**copy.deepcopy(TINY), **changes}
+    config['encoder'] = {**TINY['encoder'], **changes.get('encoder', {})}
+    return MODELS.build(config)
+
+
+def with_w(**changes) -> CoordGANInversion:
+    return build(encoder=dict(num_texture_codes=1), **changes)
+
+
+def optimizer(model: CoordGANInversion) -> OptimWrapper:
+    return build_optim_wrapper(
+        model,
+        dict(
+            constructor='CoordGANOptimWrapperConstructor',
+            encoder=dict(optimizer=dict(type='Adam', lr=0.01, betas=(0.0, 0.99))),
+        ),
+    )
+
+
+def batch(size: int = 4, side: int = 16) -> dict:
+    return {'inputs': torch.rand(size, 3, side, side) * 2 - 1}
+
+
+def snapshot(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in module.state_dict().items()}
+
+
+def same(module: torch.nn.Module, state: dict[str, torch.Tensor]) -> bool:
+    own = module.state_dict()
+    return own.keys() == state.keys() and all(torch.equal(own[k], v) for k, v in state.items())
+
+
+# ---------------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize('build_model', [build, with_w])
+def test_only_the_encoder_trains(build_model):
+    model = build_model().train()
+    assert not model.generator.training and model.encoder.training
+    wrapper = optimizer(model)
+    trained = {id(p) for group in wrapper.param_groups for p in group['params']}
+    assert trained == {id(p) for p in model.encoder.parameters()}
+    generator, encoder = snapshot(model.generator), snapshot(model.encoder)
+    for _ in range(3):
+        model.train_step(batch(), wrapper)
+    assert same(model.generator, generator)
+    assert all(p.grad is None and not p.requires_grad for p in model.generator.parameters())
+    moved = [k for k, v in model.encoder.state_dict().items() if not torch.equal(v, encoder[k])]
+    assert moved == list(encoder)
+    assert int(model.iteration) == 3
+
+
+def test_the_frozen_generator_has_constant_noise_while_training():
+    model = build().train()
+    torch.nn.init.ones_(model.generator.stem.noise_strength)
+    z = torch.randn(2, 4), torch.randn(2, 4)
+    pictures = [model.synthesize(*z).reconstruction for _ in range(2)]
+    assert torch.equal(*pictures)
+    model.generator.noise = 'zero'  # of a generator in training mode
+    assert torch.equal(model.synthesize(*z).reconstruction, pictures[0])
+    model.generator.train()
+    assert not torch.equal(model.synthesize(*z).reconstruction, pictures[0])
+
+
+def test_terms_act_by_their_schedules():
+    model = build()
+    wrapper = optimizer(model)
+    always = {'rec_l1', 'rec_perceptual', 'structure_w', 'coords'}
+    for extra in (
+        {'swap_perceptual', 'texture_w'},
+        set(),
+        {'swap_perceptual'},
+        {'texture_w'},
+    ):
+        assert set(model.train_step(batch(), wrapper)) == always | extra
+
+
+@pytest.mark.parametrize('build_model', [build, with_w])
+def test_terms_by_their_definitions(build_model):
+    """Each term once more from the networks alone, each picture encoded by itself."""
+    model = build_model()
+    z = torch.randn(4, 4), torch.randn(4, 4)
+    model.sample_codes = lambda n: z
+    real = batch()['inputs']
+    with torch.no_grad():
+        losses = model.encoder_losses(real, 0)
+        generator, perceptual = model.generator, model.perceptual
+        ws, wt = model.encoder(real)
+        rec = generator.synthesize(generator.warp(ws), wt)
+        swapped = generator.synthesize(generator.warp(ws), swap_partners(wt))
+        true_ws, true_wt = generator.map_structure(z[0]), generator.map_texture(z[1])
+        true_coords = generator.warp(true_ws)
+        found_ws, found_wt = model.encoder(generator.synthesize(true_coords, true_wt))
+        if found_wt.dim() == 3:
+            true_wt = true_wt[:, None]
+        expected = dict(
+            rec_l1=10 * (rec - real).abs().mean(),
+            rec_perceptual=perceptual(rec, real),
+            swap_perceptual=2 * perceptual(swapped, real),  # every 2nd iteration, twice as strong
+            structure_w=(found_ws - true_ws).abs().mean(),
+            texture_w=3 * (found_wt - true_wt).abs().mean(),
+            coords=60 * (generator.warp(found_ws) - true_coords).abs().mean(),
+        )
+    assert losses.keys() == expected.keys()
+    for name, value in expected.items():
+        assert losses[name].item() == pytest.approx(value.item(), rel=1e-4), name
+
+
+@pytest.mark.parametrize(
+    ('names', 'encoded'), [(('coords',), 4), (('rec_l1',), 4), (('rec_l1', 'coords'), 8)]
+)
+def test_pictures_that_no_term_needs_are_not_encoded(names, encoded):
+    model = build(losses={name: TINY['losses'][name] for name in names})
+    sizes = []
+    model.encoder.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
+    assert set(model.train_step(batch(), optimizer(model))) == set(names)
+    assert sizes == [encoded]
+
+
+def test_training_learns_to_reconstruct():
+    model = build()
+    wrapper = optimizer(model)
+    data = model.synthesize(torch.randn(4, 4), torch.randn(4, 4)).reconstruction
+    logs = [model.train_step({'inputs': data}, wrapper) for _ in range(40)]
+    assert logs[-1]['rec_l1'] < 0.6 * logs[0]['rec_l1']
+
+
+@pytest.mark.parametrize('iteration', [0, 1])
+def test_odd_batch_is_refused(iteration):
+    model = build()
+    model.iteration.fill_(iteration)  # with and without the term that needs partners
+    with pytest.raises(ValueError, match=r'batch size on every device must be even.*got 3'):
+        model.train_step(batch(3), optimizer(model))
+
+
+def test_pictures_of_other_sizes_are_resized():
+    model = build()
+    sizes = []
+    losses = model.encoder_losses
+    model.encoder_losses = lambda real, i: sizes.append(tuple(real.shape)) or losses(real, i)
+    model.train_step(batch(2, side=40), optimizer(model))
+    assert sizes == [(2, 3, 16, 16)]
+
+
+def test_l1_loss_by_hand():
+    x, y = torch.tensor([[1.0, -2.0]]), torch.tensor([[0.0, 2.0]])
+    assert l1_loss(x, y).item() == 2.5  # (1 + 4) / 2
+    assert L1Loss(loss_weight=4.0)(x, y).item() == 10.0
+    with pytest.raises(ValueError, match=r'one shape, but got \(1, 2\) and \(2, 1\)'):
+        l1_loss(x, y.t())
+
+
+# ---------------------------------------------------------------------- configs
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(losses=dict(rec_l2=dict(type='L1Loss'))), "no term 'rec_l2': did you mean rec_l1?"),
+        (dict(perceptual=None), 'loss term rec_perceptual needs perceptual'),
+        (
+            dict(perceptual=None, losses={}, refinement=dict(steps=1, lr=0.1)),
+            'refinement with perceptual_weight > 0 needs perceptual',
+        ),
+        (
+            dict(encoder=dict(structure_width=7)),
+            "encoder.structure_width must be the generator's 6",
+        ),
+        (dict(encoder=dict(texture_width=7)), "encoder.texture_width must be the generator's 5"),
+        (
+            dict(encoder=dict(num_texture_codes=4)),
+            r'encoder.num_texture_codes must be 1 \(W\) or 6 \(W\+, .*\), but is 4',
+        ),
+        (dict(refinement=dict(steps=-1, lr=0.1)), r'refinement needs steps >= 0.*steps=-1'),
+        (dict(refinement=dict(steps=1, lr=0.0)), r'refinement needs .*lr > 0.*lr=0\.0'),
+        (
+            dict(refinement=dict(steps=1, lr=0.1, l1_weight=0, perceptual_weight=0)),
+            'refinement needs .*one > 0',
+        ),
+    ],
+)
+def test_bad_configs(changes, message):
+    with pytest.raises(ValueError, match=message):
+        build(**changes)
+
+
+# ---------------------------------------------------------------------- weights
+
+
+@pytest.fixture
+def stage1() -> CoordGAN:
+    """Stage 1 with an average that differs from the last weights."""
+    model = MODELS.build(copy.deepcopy(STAGE1))
+    for parameter in model.generator_ema.parameters():
+        parameter.add_(0.1)
+    return model
+
+
+def save(path, model: torch.nn.Module) -> str:
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, path)
+    return str(path)
+
+
+def test_the_generator_is_the_averaged_one_of_stage_1(stage1, tmp_path):
+    path = save(tmp_path / 'iter_9.pth', stage1)
+    (tmp_path / 'last_checkpoint').write_text(path)
+    for source in (path, str(tmp_path)):
+        model = build(stage1_checkpoint=source)
+        encoder = snapshot(model.encoder)
+        model.init_weights()
+        assert same(model.generator, stage1.generator_ema.state_dict())
+        assert not same(model.generator, stage1.generator.state_dict())
+        assert same(model.encoder, encoder)
+        assert all(not p.requires_grad for p in model.generator.parameters())
+    (tmp_path / 'iter_9.pth').unlink()  # read once
+    model.train_step(batch(), optimizer(model))
+
+
+def test_training_says_where_it_misses_stage_1(tmp_path):
+    for source in (tmp_path / 'nowhere', tmp_path / 'nowhere.pth', tmp_path):
+        model = build(stage1_checkpoint=str(source))
+        model.init_weights()
+        message = rf'no checkpoint of stage 1 at {source}: train stage 1 first, or set the config '
+        with pytest.raises(FileNotFoundError, match=message + r'key model\.stage1_checkpoint'):
+            model.train_step(batch(), optimizer(model))
+
+
+def test_bad_stage_1_checkpoints(stage1, tmp_path):
+    path = tmp_path / 'other.pth'
+    other = MODELS.build({**copy.deepcopy(STAGE1), 'generator': {**GENERATOR, 'channels': 12}})
+    save(path, other)
+    message = (
+        r'other\.pth \(config key model\.stage1_checkpoint\), generator_ema does not fit: '
+        r'.*stem\.bias has shape \(12,\), needed is \(8,\)'
+    )
+    with pytest.raises(ValueError, match=message):
+        build(stage1_checkpoint=str(path)).init_weights()
+    state = {k: v for k, v in stage1.state_dict().items() if k != 'generator_ema.stem.bias'}
+    torch.save({'state_dict': state}, path)
+    with pytest.raises(ValueError, match=r'generator_ema does not fit: stem\.bias is missing$'):
+        build(stage1_checkpoint=str(path)).init_weights()
+    save(path, build())  # one of stage 2
+    with pytest.raises(ValueError, match=r'model\.stage1_checkpoint\) holds no generator_ema'):
+        build(stage1_checkpoint=str(path)).init_weights()
+    torch.save({'state_dict': {'x': object()}}, path)
+    with pytest.raises(ValueError, match=r'model\.stage1_checkpoint\) is not a file of plain'):
+        build(stage1_checkpoint=str(path)).init_weights()
+
+
+@pytest.mark.parametrize('wrapped', [False, True])
+def test_own_checkpoint_needs_no_stage_1(wrapped, tmp_path):
+    trained = build()
+    trained.iteration.fill_(7)
+    path = save(tmp_path / 'stage2.pth', trained)
+    model = build(stage1_checkpoint=str(tmp_path / 'gone'))
+    model.init_weights()
+    load_checkpoint(CoordGANDistributed(model) if wrapped else model, path, map_location='cpu')
+    assert same(model, trained.state_dict())
+    model.train_step(batch(), optimizer(model))
+    assert int(model.iteration) == 8
+
+
+def test_stage_1_is_not_loaded_over_an_own_checkpoint(stage1, tmp_path):
+    model = build(stage1_checkpoint=save(tmp_path / 'stage1.pth', stage1))
+    trained = build()
+    model.load_state_dict(trained.state_dict())
+    model.train_step(batch(), optimizer(model))
+    assert same(model.generator, trained.generator.state_dict())
+
+
+def test_foreign_checkpoints_are_refused(stage1, tmp_path):
+    model = build()
+    before = snapshot(model)
+    cases = {
+        'stage 1': (
+            stage1.state_dict(),
+            r'holds no encoder: it is one of stage 1.*set the config key model\.stage1_checkpoint',
+        ),
+        'nothing': ({'backbone.weight': torch.zeros(1)}, r'holds no encoder\. CoordGANInversion'),
+        'width': (
+            build(encoder=dict(channels=(5, 8, 8))).state_dict(),
+            r'encoder, does not fit: from_rgb\.weight has shape \(5, 3, 1, 1\), needed is',
+        ),
+        'W': (with_w().state_dict(), r'texture_heads\.1\.weight is missing'),
+        'part': (
+            {k: v for k, v in before.items() if k != 'generator.stem.bias'},
+            r'generator, does not fit: stem\.bias is missing',
+        ),
+    }
+    for state, message in cases.values():
+        with pytest.raises(ValueError, match=message):
+            model.check_state_dict(state)
+        with pytest.raises(ValueError, match=message):
+            model.load_state_dict(state, strict=False)
+        torch.save({'state_dict': state}, tmp_path / 'foreign.pth')
+        with pytest.raises(ValueError, match=message):
+            load_checkpoint(model, str(tmp_path / 'foreign.pth'), map_location='cpu')
+    assert same(model, before)
+
+
+def test_long_lists_of_misfits_are_cut():
+    state = build().state_dict()
+    state.update({f'encoder.more.{i}': torch.zeros(1) for i in range(50)})
+    with pytest.raises(ValueError, match=r'more\.19 is not in this network; and 30 more$'):
+        build().check_state_dict(state)
+
+
+# ---------------------------------------------------------------------- prediction
+
+
+def fields(prediction: BaseDataElement) -> set[str]:
+    return set(prediction.keys())
+
+
+@pytest.mark.parametrize(('build_model', 'codes'), [(build, (6, 5)), (with_w, (5,))])
+def test_predictions_carry_samples_on(build_model, codes):
+    model = build_model().eval()
+    samples = [
+        BaseDataElement(metainfo=dict(sample_idx=i), gt_coords=PixelData(data=torch.ones(2, 3, 3)))
+        for i in range(3)
+    ]
+    data = dict(batch(3), data_samples=samples)
+    predictions = model.test_step(data)
+    inversion = model.decode(*model.encoder(data['inputs']))
+    for index, prediction in enumerate(predictions):
+        assert prediction.sample_idx == index
+        assert torch.equal(prediction.gt_coords.data, samples[index].gt_coords.data)
+        for name, values in inversion._asdict().items():
+            value = prediction.get(name)
+            assert torch.equal(value, values[index]) and not value.requires_grad, name
+        shapes = [tuple(prediction.get(name).shape) for name in inversion._fields]
+        assert shapes == [(6,), codes, (2, 16, 16), (3, 16, 16)]
+    assert fields(predictions[0]) == {'gt_coords', *inversion._fields}
+    assert fields(model(data['inputs'], samples, mode='predict')[0]) == fields(predictions[0])
+    assert fields(samples[0]) == {'gt_coords'}  # the data's own are left alone
+
+
+def test_modes():
+    model = build(refinement=dict(steps=0, lr=0.1)).eval()
+    inputs = batch(3)['inputs']
+    predictions = model(inputs, mode='predict')
+    pictures = model(inputs, mode='tensor')
+    assert torch.equal(pictures, torch.stack([p.reconstruction for p in predictions]))
+    assert not any(name.startswith('refined') for name in fields(predictions[0]))
+    with pytest.raises(ValueError, match="mode must be 'tensor' or 'predict', but got 'loss'"):
+        model(inputs, mode='loss')
+    with pytest.raises(ValueError, match='3 pictures came with 2 data samples'):
+        model(inputs, [BaseDataElement()] * 2, mode='predict')
+
+
+@pytest.mark.parametrize('build_model', [build, with_w])
+def test_refinement_brings_reconstructions_nearer(build_model):
+    model = build_model(refinement=dict(steps=40, lr=0.05)).eval()
+    images = model.synthesize(torch.randn(4, 4), torch.randn(4, 4)).reconstruction
+    weights = snapshot(model)
+    with torch.no_grad():  # as test loops do
+        predictions = model.test_step({'inputs': images})
+    for image, prediction in zip(images, predictions):
+        before = l1_loss(prediction.reconstruction, image)
+        after = l1_loss(prediction.refined_reconstruction, image)
+        assert after < 0.9 * before
+        again = model.decode(
+            prediction.refined_structure_w[None], prediction.refined_texture_w[None]
+        )
+        assert torch.allclose(again.coords[0], prediction.refined_coords, atol=1e-6)
+        assert torch.allclose(again.reconstruction[0], prediction.refined_reconstruction, atol=1e-5)
+        assert not prediction.refined_coords.requires_grad
+    assert same(model, weights)
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize('weight', [1.0, 1e-7])  # 1e-7: gradients of the size of Adam's epsilon
+def test_refinement_treats_every_picture_alone(weight):
+    refinement = dict(steps=10, lr=0.05, l1_weight=weight, perceptual_weight=weight)
+    model = build(refinement=refinement).eval().double()  # so that rounding stays small
+    images = torch.stack([*batch(3)['inputs'][:2], torch.ones(3, 16, 16)]).double()
+    together = model.predict(images)
+    for index in range(3):
+        alone = model.predict(images[index : index + 1])
+        for name, values in together.items():
+            assert torch.allclose(alone[name][0], values[index], atol=1e-8), (index, name)
+    moved = (together['refined_coords'] - together['coords']).abs().amax(dim=(1, 2, 3))
+    assert (moved > 1e-4).all()  # far more than the tolerance above
+
+
+def test_refinement_without_perceptual_distance():
+    options = dict(steps=20, lr=0.05, perceptual_weight=0.0)
+    model = build(perceptual=None, losses={}, refinement=options).eval()
+    images = model.synthesize(torch.randn(2, 4), torch.randn(2, 4)).reconstruction
+    found = model.predict(images)
+    assert l1_loss(found['refined_reconstruction'], images) < l1_loss(
+        found['reconstruction'], images
+    )
+
+
+def test_refinement_by_hand():
+    """One step of Adam moves every entry by the learning rate, against the gradient's sign."""
+    model = build(refinement=dict(steps=1, lr=0.01, l1_weight=2.0, perceptual_weight=3.0)).eval()
+    images = batch(2)['inputs']
+    found = model.predict(images)
+    for index in range(2):
+        codes = [found[k][index : index + 1].clone().requires_grad_() for k in CODES]
+        picture = model.decode(*codes).reconstruction
+        image = images[index : index + 1]
+        loss = 2 * (picture - image).abs().mean() + 3 * model.perceptual(picture, image)
+        for name, code, gradient in zip(CODES, codes, torch.autograd.grad(loss, codes)):
+            step = found[f'refined_{name}'][index] - code[0]
+            clear = gradient[0].abs() > 1e-5
+            assert clear.float().mean() > 0.5
+            assert torch.allclose(step[clear], -0.01 * gradient[0].sign()[clear], atol=1e-4)
+
+
+CODES = ('structure_w', 'texture_w')
