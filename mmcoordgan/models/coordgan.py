@@ -16,7 +16,6 @@ from mmcoordgan.registry import MODELS
 
 from .pairs import check_even_batch, swap_partners
 from .pretrained import load_pretrained_generator
-from .resize import resize_square
 from .training import LossTerms, build_module, optimizer_step, sample_codes
 
 DISCRIMINATOR_TERMS = ('d_gan', 'd_patch')
@@ -66,10 +65,6 @@ class CoordGAN(BaseModel):
         ema_decay: Decay per iteration of the averaged generator, ``generator_ema``.
         share_fakes: Let both steps of an iteration use one batch of generated pictures, instead
             of a fresh one each as published: saves a third of the time.
-        growth: Train on smaller pictures first: ``(first iteration, size)`` pairs in ascending
-            order, the last with the generator's own size. The discriminator must list the sizes
-            in ``input_sizes``; sizes below ``base_resolution`` need a generator with
-            ``kernel_size=1``. Default: the full size from the start.
         pretrained_generator: Checkpoint (or work dir) of a CoordGAN with the same base
             resolution, whose generator (and its average, and iteration) training starts from.
             Upsampling levels that it lacks start fresh.
@@ -97,7 +92,6 @@ class CoordGAN(BaseModel):
         perceptual: dict | nn.Module | None = None,
         ema_decay: float = EMA_DECAY,
         share_fakes: bool = False,
-        growth: Sequence[tuple[int, int]] = (),
         pretrained_generator: str | None = None,
         frozen: Sequence[str] = (),
         data_preprocessor: dict | nn.Module | None = None,
@@ -114,7 +108,6 @@ class CoordGAN(BaseModel):
         self._check_terms()
         self.ema_decay = ema_decay
         self.share_fakes = share_fakes
-        self.growth = self._check_growth(growth)
         self.pretrained_generator = pretrained_generator
         for name in frozen:
             self.generator.get_submodule(name).requires_grad_(False)
@@ -142,7 +135,6 @@ class CoordGAN(BaseModel):
         real = self.data_preprocessor(data, True)['inputs']
         check_even_batch(real.shape[0])
         iteration = int(self.iteration)
-        real = resize_square(real, self.size_at(iteration))
         log: dict[str, Tensor] = {}
 
         wrapper = optim_wrapper['discriminator']
@@ -177,19 +169,11 @@ class CoordGAN(BaseModel):
 
     def render(self, structure_z: Tensor, texture_z: Tensor, swap: bool) -> Fakes:
         """Generate a batch; with ``swap`` every structure also with its partner's texture."""
-        generator, size = self.generator, self.size_at(int(self.iteration))
-        structure_w = generator.map_structure(structure_z)
-        coords = generator.warp(structure_w, min(size, generator.base_resolution))
-        texture_w = generator.map_texture(texture_z)
-        images = generator.synthesize(coords, texture_w, image_size=size)
-        swapped = None
-        if swap:
-            swapped = generator.synthesize(coords, swap_partners(texture_w), image_size=size)
+        coords = self.generator.warp(self.generator.map_structure(structure_z))
+        texture_w = self.generator.map_texture(texture_z)
+        images = self.generator.synthesize(coords, texture_w)
+        swapped = self.generator.synthesize(coords, swap_partners(texture_w)) if swap else None
         return Fakes(images, coords, swapped)
-
-    def size_at(self, iteration: int) -> int:
-        """Side of the pictures in an iteration (``growth``)."""
-        return [size for start, size in self.growth if start <= iteration][-1]
 
     def discriminator_losses(self, real: Tensor, fakes: Fakes, iteration: int) -> dict[str, Tensor]:
         """Weighted terms of the discriminator step (``d_gan``, ``d_patch``)."""
@@ -327,22 +311,6 @@ class CoordGAN(BaseModel):
         self.discriminator.requires_grad_(mode)
         if self.patch_discriminator is not None:
             self.patch_discriminator.requires_grad_(mode)
-
-    def _check_growth(self, growth: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        full = self.generator.image_size
-        stages = [(int(start), int(size)) for start, size in growth] or [(0, full)]
-        sizes = [size for _, size in stages]
-        if stages != sorted(stages) or stages[0][0] != 0 or sizes[-1] != full:
-            raise ValueError(
-                f'growth must start at iteration 0, ascend, and end with the size {full} of the '
-                f'generator, but got {stages}'
-            )
-        if sizes[0] < self.generator.base_resolution and self.generator.kernel_size != 1:
-            raise ValueError(
-                f'growth below base_resolution {self.generator.base_resolution} needs a generator '
-                f'with kernel_size=1, but got {stages}'
-            )
-        return stages
 
     def _check_terms(self) -> None:
         for name in self.losses:

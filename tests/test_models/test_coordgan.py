@@ -29,9 +29,7 @@ TINY = dict(
         warp_channels=8,
         kernel_size=1,
     ),
-    discriminator=dict(
-        type='CoordGANDiscriminator', image_size=16, input_sizes=(8, 16), channels=8
-    ),
+    discriminator=dict(type='CoordGANDiscriminator', image_size=16, channels=8),
     patch_discriminator=dict(
         type='CoordGANPatchDiscriminator', crop_size=8, num_crops=2, channels=8, hidden=8
     ),
@@ -167,20 +165,6 @@ def snapshot_of(state: dict, prefix: str) -> dict:
     return {k[len(prefix) + 1 :]: v for k, v in state.items() if k.startswith(f'{prefix}.')}
 
 
-def test_growth_trains_on_small_pictures_first():
-    model = build(growth=[(0, 8), (2, 16)])
-    wrapper = optimizers(model)
-    sizes = []
-    original = model.discriminator_losses
-    model.discriminator_losses = lambda real, fakes, i: (
-        sizes.append((real.shape[-1], fakes.images.shape[-1], fakes.coords.shape[-1]))
-        or original(real, fakes, i)
-    )
-    for _ in range(3):
-        model.train_step(batch(), wrapper)
-    assert sizes == [(8, 8, 8), (8, 8, 8), (16, 16, 16)]
-
-
 def test_sampling_modes():
     model = build().eval()
     pictures = model(batch(3)['inputs'], mode='tensor')
@@ -205,8 +189,6 @@ def test_sampling_modes():
         (dict(losses=dict(g_chamfr=dict(type='ChamferLoss'))), 'did you mean g_chamfer?'),
         (dict(perceptual=None), 'loss term g_texture_swap needs perceptual'),
         (dict(patch_discriminator=None), 'loss term d_patch needs a patch_discriminator'),
-        (dict(growth=[(0, 8)]), 'end with the size 16 of the generator'),
-        (dict(growth=[(5, 8), (9, 16)]), 'growth must start at iteration 0'),
     ],
 )
 def test_bad_configs(changes, message):

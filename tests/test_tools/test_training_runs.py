@@ -102,7 +102,12 @@ def make_folder(path: Path, *, broken: bool) -> Path:
 DATA_ROOT = 'train_dataloader.dataset.data_root'
 BAD_INPUT = {
     'missing folder': ('celeba_128', [f'{DATA_ROOT}=none'], SystemExit, "'none'.*data_root"),
-    'empty folder': ('celeba_128', [f'{DATA_ROOT}=empty'], ValueError, "'empty'.*data_root.*hold no file that ends in .jpg"),
+    'empty folder': (
+        'celeba_128',
+        [f'{DATA_ROOT}=empty'],
+        ValueError,
+        "'empty'.*data_root.*hold no file that ends in .jpg",
+    ),
     'broken image': (
         'celeba_128',
         [f'{DATA_ROOT}=broken', 'train_dataloader.batch_size=4'],

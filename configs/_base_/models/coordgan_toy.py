@@ -14,7 +14,7 @@ generator = dict(
     # Without neighbours, all spatial information passes through the correspondence map.
     kernel_size=1,
     fourier_channels=48,
-    fourier_scale=6.0,
+    fourier_scale=10.0,
     warp_channels=64,
     warp_residual=True,
     noise='zero',
@@ -25,9 +25,8 @@ model = dict(
     discriminator=dict(
         type='CoordGANDiscriminator',
         image_size=32,
-        input_sizes=(16, 32),
         channels=96,
-        channel_base=1536,
+        channel_base=1024,
     ),
     patch_discriminator=dict(
         type='CoordGANPatchDiscriminator',
@@ -46,12 +45,11 @@ model = dict(
         g_gan=dict(type='NonsaturatingLoss', loss_weight=2.0, warmup=300, warmup_floor=0.5),
         g_patch=dict(type='NonsaturatingLoss', interval=4),
         g_texture_swap=dict(type='TextureSwapLoss', loss_weight=2.0, warmup=300),
-        g_chamfer=dict(type='ChamferLoss', loss_weight=200.0),
+        g_chamfer=dict(type='ChamferLoss', loss_weight=100.0),
         g_warp=dict(
             type='WarpLoss',
             loss_weight=0.5,
             temperature=0.04,
-            reference_size=32,
             warmup=300,
             interval=4,
         ),

@@ -75,19 +75,14 @@ class WarpLoss(ScheduledLoss):
     Args:
         temperature: Of the soft correspondence, in units of the frame; 0.01 belongs to 128 x 128
             maps.
-        reference_size: If given, ``temperature`` belongs to maps of this width, and others get
-            ``temperature * reference_size / width``: the same number of pixels.
         **schedule: As :class:`ScheduledLoss`.
     """
 
-    def __init__(
-        self, temperature: float = 0.01, reference_size: int | None = None, **schedule: Any
-    ):
+    def __init__(self, temperature: float = 0.01, **schedule: Any):
         super().__init__(**schedule)
         if not temperature > 0:
             raise ValueError(f'temperature must be positive, but got {temperature}')
         self.temperature = temperature
-        self.reference_size = reference_size
 
     def forward(
         self,
@@ -96,7 +91,5 @@ class WarpLoss(ScheduledLoss):
         coords: Tensor,
         target_features: list[Tensor] | None = None,
     ) -> Tensor:
-        width = coords.shape[-1]
-        temperature = self.temperature * (self.reference_size or width) / width
-        loss = warp_loss(perceptual, images, coords, target_features, temperature)
+        loss = warp_loss(perceptual, images, coords, target_features, self.temperature)
         return self.loss_weight * loss

@@ -102,7 +102,6 @@ class CoordGANGenerator(nn.Module):
         self.structure_width = structure_width or structure_dim
         self.texture_width = texture_width or texture_dim
         self.noise = noise
-        self.kernel_size = kernel_size
         fourier_channels = fourier_channels or channels
         levels = num_levels or int(math.log2(base_resolution)) - 2
 

@@ -38,12 +38,12 @@ def test_loss_weight_multiplies():
     torch.testing.assert_close(ChamferLoss(loss_weight=200.0)(coords), 200 * ChamferLoss()(coords))
 
 
-def test_warp_temperature_follows_the_map_size():
+def test_warp_loss_uses_its_temperature():
     perceptual = StructureTensorLoss()
     images, coords = torch.rand(2, 3, 16, 16), torch.rand(2, 2, 16, 16)
-    loss = WarpLoss(temperature=0.04, reference_size=32)(perceptual, images, coords)
-    torch.testing.assert_close(loss, warp_loss(perceptual, images, coords, temperature=0.08))
-    assert (loss - warp_loss(perceptual, images, coords, temperature=0.04)).abs() > 1e-6
+    loss = WarpLoss(temperature=0.08, loss_weight=3.0)(perceptual, images, coords)
+    torch.testing.assert_close(loss, 3 * warp_loss(perceptual, images, coords, temperature=0.08))
+    assert (loss / 3 - warp_loss(perceptual, images, coords, temperature=0.04)).abs() > 1e-6
 
 
 def test_warp_loss_sends_gradients_to_both_maps_and_the_colours_only():
@@ -169,7 +169,7 @@ def _pickle_dump(value: object, path: str) -> None:
 
 
 def test_schedule_errors():
-    with pytest.raises(ValueError, match='ChamferLoss needs .* interval >= 1 .* interval=0'):
+    with pytest.raises(ValueError, match=r'ChamferLoss needs .* interval >= 1 .* interval=0'):
         ChamferLoss(interval=0)
     with pytest.raises(ValueError, match='temperature must be positive'):
         WarpLoss(temperature=0)
