@@ -250,8 +250,9 @@ class ResidualDown(nn.Module):
         self.conv1 = EqualizedConv2d(in_channels, in_channels, 3, padding=1, activation=True)
         self.blur = Blur((1, 3, 3, 1), (2, 2))
         self.conv2 = EqualizedConv2d(in_channels, out_channels, 3, stride=2, activation=True)
-        self.skip_blur = Blur((1, 3, 3, 1), (1, 1))
-        self.skip = EqualizedConv2d(in_channels, out_channels, 1, stride=2, bias=False)
+        # The filter takes the stride: a 1x1 convolution needs no pixels in between.
+        self.skip_blur = Blur((1, 3, 3, 1), (1, 1), stride=2)
+        self.skip = EqualizedConv2d(in_channels, out_channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, out, H/2, W/2)
         out = self.conv2(self.blur(self.conv1(x)))
