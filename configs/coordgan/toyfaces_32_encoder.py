@@ -14,4 +14,11 @@ default_hooks = dict(
     # Samples of the frozen generator, which stay what they are: drawn at the beginning and the end.
     pictures=dict(use_ema=False, interval=_base_.train_cfg.max_iters),
 )
+# The same figures once more for the refined codes.
+refined = dict(coords_key='refined_coords', prefix='refined', **_base_.toyfaces_transfer)
+test_evaluator = [
+    *_base_.test_evaluator,
+    dict(type='SegTransferIoU', **refined),
+    dict(type='KeypointTransferPCK', foreground_only=True, **refined),
+]
 randomness = dict(seed=0)
