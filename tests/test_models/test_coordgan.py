@@ -138,6 +138,38 @@ def test_perceptual_features_of_a_picture_are_computed_once():
     assert len(calls) == 3  # the fakes, the swapped fakes, the warped fakes
 
 
+def test_mixed_precision_keeps_coordinates_and_r1_precise(monkeypatch):
+    """Autocast as AmpOptimWrapper opens it: maps and R1 equal those of full precision."""
+    torch.manual_seed(0)
+    model = build()
+    model.iteration.fill_(12)  # all lazy terms act
+    wrapper = optimizers(model)
+    codes = model.sample_codes(4)
+    model.sample_codes = lambda batch: codes
+    precise = model.generator.warp(model.generator.map_structure(codes[0]))
+    real = batch()
+    full = copy.deepcopy(model).train_step(real, optimizers(model))
+    seen = []
+    original = model.generator_losses
+    model.generator_losses = lambda fakes, i: seen.append(fakes) or original(fakes, i)
+    kinds = []
+    model.discriminator.register_forward_hook(lambda m, x, logits: kinds.append(logits.dtype))
+
+    def autocast(self, module):
+        return torch.autocast('cpu', dtype=torch.bfloat16)
+
+    monkeypatch.setattr(type(wrapper['generator']), 'optim_context', autocast)
+    log = model.train_step(real, wrapper)
+    assert seen[0].coords.dtype == seen[0].images.dtype == torch.float32
+    assert (seen[0].coords - precise).abs().max() < 0.01  # only the codes went through bfloat16
+    distinct = seen[0].coords.flatten().unique().numel()
+    assert distinct > 0.9 * seen[0].coords.numel() / 2  # bfloat16 has 256 values in [0.5, 1)
+    # real and fake of the discriminator step, R1, the generator step
+    assert kinds == [torch.bfloat16, torch.bfloat16, torch.float32, torch.bfloat16]
+    assert all(torch.isfinite(value) for value in log.values())
+    assert set(log) == set(full)
+
+
 def test_swap_partners_by_hand():
     assert swap_partners(torch.arange(6)).tolist() == [1, 0, 3, 2, 5, 4]
 

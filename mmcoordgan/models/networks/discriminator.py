@@ -92,7 +92,8 @@ def minibatch_stddev(x: Tensor, max_group: int) -> Tensor:
     """
     batch, _, height, width = x.shape
     group = max(n for n in range(1, max_group + 1) if batch % n == 0)
-    grouped = x.unflatten(0, (group, batch // group))  # (group, G, C, H, W)
+    precise = x.to(torch.promote_types(x.dtype, torch.float32))
+    grouped = precise.unflatten(0, (group, batch // group))  # (group, G, C, H, W)
     stddev = (grouped.var(0, unbiased=False) + 1e-8).sqrt()
-    stddev = stddev.mean(dim=(1, 2, 3)).repeat(group)  # (B,)
+    stddev = stddev.mean(dim=(1, 2, 3)).repeat(group).to(x.dtype)  # (B,)
     return stddev[:, None, None, None].expand(-1, 1, height, width)

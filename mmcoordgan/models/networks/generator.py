@@ -26,7 +26,8 @@ class FourierFeatures(nn.Module):
         nn.init.uniform_(self.conv.weight, -scale, scale)
 
     def forward(self, coords: Tensor) -> Tensor:  # (B, 2, H, W) -> (B, channels, H, W)
-        return torch.sin(self.conv(coords))
+        with torch.autocast(coords.device.type, enabled=False):  # frequencies multiply rounding
+            return torch.sin(self.conv(coords.to(self.conv.weight.dtype)))
 
 
 @MODELS.register_module()
@@ -203,7 +204,7 @@ class CoordGANGenerator(nn.Module):
                 f'image_size must be {coords.shape[-1]} times a power of two of at most '
                 f'{self.image_size // self.base_resolution}, but got {image_size}'
             )
-        return rgb
+        return rgb.to(coords.dtype)
 
     def forward(self, structure_z: Tensor, texture_z: Tensor) -> Tensor:
         """Latents (B, structure_dim), (B, texture_dim) -> RGB pictures (B, 3, S, S)."""

@@ -187,7 +187,7 @@ class ModulatedConv2d(nn.Module):
             out = F.conv2d(x, weight, padding=self.padding)
         if self.demodulate:
             power = scale.square() @ weight.square().sum(dim=(2, 3)).t()  # (B, out_channels)
-            out = out * torch.rsqrt(power + 1e-8)[:, :, None, None]
+            out = out * torch.rsqrt(power + 1e-8).to(out.dtype)[:, :, None, None]
         return out
 
 

@@ -38,6 +38,10 @@ class WarpNetwork(nn.Module):
 
     def forward(self, structure_w: Tensor, resolution: int) -> Tensor:
         """Codes (B, structure_width) -> maps (B, 2, resolution, resolution) in (-1, 1)."""
+        with torch.autocast(structure_w.device.type, enabled=False):  # coordinates need 24 bits
+            return self._warp(structure_w.to(self.first.weight.dtype), resolution)
+
+    def _warp(self, structure_w: Tensor, resolution: int) -> Tensor:
         first = self.first
         grid = canonical_grid(resolution, resolution, structure_w.device, structure_w.dtype)
         # The code is the same at every pixel: its part of the first layer is one vector.
