@@ -68,7 +68,7 @@ def check_checkpoint_file(path: str | Path) -> None:
     if zipfile.is_zipfile(path) and 'mmap' in inspect.signature(torch.load).parameters:
         options['mmap'] = True  # reads the structure and leaves the tensors on the disk
     try:
-        torch.load(path, **options)
+        torch.load(str(path), **options)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f'checkpoint {path} is refused: it holds objects that cannot be read without running '

@@ -14,9 +14,9 @@ from mmengine.logging import HistoryBuffer
 
 from mmcoordgan.registry import HOOKS
 
-_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
+_PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 _TENSORS = (torch.Tensor, torch.nn.Parameter)
-_CONTAINERS: tuple = ((tuple, tuple), ((set, frozenset), set), ((list, deque), list))
+_CONTAINERS: tuple = ((tuple, tuple), ((list, deque, set, frozenset), list))
 _HISTORY_KEYS = {'log_history', 'count_history', 'max_length'}
 
 
@@ -28,8 +28,8 @@ class PlainCheckpointHook(Hook):
     ``torch.load(weights_only=True)``, the default of PyTorch >= 2.6, refuses. This hook replaces
     each history by a dict of tensors before a checkpoint is written and restores it, value for
     value, after one is loaded. On the way out, NumPy arrays become tensors (arrays of text become
-    lists), NumPy scalars become Python scalars, paths become text, and subclasses of dict, list
-    and tuple become plain ones; these are not turned back.
+    lists), NumPy scalars become Python scalars, paths become text, sets become lists, and
+    subclasses of dict, list and tuple become plain ones; these are not turned back.
 
     It has the lowest priority, so that it sees what other hooks put into the checkpoint. Without
     this hook, such a checkpoint still loads, and MMEngine skips the histories with a warning.

@@ -127,7 +127,21 @@ optim_wrapper = dict(
         optimizer=dict(type='Adam', lr=0.002, betas=(0.0, 0.99)), regularization_interval=16
     ),
 )
-default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=2))
+default_hooks = dict(
+    _delete_=True,
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='CheckpointHook',
+        by_epoch=False,
+        interval=2,
+        max_keep_ckpts=3,
+        save_last=True,
+        backend_args=dict(backend='mmcoordgan_atomic'),
+    ),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+)
 custom_hooks = [
     dict(type='CoordGANVisualizationHook', interval=2, num_structures=2, num_textures=3),
     dict(type='PlainCheckpointHook'),

@@ -46,9 +46,7 @@ def test_without_the_hook_it_does_not(tmp_path):
     run = runner(tmp_path, custom_hooks=[], **{'train_cfg.max_iters': 1})
     run.train()
     path = tmp_path / 'work' / 'iter_1.pth'
-    with pytest.raises(
-        ValueError, match=rf'{path} is refused: .*HistoryBuffer was not an allowed global'
-    ):
+    with pytest.raises(ValueError, match=rf'{path} is refused: .*(HistoryBuffer|getattr)'):
         check_checkpoint_file(path)
 
 
@@ -123,9 +121,9 @@ Point = namedtuple('Point', 'x y')
         (deque([1, 2], 5), [1, 2]),
         (Point(1, np.int64(2)), (1, 2)),
         ({np.int64(1): (2,)}, {1: (2,)}),
-        (frozenset({1}), {1}),
+        (frozenset({1}), [1]),
         (Path('a') / 'b', os.path.join('a', 'b')),
-        ({'none': None, 'z': 1j, 'dtype': torch.float16}, None),
+        ({'none': None, 'dtype': torch.float16}, None),
     ],
 )
 def test_to_plain(value, expected, tmp_path):
