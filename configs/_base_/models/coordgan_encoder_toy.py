@@ -16,13 +16,13 @@ model = dict(
     ),
     perceptual=_base_.model.perceptual,
     losses=dict(
-        rec_l1=dict(type='L1Loss', loss_weight=10.0),
-        rec_perceptual=dict(type='PerceptualLoss', loss_weight=10.0),
+        rec_l1=dict(type='L1Loss', loss_weight=20.0),
+        rec_perceptual=dict(type='PerceptualLoss', loss_weight=40.0),
         # Every third iteration with the weight 3 * 2 / 3.
         swap_perceptual=dict(type='PerceptualLoss', loss_weight=2 / 3, interval=3),
-        structure_w=dict(type='L1Loss', loss_weight=1.0),
-        texture_w=dict(type='L1Loss', loss_weight=1.0),
-        coords=dict(type='L1Loss', loss_weight=60.0),
+        structure_w=dict(type='L1Loss', loss_weight=0.5),
+        texture_w=dict(type='L1Loss', loss_weight=0.5),
+        coords=dict(type='L1Loss', loss_weight=20.0),
     ),
     # Predictions also come refined; steps=0 switches it off.
     refinement=dict(steps=50, lr=0.05),

@@ -1,7 +1,7 @@
 # A few minutes on a laptop's CPU.
 optim_wrapper = dict(
     constructor='CoordGANOptimWrapperConstructor',
-    encoder=dict(optimizer=dict(type='Adam', lr=0.003, betas=(0.0, 0.99))),
+    encoder=dict(optimizer=dict(type='Adam', lr=0.003, betas=(0.9, 0.99))),
 )
 # Along a cosine over all iterations, to a twentieth.
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, eta_min_ratio=0.05)]
