@@ -84,6 +84,8 @@ def choose_checkpoint(cfg: Config, checkpoint: str) -> None:
     cfg.load_from, cfg.resume = checkpoint, False
     for key in [key for key in cfg.model if str(key).startswith('pretrained')]:
         cfg.model[key] = None
+    if 'perceptual' in cfg.model and not cfg.model.get('refinement'):
+        cfg.model.losses, cfg.model.perceptual = {}, None  # VGG16's weights need not be there
 
 
 def check_test(cfg: Config) -> None:

@@ -1,0 +1,71 @@
+"""The text of a config as data: read without running it."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+
+def read_setting(text: str, name: str) -> Any:
+    """The value of ``name = ...`` in the text of a config, as MMEngine stores it in checkpoints.
+
+    The text is parsed, never run: it may come from a file of unknown origin.
+
+    Args:
+        text: Python assignments of literals and ``dict(...)``.
+        name: The setting.
+
+    Raises:
+        ValueError: If the text is something else, or does not assign ``name``.
+    """
+    try:
+        for statement in ast.parse(text).body:
+            if isinstance(statement, ast.Assign):
+                targets = [t.id for t in statement.targets if isinstance(t, ast.Name)]
+                if name in targets:
+                    return _value(statement.value)
+    except SyntaxError as error:
+        raise ValueError(f'the config cannot be parsed: {error}') from None
+    raise ValueError(f'the config has no {name}')
+
+
+def published_form_problems(text: str) -> list[str] | None:
+    """What a generator's config says that the reference cannot express and no tensor shows.
+
+    Returns:
+        Messages; None if the text is no config of a CoordGAN.
+    """
+    try:
+        generator = read_setting(text, 'model')['generator']
+        residual = generator.get('warp_residual', False)
+        multiplier = generator.get('mapping_lr_multiplier', 0.01)
+        base = generator.get('base_resolution', 128)
+        published_levels = base.bit_length() - 3
+        levels = generator.get('num_levels') or published_levels
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    problems = []
+    if residual:
+        problems.append('warp_residual of the generator is True')
+    if multiplier != 0.01:
+        problems.append(f'mapping_lr_multiplier of the generator is {multiplier}, not 0.01')
+    if levels != published_levels:
+        problems.append(
+            f'num_levels of the generator is {levels}, not the {published_levels} of base '
+            f'resolution {base}'
+        )
+    return problems
+
+
+def _value(node: ast.expr) -> Any:
+    """A literal, or a ``dict(...)`` of such."""
+    if isinstance(node, ast.Call):
+        if getattr(node.func, 'id', None) != 'dict' or node.args:
+            raise ValueError(f'the config calls {ast.dump(node.func)}')
+        return {str(keyword.arg): _value(keyword.value) for keyword in node.keywords}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_value(element) for element in node.elts]
+    if isinstance(node, ast.Dict):
+        keys = [ast.literal_eval(key) if key is not None else None for key in node.keys]
+        return dict(zip(keys, map(_value, node.values)))
+    return ast.literal_eval(node)
