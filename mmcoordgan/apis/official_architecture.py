@@ -18,7 +18,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Sizes = Mapping[str, tuple[int, ...]]
+Labels = Mapping[str, str]
 Source = tuple[str, int]
+NO_LABELS: Labels = {}
 
 
 class ArchitectureError(ValueError):
@@ -31,14 +33,19 @@ def plain_sizes(name: str, shape: Iterable[int]) -> tuple[int, ...]:
     return sizes[1:] if len(sizes) == 5 and name.endswith('.conv.weight') else sizes
 
 
-def infer_generator(sizes: Sizes) -> dict[str, Any]:
+def infer_generator(sizes: Sizes, labels: Labels = NO_LABELS) -> dict[str, Any]:
     """Arguments of :class:`CoordGANGenerator` from our names and shapes.
 
+    Args:
+        sizes: Shapes by our names.
+        labels: What messages call the tensors, by our names. Default: our names.
+
     Raises:
-        ArchitectureError: If the tensors are no generator's, or the widths of its upsampling
-            levels do not follow ``min(channels, channel_base // resolution)``.
+        ArchitectureError: If the tensors are no generator's or disagree about its sizes, or if
+            the widths of its upsampling levels do not follow ``min(channels, channel_base //
+            resolution)``.
     """
-    find = _Finder('generator', sizes)
+    find = _Finder('generator', sizes, labels)
     widths = []  # of each level, and whether it sees the coordinates
     for level in range(find.count(r'levels\.(\d+)\.')):
         place = rf'levels\.{level}\.'
@@ -66,7 +73,9 @@ def infer_generator(sizes: Sizes) -> dict[str, Any]:
         (r'levels\.0\.conv[12]\.bias', 0),
     )
     upsampled = {base << k: w for k, (w, _) in enumerate(widths[base_levels:], 1)}
-    structure_width = find.size('structure_width', (r'structure_mapping\.layers\.\d+\.bias', 0))
+    structure_width = find.size(
+        'structure_width', (r'structure_mapping\.layers\.\d+\.(weight|bias)', 0)
+    )
     texture_width = find.size(
         'texture_width',
         (r'texture_mapping\.layers\.\d+\.bias', 0),
@@ -75,8 +84,8 @@ def infer_generator(sizes: Sizes) -> dict[str, Any]:
     return dict(
         image_size=base << len(upsampled),
         base_resolution=base,
-        structure_dim=find.size('structure_dim', (r'structure_mapping\.layers\.0\.weight', 1)),
-        texture_dim=find.size('texture_dim', (r'texture_mapping\.layers\.0\.weight', 1)),
+        structure_dim=find.one(r'structure_mapping\.layers\.0\.weight', 1, structure_width),
+        texture_dim=find.one(r'texture_mapping\.layers\.0\.weight', 1, texture_width),
         structure_width=structure_width,
         texture_width=texture_width,
         mapping_layers=find.count(r'(?:texture|structure)_mapping\.layers\.(\d+)\.'),
@@ -96,13 +105,13 @@ def infer_generator(sizes: Sizes) -> dict[str, Any]:
     )
 
 
-def infer_discriminator(sizes: Sizes) -> dict[str, Any]:
+def infer_discriminator(sizes: Sizes, labels: Labels = NO_LABELS) -> dict[str, Any]:
     """Arguments of :class:`CoordGANDiscriminator` from our names and shapes.
 
     Raises:
         ArchitectureError: As for :func:`infer_generator`.
     """
-    find = _Finder('discriminator', sizes)
+    find = _Finder('discriminator', sizes, labels)
     inputs = find.numbers(r'from_rgb\.(\d+)\.')
     blocks = find.numbers(r'blocks\.(\d+)\.')
     channels = find.size(
@@ -124,13 +133,13 @@ def infer_discriminator(sizes: Sizes) -> dict[str, Any]:
     )
 
 
-def infer_patch_discriminator(sizes: Sizes) -> dict[str, Any]:
+def infer_patch_discriminator(sizes: Sizes, labels: Labels = NO_LABELS) -> dict[str, Any]:
     """Arguments of :class:`CoordGANPatchDiscriminator` from our names and shapes.
 
     Raises:
         ArchitectureError: As for :func:`infer_generator`.
     """
-    find = _Finder('patch discriminator', sizes)
+    find = _Finder('patch discriminator', sizes, labels)
     blocks = find.count(r'trunk\.(\d+)\.') - 2
     if blocks < 1:
         raise ArchitectureError('the patch discriminator has no residual block')
@@ -147,13 +156,13 @@ def infer_patch_discriminator(sizes: Sizes) -> dict[str, Any]:
     )
 
 
-def infer_encoder(sizes: Sizes) -> dict[str, Any]:
+def infer_encoder(sizes: Sizes, labels: Labels = NO_LABELS) -> dict[str, Any]:
     """Arguments of :class:`CoordGANEncoder` from our names and shapes.
 
     Raises:
-        ArchitectureError: If the tensors are no encoder's.
+        ArchitectureError: If the tensors are no encoder's, or disagree about its sizes.
     """
-    find = _Finder('encoder', sizes)
+    find = _Finder('encoder', sizes, labels)
     depth = find.count(r'blocks\.(\d+)\.')
     first = (r'from_rgb\.(weight|bias)', 0), (r'blocks\.0\.conv1\.(weight|bias)', 0)
     channels = [find.size('width of the first layer', *first)]
@@ -161,7 +170,9 @@ def infer_encoder(sizes: Sizes) -> dict[str, Any]:
         sources = (rf'blocks\.{block}\.(conv2|skip)\.(weight|bias)', 0)
         channels.append(find.size(f'width of block {block}', sources))
     structure_channels = find.size('structure_channels', (r'structure_conv\.1\.(weight|bias)', 0))
-    inputs = find.size('inputs of the structure head', (r'structure_head\.weight', 1))
+    inputs = find.size(
+        'inputs of the structure head (sp_fc.weight)', (r'structure_head\.weight', 1)
+    )
     side = round((inputs / structure_channels) ** 0.5)
     if structure_channels * side**2 != inputs:
         raise ArchitectureError(
@@ -187,24 +198,33 @@ def infer_encoder(sizes: Sizes) -> dict[str, Any]:
 class _Finder:
     """Looks sizes up in the shapes of a network's tensors."""
 
-    def __init__(self, network: str, sizes: Sizes):
+    def __init__(self, network: str, sizes: Sizes, labels: Labels):
         self.network = network
         self.sizes = sizes
+        self.labels = labels
 
     def size(self, what: str, *sources: Source) -> int:
         """The size that most tensors show; a source is a pattern of names, and a dimension."""
-        votes = Counter(
-            sizes[dim]
+        shown = [
+            (sizes[dim], self.labels.get(name, name))
             for pattern, dim in sources
             for name, sizes in self.sizes.items()
             if re.fullmatch(pattern, name) and len(sizes) > dim
-        )
+        ]
+        votes = Counter(size for size, _ in shown).most_common(2)
         if not votes:
             raise ArchitectureError(
-                f"nothing tells the {self.network}'s {what}: it has no "
-                f'{" or ".join(pattern for pattern, _ in sources)} (in our names)'
+                f"nothing tells the {self.network}'s {what}: the tensors that show it are missing"
             )
-        return votes.most_common(1)[0][0]
+        if len(votes) > 1 and votes[0][1] == votes[1][1]:
+            found = ', '.join(f'{name} ({size})' for size, name in shown)
+            raise ArchitectureError(f"tensors disagree about the {self.network}'s {what}: {found}")
+        return votes[0][0]
+
+    def one(self, pattern: str, dim: int, default: int) -> int:
+        """The size that a single tensor shows; ``default`` where it is missing."""
+        found = [s[dim] for name, s in self.sizes.items() if re.fullmatch(pattern, name)]
+        return found[0] if found else default
 
     def numbers(self, pattern: str) -> list[int]:
         """The numbers in names that begin with ``pattern``, in order."""

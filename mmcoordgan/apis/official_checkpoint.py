@@ -34,7 +34,7 @@ class OfficialNetwork(NamedTuple):
     part: str
     """Our name of it."""
     build: Callable[..., nn.Module]
-    infer: Callable[[architecture.Sizes], dict[str, Any]]
+    infer: Callable[..., dict[str, Any]]
 
 
 NETWORKS = {
@@ -160,7 +160,7 @@ def inspect_official(content: Mapping[str, Any], source: str) -> OfficialCheckpo
     if problems:
         raise ValueError(
             f'{source} does not fit the architecture that most of its tensors show '
-            f'({len(problems)} problems): {"; ".join(problems)}'
+            f'(problems: {len(problems)}): {"; ".join(problems)}'
         )
     _check_together(checkpoint)
     return checkpoint
@@ -179,7 +179,9 @@ def _infer(content: Mapping[str, Any], source: str, keys: list[str]) -> Official
             for theirs, ours in names.items()
             if isinstance(content[key][theirs], Tensor)
         }
-        arguments[key] = NETWORKS[key].infer(shapes)
+        arguments[key] = NETWORKS[key].infer(
+            shapes, {ours: f'{key}.{n}' for n, ours in names.items()}
+        )
         if key == 'd':
             arguments[key].update(
                 image_size=size, input_sizes=tuple(base << k for k in range(FROM_RGB_LAYERS))
@@ -230,8 +232,13 @@ def _check_together(checkpoint: OfficialCheckpoint) -> None:
     """Networks that each are complete, but do not belong together."""
     arguments, problems = checkpoint.arguments, []
     generator = arguments.get('g_ema', arguments.get('g'))
-    if arguments.get('g', generator) != generator:
-        problems.append(f'g and g_ema differ in size: {arguments["g"]}, {generator}')
+    if generator and arguments.get('g', generator) != generator:
+        different = [
+            f'{name} {value} and {generator[name]}'
+            for name, value in arguments['g'].items()
+            if value != generator[name]
+        ]
+        problems.append(f'g and g_ema differ in {", ".join(different)}')
     encoder, discriminator = arguments.get('e'), arguments.get('d')
     if generator and encoder:
         for ours, theirs in (
