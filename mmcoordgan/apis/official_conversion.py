@@ -41,6 +41,9 @@ TRAINED = {
     'encoder': ('encoder',),
 }
 
+FROZEN = ('structure_mapping', 'warp_net')
+"""Modules of the generator that are not trained where pictures are larger than the map."""
+
 
 class Conversion(NamedTuple):
     """A converted checkpoint."""
@@ -95,6 +98,11 @@ def official_to_mm(official: OfficialCheckpoint, iteration: int | None = None) -
     if iteration is None:
         iteration = _steps(optimizers.get('encoder' if second else 'generator'))
     state['iteration'] = torch.tensor(iteration)
+    model = model_config(official)
+    if 'generator' in optimizers:
+        everything = len(our_parameters(official.arguments, 'generator'))
+        listed = len(optimizers['generator']['param_groups'][0]['params'])
+        model['frozen'] = list(FROZEN) if listed < everything else []
     checkpoint: dict[str, Any] = {
         'meta': {
             'epoch': 0,
@@ -103,7 +111,7 @@ def official_to_mm(official: OfficialCheckpoint, iteration: int | None = None) -
                 'source': official.source,
                 'keys': list(official.content),
                 'optimizer_orders': orders,
-                'model': model_config(official),
+                'model': model,
             },
         },
         'state_dict': state,
@@ -146,18 +154,20 @@ def _optimizers_to_mm(
         if key not in official.content:
             continue
         possible = [order for order in choices if set(order) <= set(official.arguments)]
+        ours = our_parameters(official.arguments, name)
+        candidates = [without_frozen(ours), ours] if _may_be_frozen(official, key) else [ours]
         try:
             if not possible:
                 raise NoMatch(f'the file lacks {" or ".join(choices[0])}')
-            state, choice = adam_to_mm(
+            found[name], choice = adam_to_mm(
                 official.content[key],
                 [parameters(official, order) for order in possible],
-                our_parameters(official.arguments, name),
+                candidates,
             )
         except NoMatch as error:
             notes.append(f'the optimizer state {key} is dropped: {error}')
             continue
-        found[name], orders[key] = state, list(possible[choice])
+        orders[key] = list(possible[choice])
     wanted = {name for name, _ in OPTIMIZERS[second].values()}
     if found and set(found) != wanted:
         notes.append(
@@ -189,6 +199,17 @@ def our_parameters(arguments: Mapping[str, Mapping[str, Any]], optimizer: str) -
         if part in parts
         for name, _ in blank_network(parts[part], arguments[parts[part]]).named_parameters()
     ]
+
+
+def without_frozen(names: list[str]) -> list[str]:
+    """The parameters of the generator's optimizer where pictures are larger than the map."""
+    return [name for name in names if not name.startswith(tuple(f'generator.{f}.' for f in FROZEN))]
+
+
+def _may_be_frozen(official: OfficialCheckpoint, key: str) -> bool:
+    arguments = official.arguments.get('g', {})
+    larger = arguments.get('image_size', 0) > official.base_resolution
+    return key == 'g_optim' and 'e' not in official.arguments and larger
 
 
 def _steps(state: Mapping[str, Any] | None) -> int:

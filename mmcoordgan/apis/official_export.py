@@ -18,6 +18,7 @@ from .official_conversion import (
     Conversion,
     our_parameters,
     parameters,
+    without_frozen,
 )
 from .official_layout import FROM_RGB_LAYERS, LAYOUTS
 from .official_names import official_names
@@ -207,9 +208,9 @@ def _optimizers_to_official(
                 raise NoMatch('in which order the reference lists its parameters is not known')
             if not set(order) <= set(official.arguments):
                 raise NoMatch(f'the checkpoint lacks {" or ".join(order)}')
-            found[key] = adam_to_official(
-                state, parameters(official, order), our_parameters(own, name)
-            )
+            ours = our_parameters(own, name)
+            candidates = [ours, without_frozen(ours)]
+            found[key] = adam_to_official(state, parameters(official, order), candidates)
         except NoMatch as error:
             notes.append(f'the optimizer state of the {name} is dropped: {error}')
     return found

@@ -29,7 +29,7 @@ class Parameter(NamedTuple):
 
 
 def adam_to_mm(
-    state: Any, orders: Sequence[Sequence[Parameter]], ours: Sequence[str]
+    state: Any, orders: Sequence[Sequence[Parameter]], candidates: Sequence[Sequence[str]]
 ) -> tuple[dict[str, Any], int]:
     """Turn the state of one of the reference's optimizers into ours.
 
@@ -37,7 +37,8 @@ def adam_to_mm(
         state: The state dict of the reference's Adam.
         orders: The parameters that it may hold, in the orders in which it may hold them; the first
             one that fits in number and shapes is taken.
-        ours: Names of the parameters of our optimizer, in its order.
+        candidates: Names of the parameters of our optimizer, in its order; several lists where
+            some parameters may be frozen. The first list is taken that has all with a state.
 
     Returns:
         The state dict of our Adam, and the position of the order that fits.
@@ -51,7 +52,8 @@ def adam_to_mm(
             continue
         places = dict(zip(group['params'], order))
         found = {places[key].name: (places[key], value) for key, value in moments.items()}
-        if set(found) <= set(ours) and all(
+        ours = next((names for names in candidates if set(found) <= set(names)), None)
+        if ours is not None and all(
             shape == parameter.official_shape
             for parameter, value in found.values()
             for shape in _shapes(value)
@@ -69,23 +71,26 @@ def adam_to_mm(
     )
 
 
-def adam_to_official(state: Any, order: Sequence[Parameter], ours: Sequence[str]) -> dict[str, Any]:
+def adam_to_official(
+    state: Any, order: Sequence[Parameter], candidates: Sequence[Sequence[str]]
+) -> dict[str, Any]:
     """Turn the state of one of our optimizers into the reference's.
 
     Args:
         state: The state dict of our Adam.
         order: The parameters of the reference's optimizer, in its order.
-        ours: Names of the parameters of our optimizer, in its order.
+        candidates: Names of the parameters of our optimizer, in its order; several lists where
+            some parameters may be frozen. The one with as many is taken.
 
     Raises:
         NoMatch: If it holds other parameters.
     """
     group, moments = _single_group(state)
-    if len(group['params']) != len(ours):
-        raise NoMatch(
-            f'it holds {len(group["params"])} parameters, the networks have {len(ours)}: some were '
-            'not trained'
-        )
+    count = len(group['params'])
+    ours = next((names for names in candidates if len(names) == count), ())
+    if not ours:
+        counts = ' or '.join(str(len(names)) for names in candidates)
+        raise NoMatch(f'it holds {count} parameters, where {counts} are expected')
     found = dict(zip(ours, (moments.get(key) for key in group['params'])))
     theirs = {}
     for k, parameter in enumerate(order):

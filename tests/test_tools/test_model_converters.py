@@ -39,12 +39,14 @@ def environment(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def adam(networks, skip=(), learning_rate=0.0016):
+def adam(networks, skip=(), learning_rate=0.0016, kind='s32'):
     """State of an Adam over the reference's parameters, each with random moments."""
     shapes = [
         (name, entry['shape'])
         for network in networks
-        for name, entry in numbers('manifest.json')['s32'][network].items()
+        for name, entry in numbers('manifest.json')[kind if network != 'd_patch' else 's32'][
+            network
+        ].items()
         if entry['kind'] == 'param'
     ]
     state = {
@@ -177,6 +179,24 @@ def manifest_of(network):
     return [name for name, entry in entries.items() if entry['kind'] == 'param']
 
 
+@pytest.mark.parametrize('frozen', [True, False])
+def test_optimizers_of_larger_pictures(frozen):
+    """The structure, if frozen, has no state in the reference; here it is left out."""
+    content = {**official('s32_x4'), **official('s32', ['d_patch'])}
+    skip = ('struc.', 'foldnet.') if frozen else ()
+    content['g_optim'] = adam(['g'], skip=skip, kind='s32_x4')
+    content['d_optim'] = adam(['d', 'd_patch'], skip=('from_rgb.0', 'from_rgb.1'), kind='s32_x4')
+    converted = there(content, '--dump-config', 'config.py')
+    model, wrappers = build_optimizers('config.py')
+    wrappers.load_state_dict(converted['optimizer'])
+    assert model.generator.warp_net.first.weight.requires_grad is not frozen
+    state = wrappers['generator'].optimizer.state[model.generator.fourier.conv.bias]
+    place = [n for n, e in numbers('manifest.json')['s32_x4']['g'].items() if e['kind'] == 'param']
+    index = place.index('lff.ffm.conv.bias')
+    assert torch.equal(state['exp_avg'], content['g_optim']['state'][index]['exp_avg'])
+    identical(back(), content)
+
+
 @pytest.mark.parametrize('order', [('e',), ('g', 'e'), ('e', 'g')])
 def test_optimizer_of_stage_2(order):
     """The frozen generator may be among its parameters, but has no state."""
@@ -282,6 +302,7 @@ def test_provenance_and_iteration():
     assert meta['iter'] == 300000 and meta['epoch'] == 0
     assert meta['official']['source'] == '300000.pt' and len(meta['official']['sha256']) == 64
     assert meta['official']['model']['generator']['base_resolution'] == 32
+    assert there(official('s32', STAGE1), name='512.pt')['meta']['iter'] == 0  # a size
     converted = there(official('s32', STAGE1), '--iteration', '12', name='300000.pt')
     assert converted['meta']['iter'] == int(converted['state_dict']['iteration']) == 12
 

@@ -20,7 +20,7 @@ from mmcoordgan.apis.official_checkpoint import (
     read_official_checkpoint,
     write_checkpoint_file,
 )
-from mmcoordgan.apis.official_conversion import model_config, official_to_mm
+from mmcoordgan.apis.official_conversion import official_to_mm
 from mmcoordgan.version import __version__
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'coordgan'
@@ -60,13 +60,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def matching_config(official: OfficialCheckpoint, base: str | None) -> Config:
+def matching_config(
+    official: OfficialCheckpoint, networks: dict[str, Any], base: str | None
+) -> Config:
     """The base config with the checkpoint's networks and sizes.
 
     Raises:
         ValueError: the base config is for the other stage.
     """
-    networks = model_config(official)
     size, resolution = networks['generator']['image_size'], official.base_resolution
     second = networks['type'] == 'CoordGANInversion'
     name = 'celeba_128_encoder' if second else 'celeba_128' if size == resolution else 'celeba_512'
@@ -110,9 +111,9 @@ def set_sizes(cfg: Config, image_size: int, resolution: int) -> None:
 
 
 def iteration_in_name(path: str) -> int | None:
-    """The reference names its checkpoints by their iteration."""
+    """The number that a checkpoint is named by, of six digits or more."""
     stem = Path(path).stem
-    return int(stem) if stem.isdecimal() else None
+    return int(stem) if stem.isdecimal() and len(stem) >= 6 else None
 
 
 def sha256(path: str) -> str:
@@ -129,9 +130,9 @@ def convert(args: argparse.Namespace) -> None:
     official = read_official_checkpoint(args.src, trust=args.trust)
     iteration = iteration_in_name(args.src) if args.iteration is None else args.iteration
     checkpoint, notes = official_to_mm(official, iteration)
-    cfg = matching_config(official, args.base_config)
-    text = cfg.pretty_text
     meta = checkpoint['meta']
+    cfg = matching_config(official, meta['official']['model'], args.base_config)
+    text = cfg.pretty_text
     meta['cfg'] = checkpoint['message_hub']['runtime_info']['cfg'] = text
     meta['official'].update(
         source=Path(args.src).name,
