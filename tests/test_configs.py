@@ -16,9 +16,7 @@ from mmcoordgan.models import CoordGAN
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / 'configs' / 'coordgan').glob('*.py'))
-STAGE1 = [path for path in CONFIGS if not path.stem.endswith('_encoder')]
-STAGE2 = [path for path in CONFIGS if path.stem.endswith('_encoder')]
-STAGE1 = [p for p in CONFIGS if not p.stem.endswith('_encoder')]  # stage 2: test_encoder_configs.py
+STAGE1 = [p for p in CONFIGS if '_encoder' not in p.stem]  # stage 2: test_encoder_configs.py
 
 
 @pytest.fixture

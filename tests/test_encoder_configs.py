@@ -17,7 +17,7 @@ STAGE2 = [p for p in CONFIGS if p not in STAGE1]
 
 
 def stage1_of(path: Path) -> Path:
-    return path.with_name(path.name.replace('_encoder', ''))
+    return path.with_name(path.stem.split('_encoder')[0] + '.py')
 
 
 def shrink_encoder(cfg: Config, stage1: Config) -> Config:
@@ -119,3 +119,12 @@ def test_toy_learning_rate_decays_over_all_iterations(photos: Path, tmp_path: Pa
     runner.train()
     # A cosine from 0.003 to 0.00015 in three steps: 1, 3/4 and 1/4 of the difference are left.
     assert rates == pytest.approx([0.003, 0.0022875, 0.0008625])
+
+
+def test_both_face_benchmarks_test_the_same_encoder():
+    folder = ROOT / 'configs' / 'coordgan'
+    one = Config.fromfile(folder / 'celeba_128_encoder.py')
+    other = Config.fromfile(folder / 'celeba_128_encoder_face34.py')
+    assert one.model == other.model and one.train_dataloader == other.train_dataloader
+    assert one.test_dataloader.dataset.subset == 'benchmark'
+    assert other.test_dataloader.dataset.subset == 'face-34'

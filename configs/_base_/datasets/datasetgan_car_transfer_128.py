@@ -1,20 +1,4 @@
 # CoordGAN's benchmark DatasetGAN-car-20: 5 labelled cars, all others as queries, at 128 x 128.
-datasetgan_transfer = dict(num_references=5, temperature=0.01, reference_size=128)
-test_dataloader = dict(
-    batch_size=8,
-    num_workers=2,
-    sampler=dict(type='ReferenceSampler', num_references=5),
-    dataset=dict(
-        type='DatasetGANSegmentation',
-        data_root='data/datasetgan',
-        subset='car-20',
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='ResizeWithSoftLabels', size=128),
-            dict(type='PackInputs'),
-        ],
-    ),
-)
-test_evaluator = [dict(type='SegTransferIoU', **datasetgan_transfer)]
-test_cfg = dict(type='TestLoop')
-custom_hooks = [dict(type='TransferVisualizationHook', max_pictures=20, **datasetgan_transfer)]
+_base_ = './datasetgan_face_transfer_128.py'
+test_dataloader = dict(dataset=dict(subset='car-20'))
+test_evaluator = [dict(type='SegTransferIoU', **_base_.datasetgan_transfer)]
