@@ -99,7 +99,7 @@ def test_lpips(lpips, size):
         expected = data[f'lpips/{size}/{name}']
         difference = np.abs(gradient.numpy() - expected)
         # Rounding decides kinks of ReLU and max-pooling: a few pixels in a thousand may differ more.
-        assert difference.mean() < 1e-3 * np.abs(expected).mean()
+        assert difference.mean() < 3e-3 * np.abs(expected).mean()
         assert np.quantile(difference, 0.995) < 3e-3 * np.abs(expected).max()
 
 
