@@ -80,6 +80,11 @@ def test_structure_tensor_of_a_ramp_by_hand():
     found = structure_tensor(x)[0, :, 4, 4]
     expected = 0.01 / 0.012 * 0.5**0.5
     torch.testing.assert_close(found, torch.tensor([expected, 0.0, 0.0]))
+    # Along the diagonal gx = gy = 0.1: the mixed entry is sqrt(2) times the others.
+    x[0, 0] += 0.1 * torch.arange(9.0)[:, None]
+    found = structure_tensor(x)[0, :, 4, 4]
+    expected = 0.01 / 0.022 * 0.5**0.5
+    torch.testing.assert_close(found, expected * torch.tensor([1.0, 1.0, 2**0.5]))
 
 
 def test_structure_tensor_ranks_structure_above_palette():
