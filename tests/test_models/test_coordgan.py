@@ -117,6 +117,9 @@ def test_each_step_moves_its_own_networks_only(share_fakes):
     assert seen == {'generator': {'generator'}, 'discriminator': {'discriminator'}}
     assert all(p.requires_grad for p in model.discriminator.parameters())
     assert all(p.requires_grad for p in model.patch_discriminator.parameters())
+    # Nothing of the generator's step is left for the discriminators' next one.
+    assert all(p.grad is None for p in model.discriminator.parameters())
+    assert all(p.grad is None for p in model.patch_discriminator.parameters())
 
 
 def test_shared_fakes_are_rendered_once():

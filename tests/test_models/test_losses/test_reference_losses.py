@@ -98,7 +98,7 @@ def test_lpips(lpips, size):
     for gradient, name in ((x.grad, 'grad_input'), (y.grad, 'grad_target')):
         expected = data[f'lpips/{size}/{name}']
         difference = np.abs(gradient.numpy() - expected)
-        # Rounding decides kinks of ReLU and max-pooling: a few pixels in a thousand may differ more.
+        # Rounding decides kinks of ReLU and max-pooling: a few pixels may differ more.
         assert difference.mean() < 3e-3 * np.abs(expected).mean()
         assert np.quantile(difference, 0.995) < 3e-3 * np.abs(expected).max()
 
