@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmcoordgan.models import CoordGAN
+from mmcoordgan.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / 'configs' / 'coordgan').glob('*.py'))
@@ -96,16 +97,44 @@ def test_config_builds_in_its_published_size(path: Path):
     assert sizes.image_size == int(path.stem.split('_')[-1])
 
 
-def test_published_hyperparameters():
-    cfg = Config.fromfile(ROOT / 'configs' / 'coordgan' / 'celeba_128.py')
-    losses = cfg.model.losses
-    assert losses.d_gan == dict(
-        type='LogisticLoss', loss_weight=2.0, warmup=10000, warmup_floor=0.5
-    )
-    assert (losses.g_chamfer.loss_weight, losses.g_warp.loss_weight) == (200.0, 5.0)
-    assert (losses.d_r1.loss_weight, losses.d_r1.interval) == (5.0, 16)
+PUBLISHED_LOSSES = dict(  # weight, start, warmup, warmup_floor, interval
+    d_gan=('LogisticLoss', 2.0, 0, 10000, 0.5, 1),
+    d_patch=('LogisticLoss', 1.0, 10000, 0, 0.0, 1),
+    d_r1=('R1Loss', 5.0, 0, 0, 0.0, 16),
+    d_patch_r1=('R1Loss', 0.5, 10000, 0, 0.0, 16),
+    g_gan=('NonsaturatingLoss', 2.0, 0, 10000, 0.5, 1),
+    g_patch=('NonsaturatingLoss', 1.0, 10000, 0, 0.0, 1),
+    g_texture_swap=('TextureSwapLoss', 5.0, 0, 20000, 0.0, 1),
+    g_chamfer=('ChamferLoss', 200.0, 0, 0, 0.0, 1),
+    g_warp=('WarpLoss', 5.0, 0, 20000, 0.0, 1),
+)
+
+
+@pytest.mark.parametrize('name', [p.stem for p in STAGE1 if 'toy' not in p.stem])
+def test_published_hyperparameters(name: str):
+    cfg = Config.fromfile(ROOT / 'configs' / 'coordgan' / f'{name}.py')
+    found = {}
+    for term, loss in cfg.model.losses.items():
+        module = MODELS.build(loss)
+        found[term] = (
+            *(type(module).__name__, module.loss_weight, module.start),
+            *(module.warmup, module.warmup_floor, module.interval),
+        )
+    assert found == PUBLISHED_LOSSES
+    assert cfg.model.losses.g_warp.temperature == 0.01
+    assert cfg.model.perceptual == dict(type='LPIPSLoss')
     assert cfg.model.ema_decay == 0.5 ** (32 / 10000)
+    adam = dict(type='Adam', lr=0.002, betas=(0.0, 0.99))
+    assert cfg.optim_wrapper == dict(
+        constructor='CoordGANOptimWrapperConstructor',
+        generator=dict(optimizer=adam, regularization_interval=4),
+        discriminator=dict(optimizer=adam, regularization_interval=16),
+    )
     assert cfg.train_cfg.max_iters == 300000 and cfg.train_dataloader.batch_size == 2
+    assert cfg.auto_scale_lr.base_batch_size == 16
+    assert cfg.model.get('frozen', ()) == (
+        ('structure_mapping', 'warp_net') if name == 'celeba_512' else ()
+    )
 
 
 def test_metafile_names_every_config_and_no_result_is_empty():

@@ -99,6 +99,19 @@ def check_test(cfg: Config) -> None:
         )
 
 
+def drop_refined(cfg: Config) -> None:
+    """Leave out the metrics of refined maps where the config switches refinement off."""
+    refinement = cfg.model.get('refinement') or {}
+    evaluators = cfg.test_evaluator
+    refines = refinement.get('steps') or not _is(cfg.model, 'CoordGANInversion')
+    if refines or not isinstance(evaluators, (list, tuple)):
+        return
+    kept = [m for m in evaluators if not str(m.get('coords_key')).startswith('refined_')]
+    if len(kept) < len(evaluators):
+        print('refinement is off: its metrics are left out', file=sys.stderr)
+        cfg.test_evaluator = kept
+
+
 def draw_into(cfg: Config, folder: str) -> None:
     """Let the config's ``TransferVisualizationHook`` draw into ``folder``; add one if need be."""
     named = (cfg.get('default_hooks') or {}).values()
@@ -144,6 +157,7 @@ def main(argv: list[str] | None = None) -> None:
         forbid_unsafe_loading()
         cfg = load_config(args.config, args.cfg_options, args.work_dir)
         check_test(cfg)
+        drop_refined(cfg)
         check_out(args.out)
         choose_checkpoint(cfg, args.checkpoint)
         add_hook(cfg, type='mmcoordgan.CheckpointFitHook')

@@ -93,8 +93,8 @@ def scale_lr(cfg: Config) -> None:
 def choose_checkpoint(cfg: Config, resume: str | None) -> None:
     """Set what the Runner loads (``load_from``), and whether it resumes it or only starts from it.
 
-    ``--resume`` wins over the config. A resumed model needs no ``pretrained_generator``: the
-    checkpoint holds all weights.
+    ``--resume`` wins over the config. A resumed model needs neither
+    ``pretrained_generator`` nor ``stage1_checkpoint``: its checkpoint holds all weights.
     """
     if resume == 'auto':
         found = last_checkpoint(cfg.work_dir)
@@ -110,8 +110,10 @@ def choose_checkpoint(cfg: Config, resume: str | None) -> None:
         cfg.resume = cfg.load_from is not None
     if cfg.get('load_from') is not None:
         check_checkpoint(cfg.load_from)
-    if cfg.get('resume') and cfg.model.get('pretrained_generator') is not None:
-        cfg.model.pretrained_generator = None
+    if cfg.get('resume'):
+        for key in ('pretrained_generator', 'stage1_checkpoint'):
+            if cfg.model.get(key) is not None:
+                cfg.model[key] = None
 
 
 def main(argv: list[str] | None = None) -> None:

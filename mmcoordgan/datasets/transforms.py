@@ -21,7 +21,7 @@ META_KEYS = ('img_path', 'sample_idx', 'ori_shape', 'img_shape', 'scale_factor',
 
 @TRANSFORMS.register_module()
 class RandomFlip(MMCVRandomFlip):
-    """mmcv's ``RandomFlip`` that also mirrors ``gt_coords``; same arguments.
+    """mmcv's ``RandomFlip`` that also mirrors ``gt_coords`` and ``gt_soft_seg``; same arguments.
 
     Convention: a mirrored face is a face again, so the mirrored picture of the canonical point
     (x, y) shows the point (-x, y). ``gt_coords`` (2, H, W) is reversed along the width and its x
@@ -30,10 +30,13 @@ class RandomFlip(MMCVRandomFlip):
 
     def _flip(self, results: dict) -> None:
         super()._flip(results)
+        direction = results['flip_direction']
+        if results.get('gt_soft_seg') is not None:
+            axes = {'horizontal': (2,), 'vertical': (1,), 'diagonal': (1, 2)}[direction]
+            results['gt_soft_seg'] = np.ascontiguousarray(np.flip(results['gt_soft_seg'], axes))
         coords = results.get('gt_coords')
         if coords is None:
             return
-        direction = results['flip_direction']
         if direction != 'horizontal':
             raise ValueError(
                 f"RandomFlip(direction='{direction}') is not defined for canonical coordinates "

@@ -70,7 +70,14 @@ class CfgOptionError(ValueError):
 
 
 class CfgOptionsAction(DictAction):
-    """``DictAction`` that ends the program with a message where an option cannot be parsed."""
+    """``DictAction`` that keeps spaces in values and explains what it cannot parse."""
+
+    @staticmethod
+    def _parse_iterable(val: str) -> Any:
+        """Lists and tuples as MMEngine reads them; anything else, such as a path, as it is."""
+        if ',' in val or val[:1] in ('(', '['):
+            return DictAction._parse_iterable(val)
+        return DictAction._parse_int_float_bool(val.strip('\'"'))
 
     def __call__(
         self,

@@ -103,6 +103,6 @@ class CoordGANVisualizationHook(Hook):
             raise AttributeError(
                 f'{type(self).__name__} draws samples of model.{name}, which '
                 f'{type(model).__name__} lacks: set use_ema={not self.use_ema}, or take the hook '
-                'out of custom_hooks'
+                'out of the config'
             )
         return unwrap(generator)

@@ -102,3 +102,11 @@ def test_vertical_flip_of_coordinates_is_refused():
     flip = RandomFlip(prob=1.0, direction='vertical')
     with pytest.raises(ValueError, match="use direction='horizontal'"):
         flip(ToyFaces(size=8).get_data_info(0))
+
+
+@pytest.mark.parametrize(('direction', 'axes'), [('horizontal', 2), ('vertical', 1)])
+def test_flip_mirrors_soft_labels(direction, axes):
+    soft = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    results = {'img': np.zeros((3, 4, 3), np.uint8), 'gt_soft_seg': soft}
+    flipped = RandomFlip(prob=1.0, direction=direction)(results)['gt_soft_seg']
+    np.testing.assert_array_equal(flipped, np.flip(soft, axes))

@@ -161,3 +161,23 @@ def test_signatures_are_followed_through_kwargs_only():
     assert accepted_parameters(Closed) == {'d'}
     assert accepted_parameters(lambda x, **more: x) == {'x'}
     assert accepted_parameters(object) == set()
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ('my pictures/of cats', 'my pictures/of cats'),
+        ("'quoted path'", 'quoted path'),
+        ('[1,2]', [1, 2]),
+        ('1,2', [1, 2]),
+        ('(0.5,0.9)', (0.5, 0.9)),
+        ('3', 3),
+        ('1e-3', 0.001),
+        ('None', None),
+        ('True', True),
+    ],
+)
+def test_values(text, value):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptionsAction)
+    assert parser.parse_args(['--cfg-options', f'a.b={text}']).cfg_options == {'a.b': value}

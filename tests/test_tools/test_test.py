@@ -230,6 +230,17 @@ def test_what_training_starts_from_is_not_needed():
     assert (cfg.load_from, cfg.resume) == ('trained.pth', False)
 
 
+@pytest.mark.parametrize('refinement', [None, {'steps': 0, 'lr': 0.1}, {'steps': 2, 'lr': 0.1}])
+def test_metrics_of_refined_maps_need_refinement(refinement, capsys):
+    cfg = Config.fromfile(ROOT / 'configs' / 'coordgan' / 'toyfaces_32_encoder.py')
+    cfg.model.refinement = refinement
+    tool['drop_refined'](cfg)
+    keys = [metric.get('coords_key', 'coords') for metric in cfg.test_evaluator]
+    refined = ['refined_coords'] * 2 if refinement and refinement['steps'] else []
+    assert keys == ['coords', 'coords', *refined]
+    assert ('left out' in capsys.readouterr().err) == (not refined)
+
+
 def test_checkpoints_that_do_not_fit(tmp_path, capsys):
     config = write_config(tmp_path, 'toy')
     assert fails([config, 'none.pth'], capsys) == 'checkpoint none.pth does not exist'

@@ -245,6 +245,14 @@ def test_resume_set_in_the_config(prepared, tmp_path):
     assert (cfg.load_from, cfg.resume) == (str(path), True)
 
 
+def test_a_resumed_run_needs_no_earlier_stage(prepared, tmp_path):
+    keys = ('pretrained_generator', 'stage1_checkpoint')
+    config = write_config(tmp_path, ''.join(f'model["{key}"] = "gone.pth"\n' for key in keys))
+    assert all(prepared(config).model[key] == 'gone.pth' for key in keys)
+    path = checkpoint_in(tmp_path)
+    assert all(prepared(config, '--resume', path).model[key] is None for key in keys)
+
+
 class Malicious:
     def __reduce__(self):
         return os.mkdir, ('executed',)

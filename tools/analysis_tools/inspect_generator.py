@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
+from mmcoordgan.apis.plain_config import read_setting
+from mmcoordgan.engine.launch import LaunchError, check_checkpoint, explained_errors
 from mmcoordgan.evaluation.map_quality import folded_share, separation, structure_spread
 from mmcoordgan.models.losses import PerceptualDistance, StructureTensorLoss
+from mmcoordgan.models.pretrained import part_of
 from mmcoordgan.registry import MODELS
 
 
@@ -56,15 +58,25 @@ def figures(generator: torch.nn.Module, samples: int, seed: int) -> dict[str, fl
 
 def main() -> None:
     args = parse_args()
+    with explained_errors('inspect_generator.py'):
+        inspect(args)
+
+
+def inspect(args: argparse.Namespace) -> None:
     init_default_scope('mmcoordgan')
+    check_checkpoint(args.checkpoint)
     checkpoint = torch.load(args.checkpoint, map_location='cpu', weights_only=True)
-    config = Config.fromstring(checkpoint['meta']['cfg'], '.py').model.generator
+    state = part_of(checkpoint.get('state_dict', {}), 'generator_ema')
+    if not state or 'cfg' not in checkpoint.get('meta', {}):
+        raise LaunchError(
+            f'{args.checkpoint} holds no generator_ema with its config: it is no checkpoint of '
+            'stage 1 (CoordGAN)'
+        )
+    config = read_setting(checkpoint['meta']['cfg'], 'model')['generator']
     torch.manual_seed(args.seed)
     generator = MODELS.build(config)
     untrained = figures(generator, args.samples, args.seed)
-    prefix = 'generator_ema.'
-    state = {k: v for k, v in checkpoint['state_dict'].items() if k.startswith(prefix)}
-    generator.load_state_dict({k[len(prefix) :]: v for k, v in state.items()})
+    generator.load_state_dict(state)
     trained = figures(generator, args.samples, args.seed)
     print(f'{args.samples} samples, seed {args.seed}, averaged weights of {args.checkpoint}')
     print(f'{"":18}{"untrained":>10}{"trained":>10}')

@@ -24,6 +24,7 @@ from mmcoordgan.apis.official_conversion import official_to_mm
 from mmcoordgan.version import __version__
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'coordgan'
+OFFICIAL_LARGE_ITERATIONS = 600_000
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -86,6 +87,9 @@ def matching_config(
     for key in ('stage1_checkpoint', 'pretrained_generator'):
         cfg.model.pop(key, None)
     set_sizes(cfg, size, resolution)
+    if size > resolution:
+        # The reference counts on from the 300,000 iterations of the smaller pictures.
+        cfg.train_cfg.max_iters = OFFICIAL_LARGE_ITERATIONS
     return cfg
 
 

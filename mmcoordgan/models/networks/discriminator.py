@@ -21,8 +21,9 @@ class CoordGANDiscriminator(nn.Module):
 
     Args:
         image_size: Side of the largest picture, a power of two >= 8.
-        input_sizes: Sides of the pictures that it accepts, each with a from-RGB layer of its own;
-            smaller ones enter at a later block. Default: ``image_size`` only.
+        input_sizes: Sides that have a from-RGB layer of their own: smaller pictures than
+            ``image_size`` enter at a later block; layers for larger ones are only stored (the
+            reference's checkpoints hold them). Default: ``image_size`` only.
         channels: Largest number of channels.
         channel_base: At resolution r there are ``channel_base // r`` channels, at most
             ``channels``.
@@ -72,9 +73,10 @@ class CoordGANDiscriminator(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Pictures (B, 3, S, S) in [-1, 1] -> logits (B, 1), larger for real."""
         size = images.shape[-1]
-        if images.dim() != 4 or images.shape[-2] != size or str(size) not in self.from_rgb:
+        accepted = [int(side) for side in self.from_rgb if int(side) <= self.image_size]
+        if images.dim() != 4 or images.shape[-2] != size or size not in accepted:
             raise ValueError(
-                f'images must have shape (B, 3, S, S) with S in {list(self.from_rgb)}, '
+                f'images must have shape (B, 3, S, S) with S in {accepted}, '
                 f'but got {tuple(images.shape)}'
             )
         x = self.from_rgb[str(size)](images)

@@ -118,10 +118,10 @@ def test_minibatch_stddev_by_hand():
 
 @torch.no_grad()
 def test_discriminator_takes_any_batch_and_its_input_sizes_only():
-    network = CoordGANDiscriminator(image_size=16, input_sizes=(8, 16), channels=8)
+    network = CoordGANDiscriminator(image_size=16, input_sizes=(8, 16, 32), channels=8)
     for batch, size in ((1, 16), (6, 16), (5, 8)):
         assert network(torch.randn(batch, 3, size, size)).shape == (batch, 1)
-    with pytest.raises(ValueError, match=r"with S in \['8', '16'\], but got \(2, 3, 32, 32\)"):
+    with pytest.raises(ValueError, match=r'with S in \[8, 16\], but got \(2, 3, 32, 32\)'):
         network(torch.randn(2, 3, 32, 32))
 
 
