@@ -140,23 +140,23 @@ class CoordGAN(BaseModel):
         wrapper = optim_wrapper['discriminator']
         with wrapper.optim_context(self):
             with torch.set_grad_enabled(self.share_fakes):
-                needs_swap = self._acts(iteration, 'd_patch')
+                needs_swap = self.losses.acts(iteration, 'd_patch')
                 if self.share_fakes:
-                    needs_swap |= self._acts(iteration, 'g_patch', 'g_texture_swap')
+                    needs_swap |= self.losses.acts(iteration, 'g_patch', 'g_texture_swap')
                 fakes = self.render(*self.sample_codes(real.shape[0]), swap=needs_swap)
             losses = self.discriminator_losses(real, fakes.detach(), iteration)
-        log.update(self._update(wrapper, losses))
+        log.update(optimizer_step(wrapper, losses))
         losses = self.regularization_losses(real, fakes.detach(), iteration)
-        log.update(self._update(wrapper, losses))
+        log.update(optimizer_step(wrapper, losses))
 
         wrapper = optim_wrapper['generator']
         self._train_discriminators(False)
         with wrapper.optim_context(self):
             if not self.share_fakes:
-                needs_swap = self._acts(iteration, 'g_patch', 'g_texture_swap')
+                needs_swap = self.losses.acts(iteration, 'g_patch', 'g_texture_swap')
                 fakes = self.render(*self.sample_codes(real.shape[0]), swap=needs_swap)
             losses = self.generator_losses(fakes, iteration)
-        log.update(self._update(wrapper, losses))
+        log.update(optimizer_step(wrapper, losses))
         self._train_discriminators(True)
 
         self.update_ema()
@@ -178,57 +178,57 @@ class CoordGAN(BaseModel):
     def discriminator_losses(self, real: Tensor, fakes: Fakes, iteration: int) -> dict[str, Tensor]:
         """Weighted terms of the discriminator step (``d_gan``, ``d_patch``)."""
         losses = {}
-        if self._acts(iteration, 'd_gan'):
+        if self.losses.acts(iteration, 'd_gan'):
             real_logits = self.discriminator(real)
             losses['d_gan'] = self.losses['d_gan'](real_logits, self.discriminator(fakes.images))
-        if self._acts(iteration, 'd_patch'):
+        if self.losses.acts(iteration, 'd_patch'):
             patch = self.patch_discriminator
             reference = patch.aggregate(patch.features(patch.crop(fakes.images)))
             same = patch.decide(reference, patch.features(patch.crop(fakes.images)))
             twin = patch.decide(reference, patch.features(patch.crop(fakes.twins())))
             losses['d_patch'] = self.losses['d_patch'](same, twin)
-        return self._scheduled(losses, iteration)
+        return self.losses.scheduled(losses, iteration)
 
     def regularization_losses(
         self, real: Tensor, fakes: Fakes, iteration: int
     ) -> dict[str, Tensor]:
         """Weighted terms of the lazy regularization step (``d_r1``, ``d_patch_r1``)."""
         losses = {}
-        if self._acts(iteration, 'd_r1'):
+        if self.losses.acts(iteration, 'd_r1'):
             real = real.detach().requires_grad_()
             logits = self.discriminator(real)
             # Zero times the logits gives every parameter a gradient: Adam's state advances for all.
             losses['d_r1'] = self.losses['d_r1'](logits, [real]) + 0 * logits.sum()
-        if self._acts(iteration, 'd_patch_r1'):
+        if self.losses.acts(iteration, 'd_patch_r1'):
             patch = self.patch_discriminator
             crops = [patch.crop(fakes.images).requires_grad_() for _ in range(2)]
             losses['d_patch_r1'] = self.losses['d_patch_r1'](patch(*crops), crops)
-        return self._scheduled(losses, iteration)
+        return self.losses.scheduled(losses, iteration)
 
     def generator_losses(self, fakes: Fakes, iteration: int) -> dict[str, Tensor]:
         """Weighted terms of the generator step (the names that begin with ``g_``)."""
         images, coords, swapped = fakes
         losses = {}
-        if self._acts(iteration, 'g_gan'):
+        if self.losses.acts(iteration, 'g_gan'):
             losses['g_gan'] = self.losses['g_gan'](self.discriminator(images))
-        if self._acts(iteration, 'g_patch'):
+        if self.losses.acts(iteration, 'g_patch'):
             patch = self.patch_discriminator
             reference = patch.aggregate(patch.features(patch.crop(images))).detach()
             twin = patch.features(patch.crop(fakes.twins()))
             losses['g_patch'] = self.losses['g_patch'](patch.decide(reference, twin))
         features = None
-        if self._acts(iteration, 'g_texture_swap'):
+        if self.losses.acts(iteration, 'g_texture_swap'):
             features = self.perceptual.features(images)
             losses['g_texture_swap'] = self.losses['g_texture_swap'](
                 self.perceptual, features, self.perceptual.features(swapped)
             )
-        if self._acts(iteration, 'g_chamfer'):
+        if self.losses.acts(iteration, 'g_chamfer'):
             losses['g_chamfer'] = self.losses['g_chamfer'](coords)
-        if self._acts(iteration, 'g_warp'):
+        if self.losses.acts(iteration, 'g_warp'):
             if images.shape[-2:] != coords.shape[-2:]:
                 features = None  # those above belong to another size
             losses['g_warp'] = self.losses['g_warp'](self.perceptual, images, coords, features)
-        return self._scheduled(losses, iteration)
+        return self.losses.scheduled(losses, iteration)
 
     @torch.no_grad()
     def update_ema(self) -> None:
@@ -296,15 +296,6 @@ class CoordGAN(BaseModel):
         return predictions
 
     # ------------------------------------------------------------------ helpers
-
-    def _acts(self, iteration: int, *names: str) -> bool:
-        """Whether any of the named terms acts in this iteration."""
-        return self.losses.acts(iteration, *names)
-
-    def _scheduled(self, losses: dict[str, Tensor], iteration: int) -> dict[str, Tensor]:
-        return self.losses.scheduled(losses, iteration)
-
-    _update = staticmethod(optimizer_step)
 
     def _train_discriminators(self, mode: bool) -> None:
         """Whether backward passes reach the discriminators' weights."""
