@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-import os
 import pickle
-import tempfile
-import zipfile
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,6 +11,7 @@ from typing import Any, Callable, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mmcoordgan.engine.checkpoint_files import atomic_file, refusal_reason, safe_load_options
 from mmcoordgan.models.networks import (
     CoordGANDiscriminator,
     CoordGANEncoder,
@@ -284,9 +281,7 @@ def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist')
-    options: dict[str, Any] = {'map_location': 'cpu', 'weights_only': True}
-    if zipfile.is_zipfile(path) and 'mmap' in inspect.signature(torch.load).parameters:
-        options['mmap'] = True
+    options = safe_load_options(path)
     try:
         try:
             content = torch.load(str(path), **options)
@@ -303,12 +298,9 @@ def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any
 
 
 def _refusal(path: Path, error: Exception) -> ValueError:
-    lines = [line.strip() for line in str(error).splitlines()]
-    telling = [line for line in lines if 'GLOBAL' in line or 'Unsupported' in line]
-    reason = (telling or lines or [''])[0].replace('WeightsUnpickler error: ', '')
     return ValueError(
         f'checkpoint {path} is refused: it holds more than tensors and plain values, and reading '
-        f'that may run any code that the file holds ({reason.split(" Please use ")[0].rstrip(".")}'
+        f'that may run any code that the file holds ({refusal_reason(error)}'
         '). If you trust whoever wrote the file, read it with trust=True (on the command line: '
         '--trust)'
     )
@@ -318,14 +310,5 @@ def write_checkpoint_file(content: Mapping[str, Any], path: str | Path) -> None:
     """Save to a file that is either complete or not there; it may be the one that was read."""
     path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix='.part')
-    os.close(handle)
-    try:
-        torch.save(content, temporary)
-        umask = os.umask(0o022)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with atomic_file(path) as file:
+        torch.save(content, file)

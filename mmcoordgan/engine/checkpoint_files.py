@@ -7,8 +7,10 @@ import os
 import pickle
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import mmengine
 import torch
@@ -26,19 +28,30 @@ class AtomicLocalBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write ``obj`` to ``filepath``; its folder is created if need be."""
-        folder = os.path.dirname(os.path.abspath(filepath))
-        mmengine.mkdir_or_exist(folder)
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix='.part')
-        try:
-            with os.fdopen(handle, 'wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, filepath)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        mmengine.mkdir_or_exist(os.path.dirname(os.path.abspath(filepath)))
+        with atomic_file(filepath) as file:
+            file.write(obj)
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
+    """A binary file to write, which gets its name when it is complete and on the disk.
+
+    Until then it lies beside ``path`` under another name; an error removes it and leaves alone
+    what ``path`` held before.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(dir=folder, suffix='.part')
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def _umask() -> int:
@@ -64,24 +77,32 @@ def check_checkpoint_file(path: str | Path) -> None:
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist')
-    options: dict[str, Any] = {'map_location': 'cpu', 'weights_only': True}
-    if zipfile.is_zipfile(path) and 'mmap' in inspect.signature(torch.load).parameters:
-        options['mmap'] = True  # reads the structure and leaves the tensors on the disk
     try:
-        torch.load(str(path), **options)
+        torch.load(str(path), **safe_load_options(path))
     except pickle.UnpicklingError as error:
         raise ValueError(
             f'checkpoint {path} is refused: it holds objects that cannot be read without running '
-            f'code from the file ({_reason(error)}). Checkpoints that mmcoordgan writes (with '
-            'PlainCheckpointHook among its hooks) hold tensors and plain values only. If you trust '
-            'the origin of this file, convert it where it was written: keep its state_dict alone '
-            "and save it with torch.save({'state_dict': ...}, path)."
+            f'code from the file ({refusal_reason(error)}). Checkpoints that mmcoordgan writes '
+            '(with PlainCheckpointHook among its hooks) hold tensors and plain values only. If you '
+            'trust the origin of this file, convert it where it was written: keep its state_dict '
+            "alone and save it with torch.save({'state_dict': ...}, path)."
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ValueError(f'checkpoint {path} cannot be read: {_reason(error)}') from None
+        raise ValueError(f'checkpoint {path} cannot be read: {refusal_reason(error)}') from None
 
 
-def _reason(error: BaseException) -> str:
+def safe_load_options(path: Path) -> dict[str, Any]:
+    """Arguments for ``torch.load``: plain data only, memory-mapped where the format allows it.
+
+    Memory-mapping reads the structure and leaves the tensors on the disk until they are used.
+    """
+    options: dict[str, Any] = {'map_location': 'cpu', 'weights_only': True}
+    if zipfile.is_zipfile(path) and 'mmap' in inspect.signature(torch.load).parameters:
+        options['mmap'] = True
+    return options
+
+
+def refusal_reason(error: BaseException) -> str:
     """What went wrong, without PyTorch's advice to switch the protection off."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if 'GLOBAL' in line or 'Unsupported' in line]
