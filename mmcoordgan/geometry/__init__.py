@@ -2,6 +2,13 @@
 
 from .chamfer import chamfer_to_grid
 from .grid import canonical_grid
+from .index import IndexedCoords
 from .transfer import hard_transfer, soft_transfer
 
-__all__ = ['canonical_grid', 'chamfer_to_grid', 'hard_transfer', 'soft_transfer']
+__all__ = [
+    'IndexedCoords',
+    'canonical_grid',
+    'chamfer_to_grid',
+    'hard_transfer',
+    'soft_transfer',
+]

@@ -17,9 +17,7 @@ def check_coords(name: str, coords: Tensor) -> None:
 
 
 def check_transfer(values: Tensor, source_coords: Tensor, target_coords: Tensor) -> None:
-    """Raise ValueError unless the three arguments of a transfer fit together."""
-    check_coords('source_coords', source_coords)
-    check_coords('target_coords', target_coords)
+    """Raise ValueError unless values fit to two coordinate maps, and all batch sizes together."""
     if values.dim() != 4:
         raise ValueError(f'values must have shape (B, C, Hs, Ws), but got {tuple(values.shape)}')
     if values.shape[-2:] != source_coords.shape[-2:]:
@@ -27,8 +25,9 @@ def check_transfer(values: Tensor, source_coords: Tensor, target_coords: Tensor)
             f'values {tuple(values.shape)} and source_coords {tuple(source_coords.shape)} must '
             'have the same height and width: resize one of them'
         )
-    if not values.shape[0] == source_coords.shape[0] == target_coords.shape[0]:
+    sizes = [values.shape[0], source_coords.shape[0], target_coords.shape[0]]
+    if len({*sizes} - {1}) > 1 or not values.shape[0]:
         raise ValueError(
-            'values, source_coords and target_coords must have the same batch size, but got '
-            f'{values.shape[0]}, {source_coords.shape[0]} and {target_coords.shape[0]}'
+            'values, source_coords and target_coords must have the same batch size, or 1, but got '
+            f'{sizes[0]}, {sizes[1]} and {sizes[2]}'
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ._blocks import make_blocks
 from ._checks import check_coords
-from ._nearest import nearest_index
+from ._near import nearest_index
 from .grid import canonical_grid
 
 
@@ -18,8 +19,8 @@ def chamfer_to_grid(coords: Tensor) -> Tensor:
         + \frac{1}{N} \sum_q \min_p \lVert c(p) - g(q) \rVert^2
 
     with the canonical grid :math:`g` of the map's own size (CoordGAN, section 3.3). The nearest
-    point of a regular grid is a rounding; the other direction is searched in bounded memory.
-    Differentiable in ``coords``.
+    point of a regular grid is a rounding; in the other direction, each grid point looks among the
+    map's points near it. Differentiable in ``coords``.
 
     Convention: x first, linspace(-1, 1) (:func:`canonical_grid`).
 
@@ -38,7 +39,8 @@ def chamfer_to_grid(coords: Tensor) -> Tensor:
     points = coords.flatten(2)  # (B, 2, N)
     targets = grid.flatten(1).expand_as(points)
     to_grid = (points - _round_to_grid(points.detach(), height, width)).square().sum(1)
-    index = nearest_index(points.detach(), targets)  # (B, N)
+    blocks = make_blocks(points.detach()), make_blocks(targets[:1]).expand(len(points))
+    index = nearest_index(blocks[1], blocks[0], targets, points.detach())  # (B, N)
     nearest = points.gather(2, index[:, None].expand_as(points))
     from_grid = (nearest - targets).square().sum(1)
     return to_grid.mean(1) + from_grid.mean(1)

@@ -1,0 +1,158 @@
+"""Which blocks of points are near which: work on those pairs instead of on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ._blocks import BLOCK_SIZE, FAR, Blocks
+
+MAX_PAIRS = {'cpu': 2**18, 'other': 2**24}
+"""Most point pairs held in memory at once: what a CPU's cache holds, what keeps a GPU busy."""
+MAX_BLOCK_PAIRS = {'cpu': 2**18, 'other': 2**24}
+"""Most pairs of blocks whose distance is bounded at once."""
+
+
+def limit(limits: dict[str, int], tensor: Tensor) -> int:
+    """The entry of ``limits`` for the device of ``tensor``."""
+    return limits['cpu' if tensor.device.type == 'cpu' else 'other']
+
+
+class Neighbourhood:
+    """A few blocks of targets (R), and how far the blocks of sources near them (C) are.
+
+    Blocks are counted through the batch: ``item * blocks_per_item + block``.
+
+    Args:
+        targets: Blocks of a batch of point sets.
+        sources: Likewise, of the same batch size.
+        item: Position in the batch.
+        part: Which of its target blocks.
+        margin: How much farther than the nearest source others still matter.
+    """
+
+    def __init__(self, targets: Blocks, sources: Blocks, item: int, part: slice, margin: float):
+        low, high = (box[item].flatten(1)[:, part, None] for box in targets[1:])  # (2, R, 1)
+        source_low, source_high = (box[item].flatten(1) for box in sources[1:])  # (2, K)
+        start, blocks = item * targets.low[0, 0].numel(), source_low.shape[1]
+        self.rows = slice(start + part.start, start + part.start + low.shape[1])
+        """The blocks of targets."""
+        self.reach = largest_distance(low, high, sources, item)
+        """(R,), every point of a target block has a source that is at most this far away."""
+        # Written so that what is not a number keeps everything.
+        whole = smallest_distance(low.amin(1), high.amax(1), source_low, source_high)
+        columns = (~(whole > self.reach.amax() + margin)).nonzero()[:, 0]  # (C,)
+        source_low, source_high = source_low[:, None, columns], source_high[:, None, columns]
+        self.lower = smallest_distance(low, high, source_low, source_high)
+        """(R, C), no point of the one block is nearer to a point of the other."""
+        self.sources = columns + item * blocks
+        """(C,), the blocks of sources."""
+        self.no_source = sources.low.shape[0] * blocks
+
+    def pairs(self, radius: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Target blocks, each with all source blocks that are not farther than ``radius`` (R,).
+
+        Yields:
+            Target blocks (n,) and their source blocks (n, L), so few that no more than
+            :data:`MAX_PAIRS` point pairs (or those of one target block) face each other. Rows with
+            fewer than L sources are filled up with ``no_source``, the block behind the last.
+        """
+        keep = ~(self.lower > radius[:, None])  # so that what is not a number keeps everything
+        counts, rows = keep.sum(1).sort(descending=True)
+        longest = counts.tolist()
+        sources = self.sources[keep[rows].nonzero()[:, 1]]
+        place = torch.arange(longest[0], device=keep.device)
+        at = (counts.cumsum(0) - counts)[:, None] + place  # (R, L)
+        near = sources[at.clamp_(max=len(sources) - 1)]
+        near = near.masked_fill_(place >= counts[:, None], self.no_source)
+        rows = rows + self.rows.start
+        begin = 0
+        while begin < len(longest):
+            pairs_per_row = longest[begin] * BLOCK_SIZE**2
+            end = begin + max(1, limit(MAX_PAIRS, keep) // pairs_per_row)
+            yield rows[begin:end], near[begin:end, : longest[begin]]
+            begin = end
+
+
+def neighbourhoods(targets: Blocks, sources: Blocks, margin: float) -> Iterator[Neighbourhood]:
+    """All blocks of targets, a few at a time (:data:`MAX_BLOCK_PAIRS`)."""
+    blocks = targets.low[0, 0].numel()
+    step = max(1, limit(MAX_BLOCK_PAIRS, targets.low) // sources.low[0, 0].numel())
+    for item in range(len(targets.low)):
+        for start in range(0, blocks, step):
+            yield Neighbourhood(targets, sources, item, slice(start, start + step), margin)
+
+
+def smallest_distance(low: Tensor, high: Tensor, other_low: Tensor, other_high: Tensor) -> Tensor:
+    """Lower bound on the distance between points of two boxes, x and y in the first dimension."""
+    gap = torch.maximum(low - other_high, other_low - high)
+    return hypotenuse(*gap.clamp_(min=0))
+
+
+def largest_distance(low: Tensor, high: Tensor, sources: Blocks, item: int) -> Tensor:
+    """Upper bound on the distance of every point in boxes (2, R, 1) to its nearest source (R,)."""
+    x, y = (low + high).mul_(0.5)
+    source_low = sources.low[item]
+    strips, per_strip = source_low.shape[1:]
+    # The blocks around the middle of the box in its strip of sources, and in the next ones.
+    strip = torch.searchsorted(source_low[0].amin(1), x.contiguous())  # (R, 1)
+    strip = (strip + torch.arange(-2, 1, device=x.device)).clamp_(0, strips - 1)
+    block = (source_low[1, strip] <= y[:, :, None]).sum(2)  # (R, 3)
+    block = torch.stack([block - 1, block], dim=1).clamp_(0, per_strip - 1)
+    near = (strip[:, None] * per_strip + block).flatten(1)  # (R, 6)
+    near_low, near_high = (box[item].flatten(1)[:, near] for box in sources[1:])  # (2, R, 6)
+    return hypotenuse(*torch.maximum(high - near_low, near_high - low)).amin(1)
+
+
+def pack_sources(blocks: Blocks, points: Tensor, features: Tensor | None = None) -> Tensor:
+    """Points (B, 2, N) and features (B, C, N) of sources -> (2 + C, B * K + 1, BLOCK_SIZE).
+
+    Empty slots are far away, also all those of the last block, which stands for no source.
+    """
+    packed = blocks.pack(points, empty=FAR)
+    none = packed.new_full((2, 1, BLOCK_SIZE), FAR)
+    if features is not None:
+        packed = torch.cat([packed, blocks.pack(features, empty=0)])
+        none = torch.cat([none, none.new_zeros(features.shape[1], 1, BLOCK_SIZE)])
+    return torch.cat([packed, none], dim=1)
+
+
+def gather(packed: Tensor, near: Tensor) -> Tensor:
+    """Slots (C, blocks, S) of the blocks ``near`` (n, L) -> (C, n, L * S)."""
+    return packed.index_select(1, near.flatten()).view(len(packed), len(near), -1)
+
+
+def differences(target: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+    """x and y of target - source, (n, T, S) each, for points (2, n, T) and (2, n, S)."""
+    return target[0, :, :, None] - source[0, :, None], target[1, :, :, None] - source[1, :, None]
+
+
+def hypotenuse(dx: Tensor, dy: Tensor) -> Tensor:
+    """Length of (dx, dy), written over dx."""
+    return dx.mul_(dx).addcmul_(dy, dy).sqrt_()
+
+
+@torch.no_grad()
+def nearest_index(targets: Blocks, sources: Blocks, target: Tensor, source: Tensor) -> Tensor:
+    """Which source is nearest to each target.
+
+    Args:
+        targets: Blocks of the targets.
+        sources: Blocks of the sources, of the same batch size.
+        target: The points themselves (B, 2, M).
+        source: Likewise (B, 2, N).
+
+    Returns:
+        (B, M), int64 in [0, N). Among equally near sources any may be chosen.
+    """
+    packed_target, packed_source = targets.pack(target), pack_sources(sources, source)
+    slots = torch.empty_like(packed_target[0], dtype=torch.int64)
+    for hood in neighbourhoods(targets, sources, margin=0):
+        for rows, near in hood.pairs(hood.reach):
+            dx, dy = differences(packed_target[:, rows], gather(packed_source, near))
+            index = dx.mul_(dx).addcmul_(dy, dy).argmin(2)  # (n, BLOCK_SIZE)
+            slots[rows] = near.gather(1, index // BLOCK_SIZE) * BLOCK_SIZE + index % BLOCK_SIZE
+    slot = targets.unpack(slots[None], target.shape[2])[:, 0]  # (B, M)
+    return sources.order.flatten()[slot]

@@ -1,0 +1,120 @@
+"""The soft transfer between point sets: forward over near blocks, backward recomputed."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from ._blocks import BLOCK_SIZE
+from ._near import Neighbourhood, differences, gather, hypotenuse, neighbourhoods, pack_sources
+
+CUTOFF_BITS = {torch.float32: 15, torch.float64: 44}
+"""What is left out of a sum of weights is at most 2 ** -bits of the largest weight in it."""
+SAMPLING = 4
+"""One source in so many serves to bound the distance to the nearest one."""
+SHARES = (0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
+"""Margins that are tried: these shares of the one that always suffices."""
+
+
+class SoftTransfer(torch.autograd.Function):
+    """Mean of the values, weighted by exp(-distance / temperature); see :func:`soft_transfer`.
+
+    For each block of targets, the sources beyond a radius are left out, where all of them together
+    weigh less than 2 ** -CUTOFF_BITS of the nearest one. Weights are powers of two:
+    exp(-distance / temperature) = 2 ** (-distance / halving).
+    """
+
+    @staticmethod
+    def forward(ctx, values, source, target, sources, targets, temperature):
+        # (B, C, N), (B, 2, N), (B, 2, M), Blocks, Blocks, float
+        halving = temperature * math.log(2)
+        margin = halving * (math.log2(source.shape[2]) + CUTOFF_BITS[source.dtype])
+        packed_target = targets.pack(target)
+        packed = pack_sources(sources, source, values)
+        out = values.new_empty(values.shape[1], *packed_target.shape[1:])
+        radius = values.new_empty(packed_target.shape[1])  # of each block of targets
+        level = values.new_empty(packed_target.shape[1:])  # shares: 2 ** (level - distance/halving)
+        for hood in neighbourhoods(targets, sources, margin):
+            radius[hood.rows] = _radius(hood, packed_target, packed, margin, halving)
+            for rows, near in hood.pairs(radius[hood.rows]):
+                data = gather(packed, near)
+                distance = hypotenuse(*differences(packed_target[:, rows], data[:2]))
+                nearest = distance.amin(2) / halving  # (n, BLOCK_SIZE)
+                weight = _powers(nearest, distance, halving)  # (n, BLOCK_SIZE, S)
+                total = weight.sum(2)
+                carried = weight @ data[2:].permute(1, 2, 0)  # (n, BLOCK_SIZE, C)
+                out[:, rows] = carried.div_(total[:, :, None]).permute(2, 0, 1)
+                level[rows] = nearest - total.log2_()
+        ctx.save_for_backward(values, source, target, out, radius, level)
+        ctx.constants = sources, targets, temperature, halving, margin
+        return targets.unpack(out, target.shape[2])  # (B, C, M)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_out):
+        with torch.autocast(grad_out.device.type, enabled=False):
+            return SoftTransfer._backward(ctx, grad_out)
+
+    @staticmethod
+    def _backward(ctx, grad_out):
+        values, source, target, out, radius, level = ctx.saved_tensors
+        sources, targets, temperature, halving, margin = ctx.constants
+        packed_target = targets.pack(target)
+        packed = pack_sources(sources, source, values)
+        grad_target = torch.empty_like(packed_target)
+        grad_packed = torch.zeros_like(packed)
+        grad = targets.pack(grad_out, empty=0)
+        mean = (grad * out).sum(0)  # (blocks, BLOCK_SIZE)
+        for hood in neighbourhoods(targets, sources, margin):
+            for rows, near in hood.pairs(radius[hood.rows]):
+                data = gather(packed, near)
+                dx, dy = differences(packed_target[:, rows], data[:2])  # (n, BLOCK_SIZE, S)
+                distance = hypotenuse(dx.clone(), dy)
+                weight = _powers(level[rows], distance, halving)
+                part = torch.empty_like(data)  # gradients of these sources and their values
+                grad_rows = grad[:, rows].transpose(0, 1)  # (n, C, BLOCK_SIZE)
+                part[2:] = (grad_rows @ weight).transpose(0, 1)
+                # d loss / d distance, over the distance to turn (dx, dy) into a unit vector
+                slope = torch.baddbmm(
+                    mean[rows, :, None], grad_rows.mT, data[2:].transpose(0, 1), beta=-1
+                )
+                slope.mul_(weight).div_(distance.clamp_(min=1e-20))
+                for axis, difference in enumerate((dx, dy)):
+                    difference.mul_(slope)
+                    grad_target[axis, rows] = difference.sum(2)
+                    part[axis] = difference.sum(1)
+                grad_packed.index_add_(1, near.flatten(), part.view(len(part), -1, BLOCK_SIZE))
+        grads = sources.unpack(grad_packed[:, :-1], source.shape[2])
+        grad_target = targets.unpack(grad_target, target.shape[2])
+        return grads[:, 2:], grads[:, :2] / temperature, grad_target / -temperature, None, None, None
+
+
+def _powers(level: Tensor, distance: Tensor, halving: float) -> Tensor:
+    """2 ** (level - distance / halving), (n, T, S), for level (n, T) and distance (n, T, S)."""
+    return torch.sub(level[:, :, None], distance, alpha=1 / halving).exp2_()
+
+
+def _radius(
+    hood: Neighbourhood, target: Tensor, source: Tensor, margin: float, halving: float
+) -> Tensor:
+    """How far from each block of targets (R,) sources matter.
+
+    Farther than ``margin`` behind the nearest source, all sources together weigh less than the
+    cutoff, wherever they are; nearer, as long as those that really are there do.
+    """
+    nearest = torch.empty_like(target[0, hood.rows, 0])
+    sample = source[:2, :, ::SAMPLING]
+    for rows, near in hood.pairs(hood.reach):
+        dx, dy = differences(target[:, rows], gather(sample, near))
+        nearest[rows - hood.rows.start] = hypotenuse(dx, dy).amin(2).amax(1)
+    excess = hood.lower - nearest[:, None]
+    weight = (excess / -halving).clamp_(min=-100).exp2_().mul_(BLOCK_SIZE)
+    cutoff = 2.0 ** -CUTOFF_BITS[source.dtype]
+    radius = nearest + margin
+    for share in SHARES:
+        left_out = torch.where(excess > share * margin, weight, 0).sum(1)
+        radius = torch.where(left_out < cutoff, nearest + share * margin, radius)
+    return radius

@@ -1,0 +1,228 @@
+"""The transfer looks at near pixels only: same result as over all pixels, at a fraction of work."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmcoordgan.geometry import (
+    IndexedCoords,
+    _near,
+    canonical_grid,
+    chamfer_to_grid,
+    hard_transfer,
+    soft_transfer,
+)
+
+TEMPERATURE = 0.04  # as 0.01 at 128 x 128
+SIZE = (33, 30)  # fills no block exactly
+
+
+def warped(seed: int, size: tuple[int, int] = SIZE, batch: int = 1) -> Tensor:
+    """Canonical grids under smooth random displacements, as generators make them."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = 0.1 * torch.randn(batch, 2, 4, 4, generator=generator)
+    shift = F.interpolate(coarse, size, mode='bicubic', align_corners=True)
+    return 0.9 * (canonical_grid(*size) + shift)
+
+
+def collapsed() -> Tensor:
+    """All pixels but one at a distance that makes each of them alone negligible."""
+    coords = torch.zeros(1, 2, *SIZE)
+    coords[:, 0] += 13 * TEMPERATURE
+    coords[0, :, 5, 5] = 0
+    return coords
+
+
+def quantized() -> Tensor:
+    """Many pixels at the same points."""
+    return (warped(3) * 8).round() / 8
+
+
+MAPS = {
+    'smooth': lambda: warped(0),
+    'another': lambda: warped(1),
+    'coincident points': quantized,
+    'constant': lambda: torch.full((1, 2, *SIZE), 0.25),
+    'one pixel apart': collapsed,
+    'outside the frame': lambda: 3 * warped(2) + 2,
+    'random': lambda: torch.rand(1, 2, *SIZE, generator=torch.Generator().manual_seed(4)) * 2 - 1,
+    'one row': lambda: warped(5)[:, :, :1],
+    'folded': lambda: warped(6).abs(),
+}
+PAIRS = [
+    ('smooth', 'another'),
+    ('random', 'smooth'),
+    ('coincident points', 'coincident points'),
+    ('constant', 'smooth'),
+    ('smooth', 'constant'),
+    ('constant', 'constant'),
+    ('one pixel apart', 'one pixel apart'),
+    ('outside the frame', 'smooth'),
+    ('smooth', 'outside the frame'),
+    ('one row', 'random'),
+    ('folded', 'one row'),
+]
+
+
+def dense_transfer(values: Tensor, source: Tensor, target: Tensor, temperature: float) -> Tensor:
+    """The definition over all pairs of pixels; the gradient of the distance at zero is zero."""
+    difference = target.flatten(2)[:, :, :, None] - source.flatten(2)[:, :, None]
+    squared = difference.square().sum(1)
+    distance = torch.where(squared > 0, squared, 1).sqrt() * (squared > 0)
+    carried = values.flatten(2) @ torch.softmax(-distance / temperature, dim=2).mT
+    return carried.unflatten(2, target.shape[-2:])
+
+
+def with_gradients(function, values, source, target, weight, temperature):
+    inputs = [x.detach().clone().requires_grad_() for x in (values, source, target)]
+    out = function(*inputs, temperature)
+    return out.detach(), torch.autograd.grad((out * weight).sum(), inputs)
+
+
+@pytest.mark.parametrize('temperature', [TEMPERATURE, 0.002, 10.0])
+@pytest.mark.parametrize(('source_name', 'target_name'), PAIRS)
+def test_soft_transfer_and_its_gradients_equal_those_over_all_pixels(
+    source_name, target_name, temperature
+):
+    torch.manual_seed(0)
+    source, target = MAPS[source_name](), MAPS[target_name]()
+    values = torch.rand(1, 3, *source.shape[-2:])
+    weight = torch.randn(1, 3, *target.shape[-2:])
+    found, gradients = with_gradients(soft_transfer, values, source, target, weight, temperature)
+    expected, true_gradients = with_gradients(
+        dense_transfer, *(x.double() for x in (values, source, target, weight)), temperature
+    )
+    assert (found - expected).abs().max() < 1e-4
+    for gradient, true_gradient in zip(gradients, true_gradients):
+        # Where one map is constant, large terms cancel to a gradient of nearly zero.
+        largest = true_gradient.abs().max().clamp(min=0.01 / temperature)
+        assert (gradient - true_gradient).abs().max() < 1e-3 * largest
+
+
+def test_what_is_left_out_weighs_less_than_the_cutoff_wherever_it_is():
+    """Each of 989 pixels weighs e**-13 of the nearest one: all together 0.2 percent."""
+    coords = collapsed()
+    values = torch.ones(1, 1, *SIZE)
+    values[..., 5, 5] = 0
+    found = soft_transfer(values, coords, coords, TEMPERATURE)[0, 0, 5, 5]
+    assert found.item() == pytest.approx(989 * 2.260329e-6 / (1 + 989 * 2.260329e-6), abs=6e-5)
+
+
+@pytest.mark.parametrize('name', ['coincident points', 'constant', 'outside the frame', 'random'])
+def test_gradcheck_on_difficult_maps(name):
+    source = MAPS[name]()[:, :, 5:11, :4].double().clone().requires_grad_()
+    target = warped(7, (3, 4)).double().requires_grad_()
+    values = torch.rand(1, 2, 6, 4, dtype=torch.float64, requires_grad=True)
+    for temperature in (0.05, 0.5):
+        inputs = (values, source, target)
+        assert torch.autograd.gradcheck(lambda *x, t=temperature: soft_transfer(*x, t), inputs)
+    if name in ('outside the frame', 'random'):  # in the others, several points are nearest
+        assert torch.autograd.gradcheck(chamfer_to_grid, [source])
+
+
+@pytest.mark.parametrize(('source_name', 'target_name'), PAIRS)
+def test_hard_transfer_finds_no_farther_pixel_than_a_search_over_all(source_name, target_name):
+    source, target = MAPS[source_name](), MAPS[target_name]()
+    found = hard_transfer(source, source, target).double()
+    distance = torch.cdist(target.double().flatten(2).mT, source.double().flatten(2).mT)
+    reached = (found - target).norm(dim=1).flatten(1)
+    torch.testing.assert_close(reached, distance.amin(2), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize('name', MAPS)
+def test_chamfer_equals_a_search_over_all_pixels(name):
+    coords = MAPS[name]().double()
+    grid = canonical_grid(*coords.shape[-2:], dtype=torch.float64).flatten(1).mT
+    squared = torch.cdist(
+        coords[0].flatten(1).mT, grid, compute_mode='donot_use_mm_for_euclid_dist'
+    ).square()
+    expected = squared.amin(0).mean() + squared.amin(1).mean()
+    assert chamfer_to_grid(coords).item() == pytest.approx(expected.item(), abs=1e-12)
+
+
+def test_indexed_maps_give_the_same_results_and_pass_gradients_on():
+    values = torch.rand(3, 2, *SIZE)
+    source, target = warped(0, batch=3), warped(1)
+    one_by_one = torch.cat(
+        [soft_transfer(values[i : i + 1], source[i : i + 1], target, 0.04) for i in range(3)]
+    )
+    source.requires_grad_()
+    indexed = IndexedCoords(source), IndexedCoords(target)
+    assert torch.equal(soft_transfer(values, *indexed, 0.04), one_by_one)
+    assert torch.equal(hard_transfer(values, *indexed), hard_transfer(values, source, target))
+    weight = torch.randn(3, 2, *SIZE)
+    gradients = [
+        torch.autograd.grad((soft_transfer(values, *maps, 0.04) * weight).sum(), source)[0]
+        for maps in (indexed, (source, target))
+    ]
+    assert gradients[0].abs().max() > 0 and torch.equal(*gradients)
+
+
+def test_values_of_one_map_are_shared_by_a_batch():
+    values, source, target = torch.rand(1, 2, *SIZE), warped(0), warped(1, batch=2)
+    for function in (soft_transfer, hard_transfer):
+        together = function(values, source, target)
+        assert together.shape == (2, 2, *SIZE)
+        assert torch.equal(together[1:], function(values, source, target[1:]))
+
+
+def test_autocast_does_not_touch_coordinates():
+    values, source, target = torch.rand(1, 2, *SIZE), warped(0), warped(1).requires_grad_()
+    expected = soft_transfer(values, source, target, 0.04)
+    (gradient,) = torch.autograd.grad(expected.sum(), target)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        found = soft_transfer(values, source, target, 0.04)
+        assert torch.equal(found, expected)
+        assert torch.equal(torch.autograd.grad(found.sum(), target)[0], gradient)
+
+
+def test_maps_that_are_not_finite_spoil_only_what_depends_on_them():
+    values, source, target = torch.rand(1, 1, *SIZE), warped(0), warped(1)
+    expected = soft_transfer(values, source, target, 0.04)
+    target[0, :, 3, 4] = float('nan')
+    found = soft_transfer(values, source, target, 0.04)
+    assert found[0, 0, 3, 4].isnan() and found.isnan().sum() == 1
+    found[0, 0, 3, 4] = expected[0, 0, 3, 4]
+    torch.testing.assert_close(found, expected)
+    source[0, 0, 0, 0] = float('nan')
+    assert soft_transfer(values, source, target, 0.04).isnan().all()
+
+
+@pytest.fixture
+def pairs_seen(monkeypatch) -> list[int]:
+    """How many point pairs each step works on."""
+    seen: list[int] = []
+    real = _near.Neighbourhood.pairs
+
+    def spy(self, radius):
+        for rows, near in real(self, radius):
+            seen.append(near.numel() * _near.BLOCK_SIZE**2)
+            yield rows, near
+
+    monkeypatch.setattr(_near.Neighbourhood, 'pairs', spy)
+    return seen
+
+
+def test_work_grows_with_the_number_of_pixels(pairs_seen):
+    work = []
+    for size in (32, 128):
+        coords = [warped(seed, (size, size)).requires_grad_() for seed in (0, 1)]
+        soft_transfer(torch.rand(1, 1, size, size), *coords, 1.28 / size).sum().backward()
+        chamfer_to_grid(coords[0])
+        work.append(sum(pairs_seen) / size**2)
+        pairs_seen.clear()
+    assert work[1] < 2 * work[0]  # for 16 times as many pixels
+    assert work[1] < 2500  # forward, backward and both searches; all pairs would be 4 * 16384
+
+
+def test_memory_is_bounded(pairs_seen):
+    """Also where every pixel matters to every other, few pairs are held at once."""
+    size = 96
+    coords = torch.zeros(1, 2, size, size, requires_grad=True)
+    soft_transfer(torch.rand(1, 1, size, size), coords, coords).sum().backward()
+    chamfer_to_grid(coords)
+    assert sum(pairs_seen) > 2 * size**4
+    assert max(pairs_seen) <= _near.MAX_PAIRS['cpu']
