@@ -122,13 +122,13 @@ class KeypointTransferPCK(TransferMetric):
             sums = [inside.sum((0, 2, 3)), correct.sum((0, 2, 3)), (errors * inside).sum((0, 2, 3))]
             totals[name] += torch.stack([s.double() for s in sums], dim=1).cpu()
 
-        count('', self.transfer(points, references.coords, queries.coords))
+        count('', self.transfer(points, queries))
         copied = points
         if copied.shape[-2:] != truth.shape[-2:]:
             copied = F.interpolate(copied, truth.shape[-2:], mode='bilinear', align_corners=True)
         count('identity', copied.expand(len(truth), -1, -1, -1, -1))
         if self.ceiling:
-            count('ceiling', self.transfer(points, points, truth))
+            count('ceiling', self.transfer(points, queries, 'true_coords'))
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
         """Numbers as listed for the class, and a table of references."""

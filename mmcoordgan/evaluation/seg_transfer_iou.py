@@ -177,7 +177,7 @@ class SegTransferIoU(TransferMetric):
         def count(name: str, predicted: Tensor) -> None:
             totals[name] += confusion_matrix(predicted, truth, self.num_classes)
 
-        carried = self.transfer(references.labels, references.coords, queries.coords)
+        carried = self.transfer(references.labels, queries)
         count('', arg_max(carried))
         if self.fuse:
             count('fused', arg_max(carried.sum(1, keepdim=True)))
@@ -185,9 +185,9 @@ class SegTransferIoU(TransferMetric):
         if copied.shape[-2:] != truth.shape[-2:]:
             copied = F.interpolate(copied, truth.shape[-2:], mode='bilinear', align_corners=False)
         count('identity', arg_max(copied).expand(len(truth), -1, -1, -1))
-        source, target = references.true_coords, queries.true_coords
-        if self.ceiling and source is not None and target is not None:
-            count('ceiling', arg_max(self.transfer(references.labels, source, target)))
+        known = references.true_coords is not None and queries.true_coords is not None
+        if self.ceiling and known:
+            count('ceiling', arg_max(self.transfer(references.labels, queries, 'true_coords')))
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
         """Numbers as listed for the class, and a table of classes and references."""

@@ -12,7 +12,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mmcoordgan.geometry import hard_transfer, soft_transfer
+from mmcoordgan.geometry import IndexedCoords, hard_transfer, soft_transfer
 
 from .examples import Example, Examples, read_example, sample_index, stack
 
@@ -20,7 +20,7 @@ MODES = ('soft', 'hard')
 
 
 def transfer_all(
-    values: Tensor, sources: Tensor, targets: Tensor, temperature: float | None
+    values: Tensor, sources: Tensor | IndexedCoords, targets: Tensor, temperature: float | None
 ) -> Tensor:
     """Carry values from each of K references to each of B queries.
 
@@ -38,7 +38,7 @@ def transfer_all(
     carried = []
     for target in targets:
         # One query at a time, so that rounding does not depend on what shares its batch.
-        target = target.expand(len(sources), -1, -1, -1)
+        target = IndexedCoords(target[None])
         if temperature is None:
             carried.append(hard_transfer(values, sources, target))
         else:
@@ -107,6 +107,7 @@ class TransferMetric(BaseMetric):
         """Forget references and sums."""
         self._found: dict[int, Example] = {}
         self._references: Examples | None = None
+        self._indexed: dict[str, IndexedCoords] = {}
         self._totals: dict[str, Tensor] = {}
         self.results.clear()
 
@@ -205,13 +206,26 @@ class TransferMetric(BaseMetric):
 
     # ------------------------------------------------------------------ helpers
 
-    def transfer(self, values: Tensor, sources: Tensor, targets: Tensor) -> Tensor:
-        """:func:`transfer_all` as this metric is set up."""
-        if self.mode == 'hard':
-            return transfer_all(values, sources, targets, None)
-        width = targets.shape[-1]
-        temperature = self.temperature * (self.reference_size or width) / width
-        return transfer_all(values, sources, targets, temperature)
+    def transfer(self, values: Tensor, queries: Examples, maps: str = 'coords') -> Tensor:
+        """:func:`transfer_all` from the references, as this metric is set up.
+
+        Args:
+            values: (K, C, h, w), of the references.
+            queries: B of them.
+            maps: Which maps of references and queries tell what corresponds: 'coords' or
+                'true_coords'. The references' are indexed once.
+
+        Returns:
+            (B, K, C, H, W).
+        """
+        if maps not in self._indexed:
+            self._indexed[maps] = IndexedCoords(getattr(self._references, maps))
+        targets = getattr(queries, maps)
+        temperature = None
+        if self.mode == 'soft':
+            width = targets.shape[-1]
+            temperature = self.temperature * (self.reference_size or width) / width
+        return transfer_all(values, self._indexed[maps], targets, temperature)
 
     def _sums(self) -> dict[str, Tensor]:
         if not self._totals:

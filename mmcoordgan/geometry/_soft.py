@@ -89,7 +89,14 @@ class SoftTransfer(torch.autograd.Function):
                 grad_packed.index_add_(1, near.flatten(), part.view(len(part), -1, BLOCK_SIZE))
         grads = sources.unpack(grad_packed[:, :-1], source.shape[2])
         grad_target = targets.unpack(grad_target, target.shape[2])
-        return grads[:, 2:], grads[:, :2] / temperature, grad_target / -temperature, None, None, None
+        return (
+            grads[:, 2:],
+            grads[:, :2] / temperature,
+            grad_target / -temperature,
+            None,
+            None,
+            None,
+        )
 
 
 def _powers(level: Tensor, distance: Tensor, halving: float) -> Tensor:

@@ -16,7 +16,8 @@ class IndexedCoords:
     :func:`~mmcoordgan.geometry.soft_transfer` and :func:`~mmcoordgan.geometry.hard_transfer`;
     results are the same, and gradients reach ``coords``.
 
-    Convention: x first, in the canonical frame [-1, 1] (:func:`~mmcoordgan.geometry.canonical_grid`).
+    Convention: x first, in the canonical frame [-1, 1], as
+    :func:`~mmcoordgan.geometry.canonical_grid`.
 
     Args:
         coords: (B, 2, H, W). Must not change afterwards.

@@ -7,7 +7,7 @@ from eval_stub import sample
 from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement, PixelData
 
-from mmcoordgan.evaluation import SegTransferIoU
+from mmcoordgan.evaluation import SegTransferIoU, transfer_metric
 from mmcoordgan.geometry import canonical_grid
 from mmcoordgan.registry import METRICS
 
@@ -291,3 +291,17 @@ def test_table_is_printed(log):
     means = [float(value) for value in lines[4].split()[1:]]
     keys = ['iou/ref0', 'iou/ref1', 'iou/ref2', 'iou', 'strict_iou', 'fused_iou', 'identity_iou']
     assert means == pytest.approx([numbers[f'all/{key}'] for key in keys], abs=0.005)
+
+
+def test_references_are_indexed_once(monkeypatch):
+    sorted_maps = []
+    real = transfer_metric.IndexedCoords
+    monkeypatch.setattr(
+        transfer_metric,
+        'IndexedCoords',
+        lambda coords: sorted_maps.append(len(coords)) or real(coords),
+    )
+    samples, made = random_samples(), metric(num_references=3)
+    for start in range(0, len(samples), 4):
+        made.process(None, samples[start : start + 4])
+    assert sorted_maps == [3] + [1] * 8  # the references together, each query for all of them

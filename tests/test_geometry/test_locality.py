@@ -118,9 +118,11 @@ def test_gradcheck_on_difficult_maps(name):
     values = torch.rand(1, 2, 6, 4, dtype=torch.float64, requires_grad=True)
     for temperature in (0.05, 0.5):
         inputs = (values, source, target)
-        assert torch.autograd.gradcheck(lambda *x, t=temperature: soft_transfer(*x, t), inputs)
+        assert torch.autograd.gradcheck(
+            lambda *x, t=temperature: soft_transfer(*x, t), inputs, fast_mode=True
+        )
     if name in ('outside the frame', 'random'):  # in the others, several points are nearest
-        assert torch.autograd.gradcheck(chamfer_to_grid, [source])
+        assert torch.autograd.gradcheck(chamfer_to_grid, [source], fast_mode=True)
 
 
 @pytest.mark.parametrize(('source_name', 'target_name'), PAIRS)
@@ -220,7 +222,7 @@ def test_work_grows_with_the_number_of_pixels(pairs_seen):
 
 def test_memory_is_bounded(pairs_seen):
     """Also where every pixel matters to every other, few pairs are held at once."""
-    size = 96
+    size = 48
     coords = torch.zeros(1, 2, size, size, requires_grad=True)
     soft_transfer(torch.rand(1, 1, size, size), coords, coords).sum().backward()
     chamfer_to_grid(coords)
