@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from ._blocks import BLOCK_SIZE
 from ._near import Neighbourhood, differences, gather, hypotenuse, neighbourhoods, pack_sources
 
-CUTOFF_BITS = {torch.float32: 15, torch.float64: 44}
+CUTOFF_BITS = {torch.float32: 14, torch.float64: 43}
 """What is left out of a sum of weights is at most 2 ** -bits of the largest weight in it."""
 SAMPLING = 4
 """One source in so many serves to bound the distance to the nearest one."""

@@ -129,11 +129,12 @@ class CoordGANGenerator(nn.Module):
         self.levels = nn.ModuleList(
             SynthesisLevel(channels, channels, kernel_size, width) for _ in range(levels)
         )
-        resolution, in_channels = base_resolution, channels + 2
+        resolution, in_channels = base_resolution, channels
         while resolution < image_size:
+            first = resolution == base_resolution
             resolution *= 2
             out_channels = min(channels, channel_base // resolution)
-            self.levels.append(UpsamplingLevel(in_channels, out_channels, width))
+            self.levels.append(UpsamplingLevel(in_channels, out_channels, width, first))
             in_channels = out_channels
 
     @property
@@ -192,9 +193,8 @@ class CoordGANGenerator(nn.Module):
         codes = self._texture_codes(texture_w, coords.shape[0])
         image_size = image_size or self.image_size * coords.shape[-1] // self.base_resolution
         noise_maps = NoiseMaps(noise or (self.noise if self.training else 'const'))
-        x = self.stem(self.fourier(coords), codes[0], noise_maps(coords, 1))
-        x = torch.cat([x, coords], dim=1)  # (B, channels + 2, H, W)
-        rgb = self.stem_to_rgb(x, codes[1], None)
+        x = self.stem([self.fourier(coords)], codes[0], noise_maps(coords, 1))
+        rgb = self.stem_to_rgb([x, coords], codes[1], None)
         for index, level in enumerate(self.levels):
             if level.scale * rgb.shape[-1] > image_size:
                 break
@@ -238,18 +238,23 @@ class SynthesisLevel(nn.Module):
     def forward(
         self, x: Tensor, coords: Tensor, rgb: Tensor, codes: list[Tensor], noise: NoiseMaps
     ) -> tuple[Tensor, Tensor]:
-        x = torch.cat([self.conv1(x, codes[0], noise(x, 1)), coords], dim=1)
-        x = torch.cat([self.conv2(x, codes[1], noise(x, 1)), coords], dim=1)
-        return x, self.to_rgb(x, codes[2], rgb)
+        x = self.conv1([x, coords], codes[0], noise(x, 1))
+        x = self.conv2([x, coords], codes[1], noise(x, 1))
+        return x, self.to_rgb([x, coords], codes[2], rgb)
 
 
 class UpsamplingLevel(nn.Module):
-    """Two styled convolutions without coordinates, the first of which doubles the size."""
+    """Two styled convolutions, the first of which doubles the size.
+
+    Only the first level after the base resolution sees the coordinates, in its first convolution.
+    """
 
     scale = 2
 
-    def __init__(self, in_channels: int, out_channels: int, style_dim: int):
+    def __init__(self, in_channels: int, out_channels: int, style_dim: int, sees_coords: bool):
         super().__init__()
+        self.sees_coords = sees_coords
+        in_channels += 2 * sees_coords
         self.conv1 = StyledConv(in_channels, out_channels, 3, style_dim, upsample=True)
         self.conv2 = StyledConv(out_channels, out_channels, 3, style_dim)
         self.to_rgb = ToRGB(out_channels, style_dim, upsample=True)
@@ -257,9 +262,9 @@ class UpsamplingLevel(nn.Module):
     def forward(
         self, x: Tensor, coords: Tensor, rgb: Tensor, codes: list[Tensor], noise: NoiseMaps
     ) -> tuple[Tensor, Tensor]:
-        x = self.conv1(x, codes[0], noise(x, 2))
-        x = self.conv2(x, codes[1], noise(x, 1))
-        return x, self.to_rgb(x, codes[2], rgb)
+        x = self.conv1([x, coords] if self.sees_coords else [x], codes[0], noise(x, 2))
+        x = self.conv2([x], codes[1], noise(x, 1))
+        return x, self.to_rgb([x], codes[2], rgb)
 
 
 class NoiseMaps:

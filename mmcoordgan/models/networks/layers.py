@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def scaled_leaky_relu(x: Tensor) -> Tensor:
-    """Leaky ReLU of slope 0.2 times sqrt(2), which keeps the variance of its input."""
-    return F.leaky_relu(x, 0.2) * math.sqrt(2)
+GAIN = math.sqrt(2)
+"""Of the activation, leaky ReLU of slope 0.2 times sqrt(2), which keeps the variance of its input.
+
+The layers multiply their weights and biases by it, which is the same and touches less memory."""
+
+
+def leaky_relu(x: Tensor) -> Tensor:
+    """Leaky ReLU of slope 0.2, written over ``x``."""
+    return F.leaky_relu(x, 0.2, inplace=True)
 
 
 class EqualizedLinear(nn.Module):
@@ -42,8 +49,10 @@ class EqualizedLinear(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:  # (B, in) -> (B, out)
-        out = F.linear(x, self.weight * self.scale, self.bias * self.lr_multiplier)
-        return scaled_leaky_relu(out) if self.activation else out
+        gain = GAIN if self.activation else 1
+        weight, bias = self.weight * (self.scale * gain), self.bias * (self.lr_multiplier * gain)
+        out = F.linear(x, weight, bias)
+        return leaky_relu(out) if self.activation else out
 
 
 class EqualizedConv2d(nn.Module):
@@ -80,9 +89,11 @@ class EqualizedConv2d(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight * self.scale
-        out = F.conv2d(x, weight, self.bias, stride=self.stride, padding=self.padding)
-        return scaled_leaky_relu(out) if self.activation else out
+        gain = GAIN if self.activation else 1
+        weight = self.weight * (self.scale * gain)
+        bias = None if self.bias is None else self.bias * gain
+        out = F.conv2d(x, weight, bias, stride=self.stride, padding=self.padding)
+        return leaky_relu(out) if self.activation else out
 
 
 class Blur(nn.Module):
@@ -143,10 +154,10 @@ def blur_kernel(taps: tuple[int, ...], gain: float) -> Tensor:
 
 
 class ModulatedConv2d(nn.Module):
-    """Convolution whose input channels are scaled by a style (StyleGAN2, section 2.2).
+    """Convolution with weights of its own for every picture, made by a style.
 
-    The style scales the activations and the demodulation scales the result, which equals
-    StyleGAN2's per-sample weights and needs one ordinary convolution for the whole batch.
+    Input channels are scaled by the style (StyleGAN2, section 2.2). Scaling the weights instead of
+    the pictures keeps no scaled copy of every feature map for the backward pass.
 
     Args:
         in_channels: Channels of the input.
@@ -177,18 +188,47 @@ class ModulatedConv2d(nn.Module):
         # A stride-2 transposed convolution leaves one extra row and column for the filter.
         self.blur = Blur((1, 3, 3, 1), (1, 1), gain=4.0) if upsample else None
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:  # (B, C, H, W), (B, style_dim)
-        scale = self.modulation(style)  # (B, C)
-        weight = self.weight * self.scale
-        x = x * scale[:, :, None, None]
+    def forward(self, parts: Sequence[Tensor], style: Tensor, gain: float = 1.0) -> Tensor:
+        """Convolve the channels of all parts, as if they were concatenated.
+
+        Args:
+            parts: Feature maps (B, C1, H, W), (B, C2, H, W) ..., together ``in_channels``.
+            style: (B, style_dim).
+            gain: Factor on the result.
+
+        Returns:
+            (B, out_channels, H, W), or twice the size; may be written over.
+        """
+        with torch.autocast(style.device.type, enabled=False):
+            weights = gain * self._weights(style.to(self.weight.dtype))
+        convolved = [
+            self._convolve(part, weight)
+            for part, weight in zip(parts, weights.split([p.shape[1] for p in parts], dim=2))
+        ]
+        out = convolved[0]
+        for more in convolved[1:]:
+            out.add_(more)
+        return out if self.blur is None else self.blur(out)
+
+    def _weights(self, style: Tensor) -> Tensor:
+        """Weights for every picture (B, out, in, k, k)."""
+        scale = self.modulation(style) * self.scale  # (B, in)
+        if not self.demodulate:
+            return scale[:, None, :, None, None] * self.weight
+        power = scale.square() @ self.weight.square().sum(dim=(2, 3)).t()  # (B, out)
+        factor = torch.rsqrt(power + 1e-8)[:, :, None] * scale[:, None]  # (B, out, in)
+        return factor[:, :, :, None, None] * self.weight
+
+    def _convolve(self, x: Tensor, weights: Tensor) -> Tensor:
         if self.blur is not None:
-            out = self.blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
+            images = [
+                F.conv_transpose2d(a, w.transpose(0, 1), stride=2) for a, w in zip(x, weights)
+            ]
+        elif self.padding == 0:
+            return torch.bmm(weights.flatten(2), x.flatten(2)).unflatten(2, x.shape[2:])
         else:
-            out = F.conv2d(x, weight, padding=self.padding)
-        if self.demodulate:
-            power = scale.square() @ weight.square().sum(dim=(2, 3)).t()  # (B, out_channels)
-            out = out * torch.rsqrt(power + 1e-8).to(out.dtype)[:, :, None, None]
-        return out
+            images = [F.conv2d(a, w, padding=self.padding) for a, w in zip(x, weights)]
+        return torch.stack(images)
 
 
 class StyledConv(nn.Module):
@@ -213,12 +253,12 @@ class StyledConv(nn.Module):
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
-    def forward(self, x: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:
+    def forward(self, parts: Sequence[Tensor], style: Tensor, noise: Tensor | None) -> Tensor:
         """``noise`` is a map (B or 1, 1, H, W) of the output's size, or None for no noise."""
-        out = self.conv(x, style) + self.bias[:, None, None]
+        out = self.conv(parts, style, GAIN).add_((GAIN * self.bias)[:, None, None])
         if noise is not None:
-            out = out + self.noise_strength * noise
-        return scaled_leaky_relu(out)
+            out.add_(GAIN * self.noise_strength * noise)
+        return leaky_relu(out)
 
 
 class ToRGB(nn.Module):
@@ -230,8 +270,8 @@ class ToRGB(nn.Module):
         self.bias = nn.Parameter(torch.zeros(3))
         self.upsample = UpsampleRGB() if upsample else None
 
-    def forward(self, x: Tensor, style: Tensor, skip: Tensor | None) -> Tensor:
-        out = self.conv(x, style) + self.bias[:, None, None]
+    def forward(self, parts: Sequence[Tensor], style: Tensor, skip: Tensor | None) -> Tensor:
+        out = self.conv(parts, style) + self.bias[:, None, None]
         if skip is None:
             return out
         return out + (skip if self.upsample is None else self.upsample(skip))

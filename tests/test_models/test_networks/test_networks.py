@@ -85,23 +85,24 @@ def test_residual_warp_starts_as_the_identity():
     torch.testing.assert_close(coords[0], 0.9 * canonical_grid(16, 16), atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize('upsample', [False, True])
-def test_modulated_convolution_equals_per_sample_weights(upsample):
-    layer = ModulatedConv2d(4, 6, 3, 5, upsample=upsample).double()
+@pytest.mark.parametrize(('size', 'upsample'), [(3, False), (3, True), (1, False)])
+def test_modulated_convolution_by_its_definition(size, upsample):
+    layer = ModulatedConv2d(4, 6, size, 5, upsample=upsample).double()
     x, style = torch.randn(2, 4, 8, 8).double(), torch.randn(2, 5).double()
     scale = layer.modulation(style)
     expected = []
     for sample, s in zip(x, scale):
-        weight = layer.weight * layer.scale * s[None, :, None, None]
-        weight = weight / (weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()
+        scaled = (sample * s[:, None, None])[None]
+        weight = layer.weight * layer.scale
         if upsample:
-            out = torch.nn.functional.conv_transpose2d(
-                sample[None], weight.transpose(0, 1), stride=2
-            )
-            expected.append(layer.blur(out))
+            out = torch.nn.functional.conv_transpose2d(scaled, weight.transpose(0, 1), stride=2)
+            out = layer.blur(out)
         else:
-            expected.append(torch.nn.functional.conv2d(sample[None], weight, padding=1))
-    torch.testing.assert_close(layer(x, style), torch.cat(expected))
+            out = torch.nn.functional.conv2d(scaled, weight, padding=size // 2)
+        norm = (weight * s[:, None, None]).square().sum(dim=(1, 2, 3)).add(1e-8).sqrt()
+        expected.append(3 * out / norm[:, None, None])
+    found = layer([x[:, :3], x[:, 3:]], style, gain=3)
+    torch.testing.assert_close(found, torch.cat(expected))
 
 
 @torch.no_grad()

@@ -1,0 +1,114 @@
+"""What the benchmarks share: time, peak memory and the machine that they belong to."""
+
+from __future__ import annotations
+
+import multiprocessing
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+MIB = 2**20
+
+
+class Cost(NamedTuple):
+    """What a call took."""
+
+    seconds: float
+    """On the CPU: of all its threads together. On a GPU: wall time until it is idle again."""
+    peak: float
+    """MiB held at most, above what was held before."""
+
+
+def machine(device: str) -> str:
+    """The processor, the number of threads and the version of torch, for a line above figures."""
+    if device == 'cuda':
+        where = torch.cuda.get_device_name()
+    else:
+        cpu = Path('/proc/cpuinfo')
+        lines = cpu.read_text().splitlines() if cpu.exists() else []
+        models = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
+        where = f'{models[0] if models else platform.processor()}, {platform.machine()}, '
+        where += f'{torch.get_num_threads()} threads'
+    return f'{where}, torch {torch.__version__}, Python {platform.python_version()}'
+
+
+def measure(call: Callable[[], Any], device: str, repeat: int = 1) -> Cost:
+    """The cost of a call: the smallest time of ``repeat`` calls, the peak of the first."""
+    peak = _PeakMemory(device)
+    seconds = []
+    for _ in range(repeat):
+        _synchronize(device)
+        start = _clock(device)
+        call()
+        _synchronize(device)
+        seconds.append(_clock(device) - start)
+        if len(seconds) == 1:
+            peak.stop()
+    return Cost(min(seconds), peak.mebibytes)
+
+
+def in_new_process(function: Callable, *args: Any) -> Any:
+    """Call a function of a module in a process of its own, where memory is not yet fragmented.
+
+    Raises:
+        RuntimeError: If the process is killed, as it is where memory runs out.
+    """
+    context = multiprocessing.get_context('spawn')
+    receive, send = context.Pipe(duplex=False)
+    process = context.Process(target=_send_result, args=(send, function, args))
+    process.start()
+    send.close()
+    try:
+        return receive.recv()
+    except EOFError:
+        process.join()
+        name = f'{function.__name__}{args}'
+        raise RuntimeError(f'{name} ended without a result, exit code {process.exitcode}') from None
+    finally:
+        process.join()
+
+
+def _send_result(send: Any, function: Callable, args: tuple) -> None:
+    send.send(function(*args))
+
+
+def _synchronize(device: str) -> None:
+    if device == 'cuda':
+        torch.cuda.synchronize()
+
+
+def _clock(device: str) -> float:
+    return time.perf_counter() if device == 'cuda' else time.process_time()
+
+
+class _PeakMemory:
+    """Most memory held since it was made."""
+
+    def __init__(self, device: str):
+        self.device = device
+        if device == 'cuda':
+            torch.cuda.reset_peak_memory_stats()
+            self.start = torch.cuda.memory_allocated() / MIB
+        else:
+            Path('/proc/self/clear_refs').write_text('5')  # the peak is what is held now
+            self.start = _status('VmRSS')
+        self.mebibytes = 0.0
+
+    def stop(self) -> None:
+        if self.device == 'cuda':
+            peak = torch.cuda.max_memory_allocated() / MIB
+        else:
+            peak = _status('VmHWM')
+        self.mebibytes = peak - self.start
+
+
+def _status(key: str) -> float:
+    """An entry of Linux's process status, in MiB."""
+    for line in Path('/proc/self/status').read_text().splitlines():
+        if line.startswith(f'{key}:'):
+            return int(line.split()[1]) / 1024
+    raise OSError(f'/proc/self/status has no {key}')
