@@ -14,6 +14,9 @@ MAX_PAIRS = {'cpu': 2**18, 'other': 2**24}
 MAX_BLOCK_PAIRS = {'cpu': 2**18, 'other': 2**24}
 """Most pairs of blocks whose distance is bounded at once."""
 
+SAMPLING = 4
+"""One source in so many serves to bound the distance to the nearest of all."""
+
 
 def limit(limits: dict[str, int], tensor: Tensor) -> int:
     """The entry of ``limits`` for the device of ``tensor``."""
@@ -134,6 +137,23 @@ def hypotenuse(dx: Tensor, dy: Tensor) -> Tensor:
     return dx.mul_(dx).addcmul_(dy, dy).sqrt_()
 
 
+def nearest_distance(hood: Neighbourhood, target: Tensor, source: Tensor, bound: Tensor) -> Tensor:
+    """Largest distance of a target to its nearest source, for each block of targets (R,).
+
+    Args:
+        hood: The blocks.
+        target: Packed targets (2, blocks, BLOCK_SIZE).
+        source: Packed sources, or a sample from each block (2, blocks, any number).
+        bound: An upper bound on the result (R,).
+    """
+    nearest = torch.empty_like(bound)
+    for rows, near in hood.pairs(bound):
+        dx, dy = differences(target[:, rows], gather(source, near))
+        squared = dx.mul_(dx).addcmul_(dy, dy)
+        nearest[rows - hood.rows.start] = squared.amin(2).amax(1).sqrt_()
+    return nearest
+
+
 @torch.no_grad()
 def nearest_index(targets: Blocks, sources: Blocks, target: Tensor, source: Tensor) -> Tensor:
     """Which source is nearest to each target.
@@ -150,7 +170,8 @@ def nearest_index(targets: Blocks, sources: Blocks, target: Tensor, source: Tens
     packed_target, packed_source = targets.pack(target), pack_sources(sources, source)
     slots = torch.empty_like(packed_target[0], dtype=torch.int64)
     for hood in neighbourhoods(targets, sources, margin=0):
-        for rows, near in hood.pairs(hood.reach):
+        bound = nearest_distance(hood, packed_target, packed_source[:, :, ::SAMPLING], hood.reach)
+        for rows, near in hood.pairs(bound):
             dx, dy = differences(packed_target[:, rows], gather(packed_source, near))
             index = dx.mul_(dx).addcmul_(dy, dy).argmin(2)  # (n, BLOCK_SIZE)
             slots[rows] = near.gather(1, index // BLOCK_SIZE) * BLOCK_SIZE + index % BLOCK_SIZE

@@ -9,13 +9,20 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ._blocks import BLOCK_SIZE
-from ._near import Neighbourhood, differences, gather, hypotenuse, neighbourhoods, pack_sources
+from ._near import (
+    SAMPLING,
+    Neighbourhood,
+    differences,
+    gather,
+    hypotenuse,
+    nearest_distance,
+    neighbourhoods,
+    pack_sources,
+)
 
 CUTOFF_BITS = {torch.float32: 14, torch.float64: 43}
 """What is left out of a sum of weights is at most 2 ** -bits of the largest weight in it."""
-SAMPLING = 4
-"""One source in so many serves to bound the distance to the nearest one."""
-SHARES = (0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
+SHARES = (0.9, 0.8, 0.75, 0.7, 0.65, 0.6)
 """Margins that are tried: these shares of the one that always suffices."""
 
 
@@ -112,11 +119,9 @@ def _radius(
     Farther than ``margin`` behind the nearest source, all sources together weigh less than the
     cutoff, wherever they are; nearer, as long as those that really are there do.
     """
-    nearest = torch.empty_like(target[0, hood.rows, 0])
-    sample = source[:2, :, ::SAMPLING]
-    for rows, near in hood.pairs(hood.reach):
-        dx, dy = differences(target[:, rows], gather(sample, near))
-        nearest[rows - hood.rows.start] = hypotenuse(dx, dy).amin(2).amax(1)
+    source = source[:2]
+    nearest = nearest_distance(hood, target, source[:, :, ::SAMPLING], hood.reach)
+    nearest = nearest_distance(hood, target, source, nearest)
     excess = hood.lower - nearest[:, None]
     weight = (excess / -halving).clamp_(min=-100).exp2_().mul_(BLOCK_SIZE)
     cutoff = 2.0 ** -CUTOFF_BITS[source.dtype]

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
 GAIN = math.sqrt(2)
 """Of the activation, leaky ReLU of slope 0.2 times sqrt(2), which keeps the variance of its input.
 
