@@ -1,0 +1,216 @@
+"""Time and memory of one training iteration of stage 1, part by part."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from measuring import machine, measure
+from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapperDict
+from mmengine.registry import init_default_scope
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from mmcoordgan.engine.launch import LaunchError, explained_errors, load_config
+from mmcoordgan.models import CoordGAN
+from mmcoordgan.models.losses import warp_loss
+from mmcoordgan.models.losses.warp import warp_partners
+from mmcoordgan.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+
+LAST_START = 160_000
+"""An iteration in which every term acts, the lazy ones included, in the published schedule."""
+WARM_UP, REPEAT = 3, 10
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Times a training iteration of a stage-1 config and its parts, with random '
+        'pictures and, where the config wants LPIPS, untrained VGG16 weights, which cost the same. '
+        'Prints seconds (on the CPU those of all threads together), peak memory, and the share of '
+        'what a plain matrix product reaches on this machine.'
+    )
+    parser.add_argument('config', nargs='?', default='configs/coordgan/celeba_128.py')
+    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
+    parser.add_argument('--batch-size', type=int, default=2, help='even [2]')
+    parser.add_argument('--threads', type=int, default=2, help='threads on the CPU [2]')
+    parser.add_argument('--amp', action='store_true', help='autocast to bfloat16')
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='time everything a second time with torch.compile on generator and perceptual network',
+    )
+    return parser.parse_args()
+
+
+class Bench:
+    """A model in training, and the parts of its iteration as calls without arguments."""
+
+    def __init__(self, args: argparse.Namespace):
+        cfg = load_config(args.config, None)
+        if cfg.model.type != 'CoordGAN':
+            raise LaunchError(f'{args.config} is no config of stage 1: its model is not a CoordGAN')
+        if 'vgg_weights' in cfg.model.perceptual or cfg.model.perceptual.type == 'LPIPSLoss':
+            cfg.model.perceptual.vgg_weights = None
+        init_default_scope('mmcoordgan')
+        torch.manual_seed(0)
+        self.device, self.batch = args.device, args.batch_size
+        self.model: CoordGAN = MODELS.build(cfg.model).to(args.device).train()
+        if args.amp:
+            for name in ('generator', 'discriminator'):
+                amp = dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=1.0)
+                cfg.optim_wrapper[name].update(amp)
+        self.autocast = torch.autocast(args.device, torch.bfloat16, enabled=args.amp)
+        constructor = cfg.optim_wrapper.pop('constructor')
+        build = dict(type=constructor, optim_wrapper_cfg=cfg.optim_wrapper)
+        self.optimizers: OptimWrapperDict = OPTIM_WRAPPER_CONSTRUCTORS.build(build)(self.model)
+        size = self.model.generator.image_size
+        self.real = torch.rand(self.batch, 3, size, size, device=args.device) * 2 - 1
+        coords = self.model.generator.base_resolution
+        self.pictures = torch.rand(self.batch, 3, coords, coords, device=args.device) * 2 - 1
+
+    def compile(self) -> None:
+        """What is differentiated once only: R1 differentiates the discriminator twice."""
+        torch._dynamo.config.suppress_errors = True
+        self.model.generator.synthesize = torch.compile(self.model.generator.synthesize)
+        self.model.perceptual.features = torch.compile(self.model.perceptual.features)
+
+    def parts(self) -> dict[str, Callable[[], Any]]:
+        """Names and calls; all but the iterations leave gradients, which are dropped."""
+        return {
+            'generator, forward': self.generate_only,
+            'generator, both': self.generate,
+            'soft correspondence, both': self.correspond,
+            'warp loss, both': self.warp_loss,
+            'chamfer, both': self.chamfer,
+            'discriminator, both': self.discriminate,
+            'R1': self.regularize,
+            'iteration': lambda: self.iterate(LAST_START + 1),
+            'iteration with R1': lambda: self.iterate(LAST_START),
+        }
+
+    def render(self) -> tuple[Tensor, Tensor]:
+        structure_z, texture_z = self.model.sample_codes(self.batch)
+        with self.autocast:
+            fakes = self.model.render(structure_z, texture_z, swap=False)
+        return fakes.images, fakes.coords
+
+    def generate_only(self) -> None:
+        with torch.no_grad():
+            self.render()
+
+    def generate(self) -> None:
+        self.drop(self.render()[0].sum())
+
+    def maps(self) -> Tensor:
+        """Maps as training makes them after its start: the grid under smooth displacements."""
+        size = self.model.generator.base_resolution
+        line = torch.linspace(-1, 1, size, device=self.device)
+        grid = torch.stack(torch.meshgrid(line, line, indexing='xy')).expand(self.batch, -1, -1, -1)
+        phase = torch.arange(self.batch, device=self.device)[:, None, None, None]
+        return (0.9 * grid + 0.1 * torch.sin(3 * grid.flip(1) + phase)).requires_grad_()
+
+    def correspond(self) -> None:
+        pictures = self.pictures.clone().requires_grad_()
+        self.drop(warp_partners(pictures, self.maps()).square().sum())
+
+    def warp_loss(self) -> None:
+        pictures = self.pictures.clone().requires_grad_()
+        with self.autocast:
+            self.drop(warp_loss(self.model.perceptual, pictures, self.maps()))
+
+    def chamfer(self) -> None:
+        self.drop(self.model.losses['g_chamfer'](self.maps()))
+
+    def discriminate(self) -> None:
+        with self.autocast:
+            logits = self.model.discriminator(self.real)
+        self.drop(logits.sum())
+
+    def regularize(self) -> None:
+        real = self.real.clone().requires_grad_()
+        self.drop(self.model.losses['d_r1'](self.model.discriminator(real), [real]))
+
+    def iterate(self, iteration: int) -> None:
+        self.model.iteration.fill_(iteration)
+        pictures = [((x + 1) * 127.5).byte() for x in self.real]
+        self.model.train_step(dict(inputs=pictures), self.optimizers)
+
+    def drop(self, loss: Tensor) -> None:
+        loss.backward()
+        self.model.zero_grad(set_to_none=True)
+
+
+class FlopCount(TorchDispatchMode):
+    """Counts the operations of convolutions and matrix products, backward passes included.
+
+    ``FlopCounterMode`` does the same for each module, but cannot follow R1's second derivatives.
+    """
+
+    total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        count = flop_registry.get(func._overloadpacket)
+        if count is not None:
+            self.total += count(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def matmul_peak(args: argparse.Namespace) -> float:
+    """FLOP per second of a large matrix product, in bfloat16 on a GPU, float32 on a CPU."""
+    on_gpu = args.device == 'cuda'
+    size, dtype = (8192, torch.bfloat16) if on_gpu else (2048, torch.float32)
+    a = torch.randn(size, size, device=args.device, dtype=dtype)
+    cost = measure(lambda: a @ a, args.device, repeat=REPEAT)
+    return 2 * size**3 / cost.seconds
+
+
+def print_parts(bench: Bench, peak: float, skipped: tuple[str, ...] = ()) -> None:
+    print(f'{"part":28}{"s":>9}{"MiB":>9}{"TFLOP":>9}{"of peak":>9}{"images/s":>10}')
+    for name, call in bench.parts().items():
+        if name in skipped:
+            continue
+        if bench.device == 'cuda':
+            for _ in range(WARM_UP):
+                call()
+        with FlopCount() as counter:
+            cost = measure(call, bench.device)
+        if bench.device == 'cuda':  # counting costs time, and there is little of it
+            cost = cost._replace(seconds=measure(call, bench.device, REPEAT).seconds)
+        flops = counter.total
+        share = flops / cost.seconds / peak
+        row = f'{name:28}{cost.seconds:9.3f}{cost.peak:9.0f}{flops / 1e12:9.3f}{share:9.1%}'
+        print(row + f'{bench.batch / cost.seconds:10.3f}', flush=True)
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    MMLogger.get_current_instance().setLevel('WARNING')  # learning rates of parameters
+    print(machine(args.device))
+    peak = matmul_peak(args)
+    kind = 'bfloat16' if args.device == 'cuda' else 'float32, one CPU-second'
+    precision = 'autocast to bfloat16' if args.amp else 'float32'
+    print(f'matrix product ({kind}): {peak / 1e12:.3f} TFLOP/s')
+    print(f'{args.config}, batch {args.batch_size}, {precision}')
+    bench = Bench(args)
+    # Seconds of a CPU are long: an iteration without R1 is the one with R1 less the part R1.
+    skipped = ('iteration',) if args.device == 'cpu' else ()
+    print_parts(bench, peak, skipped)
+    if args.compile:
+        print('\nwith torch.compile')
+        bench.compile()
+        print_parts(bench, peak, skipped)
+
+
+def main() -> None:
+    args = parse_args()
+    with explained_errors('benchmark_training.py'):
+        run(args)
+
+
+if __name__ == '__main__':
+    main()
