@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from mmcoordgan.geometry import (
     IndexedCoords,
+    _blocks,
     _near,
     canonical_grid,
     chamfer_to_grid,
@@ -102,13 +105,18 @@ def test_soft_transfer_and_its_gradients_equal_those_over_all_pixels(
         assert (gradient - true_gradient).abs().max() < 1e-3 * largest
 
 
-def test_what_is_left_out_weighs_less_than_the_cutoff_wherever_it_is():
-    """Each of 989 pixels weighs e**-13 of the nearest one: all together 0.2 percent."""
-    coords = collapsed()
+@pytest.mark.parametrize('temperatures_away', [13, 15.2])
+def test_what_is_left_out_weighs_less_than_the_cutoff_wherever_it_is(temperatures_away):
+    """989 pixels, each negligible beside the nearest one, together up to 0.2 percent of it."""
+    source = torch.zeros(1, 2, *SIZE)
+    source[:, 0] += temperatures_away * TEMPERATURE
+    source[0, :, 5, 5] = 0
     values = torch.ones(1, 1, *SIZE)
     values[..., 5, 5] = 0
-    found = soft_transfer(values, coords, coords, TEMPERATURE)[0, 0, 5, 5]
-    assert found.item() == pytest.approx(989 * 2.260329e-6 / (1 + 989 * 2.260329e-6), abs=6e-5)
+    found = soft_transfer(values, source, torch.zeros(1, 2, 4, 4), TEMPERATURE)
+    others = 989 * math.exp(-temperatures_away)
+    expected = torch.full((1, 1, 4, 4), others / (1 + others))
+    torch.testing.assert_close(found, expected, atol=6e-5, rtol=0)
 
 
 @pytest.mark.parametrize('name', ['coincident points', 'constant', 'outside the frame', 'random'])
@@ -191,6 +199,28 @@ def test_maps_that_are_not_finite_spoil_only_what_depends_on_them():
     torch.testing.assert_close(found, expected)
     source[0, 0, 0, 0] = float('nan')
     assert soft_transfer(values, source, target, 0.04).isnan().all()
+
+
+@pytest.mark.parametrize('margin', [0.0, 0.2])
+@pytest.mark.parametrize(('source_name', 'target_name'), PAIRS)
+def test_bounds_on_distances_hold(monkeypatch, source_name, target_name, margin):
+    source, target = (MAPS[name]().flatten(2) for name in (source_name, target_name))
+    sources, targets = _blocks.make_blocks(source), _blocks.make_blocks(target)
+    monkeypatch.setitem(_near.MAX_BLOCK_PAIRS, 'cpu', 4 * sources.low[0, 0].numel())
+    points = targets.pack(target).flatten(1).mT, sources.pack(source).flatten(1).mT
+    distance = torch.cdist(*points, compute_mode='donot_use_mm_for_euclid_dist')
+    distance = distance.unflatten(1, (-1, 16)).unflatten(0, (-1, 16))  # (Kt, 16, Ks, 16)
+    rows_seen = 0
+    for hood in _near.neighbourhoods(targets, sources, margin):
+        assert hood.lower.shape[0] == hood.reach.shape[0] <= 4
+        rows_seen += len(hood.lower)
+        between = distance[hood.rows].amin(dim=(1, 3))  # (R, Ks)
+        assert (hood.lower <= between[:, hood.sources] + 1e-6).all()
+        assert (hood.reach >= distance[hood.rows].amin(dim=(2, 3)).amax(1) - 1e-6).all()
+        others = torch.ones(between.shape[1], dtype=torch.bool)
+        others[hood.sources] = False
+        assert (between[:, others] > hood.reach[:, None] + margin).all()
+    assert rows_seen == len(distance)
 
 
 @pytest.fixture

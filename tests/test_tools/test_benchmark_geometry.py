@@ -1,0 +1,71 @@
+"""tools/analysis_tools/benchmark_geometry.py: it would see a wrong or slow function."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[2] / 'tools' / 'analysis_tools'))
+import benchmark_geometry as benchmark
+import measuring
+
+
+@pytest.mark.parametrize('name', benchmark.MAPS)
+def test_errors_of_the_transfer_are_those_of_rounding(name):
+    assert max(benchmark.soft_errors(16, 0.08, 'cpu', 1, name)) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'entry'),
+    [
+        (lambda transfer: lambda v, s, t, tau: transfer(v, s, t, 1.1 * tau), 0),
+        (lambda transfer: lambda v, s, t, tau: transfer(v.detach(), s, t, tau) + 0 * v.sum(), 1),
+        (lambda transfer: lambda v, s, t, tau: transfer(v, s.detach(), t, tau) + 0 * s.sum(), 2),
+        (lambda transfer: lambda v, s, t, tau: transfer(v, s, t.detach(), tau) + 0 * t.sum(), 3),
+    ],
+)
+def test_wrong_values_and_gradients_are_seen(monkeypatch, wrong, entry):
+    monkeypatch.setattr(benchmark, 'soft_transfer', wrong(benchmark.soft_transfer))
+    assert benchmark.soft_errors(16, 0.08, 'cpu', 1, 'smooth')[entry] > 1e-2
+
+
+def test_methods_that_are_compared_compute_the_same():
+    values, source, target = benchmark.inputs_of(16, 'cpu')
+    results = [soft(values, source, target, 0.08) for soft in benchmark.SOFT.values()]
+    for result in results[1:]:
+        torch.testing.assert_close(result, results[0], atol=1e-4, rtol=0)
+    hard = benchmark.hard_transfer(values, source, target).flatten(2)
+    torch.testing.assert_close(benchmark.all_pairs_hard(values, source, target), hard)
+    chamfer = benchmark.chamfer_to_grid(source)
+    torch.testing.assert_close(benchmark.all_pairs_chamfer(source), chamfer)
+
+
+def test_peak_memory_is_what_a_call_holds():
+    def hold() -> None:
+        torch.ones(16 * measuring.MIB)  # 64 MiB
+
+    cost = measuring.in_new_process(measuring.measure, hold_64_mebibytes, 'cpu')
+    assert 60 < cost.peak < 80 and cost.seconds < 5
+
+
+def hold_64_mebibytes() -> None:
+    torch.ones(16 * measuring.MIB)
+
+
+def test_a_process_that_is_killed_is_an_error():
+    with pytest.raises(RuntimeError, match=r'_exit\(7,\) ended without a result, exit code 7'):
+        import os
+
+        measuring.in_new_process(os._exit, 7)
+
+
+@pytest.mark.slow
+def test_all_tables(monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['x', '--sizes', '16', '32', '--queries', '1'])
+    benchmark.main()
+    out = capsys.readouterr().out
+    assert 'time at 32 / time at 16' in out and 'hard_transfer' in out
+    assert 'label transfer at 128, 7 classes, soft, 5 references x 1 queries' in out

@@ -1,0 +1,47 @@
+"""tools/analysis_tools/benchmark_training.py: counts operations, times every part."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+sys.path.insert(0, str(Path(__file__).parents[2] / 'tools' / 'analysis_tools'))
+import benchmark_training as benchmark
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'coordgan'
+
+
+def test_operations_are_counted_forward_and_backward():
+    x, weight = torch.randn(2, 3, 8, 8), torch.randn(5, 3, 3, 3, requires_grad=True)
+    with benchmark.FlopCount() as counter:
+        F.conv2d(x, weight, padding=1).square().sum().backward()
+    # Two operations for every product: once forward, once for the gradient of the weights.
+    assert counter.total == 2 * 2 * (2 * 8 * 8) * 5 * (3 * 3 * 3)
+
+
+def test_every_part_of_the_toy_training(monkeypatch, capsys):
+    config = CONFIGS / 'toyfaces_32.py'
+    monkeypatch.setattr(sys, 'argv', ['x', str(config), '--threads', '1'])
+    threads = torch.get_num_threads()
+    try:
+        benchmark.main()
+    finally:
+        torch.set_num_threads(threads)
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line[:28].strip(): line[28:].split() for line in lines[4:]}
+    assert len(rows) == 8 and {'generator, forward', 'R1', 'iteration with R1'} < set(rows)
+    seconds = {name: float(row[0]) for name, row in rows.items()}
+    assert all(value > 0 for value in seconds.values())
+    assert seconds['iteration with R1'] > seconds['generator, both'] > 0
+
+
+def test_a_config_of_the_second_stage_is_refused(monkeypatch, capsys):
+    config = CONFIGS / 'toyfaces_32_encoder.py'
+    monkeypatch.setattr(sys, 'argv', ['x', str(config)])
+    with pytest.raises(SystemExit):
+        benchmark.main()
+    assert 'is no config of stage 1: its model is not a CoordGAN' in capsys.readouterr().err
