@@ -16,6 +16,8 @@ MAX_BLOCK_PAIRS = {'cpu': 2**18, 'other': 2**24}
 
 SAMPLING = 4
 """One source in so many serves to bound the distance to the nearest of all."""
+ROUNDING = 1 + 1e-6
+"""Bounds on distances are compared with this much room, so that rounding loses no neighbour."""
 
 
 def limit(limits: dict[str, int], tensor: Tensor) -> int:
@@ -44,9 +46,9 @@ class Neighbourhood:
         """The blocks of targets."""
         self.reach = largest_distance(low, high, sources, item)
         """(R,), every point of a target block has a source that is at most this far away."""
-        # Written so that what is not a number keeps everything.
         whole = smallest_distance(low.amin(1), high.amax(1), source_low, source_high)
-        columns = (~(whole > self.reach.amax() + margin)).nonzero()[:, 0]  # (C,)
+        far = whole > ROUNDING * (self.reach.amax() + margin)
+        columns = (~far).nonzero()[:, 0]  # (C,)
         source_low, source_high = source_low[:, None, columns], source_high[:, None, columns]
         self.lower = smallest_distance(low, high, source_low, source_high)
         """(R, C), no point of the one block is nearer to a point of the other."""
@@ -62,7 +64,8 @@ class Neighbourhood:
             :data:`MAX_PAIRS` point pairs (or those of one target block) face each other. Rows with
             fewer than L sources are filled up with ``no_source``, the block behind the last.
         """
-        keep = ~(self.lower > radius[:, None])  # so that what is not a number keeps everything
+        # Written so that what is not a number keeps everything.
+        keep = ~(self.lower > ROUNDING * radius[:, None])
         counts, rows = keep.sum(1).sort(descending=True)
         longest = counts.tolist()
         sources = self.sources[keep[rows].nonzero()[:, 1]]
