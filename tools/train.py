@@ -135,10 +135,8 @@ def main(argv: list[str] | None = None) -> None:
             scale_lr(cfg)
         choose_checkpoint(cfg, args.resume)
         join_processes(cfg, args.launcher, args.local_rank)
-        try:
-            Runner.from_cfg(cfg).train()
-        finally:
-            leave_processes()
+        Runner.from_cfg(cfg).train()
+        leave_processes()
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, barrier
 from mmengine.hooks import Hook
 
 from mmcoordgan.random_state import random_state, set_random_state
@@ -83,4 +83,5 @@ class InterruptionHook(Hook):
             signal.signal(name, handler)
         self._before = {}
         if self.received:
+            barrier()  # launchers end the others when the first process exits
             raise SystemExit(128 + self.received)

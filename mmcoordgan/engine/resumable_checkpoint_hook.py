@@ -65,12 +65,11 @@ class ResumableCheckpointHook(CheckpointHook):
     def before_train(self, runner: Any) -> None:
         """Remove unfinished files; go on with the data and the random states of the checkpoint."""
         super().before_train(runner)
-        if is_main_process() and os.path.isdir(self.out_dir):
-            unfinished = os.path.join(
-                glob.escape(self.out_dir), self.filename_tmpl.format('*') + '.*.part'
-            )
-            for path in glob.glob(unfinished):
-                os.unlink(path)
+        if is_main_process():
+            checkpoints = os.path.join(glob.escape(self.out_dir), self.filename_tmpl.format('*'))
+            for name in (checkpoints, glob.escape(_pointer(runner))):
+                for path in glob.glob(f'{name}.*.part'):
+                    os.unlink(path)
         if runner.iter > 0:
             self._go_on(runner)
         self._loaded = {}
@@ -126,7 +125,6 @@ class ResumableCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids = kept[-self.max_keep_ckpts :]
 
     def _write(self, runner: Any, step: int, meta: dict) -> None:
-        pointer = os.path.join(runner.work_dir, 'last_checkpoint')
         try:
             runner.save_checkpoint(
                 self.out_dir,
@@ -140,7 +138,7 @@ class ResumableCheckpointHook(CheckpointHook):
                 **self.args,
             )
             if is_main_process():
-                with atomic_file(pointer) as file:
+                with atomic_file(_pointer(runner)) as file:
                     file.write(str(self.last_ckpt).encode())
         except OSError as error:
             raise CheckpointWriteError(
@@ -153,6 +151,11 @@ class ResumableCheckpointHook(CheckpointHook):
         path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
         if is_main_process() and self.file_backend.isfile(path):
             self.file_backend.remove(path)
+
+
+def _pointer(runner: Any) -> str:
+    """The file that names the last checkpoint."""
+    return os.path.join(runner.work_dir, 'last_checkpoint')
 
 
 def _collect(runner: Any, iteration: int) -> dict[str, Any]:
