@@ -20,7 +20,7 @@ def random_state() -> dict[str, Tensor]:
     _, keys, place, has_gauss, cached = np.random.get_state(legacy=True)
     state = {
         'python': torch.tensor([version, *words], dtype=torch.int64),
-        'python_gauss': torch.tensor([torch.nan if gauss is None else gauss], dtype=torch.float64),
+        'python_gauss': torch.tensor([gauss is not None, gauss or 0], dtype=torch.float64),
         'numpy': torch.tensor([*keys.tolist(), place, has_gauss], dtype=torch.int64),
         'numpy_gauss': torch.tensor([cached], dtype=torch.float64),
         'torch': torch.get_rng_state(),
@@ -33,8 +33,8 @@ def random_state() -> dict[str, Tensor]:
 def set_random_state(state: dict[str, Tensor]) -> None:
     """Go on where :func:`random_state` was called; a GPU's state needs a GPU to be used."""
     version, *words = state['python'].tolist()
-    gauss = float(state['python_gauss'])
-    random.setstate((version, tuple(words), None if np.isnan(gauss) else gauss))
+    has_gauss, gauss = state['python_gauss'].tolist()
+    random.setstate((version, tuple(words), gauss if has_gauss else None))
     *keys, place, has_gauss = state['numpy'].tolist()
     cached = float(state['numpy_gauss'])
     np.random.set_state(('MT19937', np.array(keys, np.uint32), place, has_gauss, cached))

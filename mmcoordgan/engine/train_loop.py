@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from itertools import chain, repeat
 from typing import Any
 
@@ -20,10 +22,18 @@ def outlive_signals(worker_id: int) -> None:
     """Let a worker of the data loader ignore what only the training process should react to.
 
     Slurm and terminals send their signals to every process. A worker that dies of one takes the
-    training process with it before that can save; a worker whose parent has ended ends by itself.
+    training process with it before that can save. A SIGTERM of its parent still ends a worker.
     """
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, 'sigwaitinfo'):  # not on macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        threading.Thread(target=_obey_parent, daemon=True).start()
+
+
+def _obey_parent() -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 @LOOPS.register_module()
@@ -44,6 +54,8 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         max_iters: Number of iterations.
         kwargs: Further arguments of ``IterBasedTrainLoop``.
     """
+
+    dataloader_iterator: Any
 
     def __init__(self, runner: Any, dataloader: Any, max_iters: int, **kwargs: Any) -> None:
         if isinstance(dataloader, dict):
@@ -70,8 +82,15 @@ class ResumableTrainLoop(IterBasedTrainLoop):
             return
         sampler.seed, sampler.start = seed, position
         self._origin = self._iter, position
+        self.dataloader_iterator = None  # ends the workers that have begun elsewhere
         # The base class throws away one batch for every iteration that is done: it gets none.
         self.dataloader_iterator = chain(repeat(None, self._iter), iter(self.dataloader))
+
+    def run(self) -> Any:
+        """Train; the workers of the data loader end with it."""
+        model = super().run()
+        self.dataloader_iterator = None
+        return model
 
     def run_iter(self, data_batch: Any) -> None:
         """One iteration.
