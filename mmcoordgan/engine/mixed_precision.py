@@ -65,8 +65,9 @@ class MixedPrecisionOptimWrapper(AmpOptimWrapper):
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Autocast, within what ``OptimWrapper`` does."""
-        with OptimWrapper.optim_context(self, model), torch.autocast(
-            self.device_type, dtype=self.cast_dtype
+        with (
+            OptimWrapper.optim_context(self, model),
+            torch.autocast(self.device_type, dtype=self.cast_dtype),
         ):
             yield
 

@@ -38,7 +38,9 @@ class FiniteGuard:
         self.policy = policy
         self._last, self._in_a_row = -1, 0
 
-    def passes(self, iteration: int, losses: dict[str, Tensor], gradients: Sequence[Tensor]) -> bool:
+    def passes(
+        self, iteration: int, losses: dict[str, Tensor], gradients: Sequence[Tensor]
+    ) -> bool:
         """Whether to make a step.
 
         Processes that give the same (averaged) values get the same answer.

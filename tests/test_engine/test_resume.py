@@ -218,12 +218,11 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path):
 
 def test_validation_leaves_the_training_as_it_is(tmp_path):
     run = runner(tmp_path)
+    run.message_hub.update_info('loop_stage', 'train')
     torch.manual_seed(1)
-    run.call_hook('before_train')
     expected = torch.rand(3)
     torch.manual_seed(1)
     run.call_hook('before_val')
     torch.rand(2)
     run.call_hook('after_val')
     assert torch.equal(torch.rand(3), expected)
-    run.message_hub.update_info('loop_stage', 'train')

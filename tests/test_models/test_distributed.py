@@ -119,9 +119,7 @@ def assert_equal(result, expected):
 def process(rank: int, folder: str) -> None:
     """One of two processes, with half of the pictures."""
     torch.set_num_threads(1)
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2
-    )
+    dist.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
     model = build(seed=rank)  # the second process starts from other weights
     wrapped = CoordGANDistributed(model)
     result = run(model, Inputs(model, slice(2 * rank, 2 * rank + 2)), wrapped)
