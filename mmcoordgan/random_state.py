@@ -17,11 +17,11 @@ def random_state() -> dict[str, Tensor]:
     Of GPUs, the current one counts: that is the one that MMEngine's launchers give a process.
     """
     version, words, gauss = random.getstate()
-    _, keys, place, has_gauss, cached = np.random.get_state(legacy=True)
+    _, keys, place, has_gauss, cached = np.random.get_state()
     state = {
         'python': torch.tensor([version, *words], dtype=torch.int64),
         'python_gauss': torch.tensor([gauss is not None, gauss or 0], dtype=torch.float64),
-        'numpy': torch.tensor([*keys.tolist(), place, has_gauss], dtype=torch.int64),
+        'numpy': torch.tensor([*np.asarray(keys).tolist(), place, has_gauss], dtype=torch.int64),
         'numpy_gauss': torch.tensor([cached], dtype=torch.float64),
         'torch': torch.get_rng_state(),
     }

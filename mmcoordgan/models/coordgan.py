@@ -29,7 +29,7 @@ EMA_DECAY = 0.5 ** (32 / 10_000)
 """The average of the weights has a half-life of 10,000 pictures at 32 per iteration."""
 
 
-Codes = tuple  # structure and texture latents: (B, structure_dim), (B, texture_dim)
+Codes = tuple[Tensor, Tensor]  # structure (B, structure_dim), texture (B, texture_dim)
 
 
 class Fakes(NamedTuple):
@@ -191,7 +191,8 @@ class CoordGAN(BaseModel):
 
     def _codes(self, batch: int) -> list[Codes]:
         """Latent codes of a batch, in its parts."""
-        return list(zip(*(z.chunk(self.accumulative_counts) for z in self.sample_codes(batch))))
+        structure, texture = (z.chunk(self.accumulative_counts) for z in self.sample_codes(batch))
+        return list(zip(structure, texture))
 
     def render(self, structure_z: Tensor, texture_z: Tensor, swap: bool) -> Fakes:
         """Generate a batch; with ``swap`` every structure also with its partner's texture."""

@@ -68,7 +68,7 @@ def test_skipping_for_ever_is_not_training():
     assert guard.passes(PATIENCE - 1, fine, [])
     for iteration in range(PATIENCE, 2 * PATIENCE - 1):
         assert not guard.passes(iteration, bad, [])
-    with pytest.raises(NonFiniteError, match='d_gan is inf.*in 100 iterations in a row'):
+    with pytest.raises(NonFiniteError, match=r'd_gan is inf.*in 100 iterations in a row'):
         guard.passes(2 * PATIENCE - 1, bad, [])
 
 

@@ -177,28 +177,26 @@ def test_auto_scale_lr_reaches_the_optimizers(tmp_path):
     assert lr == [pytest.approx(0.0016 / 8), pytest.approx(0.002 * 16 / 17 / 8)]
 
 
-def test_amp(prepared, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ('arguments', 'dtype'),
+    [(['--amp'], 'bfloat16'), (['--amp', 'bf16'], 'bfloat16'), (['--amp', 'fp16'], 'float16')],
+)
+def test_amp(prepared, tmp_path, arguments, dtype):
     config = write_config(tmp_path)
-    for available in (False, True):
-        use_amp = tool['use_amp'].__globals__
-        monkeypatch.setitem(use_amp, 'has_accelerator', lambda available=available: available)
-        if not available:
-            assert fails([config, '--amp'], capsys).startswith('--amp needs a GPU')
-    wrappers = prepared(config, '--amp').optim_wrapper
+    wrappers = prepared(config, *arguments).optim_wrapper
     for name in ('generator', 'discriminator'):
-        assert wrappers[name].type == 'AmpOptimWrapper'
-        assert wrappers[name].dtype == 'bfloat16' and wrappers[name].loss_scale == 1.0
+        assert wrappers[name].type == 'mmcoordgan.MixedPrecisionOptimWrapper'
+        assert wrappers[name].dtype == dtype
     assert 'type' not in prepared(config).optim_wrapper.generator
 
-    use = tool['use_amp']
-    single = Config(dict(optim_wrapper=dict(optimizer=dict(type='Adam'))))
-    use(single)
-    assert single.optim_wrapper.type == 'AmpOptimWrapper'
-    own = dict(type='AmpOptimWrapper', dtype='float16', optimizer=dict(type='Adam'))
-    use(kept := Config(dict(optim_wrapper=own)))
-    assert kept.optim_wrapper.dtype == 'float16'
+    use, precision = tool['use_amp'], arguments[-1].replace('--amp', 'bf16')
+    for kind in ('OptimWrapper', 'AmpOptimWrapper', 'MixedPrecisionOptimWrapper'):
+        own = dict(type=kind, optimizer=dict(type='Adam'), loss_scale=64.0)
+        use(single := Config(dict(optim_wrapper=own)), precision)
+        assert single.optim_wrapper.type == 'mmcoordgan.MixedPrecisionOptimWrapper'
+        assert single.optim_wrapper.dtype == dtype and single.optim_wrapper.loss_scale == 64.0
     with pytest.raises(Exception, match='cannot replace the optimizer wrapper ApexOptimWrapper'):
-        use(Config(dict(optim_wrapper=dict(own, type='ApexOptimWrapper'))))
+        use(Config(dict(optim_wrapper=dict(own, type='ApexOptimWrapper'))), precision)
 
 
 def checkpoint_in(folder, name='iter_2.pth'):

@@ -55,6 +55,7 @@ class Training:
         self.output = work_dir.with_suffix('.log')
 
     def start(self) -> None:
+        self.left_behind = self.unfinished()
         self.output_start = self.output.stat().st_size if self.output.exists() else 0
         with open(self.output, 'ab') as output:
             self.process = subprocess.Popen(
@@ -89,9 +90,13 @@ class Training:
         check_checkpoint_file(path)
         return int(torch.load(path, weights_only=True)['meta']['iter'])
 
+    def unfinished(self) -> set[str]:
+        """Files that are being written, or that a kill left behind."""
+        return {name for name in os.listdir(self.work_dir) if name.endswith('.part')}
+
     def writing(self) -> bool:
-        """Whether there is an unfinished file."""
-        return any(name.endswith('.part') for name in os.listdir(self.work_dir))
+        """Whether this start is writing a file, or was killed while it did."""
+        return bool(self.unfinished() - self.left_behind)
 
 
 def _port() -> int:
