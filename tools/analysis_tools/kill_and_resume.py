@@ -4,7 +4,8 @@
 
 Kills are ``kill -9`` of all processes at random moments: while the program starts, while it
 trains, and while it writes a checkpoint. After each one, the checkpoint that ``last_checkpoint``
-names must be complete, and no iterations may be lost but those since the last checkpoint.
+names must be complete, and no iterations may be lost but those since the last checkpoint. With
+``--signal TERM``, processes are asked to end while they train, and no iteration may be lost.
 """
 
 from __future__ import annotations
@@ -65,6 +66,18 @@ class Training:
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def terminate(self, everyone: bool) -> None:
+        """Send SIGTERM to all processes, as Slurm does, or to the first one alone.
+
+        Raises:
+            SystemExit: The exit code is not that of a training that was asked to end.
+        """
+        (os.killpg if everyone else os.kill)(self.process.pid, signal.SIGTERM)
+        code = self.process.wait()
+        # torchrun has an exit code of its own.
+        if code != 143 and not (code > 0 and '--launcher' in self.command):
+            sys.exit(f'SIGTERM led to exit code {code}:\n{self.output.read_text()[-3000:]}')
 
     def finish(self) -> None:
         """Wait for the end.
@@ -137,11 +150,16 @@ def kill_repeatedly(training: Training, args: argparse.Namespace) -> dict[str, i
     counts = dict.fromkeys(KINDS, 0)
     for number in range(args.kills):
         saved, kind = training.saved(), KINDS[number % len(KINDS)]
+        if args.signal == 'TERM':
+            kind = 'training'
         training.start()
         wait_for_moment(training, kind, source, args.startup)
         if training.process.poll() is not None:
             sys.exit(f'the training ended before kill {number + 1}: give more --iterations')
-        training.kill()
+        if args.signal == 'TERM':
+            training.terminate(everyone=number % 2 == 0)
+        else:
+            training.kill()
         seen, now = training.iteration(), training.saved()
         caught = 'saving' if training.writing() else 'training' if seen else 'starting'
         counts[caught] += 1
@@ -151,8 +169,9 @@ def kill_repeatedly(training: Training, args: argparse.Namespace) -> dict[str, i
             flush=True,
         )
         # A logged iteration that ends an interval may not have been saved yet.
-        if now < saved or seen - now > INTERVAL:
-            sys.exit(f'iterations {now + 1} to {seen} are lost: more than a checkpoint interval')
+        bearable = 0 if args.signal == 'TERM' else INTERVAL
+        if now < saved or seen - now > bearable:
+            sys.exit(f'iterations {now + 1} to {seen} are lost: more than {bearable}')
     return counts
 
 
@@ -195,6 +214,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('--kills', type=int, default=20, help='how often to kill [20]')
+    parser.add_argument(
+        '--signal', choices=('KILL', 'TERM'), default='KILL', help='what to interrupt with [KILL]'
+    )
     parser.add_argument('--processes', type=int, default=1, help='processes that train [1]')
     parser.add_argument('--iterations', type=int, help='length of the training [8 for each kill]')
     parser.add_argument('--seed', type=int, default=0, help='of the moments and kinds [0]')
@@ -237,8 +259,9 @@ def main(argv: list[str] | None = None) -> None:
     if different:
         sys.exit(f'{len(different)} of {tensors} tensors differ, such as {different[:5]}')
     kinds = ', '.join(f'{count} while {kind}' for kind, count in counts.items())
+    what = 'kills' if args.signal == 'KILL' else 'SIGTERMs'
     print(
-        f'kills survived: {args.kills} ({kinds}); processes: {args.processes}; after '
+        f'{what} survived: {args.kills} ({kinds}); processes: {args.processes}; after '
         f'{args.iterations} iterations {tensors} of {tensors} tensors are bit-identical'
     )
 
