@@ -77,20 +77,22 @@ def limit_file_size(size: int):
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path):
-    program = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(write_config(tmp_path))]
+def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    arguments = [str(write_config(tmp_path))]
     options = ['default_hooks.checkpoint.max_keep_ckpts=1', 'default_hooks.logger.interval=9']
-    program += ['--work-dir', str(tmp_path), '--resume', '--cfg-options', *options]
-    environment = {**os.environ, 'PYTHONPATH': str(TOY), 'PYTHONWARNINGS': 'ignore'}
-
-    def train(iterations: int, **kwargs):
-        command = [*program, f'train_cfg.max_iters={iterations}']
-        return subprocess.run(command, env=environment, capture_output=True, text=True, **kwargs)
-
-    assert train(2).returncode == 0
+    arguments += ['--work-dir', str(tmp_path), '--resume', '--cfg-options', *options]
+    TOOL['main']([*arguments, 'train_cfg.max_iters=2'])
     path = tmp_path / 'iter_2.pth'
     before = path.read_bytes()
-    full = train(4, preexec_fn=limit_file_size(len(before) - 1000))
+    full = subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / 'train.py'), *arguments, 'train_cfg.max_iters=4'],
+        preexec_fn=limit_file_size(len(before) - 1000),
+        env={**os.environ, 'PYTHONPATH': str(TOY), 'PYTHONWARNINGS': 'ignore'},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert full.returncode == 1
     error = full.stderr.strip().splitlines()[-1]
     assert re.match(
@@ -100,7 +102,7 @@ def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path):
     assert path.read_bytes() == before
     assert (tmp_path / 'last_checkpoint').read_text() == str(path)
     assert sorted(p.name for p in tmp_path.glob('iter_*')) == ['iter_2.pth']
-    assert train(4).returncode == 0
+    TOOL['main']([*arguments, 'train_cfg.max_iters=4'])
     assert torch.load(tmp_path / 'iter_4.pth', weights_only=True)['meta']['iter'] == 4
 
 
