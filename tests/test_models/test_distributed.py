@@ -13,6 +13,7 @@ from test_inversion import build as build_inversion
 from test_inversion import optimizer
 
 from mmcoordgan.models.distributed import CoordGANDistributed
+from mmcoordgan.models.finite import FiniteGuard
 from mmcoordgan.models.networks import discriminator
 from mmcoordgan.models.networks.patch_discriminator import CropRectangles
 from mmcoordgan.registry import MODELS
@@ -124,7 +125,16 @@ def process(rank: int, folder: str) -> None:
     wrapped = CoordGANDistributed(model)
     result = run(model, Inputs(model, slice(2 * rank, 2 * rank + 2)), wrapped)
     torch.save(result, f'{folder}/{rank}.pth')
+    torch.save(skipped_step(model, wrapped, bad=rank == 1), f'{folder}/{rank}_skipped.pth')
     dist.destroy_process_group()
+
+
+def skipped_step(model, wrapped, bad: bool) -> tuple[list[str], dict]:
+    """Names in the log, and weights, after an iteration that is ``bad`` in one process."""
+    model.guard = FiniteGuard('skip')
+    data = Inputs(model, slice(2)).begin(2)
+    data['inputs'] *= torch.nan if bad else 1
+    return list(wrapped.train_step(data, optimizers(model))), model.state_dict()
 
 
 def test_two_processes_equal_one_with_both_batches(tmp_path: Path, whole_batch):
@@ -132,6 +142,14 @@ def test_two_processes_equal_one_with_both_batches(tmp_path: Path, whole_batch):
     for rank in range(2):
         result = torch.load(tmp_path / f'{rank}.pth', weights_only=True)
         assert_equal(result, whole_batch)
+    skipped = [torch.load(tmp_path / f'{rank}_skipped.pth', weights_only=True) for rank in range(2)]
+    for names, end in skipped:
+        assert names == ['g_gan', 'g_patch', 'g_texture_swap', 'g_chamfer', 'g_warp']
+        for name, value in skipped[0][1].items():
+            assert torch.equal(end[name], value), name
+        for name, value in result[1].items():  # what was skipped in one process was so in both
+            if 'discriminator' in name:
+                assert torch.equal(end[name], value), name
 
 
 @pytest.mark.parametrize('share_fakes', [False, True])

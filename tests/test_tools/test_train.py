@@ -103,7 +103,15 @@ def test_two_processes_on_cpus_from_a_path_with_spaces(tmp_path):
     done = train(config, 2, '--work-dir', tmp_path / 'my work', cwd=tmp_path, program=command)
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'GPU number: 2' in done.stdout + done.stderr
-    assert (tmp_path / 'my work' / 'iter_4.pth').exists()
+    work = tmp_path / 'my work'
+    checkpoint = torch.load(work / 'iter_4.pth', weights_only=True)
+    first, second = checkpoint['random_states']  # of processes that draw different noise
+    assert all(not torch.equal(first[k], second[k]) for k in ('python', 'numpy', 'torch'))
+    assert checkpoint['data']['position'] == 4 * 2 * 2
+    # Files of the first process alone.
+    assert len(list(work.rglob('*.log'))) == len(list(work.rglob('scalars.json'))) == 1
+    names = sorted(path.name for path in (work / 'pictures').iterdir())
+    assert names == [f'iter_{i:06d}.png' for i in (0, 2, 4)]
 
 
 def test_slurm_script(tmp_path):
