@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -35,7 +36,7 @@ STATE = ('state_dict', 'optimizer', 'param_schedulers', 'random_states', 'data')
 
 
 class Training:
-    """A training in a work dir, as a group of processes that can be killed together."""
+    """A training in a work dir, of processes that can be killed together."""
 
     def __init__(self, args: argparse.Namespace, work_dir: Path):
         self.work_dir = work_dir
@@ -64,8 +65,15 @@ class Training:
             )
 
     def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
+        self._send(signal.SIGKILL, everyone=True)
         self.process.wait()
+
+    def _send(self, number: signal.Signals, everyone: bool) -> None:
+        # torchrun gives its processes sessions of their own: a group does not hold them all.
+        below = _descendants(self.process.pid) if everyone else []
+        for pid in [self.process.pid, *below]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def terminate(self, everyone: bool) -> None:
         """Send SIGTERM to all processes, as Slurm does, or to the first one alone.
@@ -73,7 +81,7 @@ class Training:
         Raises:
             SystemExit: The exit code is not that of a training that was asked to end.
         """
-        (os.killpg if everyone else os.kill)(self.process.pid, signal.SIGTERM)
+        self._send(signal.SIGTERM, everyone)
         code = self.process.wait()
         # torchrun has an exit code of its own.
         if code != 143 and not (code > 0 and '--launcher' in self.command):
@@ -110,6 +118,19 @@ class Training:
     def writing(self) -> bool:
         """Whether this start is writing a file, or was killed while it did."""
         return bool(self.unfinished() - self.left_behind)
+
+
+def _descendants(pid: int) -> list[int]:
+    """All processes below a process."""
+    table = subprocess.run(['ps', '-eo', 'pid=,ppid='], capture_output=True, text=True, check=True)
+    children: dict[int, list[int]] = {}
+    for line in table.stdout.splitlines():
+        child, parent = map(int, line.split())
+        children.setdefault(parent, []).append(child)
+    found = list(children.get(pid, []))
+    for child in found:  # grows while it is read
+        found += children.get(child, [])
+    return found
 
 
 def _port() -> int:
