@@ -176,14 +176,19 @@ def test_unfinished_files_are_removed_and_superfluous_ones(whole, tmp_path):
 
 
 class Sender(Hook):
-    """Sends a signal in the third iteration, also to the data loader's workers, as Slurm does."""
+    """Sends a signal in the fifth iteration, also to the data loader's workers, as Slurm does.
+
+    By then all of them have begun to work.
+    """
 
     def __init__(self, *numbers):
         self.numbers = numbers
+        self.others = multiprocessing.active_children()  # left by other tests
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if batch_idx == 2:
-            workers = [str(child.pid) for child in multiprocessing.active_children()]
+        if batch_idx == 4:
+            children = multiprocessing.active_children()
+            workers = [str(child.pid) for child in children if child not in self.others]
             if workers:
                 subprocess.run(['kill', f'-{int(self.numbers[0])}', *workers], check=True)
                 time.sleep(0.2)
@@ -203,17 +208,17 @@ def test_a_signal_saves_ends_and_loses_nothing(whole, tmp_path, number, workers)
     assert end.value.code == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]
     assert signal.getsignal(number) is before
     last = (tmp_path / 'work' / 'last_checkpoint').read_text()
-    assert last.endswith('iter_3.pth') and not (tmp_path / 'work' / 'iter_4.pth').exists()
+    assert last.endswith('iter_5.pth') and not (tmp_path / 'work' / 'iter_6.pth').exists()
     runner(tmp_path, load_from=last, resume=True, **OPTIONS, **more).train()
     assert_same_end(whole, tmp_path)
 
 
 def test_a_second_ctrl_c_does_not_wait(tmp_path):
-    run = runner(tmp_path)
+    run = runner(tmp_path, **OPTIONS)
     run.register_hook(Sender(signal.SIGINT, signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         run.train()
-    assert not (tmp_path / 'work' / 'iter_3.pth').exists()
+    assert not (tmp_path / 'work' / 'iter_5.pth').exists()
 
 
 def test_validation_leaves_the_training_as_it_is(tmp_path):

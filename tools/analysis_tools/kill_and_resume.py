@@ -239,7 +239,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--signal', choices=('KILL', 'TERM'), default='KILL', help='what to interrupt with [KILL]'
     )
     parser.add_argument('--processes', type=int, default=1, help='processes that train [1]')
-    parser.add_argument('--iterations', type=int, help='length of the training [8 for each kill]')
+    parser.add_argument('--iterations', type=int, help='length of the training [12 for each kill]')
     parser.add_argument('--seed', type=int, default=0, help='of the moments and kinds [0]')
     parser.add_argument(
         '--startup', type=float, default=6.0, help='seconds within which to kill a start [6]'
@@ -253,7 +253,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as for train.py'
     )
     args = parser.parse_args(argv)
-    args.iterations = args.iterations or 8 * args.kills + 2
+    args.iterations = args.iterations or 12 * args.kills + 12
     return args
 
 
