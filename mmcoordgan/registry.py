@@ -18,9 +18,11 @@ def _child(parent: Registry, *locations: str) -> Registry:
 DATASETS = _child(root.DATASETS, 'mmcoordgan.datasets')
 DATA_SAMPLERS = _child(root.DATA_SAMPLERS, 'mmcoordgan.datasets')
 HOOKS = _child(root.HOOKS, 'mmcoordgan.engine')
+LOOPS = _child(root.LOOPS, 'mmcoordgan.engine')
 METRICS = _child(root.METRICS, 'mmcoordgan.evaluation')
 MODELS = _child(root.MODELS, 'mmcoordgan.models')
 MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS, 'mmcoordgan.models')
+OPTIM_WRAPPERS = _child(root.OPTIM_WRAPPERS, 'mmcoordgan.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS, 'mmcoordgan.engine')
 # mmcv registers its transforms in MMEngine's root registry when it is imported.
 TRANSFORMS = _child(root.TRANSFORMS, 'mmcoordgan.datasets', 'mmcv.transforms')
@@ -31,9 +33,7 @@ for _parent in (
     root.FUNCTIONS,
     root.INFERENCERS,
     root.LOG_PROCESSORS,
-    root.LOOPS,
     root.OPTIMIZERS,
-    root.OPTIM_WRAPPERS,
     root.PARAM_SCHEDULERS,
     root.RUNNERS,
     root.RUNNER_CONSTRUCTORS,

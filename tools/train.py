@@ -13,16 +13,24 @@ from mmcoordgan.engine.launch import (
     check_checkpoint,
     explained_errors,
     forbid_unsafe_loading,
-    has_accelerator,
     join_processes,
     last_checkpoint,
     leave_processes,
     load_config,
 )
 
+MIXED = 'mmcoordgan.MixedPrecisionOptimWrapper'
+AMP_DTYPES = {'bf16': 'bfloat16', 'fp16': 'float16'}
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog='train.py', description='Train a model.')
+    parser = argparse.ArgumentParser(
+        prog='train.py',
+        description='Train a model.',
+        epilog='SIGTERM and Ctrl-C end the training after the current iteration, with a '
+        'checkpoint that --resume goes on from; the exit codes are then 143 and 130. 0: done. '
+        '1: an error, among them losses that are not finite and a full disk. 2: wrong arguments.',
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--work-dir', help='folder for checkpoints, logs and pictures [work_dirs/<config name>]'
@@ -36,7 +44,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'or from the start if there is none yet',
     )
     parser.add_argument(
-        '--amp', action='store_true', help='train in mixed precision (bfloat16); needs a GPU'
+        '--amp',
+        nargs='?',
+        const='bf16',
+        choices=tuple(AMP_DTYPES),
+        help='train in mixed precision: bf16 (without a value), or fp16 with scaled losses',
     )
     parser.add_argument(
         '--auto-scale-lr',
@@ -64,20 +76,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def use_amp(cfg: Config) -> None:
-    """Switch every optimizer wrapper to mixed precision."""
-    if not has_accelerator():
-        raise LaunchError('--amp needs a GPU, and PyTorch finds none here: train without --amp')
+def use_amp(cfg: Config, precision: str) -> None:
+    """Switch every optimizer wrapper to mixed precision, 'bf16' or 'fp16'."""
     wrapper = cfg.optim_wrapper
     single = 'optimizer' in wrapper
     wrappers = [wrapper] if single else [w for w in wrapper.values() if isinstance(w, dict)]
     for wrapper in wrappers:
         kind = wrapper.get('type', 'OptimWrapper')
-        if kind == 'OptimWrapper':
-            # bfloat16 has the range of float32, so that losses need no scaling.
-            wrapper.update(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=1.0)
-        elif kind != 'AmpOptimWrapper':
+        if kind not in ('OptimWrapper', MIXED, MIXED.split('.')[-1], 'AmpOptimWrapper'):
             raise LaunchError(f'--amp cannot replace the optimizer wrapper {kind} of the config')
+        wrapper.update(type=MIXED, dtype=AMP_DTYPES[precision])
 
 
 def scale_lr(cfg: Config) -> None:
@@ -122,7 +130,7 @@ def main(argv: list[str] | None = None) -> None:
         forbid_unsafe_loading()
         cfg = load_config(args.config, args.cfg_options, args.work_dir)
         if args.amp:
-            use_amp(cfg)
+            use_amp(cfg, args.amp)
         if args.auto_scale_lr:
             scale_lr(cfg)
         choose_checkpoint(cfg, args.resume)

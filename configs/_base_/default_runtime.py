@@ -5,16 +5,18 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
+    # Checkpoints from which a run goes on exactly, whatever moment it was killed at.
     checkpoint=dict(
-        type='CheckpointHook',
+        type='ResumableCheckpointHook',
         by_epoch=False,
         interval=10000,
-        # An old checkpoint is removed before the new one is written: keep two or more.
         max_keep_ckpts=3,
         save_last=True,
         # A run that is killed while it saves leaves no truncated file behind.
         backend_args=dict(backend='mmcoordgan_atomic'),
     ),
+    # SIGTERM and Ctrl-C: save, and end.
+    interruption=dict(type='InterruptionHook'),
     # Checkpoints that load with torch.load(weights_only=True).
     plain_checkpoint=dict(type='PlainCheckpointHook'),
     pictures=dict(type='CoordGANVisualizationHook', interval=5000),

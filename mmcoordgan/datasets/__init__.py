@@ -6,7 +6,8 @@ from .celebamask_hq import CelebAMaskHQ
 from .datasetgan import DatasetGANSegmentation
 from .image_folder import ImageFolder
 from .loading import BrokenImageError, LoadImage
-from .samplers import ReferenceSampler
+from .samplers import ReferenceSampler, ResumableSampler
+from .seeded import SeededDataset
 from .soft_labels import ResizeWithSoftLabels
 from .toy_faces import ToyFaces
 from .transforms import PackInputs, RandomFlip
@@ -21,5 +22,7 @@ __all__ = [
     'RandomFlip',
     'ReferenceSampler',
     'ResizeWithSoftLabels',
+    'ResumableSampler',
+    'SeededDataset',
     'ToyFaces',
 ]

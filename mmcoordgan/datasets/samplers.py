@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
+from itertools import count
 
-from mmengine.dist import get_dist_info
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from mmcoordgan.registry import DATA_SAMPLERS
@@ -42,3 +44,55 @@ class ReferenceSampler(Sampler):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+class DrawnIndex(int):
+    """Index of a sample that knows which draw of the training it is."""
+
+    draw: tuple[int, int]
+    """Seed of the training's order, and position in it."""
+
+
+@DATA_SAMPLERS.register_module()
+class ResumableSampler(Sampler):
+    """Endless passes over a data set, each in its own order, that can begin at any position.
+
+    Positions count the samples of all processes together. With N samples, position p is the
+    (p mod N)-th of pass p // N, whose order is a function of the seed and the pass alone: to begin
+    anywhere costs no more than to begin at the start. Process r of n takes the positions
+    ``start + r``, ``start + r + n``, ...: all processes together go through the passes, whether
+    or not n divides N.
+
+    Indices are :class:`DrawnIndex`, so that :class:`SeededDataset` can seed what each sample draws.
+
+    Args:
+        dataset: The data set, of at least one sample.
+        shuffle: Whether a pass is a random permutation, or the order of the data set.
+        seed: Non-negative seed of the order, equal on all processes. Default: one that the
+            processes agree on.
+        start: Position to begin at.
+    """
+
+    def __init__(
+        self, dataset: Sized, *, shuffle: bool = True, seed: int | None = None, start: int = 0
+    ) -> None:
+        self.size = len(dataset)
+        self.shuffle = shuffle
+        self.seed = int(sync_random_seed() if seed is None else seed)
+        self.start = start
+        self.rank, self.world_size = get_dist_info()
+
+    def __iter__(self) -> Iterator[int]:
+        current, order = None, np.arange(self.size)
+        for position in count(self.start + self.rank, self.world_size):
+            number, place = divmod(position, self.size)
+            if self.shuffle and number != current:
+                order = np.random.default_rng((self.seed, number)).permutation(self.size)
+                current = number
+            index = DrawnIndex(order[place])
+            index.draw = self.seed, position
+            yield index
+
+    def __len__(self) -> int:
+        """Samples of one pass."""
+        return self.size

@@ -1,22 +1,31 @@
-"""What plugs into MMEngine's Runner: hooks, the optimizers' constructor, checkpoint files."""
+"""What plugs into MMEngine's Runner: hooks, the training loop, optimizers, checkpoint files."""
 
 from __future__ import annotations
 
 from .checkpoint_files import AtomicLocalBackend, check_checkpoint_file
 from .checkpoint_fit_hook import CheckpointFitHook
 from .checkpoint_hook import PlainCheckpointHook
+from .interruption_hook import InterruptionHook
+from .mixed_precision import MixedPrecisionOptimWrapper
 from .optim_wrapper_constructor import CoordGANOptimWrapperConstructor
 from .prediction_hook import PredictionHook
+from .resumable_checkpoint_hook import CheckpointWriteError, ResumableCheckpointHook
+from .train_loop import ResumableTrainLoop
 from .transfer_visualization_hook import TransferVisualizationHook
 from .visualization_hook import CoordGANVisualizationHook
 
 __all__ = [
     'AtomicLocalBackend',
     'CheckpointFitHook',
+    'CheckpointWriteError',
     'CoordGANOptimWrapperConstructor',
     'CoordGANVisualizationHook',
+    'InterruptionHook',
+    'MixedPrecisionOptimWrapper',
     'PlainCheckpointHook',
     'PredictionHook',
+    'ResumableCheckpointHook',
+    'ResumableTrainLoop',
     'TransferVisualizationHook',
     'check_checkpoint_file',
 ]

@@ -8,7 +8,7 @@ import pickle
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,11 +37,11 @@ class AtomicLocalBackend(LocalBackend):
 def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     """A binary file to write, which gets its name when it is complete and on the disk.
 
-    Until then it lies beside ``path`` under another name; an error removes it and leaves alone
-    what ``path`` held before.
+    Until then it lies beside ``path``, as ``<name>.<random>.part``; an error removes it and leaves
+    alone what ``path`` held before.
     """
-    folder = os.path.dirname(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(dir=folder, suffix='.part')
+    folder, name = os.path.split(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f'{name}.', suffix='.part')
     try:
         with os.fdopen(handle, 'wb') as file:
             yield file
@@ -49,9 +49,21 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
+        _sync_folder(folder)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):  # it may have its name already
+            os.unlink(temporary)
         raise
+
+
+def _sync_folder(folder: str) -> None:
+    """Bring the names of a folder to the disk, on systems that can."""
+    if hasattr(os, 'O_DIRECTORY'):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _umask() -> int:

@@ -18,10 +18,12 @@ from mmengine.device import get_device
 from mmengine.registry import MODEL_WRAPPERS
 from torch.nn.parallel import DistributedDataParallel
 
+from mmcoordgan.models.finite import NonFiniteError
 from mmcoordgan.work_dir import last_checkpoint as written_last
 
 from .cfg_options import CfgOptionError, check_cfg_options
 from .checkpoint_files import check_checkpoint_file
+from .resumable_checkpoint_hook import CheckpointWriteError
 
 
 class LaunchError(Exception):
@@ -33,8 +35,9 @@ def explained_errors(program: str) -> Iterator[None]:
     """End the program with one message where the user, and not the code, is at fault.
 
     Impossible options end it with exit code 2. Missing or forbidden files and refused checkpoints
-    end it with exit code 1, and the message names the line that asked for the file. All other
-    errors keep their traceback.
+    end it with exit code 1, and the message names the line that asked for the file. So do a
+    checkpoint that cannot be written and losses that are not finite. All other errors keep their
+    traceback.
     """
     try:
         yield
@@ -45,6 +48,10 @@ def explained_errors(program: str) -> Iterator[None]:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f'{frame.filename}, line {frame.lineno}'
         print(f'{program}: error: {error} (asked for by {where})', file=sys.stderr)
+        sys.exit(1)
+    except (CheckpointWriteError, NonFiniteError) as error:
+        message = error.strerror if isinstance(error, OSError) else error
+        print(f'{program}: error: {message}', file=sys.stderr)
         sys.exit(1)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[-1]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
-from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
+from mmengine.registry import OPTIMIZERS
 from torch import nn
 
-from mmcoordgan.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmcoordgan.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
 from .signatures import accepted_parameters, default_of
 from .unwrap import unwrap
@@ -54,7 +54,8 @@ class CoordGANOptimWrapperConstructor:
             with the key ``encoder`` alone. Each holds ``optimizer`` and optionally
             ``regularization_interval`` (int >= 1 or None), ``paramwise_cfg`` (see MMEngine's
             ``DefaultOptimWrapperConstructor``), ``type`` (an ``OptimWrapper``) and that type's
-            arguments, such as ``clip_grad``. Names in ``custom_keys`` are matched against names
+            arguments, such as ``clip_grad``; not ``accumulative_counts``, which is an argument of
+            the models. Names in ``custom_keys`` are matched against names
             that start with the module's own, such as ``generator.warp_net.first.weight`` and
             ``patch_discriminator.trunk.1.conv1.bias``.
         paramwise_cfg: Must be None: it belongs into one of the keys.
@@ -109,6 +110,13 @@ class _Config:
         if not isinstance(cfg.get('optimizer'), dict) or 'type' not in cfg['optimizer']:
             raise ValueError(f"{self.place} needs optimizer=dict(type='Adam', lr=..., ...)")
         self._check_keys(cfg)
+        if cfg.get('accumulative_counts', 1) != 1:
+            raise ValueError(
+                f'{self.place}.accumulative_counts: gradients are accumulated within an iteration, '
+                'so that the schedules of all networks agree. Set model.accumulative_counts='
+                f'{cfg["accumulative_counts"]} instead, with a train_dataloader.batch_size that '
+                'counts all parts'
+            )
         ratio = self._ratio(interval)
         cfg['optimizer'] = self._corrected_optimizer(dict(cfg['optimizer']), ratio)
         self.wrapper_cfg = cfg

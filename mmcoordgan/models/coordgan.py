@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 
 from mmcoordgan.registry import MODELS
 
-from .pairs import check_even_batch, swap_partners
+from .finite import FiniteGuard
+from .pairs import swap_partners
 from .pretrained import load_pretrained_generator
-from .training import LossTerms, build_module, optimizer_step, sample_codes
+from .training import LossTerms, build_module, optimizer_step, sample_codes, split_batch
 
 DISCRIMINATOR_TERMS = ('d_gan', 'd_patch')
 REGULARIZATION_TERMS = ('d_r1', 'd_patch_r1')
@@ -25,6 +27,9 @@ PATCH_TERMS = ('d_patch', 'd_patch_r1', 'g_patch')
 PERCEPTUAL_TERMS = ('g_texture_swap', 'g_warp')
 EMA_DECAY = 0.5 ** (32 / 10_000)
 """The average of the weights has a half-life of 10,000 pictures at 32 per iteration."""
+
+
+Codes = tuple[Tensor, Tensor]  # structure (B, structure_dim), texture (B, texture_dim)
 
 
 class Fakes(NamedTuple):
@@ -69,6 +74,12 @@ class CoordGAN(BaseModel):
             resolution, whose generator (and its average, and iteration) training starts from.
             Upsampling levels that it lacks start fresh.
         frozen: Names of the generator's modules that are not trained, e.g. ``('warp_net',)``.
+        accumulative_counts: Parts of a batch that are computed one after the other, with their
+            gradients accumulated: an iteration is one of the whole batch, with the memory of a
+            part (but for ``share_fakes``, which keeps the pictures of all parts). Only the
+            minibatch standard deviation sees the parts instead of the batch.
+        on_nonfinite: What to do where a loss or a gradient is infinite or not a number: 'error'
+            ends the training, 'skip' leaves the optimizer step out (on all processes).
         data_preprocessor: Config of the data preprocessor, which brings pictures to [-1, 1].
 
     Raises:
@@ -94,6 +105,8 @@ class CoordGAN(BaseModel):
         share_fakes: bool = False,
         pretrained_generator: str | None = None,
         frozen: Sequence[str] = (),
+        accumulative_counts: int = 1,
+        on_nonfinite: str = 'error',
         data_preprocessor: dict | nn.Module | None = None,
     ):
         super().__init__(data_preprocessor=data_preprocessor)
@@ -109,6 +122,8 @@ class CoordGAN(BaseModel):
         self.ema_decay = ema_decay
         self.share_fakes = share_fakes
         self.pretrained_generator = pretrained_generator
+        self.accumulative_counts = accumulative_counts
+        self.guard = FiniteGuard(on_nonfinite)
         for name in frozen:
             self.generator.get_submodule(name).requires_grad_(False)
         # Kept with the weights, so that schedules go on where a checkpoint was written.
@@ -133,30 +148,37 @@ class CoordGAN(BaseModel):
             The weighted value of every loss term that acted.
         """
         real = self.data_preprocessor(data, True)['inputs']
-        check_even_batch(real.shape[0])
+        parts = split_batch(real, self.accumulative_counts)
         iteration = int(self.iteration)
-        log: dict[str, Tensor] = {}
+        acts = partial(self.losses.acts, iteration)
+        step = partial(optimizer_step, guard=self.guard, iteration=iteration)
+        fakes: list[Fakes] = []
+
+        def discriminator_part(part: tuple[Tensor, Codes]) -> dict[str, Tensor]:
+            real, codes = part
+            with optim_wrapper['discriminator'].optim_context(self):
+                with torch.set_grad_enabled(self.share_fakes):
+                    needs_swap = acts('d_patch')
+                    if self.share_fakes:
+                        needs_swap |= acts('g_patch', 'g_texture_swap')
+                    fakes.append(self.render(*codes, swap=needs_swap))
+                return self.discriminator_losses(real, fakes[-1].detach(), iteration)
+
+        def regularization_part(part: tuple[Tensor, Fakes]) -> dict[str, Tensor]:
+            return self.regularization_losses(part[0], part[1].detach(), iteration)
+
+        def generator_part(part: Fakes | Codes) -> dict[str, Tensor]:
+            with optim_wrapper['generator'].optim_context(self):
+                if not isinstance(part, Fakes):
+                    part = self.render(*part, swap=acts('g_patch', 'g_texture_swap'))
+                return self.generator_losses(part, iteration)
 
         wrapper = optim_wrapper['discriminator']
-        with wrapper.optim_context(self):
-            with torch.set_grad_enabled(self.share_fakes):
-                needs_swap = self.losses.acts(iteration, 'd_patch')
-                if self.share_fakes:
-                    needs_swap |= self.losses.acts(iteration, 'g_patch', 'g_texture_swap')
-                fakes = self.render(*self.sample_codes(real.shape[0]), swap=needs_swap)
-            losses = self.discriminator_losses(real, fakes.detach(), iteration)
-        log.update(optimizer_step(wrapper, losses))
-        losses = self.regularization_losses(real, fakes.detach(), iteration)
-        log.update(optimizer_step(wrapper, losses))
-
-        wrapper = optim_wrapper['generator']
+        log = step(wrapper, list(zip(parts, self._codes(len(real)))), discriminator_part)
+        log.update(step(wrapper, list(zip(parts, fakes)), regularization_part))
         self._train_discriminators(False)
-        with wrapper.optim_context(self):
-            if not self.share_fakes:
-                needs_swap = self.losses.acts(iteration, 'g_patch', 'g_texture_swap')
-                fakes = self.render(*self.sample_codes(real.shape[0]), swap=needs_swap)
-            losses = self.generator_losses(fakes, iteration)
-        log.update(optimizer_step(wrapper, losses))
+        rendered = fakes if self.share_fakes else self._codes(len(real))
+        log.update(step(optim_wrapper['generator'], rendered, generator_part))
         self._train_discriminators(True)
 
         self.update_ema()
@@ -166,6 +188,11 @@ class CoordGAN(BaseModel):
     def sample_codes(self, batch: int) -> tuple[Tensor, Tensor]:
         """Normal latent codes: structure (B, structure_dim), texture (B, texture_dim)."""
         return sample_codes(self.generator, batch)
+
+    def _codes(self, batch: int) -> list[Codes]:
+        """Latent codes of a batch, in its parts."""
+        structure, texture = (z.chunk(self.accumulative_counts) for z in self.sample_codes(batch))
+        return list(zip(structure, texture))
 
     def render(self, structure_z: Tensor, texture_z: Tensor, swap: bool) -> Fakes:
         """Generate a batch; with ``swap`` every structure also with its partner's texture."""

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from mmcoordgan.registry import MODELS
 
-from .pairs import check_even_batch, swap_partners
+from .finite import FiniteGuard
+from .pairs import swap_partners
 from .pretrained import STAGE1_KEY, check_fit, load_stage1_generator, part_of
 from .refinement import Refinement, refine_codes
 from .resize import resize_square
-from .training import LossTerms, build_module, optimizer_step, sample_codes
+from .training import LossTerms, build_module, optimizer_step, sample_codes, split_batch
 
 REAL_TERMS = ('rec_l1', 'rec_perceptual', 'swap_perceptual')
 SYNTHESIZED_TERMS = ('structure_w', 'texture_w', 'coords')
@@ -64,6 +65,11 @@ class CoordGANInversion(BaseModel):
             where a checkpoint of this model is loaded. None: the weights are there already.
         refinement: None, or the arguments of :class:`~.refinement.Refinement`, e.g.
             ``dict(steps=50, lr=0.05)``: predictions also come refined by gradient descent.
+        accumulative_counts: Parts of a batch that are computed one after the other, with their
+            gradients accumulated: an iteration is one of the whole batch, with the memory of a
+            part.
+        on_nonfinite: What to do where a loss or a gradient is infinite or not a number: 'error'
+            ends the training, 'skip' leaves the optimizer step out (on all processes).
         data_preprocessor: Config of the data preprocessor, which brings pictures to [-1, 1].
 
     Raises:
@@ -85,6 +91,8 @@ class CoordGANInversion(BaseModel):
         perceptual: dict | nn.Module | None = None,
         stage1_checkpoint: str | None = None,
         refinement: dict | None = None,
+        accumulative_counts: int = 1,
+        on_nonfinite: str = 'error',
         data_preprocessor: dict | nn.Module | None = None,
     ):
         super().__init__(data_preprocessor=data_preprocessor)
@@ -97,6 +105,8 @@ class CoordGANInversion(BaseModel):
         self._check_perceptual()
         self.stage1_checkpoint = stage1_checkpoint
         self._generator_is_trained = stage1_checkpoint is None
+        self.accumulative_counts = accumulative_counts
+        self.guard = FiniteGuard(on_nonfinite)
         # Kept with the weights, so that schedules go on where a checkpoint was written.
         self.register_buffer('iteration', torch.zeros((), dtype=torch.int64))
 
@@ -163,11 +173,16 @@ class CoordGANInversion(BaseModel):
         """
         self._load_stage1()
         real = self.data_preprocessor(data, True)['inputs']
-        check_even_batch(real.shape[0])
-        real = resize_square(real, self.generator.image_size)
-        with optim_wrapper.optim_context(self):
-            losses = self.encoder_losses(real, int(self.iteration))
-        log = optimizer_step(optim_wrapper, losses)
+        parts = split_batch(
+            resize_square(real, self.generator.image_size), self.accumulative_counts
+        )
+        iteration = int(self.iteration)
+
+        def part_losses(real: Tensor) -> dict[str, Tensor]:
+            with optim_wrapper.optim_context(self):
+                return self.encoder_losses(real, iteration)
+
+        log = optimizer_step(optim_wrapper, parts, part_losses, self.guard, iteration)
         self.iteration += 1
         return log
 

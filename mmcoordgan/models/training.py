@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Callable
 
 import torch
 from mmengine.optim import OptimWrapper
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from mmcoordgan.registry import MODELS
 
-from .distributed import average_gradients
+from .distributed import average_gradients, average_values
+from .finite import FiniteGuard
+from .pairs import check_even_batch
 
 
 class LossTerms(nn.ModuleDict):
@@ -52,20 +54,61 @@ def build_module(part: dict | nn.Module | None) -> Any:
     return MODELS.build(part) if isinstance(part, dict) else part
 
 
-def optimizer_step(wrapper: OptimWrapper, losses: dict[str, Tensor]) -> dict[str, Tensor]:
-    """One optimizer step on the sum of ``losses``, gradients averaged over all ranks.
+def split_batch(images: Tensor, parts: int) -> tuple[Tensor, ...]:
+    """Equal parts of a batch (B, ...), each of whole pairs.
+
+    Raises:
+        ValueError: If the batch does not consist of as many such parts.
+    """
+    check_even_batch(len(images))
+    if len(images) % (2 * parts):
+        raise ValueError(
+            f'a batch of {len(images)} images has no {parts} equal parts that consist of pairs '
+            f'(model.accumulative_counts={parts}): set train_dataloader.batch_size to a multiple '
+            f'of {2 * parts}'
+        )
+    return images.chunk(parts)
+
+
+def optimizer_step(
+    wrapper: OptimWrapper,
+    parts: Sequence[Any],
+    losses_of: Callable[[Any], dict[str, Tensor]],
+    guard: FiniteGuard,
+    iteration: int,
+) -> dict[str, Tensor]:
+    """One optimizer step on the mean loss over the parts of a batch and over all ranks.
+
+    Args:
+        wrapper: Of the networks to step.
+        parts: Of a batch; each is differentiated before the next one is computed.
+        losses_of: Named losses of a part, whose sum is minimized; the same names for all parts.
+        guard: Decides whether to step where losses or gradients are not finite.
+        iteration: Counted from 0.
 
     Returns:
-        The losses, detached, for the log.
+        The losses, averaged and detached, for the log; nothing where the step was skipped.
     """
-    if losses:
-        wrapper.backward(wrapper.scale_loss(sum(losses.values())))
-        if wrapper.should_update():
-            groups = wrapper.optimizer.param_groups
-            average_gradients(p for group in groups for p in group['params'])
-            wrapper.step()
-            wrapper.zero_grad()
-    return {name: value.detach() for name, value in losses.items()}
+    log: dict[str, Tensor] = {}
+    for part in parts:
+        losses = losses_of(part)
+        if losses:
+            wrapper.backward(sum(losses.values()) / len(parts))
+        for name, value in losses.items():
+            log[name] = log.get(name, 0) + value.detach().float() / len(parts)
+    if not log:
+        return {}
+    parameters = [p for group in wrapper.optimizer.param_groups for p in group['params']]
+    average_gradients(parameters)
+    log = average_values(log)
+    scaler = getattr(wrapper, 'loss_scaler', None)
+    scaled = scaler is not None and scaler.is_enabled()  # then it looks after the gradients
+    gradients = [] if scaled else [p.grad for p in parameters if p.grad is not None]
+    passes = guard.passes(iteration, log, gradients)
+    if passes:
+        wrapper.step()
+    wrapper.zero_grad()
+    return log if passes else {}
 
 
 def sample_codes(generator: Any, batch: int) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import pickle
+from itertools import islice
+
+import numpy as np
 import pytest
 
 from mmcoordgan.datasets import samplers
@@ -26,3 +30,46 @@ def test_every_query_once_behind_all_references(monkeypatch, world_size, length)
 def test_impossible_numbers(count):
     with pytest.raises(ValueError, match=r'num_references must lie in 1..3, the size of the data'):
         samplers.ReferenceSampler(range(3), num_references=count)
+
+
+def drawn(monkeypatch, count, *, rank=0, world_size=1, length=5, **kwargs):
+    """The first indices of a process, with their draws."""
+    monkeypatch.setattr(samplers, 'get_dist_info', lambda: (rank, world_size))
+    config = dict(type='mmcoordgan.ResumableSampler', seed=3, **kwargs)
+    sampler = DATA_SAMPLERS.build(config, default_args=dict(dataset=range(length)))
+    assert len(sampler) == length
+    return [(int(i), i.draw) for i in islice(sampler, count)]
+
+
+def test_every_pass_has_every_sample_once_in_an_order_of_its_own(monkeypatch):
+    passes = np.array([index for index, _ in drawn(monkeypatch, 40)]).reshape(8, 5)
+    assert (np.sort(passes) == np.arange(5)).all()
+    assert len({tuple(one) for one in passes}) > 4
+    in_order = [index for index, _ in drawn(monkeypatch, 12, shuffle=False)]
+    assert in_order == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+    assert drawn(monkeypatch, 8) != drawn(monkeypatch, 8, length=6)
+
+
+@pytest.mark.parametrize('world_size', [2, 3, 7])
+def test_processes_share_one_order_whatever_divides_what(monkeypatch, world_size):
+    alone = drawn(monkeypatch, 12 * world_size)
+    for rank in range(world_size):
+        own = drawn(monkeypatch, 12, rank=rank, world_size=world_size)
+        assert own == alone[rank::world_size]
+
+
+@pytest.mark.parametrize('start', [0, 3, 5, 17, 10**12])
+def test_it_can_begin_anywhere(monkeypatch, start):
+    assert [draw for _, draw in drawn(monkeypatch, 3, start=start)] == [
+        (3, start),
+        (3, start + 1),
+        (3, start + 2),
+    ]
+    if start < 100:
+        assert drawn(monkeypatch, 9, start=start) == drawn(monkeypatch, 30)[start : start + 9]
+
+
+def test_positions_reach_the_workers(monkeypatch):
+    index = next(iter(samplers.ResumableSampler(range(5), seed=3, start=8)))
+    there = pickle.loads(pickle.dumps(index))
+    assert there == index and there.draw == (3, 8)

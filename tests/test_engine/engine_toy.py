@@ -6,6 +6,7 @@ import copy
 import os
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
@@ -81,6 +82,7 @@ class ToyGAN(BaseModel):
         optim_wrapper['discriminator'].update_params(loss_d)
         loss_g = nn.functional.softplus(-self.discriminator(fake)).mean()
         optim_wrapper['generator'].update_params(loss_g)
+        optim_wrapper['discriminator'].zero_grad()
         for average, new in zip(self.generator_ema.parameters(), self.generator.parameters()):
             average.lerp_(new, 0.1)
         return {'loss_d': loss_d.detach(), 'loss_g': loss_g.detach()}
@@ -88,7 +90,7 @@ class ToyGAN(BaseModel):
 
 @DATASETS.register_module(force=True)
 class ToyNoise(torch.utils.data.Dataset):
-    """Sixteen pictures; ``folder``, if given, must exist, as an image folder's must."""
+    """Sixteen pictures, brightened at random; ``folder``, if given, must exist."""
 
     METAINFO = {'classes': ('noise',)}
 
@@ -103,7 +105,8 @@ class ToyNoise(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         source = torch.Generator().manual_seed(index)
-        return {'inputs': torch.rand(3, 8, 8, generator=source) * 2 - 1}
+        brightness = 0.1 * np.random.rand()
+        return {'inputs': torch.rand(3, 8, 8, generator=source) * 2 - 1 + brightness}
 
 
 CONFIG = f"""
@@ -114,10 +117,10 @@ train_pipeline = [dict(type='LoadImageFromFile'), dict(type='RandomFlip', prob=0
 train_dataloader = dict(
     batch_size=2,
     num_workers=0,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='ResumableSampler', shuffle=True),
     dataset=dict(type='ToyNoise'),
 )
-train_cfg = dict(by_epoch=False, max_iters=4)
+train_cfg = dict(type='ResumableTrainLoop', max_iters=4)
 optim_wrapper = dict(
     constructor='CoordGANOptimWrapperConstructor',
     generator=dict(
@@ -133,13 +136,14 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='ResumableCheckpointHook',
         by_epoch=False,
         interval=2,
         max_keep_ckpts=3,
         save_last=True,
         backend_args=dict(backend='mmcoordgan_atomic'),
     ),
+    interruption=dict(type='InterruptionHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
 custom_hooks = [

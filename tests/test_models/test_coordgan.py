@@ -104,9 +104,9 @@ def test_each_step_moves_its_own_networks_only(share_fakes, monkeypatch):
     seen = {}
     original = coordgan.optimizer_step
 
-    def spy(optimizer, losses):
+    def spy(optimizer, *args, **kwargs):
         before = {n: snapshot(getattr(model, n)) for n in ('generator', 'discriminator')}
-        log = original(optimizer, losses)
+        log = original(optimizer, *args, **kwargs)
         key = 'generator' if optimizer is wrapper['generator'] else 'discriminator'
         moved = {n for n, b in before.items() if changed(getattr(model, n), b)}
         seen.setdefault(key, set()).update(moved)

@@ -103,7 +103,15 @@ def test_two_processes_on_cpus_from_a_path_with_spaces(tmp_path):
     done = train(config, 2, '--work-dir', tmp_path / 'my work', cwd=tmp_path, program=command)
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'GPU number: 2' in done.stdout + done.stderr
-    assert (tmp_path / 'my work' / 'iter_4.pth').exists()
+    work = tmp_path / 'my work'
+    checkpoint = torch.load(work / 'iter_4.pth', weights_only=True)
+    first, second = checkpoint['random_states']  # of processes that draw different noise
+    assert all(not torch.equal(first[k], second[k]) for k in ('python', 'numpy', 'torch'))
+    assert checkpoint['data']['position'] == 4 * 2 * 2
+    # Files of the first process alone.
+    assert len(list(work.rglob('*.log'))) == len(list(work.rglob('scalars.json'))) == 1
+    names = sorted(path.name for path in (work / 'pictures').iterdir())
+    assert names == [f'iter_{i:06d}.png' for i in (0, 2, 4)]
 
 
 def test_slurm_script(tmp_path):
@@ -177,28 +185,26 @@ def test_auto_scale_lr_reaches_the_optimizers(tmp_path):
     assert lr == [pytest.approx(0.0016 / 8), pytest.approx(0.002 * 16 / 17 / 8)]
 
 
-def test_amp(prepared, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ('arguments', 'dtype'),
+    [(['--amp'], 'bfloat16'), (['--amp', 'bf16'], 'bfloat16'), (['--amp', 'fp16'], 'float16')],
+)
+def test_amp(prepared, tmp_path, arguments, dtype):
     config = write_config(tmp_path)
-    for available in (False, True):
-        use_amp = tool['use_amp'].__globals__
-        monkeypatch.setitem(use_amp, 'has_accelerator', lambda available=available: available)
-        if not available:
-            assert fails([config, '--amp'], capsys).startswith('--amp needs a GPU')
-    wrappers = prepared(config, '--amp').optim_wrapper
+    wrappers = prepared(config, *arguments).optim_wrapper
     for name in ('generator', 'discriminator'):
-        assert wrappers[name].type == 'AmpOptimWrapper'
-        assert wrappers[name].dtype == 'bfloat16' and wrappers[name].loss_scale == 1.0
+        assert wrappers[name].type == 'mmcoordgan.MixedPrecisionOptimWrapper'
+        assert wrappers[name].dtype == dtype
     assert 'type' not in prepared(config).optim_wrapper.generator
 
-    use = tool['use_amp']
-    single = Config(dict(optim_wrapper=dict(optimizer=dict(type='Adam'))))
-    use(single)
-    assert single.optim_wrapper.type == 'AmpOptimWrapper'
-    own = dict(type='AmpOptimWrapper', dtype='float16', optimizer=dict(type='Adam'))
-    use(kept := Config(dict(optim_wrapper=own)))
-    assert kept.optim_wrapper.dtype == 'float16'
+    use, precision = tool['use_amp'], arguments[-1].replace('--amp', 'bf16')
+    for kind in ('OptimWrapper', 'AmpOptimWrapper', 'MixedPrecisionOptimWrapper'):
+        own = dict(type=kind, optimizer=dict(type='Adam'), loss_scale=64.0)
+        use(single := Config(dict(optim_wrapper=own)), precision)
+        assert single.optim_wrapper.type == 'mmcoordgan.MixedPrecisionOptimWrapper'
+        assert single.optim_wrapper.dtype == dtype and single.optim_wrapper.loss_scale == 64.0
     with pytest.raises(Exception, match='cannot replace the optimizer wrapper ApexOptimWrapper'):
-        use(Config(dict(optim_wrapper=dict(own, type='ApexOptimWrapper'))))
+        use(Config(dict(optim_wrapper=dict(own, type='ApexOptimWrapper'))), precision)
 
 
 def checkpoint_in(folder, name='iter_2.pth'):

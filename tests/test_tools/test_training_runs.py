@@ -1,14 +1,13 @@
-"""Real configs through tools/train.py: a killed run goes on, bad input is refused."""
+"""Trainings through tools/train.py: interrupted ones go on, bad input is refused."""
 
 from __future__ import annotations
 
 import os
 import re
+import resource
 import runpy
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,10 @@ import torch
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
+TOY = ROOT / 'tests' / 'test_engine'
+sys.path.insert(0, str(TOY))
+from engine_toy import write_config  # noqa: E402
+
 TOOL = runpy.run_path(str(ROOT / 'tools' / 'train.py'))
 TINY_NETWORKS = [
     *('model.generator.channels=8', 'model.generator.structure_dim=8'),
@@ -28,65 +31,97 @@ SHRINK = [
     'train_dataloader.persistent_workers=False',
     'train_dataloader.batch_size=4',
     'train_dataloader.dataset.length=16',
-    'default_hooks.checkpoint.interval=2',
-    'default_hooks.logger.interval=1',
     'default_hooks.pictures.interval=100',
 ]
 
 
-def command(config: str, work_dir: Path, *options: str, resume: bool = False) -> list[str]:
-    program = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(ROOT / 'configs' / config)]
-    program += ['--work-dir', str(work_dir)] + (['--resume'] if resume else [])
-    return [*program, '--cfg-options', *SHRINK, *options]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, 'OMP_NUM_THREADS': '1'}
-
-
-def run(*args, **kwargs) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command(*args, **kwargs), env=environment(), capture_output=True, text=True, timeout=300
-    )
-
-
-def test_resume_after_kill(tmp_path: Path):
-    """kill -9 in the middle: the run goes on at the saved iteration with all of its state."""
-    config = 'coordgan/toyfaces_32.py'
-    with open(tmp_path / 'output', 'w') as output:
-        process = subprocess.Popen(
-            command(config, tmp_path, 'train_cfg.max_iters=100000'),
-            env=environment(),
-            stdout=output,
-            stderr=output,
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('config', 'processes', 'signal', 'kills'),
+    [
+        ('toyfaces_32', 1, 'KILL', 3),
+        ('toyfaces_32', 2, 'KILL', 3),
+        ('toyfaces_32', 1, 'TERM', 2),
+        ('toyfaces_32', 2, 'TERM', 2),
+        ('toyfaces_32_encoder', 1, 'KILL', 2),
+    ],
+)
+def test_interrupted_runs_end_like_others(tmp_path: Path, config, processes, signal, kills):
+    """Killed or terminated at random moments, then resumed: the same to the last bit."""
+    options = list(SHRINK)
+    if config == 'toyfaces_32_encoder':
+        stage1 = tmp_path / 'stage1'
+        path = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
+        TOOL['main'](
+            [str(path), '--work-dir', str(stage1), '--cfg-options', 'train_cfg.max_iters=1']
         )
-        deadline = time.time() + 120
-        while not (tmp_path / 'iter_4.pth').exists() and time.time() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    last = Path((tmp_path / 'last_checkpoint').read_text())
-    saved = torch.load(last, weights_only=True)
-    iteration = saved['meta']['iter']
-    assert iteration >= 4, (tmp_path / 'output').read_text()[-2000:]
+        options.append(f'model.stage1_checkpoint={stage1}')
+    program = [sys.executable, str(ROOT / 'tools' / 'analysis_tools' / 'kill_and_resume.py')]
+    program += [str(ROOT / 'configs' / 'coordgan' / f'{config}.py'), '--work-dir', str(tmp_path)]
+    program += [f'--processes={processes}', f'--signal={signal}', f'--kills={kills}']
+    done = subprocess.run(
+        [*program, '--cfg-options', *options],
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    what = 'kills' if signal == 'KILL' else 'SIGTERMs'
+    assert f'{what} survived: {kills} (' in done.stdout and 'are bit-identical' in done.stdout
 
-    # No further step: what is saved at the end is what was restored.
-    target = iteration + 2
-    done = run(config, tmp_path, f'train_cfg.max_iters={target}', resume=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert f'resumed epoch: 0, iter: {iteration}' in done.stdout + done.stderr
-    final = torch.load(tmp_path / f'iter_{target}.pth', weights_only=True)
-    assert int(final['state_dict']['iteration']) == target
-    for name in ('generator', 'discriminator'):
-        steps = {int(s['step']) for s in final['optimizer'][name]['state'].values()}
-        before = {int(s['step']) for s in saved['optimizer'][name]['state'].values()}
-        assert max(steps) - max(before) == 2, name
-    # The average moves by 1 - decay of the distance to the current weights, twice.
-    key = 'generator_ema.warp_net.second.weight'
-    start, end = saved['state_dict'][key], final['state_dict'][key]
-    moved = (end - start).abs().max()
-    distance = (final['state_dict'][key.replace('_ema', '')] - start).abs().max()
-    assert 0 < moved < 0.02 * distance
+
+def limit_file_size(size: int):
+    """For a child process: no file may grow beyond ``size`` bytes, as if the disk were full."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    arguments = [str(write_config(tmp_path))]
+    options = ['default_hooks.checkpoint.max_keep_ckpts=1', 'default_hooks.logger.interval=9']
+    arguments += ['--work-dir', str(tmp_path), '--resume', '--cfg-options', *options]
+    TOOL['main']([*arguments, 'train_cfg.max_iters=2'])
+    path = tmp_path / 'iter_2.pth'
+    before = path.read_bytes()
+    full = subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / 'train.py'), *arguments, 'train_cfg.max_iters=4'],
+        preexec_fn=limit_file_size(len(before) - 1000),
+        env={**os.environ, 'PYTHONPATH': str(TOY), 'PYTHONWARNINGS': 'ignore'},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert full.returncode == 1
+    error = full.stderr.strip().splitlines()[-1]
+    assert re.match(
+        r'train.py: error: checkpoint .*iter_4\.pth cannot be written \(File too', error
+    )
+    assert error.endswith('make room, and go on with --resume')
+    assert path.read_bytes() == before
+    assert (tmp_path / 'last_checkpoint').read_text() == str(path)
+    assert sorted(p.name for p in tmp_path.glob('iter_*')) == ['iter_2.pth']
+    TOOL['main']([*arguments, 'train_cfg.max_iters=4'])
+    assert torch.load(tmp_path / 'iter_4.pth', weights_only=True)['meta']['iter'] == 4
+
+
+def test_losses_that_are_not_finite_end_the_run(tmp_path: Path):
+    program = [sys.executable, str(ROOT / 'tools' / 'train.py')]
+    program += [str(ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'), '--work-dir', str(tmp_path)]
+    program += ['--cfg-options', *SHRINK, 'optim_wrapper.discriminator.optimizer.lr=1e30']
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stderr[-2000:]
+    error = done.stderr.strip().splitlines()[-1]
+    found = re.match(r'train.py: error: iteration (\d): (d_\w+|g_gan|.*gradient).*', error)
+    assert found and 'Traceback' not in done.stderr, error
+    path = tmp_path / f'nonfinite_iter_{found[1]}.pth'
+    assert f'{path}, which --resume does not pick up.' in error
+    saved = torch.load(path, weights_only=True)
+    assert int(saved['state_dict']['iteration']) == int(found[1])
+    assert all(v.isfinite().all() for v in saved['state_dict'].values())
+    pointer = tmp_path / 'last_checkpoint'
+    assert not pointer.exists() or 'nonfinite' not in pointer.read_text()
 
 
 def make_folder(path: Path, *, broken: bool) -> Path:

@@ -16,6 +16,6 @@ train_dataloader = dict(
     batch_size=2,  # on each device; even, because pictures are trained in pairs
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='ResumableSampler', shuffle=True),
     dataset=dict(type='ImageFolder', data_root='data/images', pipeline=train_pipeline),
 )

@@ -2,6 +2,6 @@
 train_dataloader = dict(
     batch_size=8,
     num_workers=0,  # a cached picture costs 0.15 ms: less than what a process would cost
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='ResumableSampler', shuffle=True),
     dataset=dict(type='ToyFaces', size=32, length=4096, seed=1),
 )

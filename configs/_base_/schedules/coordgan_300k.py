@@ -6,5 +6,5 @@ optim_wrapper = dict(
     generator=dict(optimizer=adam, regularization_interval=4),
     discriminator=dict(optimizer=adam, regularization_interval=16),
 )
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=300000)
+train_cfg = dict(type='ResumableTrainLoop', max_iters=300000)
 auto_scale_lr = dict(base_batch_size=16)

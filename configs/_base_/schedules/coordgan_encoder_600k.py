@@ -7,5 +7,5 @@ optim_wrapper = dict(
         regularization_interval=4,
     ),
 )
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=600000)
+train_cfg = dict(type='ResumableTrainLoop', max_iters=600000)
 auto_scale_lr = dict(base_batch_size=16)

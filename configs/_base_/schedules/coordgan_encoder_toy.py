@@ -5,5 +5,5 @@ optim_wrapper = dict(
 )
 # Along a cosine over all iterations, to a twentieth.
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, eta_min_ratio=0.05)]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=3000)
+train_cfg = dict(type='ResumableTrainLoop', max_iters=3000)
 auto_scale_lr = dict(base_batch_size=8)

@@ -9,5 +9,5 @@ optim_wrapper = dict(
     ),
     discriminator=dict(optimizer=adam, regularization_interval=16),
 )
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=3000)
+train_cfg = dict(type='ResumableTrainLoop', max_iters=3000)
 auto_scale_lr = dict(base_batch_size=8)

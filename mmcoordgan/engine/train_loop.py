@@ -1,0 +1,113 @@
+"""The training loop: goes on at any iteration without reading what went before."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from itertools import chain, repeat
+from typing import Any
+
+from mmengine.dist import barrier, get_world_size
+from mmengine.runner import IterBasedTrainLoop
+
+from mmcoordgan.datasets import ResumableSampler
+from mmcoordgan.models.finite import NonFiniteError
+from mmcoordgan.registry import LOOPS
+
+ATOMIC = dict(backend='mmcoordgan_atomic')
+
+
+def outlive_signals(worker_id: int) -> None:
+    """Let a worker of the data loader ignore what only the training process should react to.
+
+    Slurm and terminals send their signals to every process. A worker that dies of one takes the
+    training process with it before that can save. A SIGTERM of its parent still ends a worker.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, 'sigwaitinfo'):  # not on macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        threading.Thread(target=_obey_parent, daemon=True).start()
+
+
+def _obey_parent() -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)
+
+
+@LOOPS.register_module()
+class ResumableTrainLoop(IterBasedTrainLoop):
+    """MMEngine's ``IterBasedTrainLoop`` that resumes exactly, and at once.
+
+    With :class:`ResumableSampler`, a resumed run begins to load where it was interrupted instead
+    of loading everything up to there again, and random augmentations are seeded for each sample
+    (:class:`SeededDataset`). With another sampler it resumes as MMEngine does.
+
+    A loss or gradient that is not finite, where the model does not skip it, ends the training
+    with :class:`~mmcoordgan.models.finite.NonFiniteError`, after the weights have been saved as
+    ``nonfinite_iter_<iteration>.pth`` in the work dir, which ``--resume`` does not pick up.
+
+    Args:
+        runner: The Runner.
+        dataloader: Config of the data loader (or one that is built, whose samples are not seeded).
+        max_iters: Number of iterations.
+        kwargs: Further arguments of ``IterBasedTrainLoop``.
+    """
+
+    dataloader_iterator: Any
+
+    def __init__(self, runner: Any, dataloader: Any, max_iters: int, **kwargs: Any) -> None:
+        if isinstance(dataloader, dict):
+            wrapped = dict(type='mmcoordgan.SeededDataset', dataset=dataloader['dataset'])
+            dataloader = {**dataloader, 'dataset': wrapped}
+            if dataloader.get('num_workers'):
+                dataloader.setdefault('worker_init_fn', dict(type=outlive_signals))
+        super().__init__(runner, dataloader, max_iters, **kwargs)
+        self._origin = 0, 0  # an iteration, and the position that its samples begin at
+
+    def data_state(self, iteration: int) -> dict[str, int]:
+        """Where the data of ``iteration`` begin, for a checkpoint; empty for other samplers."""
+        sampler = self.dataloader.sampler
+        if not isinstance(sampler, ResumableSampler):
+            return {}
+        first, position = self._origin
+        samples = self.dataloader.batch_sampler.batch_size * get_world_size()
+        return {'seed': sampler.seed, 'position': position + (iteration - first) * samples}
+
+    def go_to(self, seed: int, position: int) -> None:
+        """Let the current iteration be the one whose data begin at ``position``."""
+        sampler = self.dataloader.sampler
+        if not isinstance(sampler, ResumableSampler):
+            return
+        sampler.seed, sampler.start = seed, position
+        self._origin = self._iter, position
+        self.dataloader_iterator = None  # ends the workers that have begun elsewhere
+        # The base class throws away one batch for every iteration that is done: it gets none.
+        self.dataloader_iterator = chain(repeat(None, self._iter), iter(self.dataloader))
+
+    def run(self) -> Any:
+        """Train; the workers of the data loader end with it."""
+        model = super().run()
+        self.dataloader_iterator = None
+        return model
+
+    def run_iter(self, data_batch: Any) -> None:
+        """One iteration.
+
+        Raises:
+            NonFiniteError: A loss or gradient is not finite; names the checkpoint that was saved.
+        """
+        try:
+            super().run_iter(data_batch)
+        except NonFiniteError as error:
+            name = f'nonfinite_iter_{error.iteration}.pth'
+            self.runner.save_checkpoint(
+                self.runner.work_dir, name, by_epoch=False, backend_args=ATOMIC
+            )
+            barrier()  # the first process to end may end the others
+            raise NonFiniteError(
+                f'{error} The weights as they were before that step are in '
+                f'{self.runner.work_dir}/{name}, which --resume does not pick up.',
+                error.iteration,
+            ) from None

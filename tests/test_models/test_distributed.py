@@ -1,0 +1,195 @@
+"""Two processes, and gradient accumulation, against one process with the whole batch."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from test_coordgan import TINY, optimizers
+from test_inversion import build as build_inversion
+from test_inversion import optimizer
+
+from mmcoordgan.models.distributed import CoordGANDistributed
+from mmcoordgan.models.finite import FiniteGuard
+from mmcoordgan.models.networks import discriminator
+from mmcoordgan.models.networks.patch_discriminator import CropRectangles
+from mmcoordgan.registry import MODELS
+
+ITERATIONS, BATCH = 3, 4
+NETWORKS = ('generator', 'generator_ema', 'discriminator', 'patch_discriminator')
+CALLS = {'d': (0, 1, 2), 'r1': (3, 4), 'g': (5, 6)}
+"""The crops that each phase of a training step cuts."""
+
+
+def source(*key: int) -> torch.Generator:
+    return torch.Generator().manual_seed(sum(k * 1000**i for i, k in enumerate(key, 1)))
+
+
+def build(seed: int, **changes):
+    """All nine terms act in iterations 0 and 2; regularization rests in iteration 1."""
+    torch.manual_seed(seed)
+    config = copy.deepcopy(TINY)
+    config['generator']['noise'] = 'zero'
+    for name, term in config['losses'].items():
+        term.update(start=0, interval=2 if 'r1' in name else 1)
+    return MODELS.build({**config, **changes})
+
+
+class Inputs:
+    """Pictures, codes and crops of whole batches, of which a process takes its share.
+
+    Args:
+        model: Draws its codes and crops from here.
+        share: The pictures of this process.
+        parts: Into how many parts the model cuts its share.
+    """
+
+    def __init__(self, model, share: slice, parts: int = 1):
+        self.share, self.parts = share, parts
+        self.num_crops = model.patch_discriminator.num_crops
+        model.sample_codes = self.codes
+        model.patch_discriminator.sample_rectangles = self.rectangles
+
+    def begin(self, iteration: int) -> dict:
+        """The pictures of an iteration."""
+        self.iteration, self.batch_number = iteration, 0
+        phases = ['d', 'g'] if iteration == 1 else ['d', 'r1', 'g']
+        self.calls = iter(
+            [(call, part) for p in phases for part in range(self.parts) for call in CALLS[p]]
+        )
+        real = torch.rand(BATCH, 3, 16, 16, generator=source(iteration, 1)) * 2 - 1
+        return {'inputs': real[self.share]}
+
+    def codes(self, batch: int):
+        self.batch_number += 1
+        key = (self.iteration, 2, self.batch_number)
+        structure, texture = torch.randn(2, BATCH, 4, generator=source(*key))
+        return structure[self.share], texture[self.share]
+
+    def rectangles(self, num_images: int, device) -> CropRectangles:
+        call, part = next(self.calls)
+        u = torch.rand(BATCH, self.num_crops, 5, generator=source(self.iteration, 3, call))
+        u = u[self.share].chunk(self.parts)[part].flatten(0, 1)
+        assert len(u) == num_images * self.num_crops
+        scale = 0.2 + 0.2 * u[:, 1:3]
+        return CropRectangles((u[:, 0] - 0.5).sign(), scale, (2 * u[:, 3:] - 1) * (1 - scale))
+
+
+def run(model, inputs: Inputs, wrapped=None) -> tuple[list[dict], dict]:
+    """Losses of every iteration, and the weights at the end."""
+    optim_wrapper = optimizers(model)
+    log = []
+    for iteration in range(ITERATIONS):
+        step = (wrapped or model).train_step(inputs.begin(iteration), optim_wrapper)
+        log.append({name: float(value) for name, value in step.items()})
+        assert next(inputs.calls, None) is None
+    return log, model.state_dict()
+
+
+@pytest.fixture(scope='module')
+def whole_batch():
+    """One process with all pictures; the deviation within a batch is that of its halves."""
+    original = discriminator.minibatch_stddev
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            discriminator,
+            'minibatch_stddev',
+            lambda x, group: torch.cat([original(half, group) for half in x.chunk(2)]),
+        )
+        model = build(0)
+        start = copy.deepcopy(model.state_dict())
+        log, end = run(model, Inputs(model, slice(BATCH)))
+    for name in NETWORKS:  # each of them has been trained
+        moved = [(end[k] - start[k]).abs().max() for k in end if k.startswith(f'{name}.')]
+        assert max(moved) > 1e-4, name
+    assert set(log[0]) == set(TINY['losses']) and not {'d_r1', 'd_patch_r1'} & set(log[1])
+    return log, end
+
+
+def assert_equal(result, expected):
+    (log, end), (expected_log, expected_end) = result, expected
+    for found, wanted in zip(log, expected_log):
+        assert found == pytest.approx(wanted, abs=1e-5, rel=1e-5)
+    for name, value in expected_end.items():
+        assert torch.allclose(end[name], value, rtol=0, atol=1e-5), name
+
+
+def process(rank: int, folder: str) -> None:
+    """One of two processes, with half of the pictures."""
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
+    model = build(seed=rank)  # the second process starts from other weights
+    wrapped = CoordGANDistributed(model)
+    result = run(model, Inputs(model, slice(2 * rank, 2 * rank + 2)), wrapped)
+    torch.save(result, f'{folder}/{rank}.pth')
+    torch.save(skipped_step(model, wrapped, bad=rank == 1), f'{folder}/{rank}_skipped.pth')
+    dist.destroy_process_group()
+
+
+def skipped_step(model, wrapped, bad: bool) -> tuple[list[str], dict]:
+    """Names in the log, and weights, after an iteration that is ``bad`` in one process."""
+    model.guard = FiniteGuard('skip')
+    data = Inputs(model, slice(2)).begin(2)
+    data['inputs'] *= torch.nan if bad else 1
+    return list(wrapped.train_step(data, optimizers(model))), model.state_dict()
+
+
+def test_two_processes_equal_one_with_both_batches(tmp_path: Path, whole_batch):
+    torch.multiprocessing.spawn(process, (str(tmp_path),), nprocs=2)
+    for rank in range(2):
+        result = torch.load(tmp_path / f'{rank}.pth', weights_only=True)
+        assert_equal(result, whole_batch)
+    skipped = [torch.load(tmp_path / f'{rank}_skipped.pth', weights_only=True) for rank in range(2)]
+    for names, end in skipped:
+        assert names == ['g_gan', 'g_patch', 'g_texture_swap', 'g_chamfer', 'g_warp']
+        for name, value in skipped[0][1].items():
+            assert torch.equal(end[name], value), name
+        for name, value in result[1].items():  # what was skipped in one process was so in both
+            if 'discriminator' in name:
+                assert torch.equal(end[name], value), name
+
+
+@pytest.mark.parametrize('share_fakes', [False, True])
+def test_accumulated_parts_equal_the_whole_batch(whole_batch, share_fakes, monkeypatch):
+    if share_fakes:
+        original = discriminator.minibatch_stddev
+        model = build(0, share_fakes=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                discriminator,
+                'minibatch_stddev',
+                lambda x, group: torch.cat([original(half, group) for half in x.chunk(2)]),
+            )
+            whole_batch = run(model, Inputs(model, slice(BATCH)))
+    model = build(0, accumulative_counts=2, share_fakes=share_fakes)
+    assert_equal(run(model, Inputs(model, slice(BATCH), parts=2)), whole_batch)
+    assert int(model.iteration) == ITERATIONS
+
+
+def test_accumulated_parts_of_the_second_stage_equal_the_whole_batch():
+    results = []
+    for parts in (1, 2):
+        torch.manual_seed(0)
+        model = build_inversion(accumulative_counts=parts)
+        wrapper = optimizer(model)
+        log = []
+        for iteration in range(ITERATIONS):
+            codes = torch.randn(2, BATCH, 4, generator=source(iteration, 2))
+            queue = iter(zip(*(z.chunk(parts) for z in codes)))
+            model.sample_codes = lambda batch, queue=queue: next(queue)
+            real = torch.rand(BATCH, 3, 16, 16, generator=source(iteration, 1)) * 2 - 1
+            step = model.train_step({'inputs': real}, wrapper)
+            log.append({name: float(value) for name, value in step.items()})
+        results.append((log, model.state_dict()))
+    assert_equal(results[1], results[0])
+
+
+@pytest.mark.parametrize('parts', [3, 4])
+def test_parts_that_are_no_pairs(parts):
+    model = build(0, accumulative_counts=parts)
+    message = rf'a batch of 4 images has no {parts} equal parts.*batch_size to a multiple of'
+    with pytest.raises(ValueError, match=message):
+        model.train_step({'inputs': torch.zeros(4, 3, 16, 16)}, optimizers(model))
