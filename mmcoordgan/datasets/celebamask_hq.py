@@ -13,7 +13,7 @@ from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
 from .image_folder import check_folder
-from .loading import LoadImage
+from .loading import FORMATS, LoadImage, check_regular, grey_levels
 from .transforms import PackInputs
 
 MASKS_PER_FOLDER = 2000
@@ -49,10 +49,20 @@ def mask_path(mask_dir: str, number: int, part: str) -> str:
 
 
 def _read_mask(path: str) -> np.ndarray | None:
-    """(H, W) bool, or None if there is no such file."""
+    """(H, W) bool, or None if there is no such file.
+
+    White is True; greys are rounded, whatever their number of bits. Colours and transparency, of
+    which nobody can tell what they mean, are refused.
+    """
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert('L')) > 127
+        check_regular(path)
+        with Image.open(path, formats=FORMATS) as image:
+            if image.mode.startswith('I'):
+                return grey_levels(image) > 127
+            rgba = np.asarray(image.convert('RGBA'))  # (H, W, 4)
+        if (rgba[..., 1:3] != rgba[..., :1]).any() or rgba[..., 3].min() < 255:
+            raise ValueError('a mask must be black and white, without colours and transparency')
+        return rgba[..., 0] > 127
     except FileNotFoundError:
         return None
     except Exception as error:
@@ -73,7 +83,7 @@ def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
     Raises:
         FileNotFoundError: If not one of the 18 parts has a mask.
         ValueError: If masks differ in size.
-        OSError: If a mask cannot be read.
+        OSError: If a mask cannot be read, or has colours or transparency.
     """
     labels: np.ndarray | None = None
     for part, label in PAINT[num_classes].items():
@@ -112,7 +122,8 @@ def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
         OSError: If the file cannot be read.
     """
     try:
-        with Image.open(path) as image:
+        check_regular(path)
+        with Image.open(path, formats=FORMATS) as image:
             packed_for = image.info.get(PNG_CLASSES_KEY, str(num_classes))
             mode, labels = image.mode, np.array(image)
     except FileNotFoundError:

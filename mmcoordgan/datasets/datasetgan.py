@@ -12,7 +12,7 @@ from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
 from .image_folder import check_folder
-from .loading import LoadImage
+from .loading import LoadImage, check_regular
 from .transforms import PackInputs
 
 CLASSES = {
@@ -78,6 +78,7 @@ def read_mask(path: str, num_classes: int) -> np.ndarray:
         ValueError: If the array is not (H, W) integer or holds other labels.
     """
     try:
+        check_regular(path)
         labels = np.load(path, allow_pickle=False)
     except Exception as error:
         raise OSError(f'cannot read mask {path}: {type(error).__name__}: {error}') from error

@@ -103,8 +103,8 @@ class PackInputs(BaseTransform):
         if values.shape[-2:] != shape:
             raise ValueError(
                 f'{key} is {values.shape[-2]}x{values.shape[-1]} but the image is '
-                f'{shape[0]}x{shape[1]}: a transform of the pipeline resized or cropped one '
-                f'without the other'
+                f'{shape[0]}x{shape[1]} ({results.get("img_path", "no file")}): the files differ in '
+                'size, or a transform of the pipeline resized or cropped one without the other'
             )
         return torch.from_numpy(values)
 
