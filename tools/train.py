@@ -111,6 +111,8 @@ def choose_checkpoint(cfg: Config, resume: str | None) -> None:
     if cfg.get('load_from') is not None:
         check_checkpoint(cfg.load_from)
     if cfg.get('resume'):
+        stored_config = dict(type='mmcoordgan.StoredConfigHook')
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), stored_config]
         for key in ('pretrained_generator', 'stage1_checkpoint'):
             if cfg.model.get(key) is not None:
                 cfg.model[key] = None

@@ -7,13 +7,12 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
 from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
 from .image_folder import check_folder
-from .loading import FORMATS, LoadImage, check_regular, grey_levels
+from .loading import LoadImage, grey_levels, open_image
 from .transforms import PackInputs
 
 MASKS_PER_FOLDER = 2000
@@ -55,8 +54,7 @@ def _read_mask(path: str) -> np.ndarray | None:
     which nobody can tell what they mean, are refused.
     """
     try:
-        check_regular(path)
-        with Image.open(path, formats=FORMATS) as image:
+        with open_image(path) as image:
             if image.mode.startswith('I'):
                 return grey_levels(image) > 127
             rgba = np.asarray(image.convert('RGBA'))  # (H, W, 4)
@@ -122,8 +120,7 @@ def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
         OSError: If the file cannot be read.
     """
     try:
-        check_regular(path)
-        with Image.open(path, formats=FORMATS) as image:
+        with open_image(path) as image:
             packed_for = image.info.get(PNG_CLASSES_KEY, str(num_classes))
             mode, labels = image.mode, np.array(image)
     except FileNotFoundError:

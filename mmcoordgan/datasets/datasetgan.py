@@ -79,7 +79,8 @@ def read_mask(path: str, num_classes: int) -> np.ndarray:
     """
     try:
         check_regular(path)
-        labels = np.load(path, allow_pickle=False)
+        # Mapped, so that a header which claims a huge array sets no memory aside.
+        labels = np.load(path, mmap_mode='r', allow_pickle=False)
     except Exception as error:
         raise OSError(f'cannot read mask {path}: {type(error).__name__}: {error}') from error
     if not isinstance(labels, np.ndarray) or labels.ndim != 2 or labels.dtype.kind not in 'iu':

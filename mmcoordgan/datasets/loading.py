@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -30,6 +32,24 @@ def check_regular(path: str) -> None:
     """
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError('not a regular file')
+
+
+@contextmanager
+def open_image(path: str, backend_args: dict | None = None) -> Iterator[Image.Image]:
+    """Open an image file of one of the :data:`FORMATS`; its pixels are read later.
+
+    The file is read as a whole: decoders that meet a wrong length would otherwise set aside as much
+    memory as it claims.
+
+    Raises:
+        Exception: Whatever Pillow raises; FileNotFoundError if there is no such file.
+    """
+    check_regular(path)
+    content = get(path, backend_args=backend_args)
+    if not content:
+        raise ValueError('the file is empty (0 bytes)')
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        yield image
 
 
 def grey_levels(image: Image.Image) -> np.ndarray:
@@ -122,9 +142,7 @@ class LoadImage(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(size={self.size}, alpha_background={self.alpha_background})'
-        )
+        return f'{type(self).__name__}(size={self.size}, alpha_background={self.alpha_background})'
 
 
 def read_rgb(
@@ -143,11 +161,7 @@ def _read(
 ) -> tuple[np.ndarray, tuple[int, int]]:
     """The picture, and its height and width in the file."""
     try:
-        check_regular(path)
-        content = get(path, backend_args=backend_args)
-        if not content:
-            raise ValueError('the file is empty (0 bytes)')
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with open_image(path, backend_args) as image:
             _turn_upright(image)
             shape = (image.height, image.width)
             rgb = _to_rgb(image, alpha_background)
@@ -156,8 +170,7 @@ def _read(
             return np.array(rgb), shape
     except Image.UnidentifiedImageError as error:
         raise BrokenImageError(
-            f'cannot read image {path}: not an image file of a known format '
-            f'({", ".join(FORMATS)})'
+            f'cannot read image {path}: not an image file of a known format ({", ".join(FORMATS)})'
         ) from error
     except Image.DecompressionBombError as error:
         raise BrokenImageError(
