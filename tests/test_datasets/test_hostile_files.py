@@ -1,4 +1,4 @@
-"""Files as cameras, scanners and attackers write them: images, masks, and the folders they lie in."""
+"""Images, masks and folders as cameras, scanners and attackers make them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def test_16_bit_grey_with_a_transparent_level(tmp_path):
 
 def chunk(kind: bytes, content: bytes, length: int | None = None) -> bytes:
     length = len(content) if length is None else length
-    return struct.pack('>I', length) + kind + content + struct.pack('>I', zlib.crc32(kind + content))
+    return (
+        struct.pack('>I', length) + kind + content + struct.pack('>I', zlib.crc32(kind + content))
+    )
 
 
 def png(width: int, height: int, pixels: bytes, *more: bytes) -> bytes:
@@ -186,7 +188,7 @@ def test_eps_is_not_handed_to_ghostscript(tmp_path, picture, monkeypatch):
     with pytest.raises(BrokenImageError, match=r'a\.jpg: not an image file of a known format'):
         load(tmp_path / 'a.jpg')
     assert not started
-    with pytest.raises(Exception), Image.open(tmp_path / 'a.jpg') as image:  # noqa: B017, PT011
+    with pytest.raises(Exception), Image.open(tmp_path / 'a.jpg') as image:  # noqa: B017
         image.load()
     assert started
 
@@ -276,7 +278,7 @@ def test_labels_of_another_size_than_the_picture_are_named():
 
 
 def test_names_with_spaces_newlines_and_other_letters(tmp_path):
-    names = ['a b.png', 'ä世界 🙂.png', 'new\nline.png', "quote'\".png", '%s{0}.png', '-x.png']
+    names = ['a b.png', 'ä世界 🙂.png', 'new\nline.png', 'quote\'".png', '%s{0}.png', '-x.png']
     if sys.platform == 'linux':
         names.append(os.fsdecode(b'no-utf8-\xff.png'))
     folder = tmp_path / 'my pictures ü\n'
