@@ -57,6 +57,8 @@ def _read_mask(path: str) -> np.ndarray | None:
         with open_image(path) as image:
             if image.mode.startswith('I'):
                 return grey_levels(image) > 127
+            if image.mode in ('1', 'L') and 'transparency' not in image.info:
+                return np.asarray(image.convert('L')) > 127
             rgba = np.asarray(image.convert('RGBA'))  # (H, W, 4)
         if (rgba[..., 1:3] != rgba[..., :1]).any() or rgba[..., 3].min() < 255:
             raise ValueError('a mask must be black and white, without colours and transparency')
