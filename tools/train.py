@@ -50,7 +50,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='change values of the config, such as train_cfg.max_iters=100 or '
         'default_hooks.pictures.interval=50; lists are written [1,2] and tuples "(1,2)", without '
-        'spaces',
+        'spaces; a text with commas needs quotes of its own, KEY=\'"a,b"\'',
     )
     parser.add_argument(
         '--launcher',

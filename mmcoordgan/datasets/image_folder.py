@@ -37,8 +37,9 @@ def _walk(root: str) -> Iterator[str]:
     Every folder is entered once. Links to folders wait until all others are listed, so that a
     folder keeps its own name where links lead to it as well, and loops of links come to an end.
     """
-    entered = set()
-    folders, links = [''], []
+    entered: set[tuple[int, int]] = set()
+    folders: list[str] = ['']
+    links: list[str] = []
     while folders or links:
         prefix = folders.pop() if folders else heapq.heappop(links)
         status = os.stat(os.path.join(root, prefix))
