@@ -47,7 +47,7 @@ def shrink(cfg: Config, photos: Path, work_dir: Path) -> Config:
     dataset = cfg.train_dataloader.dataset
     if dataset.type == 'ImageFolder':
         dataset.data_root = str(photos)
-        dataset.pipeline[1].scale = (model.generator.image_size,) * 2
+        dataset.pipeline[0].size = model.generator.image_size
     else:
         dataset.length = 8
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False)

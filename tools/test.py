@@ -51,7 +51,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         action=CfgOptionsAction,
         metavar='KEY=VALUE',
         help='change values of the config, such as test_dataloader.batch_size=1 or '
-        'test_evaluator.0.temperature=0.02; lists are written [1,2], without spaces',
+        'test_evaluator.0.temperature=0.02; lists are written [1,2], without spaces; a '
+        'text with commas needs quotes of its own, KEY=\'"a,b"\'',
     )
     parser.add_argument(
         '--launcher',

@@ -62,7 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='change values of the config, such as train_cfg.max_iters=100 or '
         'default_hooks.pictures.interval=50; lists are written [1,2] and tuples "(1,2)", without '
-        'spaces',
+        'spaces; a text with commas needs quotes of its own, KEY=\'"a,b"\'',
     )
     parser.add_argument(
         '--launcher',
@@ -119,6 +119,8 @@ def choose_checkpoint(cfg: Config, resume: str | None) -> None:
     if cfg.get('load_from') is not None:
         check_checkpoint(cfg.load_from)
     if cfg.get('resume'):
+        stored_config = dict(type='mmcoordgan.StoredConfigHook')
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), stored_config]
         for key in ('pretrained_generator', 'stage1_checkpoint'):
             if cfg.model.get(key) is not None:
                 cfg.model[key] = None

@@ -19,6 +19,8 @@ default_hooks = dict(
     interruption=dict(type='InterruptionHook'),
     # Checkpoints that load with torch.load(weights_only=True).
     plain_checkpoint=dict(type='PlainCheckpointHook'),
+    # Memory and checkpoints that do not grow with the iterations.
+    history_limit=dict(type='HistoryLimitHook', max_length=1000),
     pictures=dict(type='CoordGANVisualizationHook', interval=5000),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )

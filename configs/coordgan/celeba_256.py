@@ -3,5 +3,5 @@ _base_ = './celeba_128.py'
 image_size = 256
 model = dict(generator=dict(image_size=image_size), discriminator=dict(image_size=image_size))
 train_pipeline = _base_.train_pipeline
-train_pipeline[1]['scale'] = (image_size, image_size)
+train_pipeline[0]['size'] = image_size
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

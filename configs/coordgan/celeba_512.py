@@ -10,5 +10,5 @@ model = dict(
     frozen=('structure_mapping', 'warp_net'),
 )
 train_pipeline = _base_.train_pipeline
-train_pipeline[1]['scale'] = (image_size, image_size)
+train_pipeline[0]['size'] = image_size
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -24,7 +24,7 @@ def read_setting(text: str, name: str) -> Any:
                 targets = [t.id for t in statement.targets if isinstance(t, ast.Name)]
                 if name in targets:
                     return _value(statement.value)
-    except SyntaxError as error:
+    except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(f'the config cannot be parsed: {error}') from None
     raise ValueError(f'the config has no {name}')
 

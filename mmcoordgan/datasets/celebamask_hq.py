@@ -7,13 +7,12 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
 from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
 from .image_folder import check_folder
-from .loading import LoadImage
+from .loading import LoadImage, grey_levels, open_image
 from .transforms import PackInputs
 
 MASKS_PER_FOLDER = 2000
@@ -49,10 +48,21 @@ def mask_path(mask_dir: str, number: int, part: str) -> str:
 
 
 def _read_mask(path: str) -> np.ndarray | None:
-    """(H, W) bool, or None if there is no such file."""
+    """(H, W) bool, or None if there is no such file.
+
+    White is True; greys are rounded, whatever their number of bits. Colours and transparency, of
+    which nobody can tell what they mean, are refused.
+    """
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert('L')) > 127
+        with open_image(path) as image:
+            if image.mode.startswith('I'):
+                return grey_levels(image) > 127
+            if image.mode in ('1', 'L') and 'transparency' not in image.info:
+                return np.asarray(image.convert('L')) > 127
+            rgba = np.asarray(image.convert('RGBA'))  # (H, W, 4)
+        if (rgba[..., 1:3] != rgba[..., :1]).any() or rgba[..., 3].min() < 255:
+            raise ValueError('a mask must be black and white, without colours and transparency')
+        return rgba[..., 0] > 127
     except FileNotFoundError:
         return None
     except Exception as error:
@@ -73,7 +83,7 @@ def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
     Raises:
         FileNotFoundError: If not one of the 18 parts has a mask.
         ValueError: If masks differ in size.
-        OSError: If a mask cannot be read.
+        OSError: If a mask cannot be read, or has colours or transparency.
     """
     labels: np.ndarray | None = None
     for part, label in PAINT[num_classes].items():
@@ -112,7 +122,7 @@ def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
         OSError: If the file cannot be read.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             packed_for = image.info.get(PNG_CLASSES_KEY, str(num_classes))
             mode, labels = image.mode, np.array(image)
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
 from .image_folder import check_folder
-from .loading import LoadImage
+from .loading import LoadImage, check_regular
 from .transforms import PackInputs
 
 CLASSES = {
@@ -78,7 +78,9 @@ def read_mask(path: str, num_classes: int) -> np.ndarray:
         ValueError: If the array is not (H, W) integer or holds other labels.
     """
     try:
-        labels = np.load(path, allow_pickle=False)
+        check_regular(path)
+        # Mapped, so that a header which claims a huge array sets no memory aside.
+        labels = np.load(path, mmap_mode='r', allow_pickle=False)
     except Exception as error:
         raise OSError(f'cannot read mask {path}: {type(error).__name__}: {error}') from error
     if not isinstance(labels, np.ndarray) or labels.ndim != 2 or labels.dtype.kind not in 'iu':

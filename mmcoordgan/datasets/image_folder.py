@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,29 +31,49 @@ def check_folder(folder: str, *, key: str, dataset: str) -> str:
     return folder
 
 
-def _walk(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
-    """Relative paths of all files below ``folder``; links that lead back up are not followed."""
-    status = os.stat(folder)
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith('.'):
-                continue
-            if entry.is_dir():
-                yield from _walk(entry.path, f'{prefix}{entry.name}/', (*above, here))
-            else:
-                yield prefix + entry.name
+def _walk(root: str) -> Iterator[str]:
+    """Relative paths of all files below ``root``, in no particular order.
+
+    Every folder is entered once. Links to folders wait until all others are listed, so that a
+    folder keeps its own name where links lead to it as well, and loops of links come to an end.
+    """
+    entered: set[tuple[int, int]] = set()
+    folders: list[str] = ['']
+    links: list[str] = []
+    while folders or links:
+        prefix = folders.pop() if folders else heapq.heappop(links)
+        status = os.stat(os.path.join(root, prefix))
+        if (status.st_dev, status.st_ino) in entered:
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        with os.scandir(os.path.join(root, prefix)) as entries:
+            for entry in entries:
+                if entry.name.startswith('.'):
+                    continue
+                if not _is_folder(entry):
+                    yield prefix + entry.name
+                elif entry.is_symlink():
+                    heapq.heappush(links, f'{prefix}{entry.name}/')
+                else:
+                    folders.append(f'{prefix}{entry.name}/')
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    """Whether an entry is a folder or leads to one; links that lead nowhere do not."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a circle of links
+        return False
 
 
 def list_images(folder: str, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> list[str]:
     """Relative POSIX paths of the images below ``folder``, sorted by their characters.
 
-    Extensions are compared without regard to case. Names that begin with a dot are left out.
+    Extensions are compared without regard to case. Names that begin with a dot are left out. Links
+    are followed; a folder that several of them lead to is listed once.
     """
     allowed = tuple(extension.lower() for extension in extensions)
-    return sorted(path for path in _walk(folder, '', ()) if path.lower().endswith(allowed))
+    return sorted(path for path in _walk(folder) if path.lower().endswith(allowed))
 
 
 @DATASETS.register_module()
@@ -60,7 +81,8 @@ class ImageFolder(PipelineDataset):
     """All images below a folder, in lexicographic order of their relative paths.
 
     Folders are listed once, at construction; images are opened only when a sample is asked for.
-    Links are followed unless they lead back to a folder above; hidden files are left out.
+    Links are followed, but every folder counts once, also in a circle of links; hidden files are
+    left out.
     ``get_data_info`` returns ``img_path`` and ``sample_idx``.
 
     Args:

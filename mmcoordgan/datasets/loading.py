@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -11,6 +14,9 @@ from PIL import Image, ImageOps
 
 from mmcoordgan.registry import TRANSFORMS
 
+# Pillow guesses the format from the content. It is asked for pictures only: some of the others it
+# knows run external programs on the file (EPS) or are containers that hold no pixels at all.
+FORMATS = ('BMP', 'GIF', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'TIFF', 'WEBP')
 _ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
 
 
@@ -18,19 +24,65 @@ class BrokenImageError(OSError):
     """An image file that cannot be read; the message names the file."""
 
 
+def check_regular(path: str) -> None:
+    """Refuse pipes, devices and folders, from which reading may never end.
+
+    Raises:
+        OSError: If ``path`` is something else than a file. What does not exist passes.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError('not a regular file')
+
+
+@contextmanager
+def open_image(path: str, backend_args: dict | None = None) -> Iterator[Image.Image]:
+    """Open an image file of one of the :data:`FORMATS`; its pixels are read later.
+
+    The file is read as a whole: decoders that meet a wrong length would otherwise set aside as much
+    memory as it claims.
+
+    Raises:
+        Exception: Whatever Pillow raises; FileNotFoundError if there is no such file.
+    """
+    check_regular(path)
+    content = get(path, backend_args=backend_args)
+    if not content:
+        raise ValueError('the file is empty (0 bytes)')
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        yield image
+
+
+def grey_levels(image: Image.Image) -> np.ndarray:
+    """(H, W) uint8 from 16-bit grey, which Pillow would clip at 255, by rounding."""
+    values = np.asarray(image).astype(np.int32)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError(f'grey values outside 0..65535 (mode {image.mode})')
+    return ((values + 128) // 257).astype(np.uint8)
+
+
 def _to_rgb(image: Image.Image, alpha_background: tuple[int, ...]) -> Image.Image:
-    if image.mode.startswith('I'):  # 16-bit grey, which Pillow clips at 255 in convert('RGB')
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError(f'grey values outside 0..65535 (mode {image.mode})')
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert('RGB')
+    if image.mode.startswith('I'):
+        rgb = Image.fromarray(grey_levels(image)).convert('RGB')
+        hidden = image.info.get('transparency')
+        if isinstance(hidden, int):
+            rgb.paste(tuple(alpha_background), mask=Image.fromarray(np.asarray(image) == hidden))
+        return rgb
     if image.mode == 'F':
         raise ValueError('floating point images have no defined range of values')
     if image.mode in _ALPHA_MODES or 'transparency' in image.info:
         rgba = image.convert('RGBA')
         canvas = Image.new('RGBA', rgba.size, (*alpha_background, 255))
         return Image.alpha_composite(canvas, rgba).convert('RGB')
-    return image.convert('RGB')
+    return image if image.mode == 'RGB' else image.convert('RGB')
+
+
+def _turn_upright(image: Image.Image) -> None:
+    """Apply the EXIF orientation in place; data that cannot be read tells none."""
+    image.load()  # errors of the pixels are not those of the EXIF data
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception:  # viewers show such pictures as they are stored
+        return
 
 
 @TRANSFORMS.register_module()
@@ -43,57 +95,83 @@ class LoadImage(BaseTransform):
     converts grey, palette, CMYK and 16-bit images to RGB, and lays transparent images on one
     colour. Colour profiles are ignored.
 
+    With ``size`` the picture becomes a square by Pillow's antialiased bilinear resizing, without
+    keeping its aspect ratio. The pixels equal those of mmcv's ``Resize`` with the backend 'pillow'
+    behind this transform, which takes twice as long, because it turns the whole picture into an
+    array and back.
+
     Reads ``img_path``; sets ``img`` (H, W, 3) uint8 **in RGB order** (mmcv's loader gives BGR),
-    ``img_shape`` and ``ori_shape``, both (H, W).
+    its shape ``img_shape`` and the upright picture's shape ``ori_shape``, both (H, W); with
+    ``size`` also ``scale_factor``, the factors of width and height.
 
     Args:
+        size: Height and width of the result; None keeps the picture's own.
         alpha_background: RGB colour behind transparent pixels.
         backend_args: Passed to ``mmengine.fileio.get``, for files that are not on a local disk.
 
     Raises:
         BrokenImageError: If the file is missing, empty, truncated, larger than Pillow's limit for
-            decompression bombs, or no image. The message names the file.
+            decompression bombs, or no image in one of the formats BMP, GIF, JPEG, JPEG 2000, PNG,
+            PPM, TIFF and WebP. The message names the file.
+        ValueError: If ``size`` is smaller than 1.
     """
 
     def __init__(
         self,
         *,
+        size: int | None = None,
         alpha_background: tuple[int, int, int] = (255, 255, 255),
         backend_args: dict | None = None,
     ) -> None:
+        if size is not None and size < 1:
+            raise ValueError(f'LoadImage: size must be at least 1, got {size}')
+        self.size = size
         self.alpha_background = tuple(alpha_background)
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
-        """Add ``img``, ``img_shape`` and ``ori_shape`` to ``results``."""
-        image = read_rgb(
-            results['img_path'],
-            alpha_background=self.alpha_background,
-            backend_args=self.backend_args,
+        """Add ``img`` and what is known about it to ``results``."""
+        image, (height, width) = _read(
+            results['img_path'], self.size, self.alpha_background, self.backend_args
         )
         results['img'] = image
-        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        results['img_shape'] = image.shape[:2]
+        results['ori_shape'] = (height, width)
+        if self.size is not None:
+            results['scale_factor'] = (self.size / width, self.size / height)
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(alpha_background={self.alpha_background})'
+        return f'{type(self).__name__}(size={self.size}, alpha_background={self.alpha_background})'
 
 
 def read_rgb(
     path: str,
     *,
+    size: int | None = None,
     alpha_background: tuple[int, ...] = (255, 255, 255),
     backend_args: dict | None = None,
 ) -> np.ndarray:
     """Read one image file as :class:`LoadImage` does: (H, W, 3) uint8, RGB."""
+    return _read(path, size, alpha_background, backend_args)[0]
+
+
+def _read(
+    path: str, size: int | None, alpha_background: tuple[int, ...], backend_args: dict | None
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The picture, and its height and width in the file."""
     try:
-        content = get(path, backend_args=backend_args)
-        if not content:
-            raise ValueError('the file is empty (0 bytes)')
-        with Image.open(io.BytesIO(content)) as image:
-            return np.array(_to_rgb(ImageOps.exif_transpose(image), alpha_background))
+        with open_image(path, backend_args) as image:
+            _turn_upright(image)
+            shape = (image.height, image.width)
+            rgb = _to_rgb(image, alpha_background)
+            if size is not None:
+                rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
+            return np.array(rgb), shape
     except Image.UnidentifiedImageError as error:
-        raise BrokenImageError(f'cannot read image {path}: not an image file') from error
+        raise BrokenImageError(
+            f'cannot read image {path}: not an image file of a known format ({", ".join(FORMATS)})'
+        ) from error
     except Image.DecompressionBombError as error:
         raise BrokenImageError(
             f'cannot read image {path}: {error} Shrink the file, or raise '

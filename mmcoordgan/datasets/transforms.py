@@ -94,17 +94,17 @@ class PackInputs(BaseTransform):
             if results.get(key) is not None:
                 values = self._tensor(results, key, shape).float()
                 setattr(sample, key, PixelData(data=values))  # (C, H, W)
-        inputs = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))  # (3, H, W)
+        inputs = torch.from_numpy(np.array(image.transpose(2, 0, 1), order='C'))  # (3, H, W)
         return {'inputs': inputs, 'data_samples': sample}
 
     @staticmethod
     def _tensor(results: dict, key: str, shape: tuple[int, ...]) -> torch.Tensor:
-        values = np.ascontiguousarray(results[key])
+        values = np.array(results[key], order='C')
         if values.shape[-2:] != shape:
             raise ValueError(
                 f'{key} is {values.shape[-2]}x{values.shape[-1]} but the image is '
-                f'{shape[0]}x{shape[1]}: a transform of the pipeline resized or cropped one '
-                f'without the other'
+                f'{shape[0]}x{shape[1]} ({results.get("img_path", "no file")}): the files differ '
+                'in size, or a transform of the pipeline resized or cropped one without the other'
             )
         return torch.from_numpy(values)
 

@@ -70,14 +70,15 @@ class CfgOptionError(ValueError):
 
 
 class CfgOptionsAction(DictAction):
-    """``DictAction`` that keeps spaces in values and explains what it cannot parse."""
+    """``DictAction`` that keeps spaces and quoted texts, and explains what it cannot parse."""
 
     @staticmethod
     def _parse_iterable(val: str) -> Any:
         """Lists and tuples as MMEngine reads them; anything else, such as a path, as it is."""
-        if ',' in val or val[:1] in ('(', '['):
+        bare = val.strip('\'"')
+        if bare[:1] in ('(', '[') or (',' in val and bare == val):
             return DictAction._parse_iterable(val)
-        return DictAction._parse_int_float_bool(val.strip('\'"'))
+        return DictAction._parse_int_float_bool(bare)
 
     def __call__(
         self,
@@ -94,6 +95,11 @@ class CfgOptionsAction(DictAction):
                 super().__call__(parser, namespace, [text], option_string)
             except AssertionError as error:  # brackets that do not match
                 parser.error(f'{option_string} {text}: {error}')
+            except RecursionError:
+                parser.error(
+                    f'{option_string} {text[:100]}: the brackets cannot be read; lists of lists '
+                    'need brackets around the whole, as in [(1,2),(3,4)]'
+                )
 
 
 def check_cfg_options(cfg: Config, options: dict) -> list[str]:
@@ -115,6 +121,10 @@ def check_cfg_options(cfg: Config, options: dict) -> list[str]:
         CfgOptionError: an option has no place; the message names the nearest one that exists.
     """
     notes = []
+    for key in options:
+        inner = next((other for other in options if other.startswith(f'{key}.')), None)
+        if inner is not None:
+            raise CfgOptionError(f'the options {key} and {inner} contradict each other')
     scope = cfg.get('default_scope', 'mmengine')
     with root.MODELS.switch_scope_and_registry(scope):
         for key in options:
@@ -152,7 +162,12 @@ def _check_option(cfg: Config, options: dict, key: str) -> None:
 
 def _element(node: list, parts: list[str], depth: int) -> Any:
     part, place = parts[depth], '.'.join(parts[:depth])
-    if part.isdigit() and int(part) < len(node):
+    if part.isdecimal() and int(part) < len(node):
+        if depth + 1 == len(parts):
+            raise CfgOptionError(
+                f'unknown option {".".join(parts)}: MMEngine sets parts of the elements of a list, '
+                f'or {place} as a whole, as in {place}=[1,2]'
+            )
         return node[int(part)]
     if not node:
         raise CfgOptionError(f'unknown option {".".join(parts)}: the list {place} is empty')

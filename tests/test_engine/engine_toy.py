@@ -84,7 +84,7 @@ class ToyGAN(BaseModel):
         optim_wrapper['generator'].update_params(loss_g)
         optim_wrapper['discriminator'].zero_grad()
         for average, new in zip(self.generator_ema.parameters(), self.generator.parameters()):
-            average.lerp_(new, 0.1)
+            average.lerp_(new.detach(), 0.1)
         return {'loss_d': loss_d.detach(), 'loss_g': loss_g.detach()}
 
 

@@ -68,6 +68,8 @@ REFUSED = {
     'custom_hooks.0.sed': 'did you mean custom_hooks.0.seed?',
     'custom_hooks.2.seed': 'custom_hooks is a list, whose elements are custom_hooks.0 to custom_h',
     'custom_hooks.seed': 'custom_hooks is a list',
+    'custom_hooks.²': 'custom_hooks is a list',
+    'custom_hooks.0': 'sets parts of the elements of a list, or custom_hooks as a whole',
     'train_pipeline.1.probb': 'did you mean train_pipeline.1.prob?',
     'default_hooks.checkpoint.intervall': 'did you mean default_hooks.checkpoint.interval?',
     'default_hooks.loggr.interval': 'did you mean default_hooks.logger.interval?',
@@ -122,7 +124,13 @@ def test_a_note_where_the_option_changes_nothing(cfg):
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'message'), [(['a'], "KEY=VALUE, got 'a'"), (['a=[1,2'], 'Imbalanced brackets')]
+    ('arguments', 'message'),
+    [
+        (['a'], "KEY=VALUE, got 'a'"),
+        (['a=[1,2'], 'Imbalanced brackets'),
+        (['a=(1,2),(3,4)'], 'need brackets around the whole, as in [(1,2),(3,4)]'),
+        (['a=' + '[' * 2000 + ']' * 2000], 'the brackets cannot be read'),
+    ],
 )
 def test_options_that_cannot_be_parsed(arguments, message, capsys):
     parser = argparse.ArgumentParser()
@@ -133,6 +141,29 @@ def test_options_that_cannot_be_parsed(arguments, message, capsys):
     assert message in capsys.readouterr().err
     parsed = parser.parse_args(['--cfg-options', 'a.b=(1,2)', 'c=None', '--cfg-options', 'd=x=y'])
     assert parsed.cfg_options == {'a.b': (1, 2), 'c': None, 'd': 'x=y'}
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ('a=/data/my pictures', '/data/my pictures'),
+        ('a="/data/a, b"', '/data/a, b'),
+        ("a='x,y'", 'x,y'),
+        ('a=x,y', ['x', 'y']),
+        ('a="[x,(1,2)]"', ['x', (1, 2)]),
+        ('a="7"', 7),
+    ],
+)
+def test_texts_and_lists(text, value):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptionsAction)
+    assert parser.parse_args(['--cfg-options', text]).cfg_options == {'a': value}
+
+
+def test_options_that_contradict_each_other(cfg):
+    options = {'model.batch_size': 2, 'model': 3}
+    with pytest.raises(CfgOptionError, match=r'model and model\.batch_size contradict each other'):
+        check_cfg_options(cfg, options)
 
 
 class Base:

@@ -286,7 +286,7 @@ def test_config_in_the_checkpoint():
     assert converted['meta']['cfg'] == Path('config.py').read_text()
     cfg = Config.fromstring(converted['meta']['cfg'], '.py')
     assert cfg.model.pop('frozen') == ('structure_mapping', 'warp_net')
-    assert cfg.train_dataloader.dataset.pipeline[1].scale == (128, 128)
+    assert cfg.train_dataloader.dataset.pipeline[0].size == 128
     cfg.model.perceptual.vgg_weights = None
     cfg.model.patch_discriminator = None
     cfg.model.losses = {}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import copy
+from typing import Any
 
 import torch
-from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from mmcoordgan.apis.plain_config import read_setting
 from mmcoordgan.engine.launch import LaunchError, check_checkpoint, explained_errors
 from mmcoordgan.evaluation.map_quality import folded_share, separation, structure_spread
 from mmcoordgan.models.losses import PerceptualDistance, StructureTensorLoss
+from mmcoordgan.models.networks import CoordGANGenerator
 from mmcoordgan.models.pretrained import part_of
-from mmcoordgan.registry import MODELS
 
 
 def parse_args() -> argparse.Namespace:
@@ -56,6 +57,25 @@ def figures(generator: torch.nn.Module, samples: int, seed: int) -> dict[str, fl
     }
 
 
+def read_generators(checkpoint: Any) -> tuple[CoordGANGenerator, CoordGANGenerator]:
+    """The averaged generator of a checkpoint, and a fresh one of its architecture.
+
+    The checkpoint's config says which class to build. A file of unknown origin might name any
+    function there, so that nothing but the one class is built.
+    """
+    state = part_of(checkpoint.get('state_dict', {}), 'generator_ema')
+    if not state or 'cfg' not in checkpoint.get('meta', {}):
+        raise ValueError('it holds no generator_ema with its config')
+    config = dict(read_setting(checkpoint['meta']['cfg'], 'model')['generator'])
+    kind = str(config.pop('type', None))
+    if kind not in ('CoordGANGenerator', 'mmcoordgan.CoordGANGenerator'):
+        raise ValueError(f'its generator is a {kind}')
+    fresh = CoordGANGenerator(**config)
+    generator = copy.deepcopy(fresh)
+    generator.load_state_dict(state)
+    return generator, fresh
+
+
 def main() -> None:
     args = parse_args()
     with explained_errors('inspect_generator.py'):
@@ -63,20 +83,16 @@ def main() -> None:
 
 
 def inspect(args: argparse.Namespace) -> None:
-    init_default_scope('mmcoordgan')
     check_checkpoint(args.checkpoint)
     checkpoint = torch.load(args.checkpoint, map_location='cpu', weights_only=True)
-    state = part_of(checkpoint.get('state_dict', {}), 'generator_ema')
-    if not state or 'cfg' not in checkpoint.get('meta', {}):
-        raise LaunchError(
-            f'{args.checkpoint} holds no generator_ema with its config: it is no checkpoint of '
-            'stage 1 (CoordGAN)'
-        )
-    config = read_setting(checkpoint['meta']['cfg'], 'model')['generator']
     torch.manual_seed(args.seed)
-    generator = MODELS.build(config)
-    untrained = figures(generator, args.samples, args.seed)
-    generator.load_state_dict(state)
+    try:
+        generator, fresh = read_generators(checkpoint)
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        raise LaunchError(
+            f'{args.checkpoint} is no checkpoint of stage 1 (CoordGAN): {error}'
+        ) from None
+    untrained = figures(fresh, args.samples, args.seed)
     trained = figures(generator, args.samples, args.seed)
     print(f'{args.samples} samples, seed {args.seed}, averaged weights of {args.checkpoint}')
     print(f'{"":18}{"untrained":>10}{"trained":>10}')

@@ -31,6 +31,12 @@ def main() -> None:
     parser.add_argument('out', type=Path, help='folder for the pictures')
     parser.add_argument('--side', type=int, default=256, help='height and width in pixels [256]')
     parser.add_argument('--stride', type=int, default=128, help='distance of the cuts [128]')
+    parser.add_argument(
+        '--enlarge',
+        type=int,
+        metavar='SIDE',
+        help='enlarge to this height and width and save as JPEG, as large data are',
+    )
     args = parser.parse_args()
     try:
         from skimage import data
@@ -40,9 +46,14 @@ def main() -> None:
     count = 0
     for name in PHOTOS:
         for index, piece in enumerate(crops(getattr(data, name)(), args.side, args.stride)):
-            Image.fromarray(piece).save(args.out / f'{name}_{index:02d}.png')
+            image, path = Image.fromarray(piece), args.out / f'{name}_{index:02d}'
+            if args.enlarge is None:
+                image.save(path.with_suffix('.png'))
+            else:
+                image = image.resize((args.enlarge, args.enlarge), Image.Resampling.BICUBIC)
+                image.save(path.with_suffix('.jpg'), quality=95)
             count += 1
-    print(f'{count} pictures of {args.side} x {args.side} in {args.out}')
+    print(f'{count} pictures of {image.width} x {image.height} in {args.out}')
 
 
 if __name__ == '__main__':

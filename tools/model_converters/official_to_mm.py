@@ -104,6 +104,8 @@ def set_sizes(cfg: Config, image_size: int, resolution: int) -> None:
     ):
         if step['type'] == 'Resize':
             step['scale'] = (image_size, image_size)
+        elif step['type'] == 'LoadImage' and 'size' in step:
+            step['size'] = image_size
         elif step['type'] == 'ResizeWithSoftLabels':
             step['size'] = resolution
     parts: list[Any] = [cfg.get('custom_hooks') or []]

@@ -1,14 +1,7 @@
 # Photos in a folder, resized to squares (aspect ratio not kept) and flipped at random.
 image_size = 128
 train_pipeline = [
-    dict(type='LoadImage'),
-    dict(
-        type='Resize',
-        scale=(image_size, image_size),
-        keep_ratio=False,
-        backend='pillow',  # antialiased
-        interpolation='bilinear',
-    ),
+    dict(type='LoadImage', size=image_size),  # bilinear, antialiased
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]

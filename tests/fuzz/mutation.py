@@ -1,0 +1,143 @@
+"""Small files in many formats, and damaged copies of them."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import zlib
+from random import Random
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from mmcoordgan.datasets.celebamask_hq import PNG_CLASSES_KEY
+
+MARKER = 'executed'
+"""A folder that pickles among the seeds create if they are unpickled."""
+_BOUNDARIES = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 100_000, 2**31 - 1, 2**32 - 1)
+_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+
+
+class Payload:
+    """Unpickling it runs code."""
+
+    def __reduce__(self):
+        return os.mkdir, (MARKER,)
+
+
+def _saved(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def images() -> dict[str, bytes]:
+    """Files that Pillow writes from one picture in different modes, and some that are no image."""
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 4), dtype=np.uint8)
+    pixels[..., :3] //= 2
+    rgba = Image.fromarray(pixels)
+    rgb, grey, palette = rgba.convert('RGB'), rgba.convert('L'), rgba.convert('RGB').quantize(16)
+    deep = Image.fromarray(np.linspace(0, 65535, 384).astype(np.uint16).reshape(16, 24))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    found = {f'png {image.mode}': _saved(image, 'PNG') for image in (rgb, grey, palette, deep)}
+    for mode in ('1', 'LA', 'RGBA'):
+        found[f'png {mode}'] = _saved(rgba.convert(mode), 'PNG')
+    found['png transparent'] = _saved(palette, 'PNG', transparency=3)
+    found['png 16-bit transparent'] = _saved(deep, 'PNG', transparency=0)
+    found['png exif'] = _saved(rgb, 'PNG', exif=exif)
+    found['png animated'] = _saved(rgba, 'PNG', save_all=True, append_images=[rgba.rotate(9)])
+    for image in (rgb, grey, rgb.convert('CMYK')):
+        found[f'jpeg {image.mode}'] = _saved(image, 'JPEG', quality=90)
+    found['jpeg progressive, exif'] = _saved(rgb, 'JPEG', progressive=True, exif=exif)
+    found['gif animated'] = _saved(palette, 'GIF', save_all=True, append_images=[palette.rotate(9)])
+    found['gif transparent'] = _saved(palette, 'GIF', transparency=3)
+    for lossless in (False, True):
+        found[f'webp lossless {lossless}'] = _saved(rgba, 'WEBP', lossless=lossless, exif=exif)
+    found['webp animated'] = _saved(rgba, 'WEBP', save_all=True, append_images=[rgba.rotate(9)])
+    for image in (rgb, grey, palette, rgba.convert('1')):
+        found[f'bmp {image.mode}'] = _saved(image, 'BMP')
+    for image in (rgb, deep, rgb.convert('CMYK'), rgb.convert('LAB'), grey.convert('F')):
+        found[f'tiff {image.mode}'] = _saved(image, 'TIFF')
+    for compression in ('tiff_lzw', 'tiff_adobe_deflate', 'packbits'):
+        found[f'tiff {compression}'] = _saved(rgba, 'TIFF', compression=compression)
+    found.update(ppm=_saved(rgb, 'PPM'), jpeg2000=_saved(rgb, 'JPEG2000'), eps=_saved(rgb, 'EPS'))
+    return {**found, 'empty': b'', 'text': b'no image', 'pickle': pickle.dumps(Payload())}
+
+
+def labels(num_classes: int) -> dict[str, bytes]:
+    """Label maps as PNG, packed and not, part masks, and NumPy arrays."""
+    values = np.random.default_rng(1).integers(0, num_classes, (16, 24), dtype=np.uint8)
+    indexed = Image.fromarray(values)
+    indexed.putpalette([value for label in range(num_classes) for value in (label, 9, 200)])
+    info = PngInfo()
+    info.add_text(PNG_CLASSES_KEY, str(num_classes))
+    white = Image.fromarray((values % 2 * 255).astype(np.uint8))
+    found = {
+        'label packed': _saved(indexed, 'PNG', pnginfo=info),
+        'label grey': _saved(Image.fromarray(values), 'PNG'),
+        'label 16-bit': _saved(Image.fromarray(values.astype(np.uint16)), 'PNG'),
+    }
+    for mode in ('1', 'L', 'RGB', 'RGBA', 'LA'):
+        found[f'mask {mode}'] = _saved(white.convert(mode), 'PNG')
+    arrays = [values.astype(kind) for kind in ('u1', 'i4', '<i8', '>u2', 'f4', 'bool')]
+    for array in [*arrays, np.asfortranarray(values), values[None], np.array([Payload()], object)]:
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=True)
+        found[f'array {array.dtype} {array.ndim} {array.flags.c_contiguous}'] = buffer.getvalue()
+    buffer = io.BytesIO()
+    np.savez(buffer, labels=values)
+    return {
+        **found,
+        'array npz': buffer.getvalue(),
+        'pickle': pickle.dumps(Payload()),
+        'empty': b'',
+    }
+
+
+def mutated(random: Random, seeds: list[bytes]) -> bytes:
+    """One of the seeds, usually damaged; PNGs mostly with checksums that fit again."""
+    content = bytearray(random.choice(seeds))
+    for _ in range(random.choice((0, 1, 1, 1, 2, 4, 8))):
+        _damage(random, content, seeds)
+    if content.startswith(_PNG_SIGNATURE) and random.random() < 0.8:
+        _repair_checksums(content)
+    return bytes(content)
+
+
+def _damage(random: Random, content: bytearray, seeds: list[bytes]) -> None:
+    # Headers decide what a decoder does: half of the damage is done to the first 64 bytes.
+    reach = len(content) if random.random() < 0.5 else min(len(content), 64)
+    start = random.randrange(reach + 1)
+    stop = min(len(content), start + random.choice((1, 2, 4, 8, 32, 256)))
+    kind = random.randrange(8)
+    if kind == 0 and start < len(content):
+        content[start] ^= 1 << random.randrange(8)
+    elif kind == 1:
+        content[start:stop] = random.randbytes(stop - start)
+    elif kind in (2, 3):
+        width, order = random.choice((1, 2, 4)), random.choice(('little', 'big'))
+        value = random.choice(_BOUNDARIES) % (1 << 8 * width)
+        content[start : start + width] = value.to_bytes(width, order)
+    elif kind == 4:
+        del content[start:stop]
+    elif kind == 5:
+        content[start:start] = content[start:stop] * random.choice((1, 2, 50))
+    elif kind == 6:
+        del content[start if random.random() < 0.5 else len(content) - 1 :]
+    else:
+        other = random.choice(seeds)
+        content[start:] = other[min(start, len(other)) :]
+
+
+def _repair_checksums(content: bytearray) -> None:
+    """Recompute the CRC of every chunk of a PNG, as far as they can be followed."""
+    place = len(_PNG_SIGNATURE)
+    while place + 12 <= len(content):
+        end = place + 8 + int.from_bytes(content[place : place + 4], 'big')
+        if end + 4 > len(content):
+            return
+        content[end : end + 4] = zlib.crc32(content[place + 4 : end]).to_bytes(4, 'big')
+        place = end + 4

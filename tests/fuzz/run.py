@@ -1,0 +1,121 @@
+"""Try damaged images, masks and options: ``python tests/fuzz/run.py --minutes 10``.
+
+Prints how many inputs were tried and how they ended. Ends with exit code 1 if one of them raised
+anything but the clear errors that users are promised, crashed the process, took longer than
+``--seconds`` or more than ``--gigabytes`` of memory. Inputs are numbered, and the same number is
+the same input: ``--target image --first 1234 --inputs 1`` tries that one again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections import Counter
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+from typing import Callable, NamedTuple
+
+Target = Callable[[Random], str]
+
+
+class Limits(NamedTuple):
+    """When one input counts as a finding."""
+
+    seconds: float = 30
+    gigabytes: float = 4
+    """Memory beyond what the process has at its start."""
+
+
+def _work(target: Target, name: str, first: int, limits: Limits, results: Connection) -> None:
+    """Try inputs one after the other and send their outcomes; runs in a process of its own."""
+    warnings.simplefilter('ignore')  # Pillow's, about metadata and large pictures
+    if sys.platform == 'linux':
+        pages = int(Path('/proc/self/statm').read_text().split()[0])
+        limit = pages * resource.getpagesize() + int(limits.gigabytes * 2**30)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    number = first
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        while True:
+            try:
+                outcome, detail = target(Random(f'{name} {number}')), ''
+            except Exception:
+                outcome, detail = 'FINDING', traceback.format_exc()
+            results.send((outcome, detail))
+            number += 1
+
+
+def fuzz(
+    target: Target, name: str, seconds: float, inputs: int, first: int, limits: Limits
+) -> tuple[Counter, list[str]]:
+    """Try inputs until the time is over or their number reached; outcomes and findings."""
+    outcomes: Counter = Counter()
+    findings: list[str] = []
+    end, number = time.monotonic() + seconds, first
+    while number < first + inputs and time.monotonic() < end and len(findings) < 20:
+        here, there = multiprocessing.Pipe(duplex=False)
+        process = multiprocessing.get_context('fork').Process(
+            target=_work, args=(target, name, number, limits, there), daemon=True
+        )
+        process.start()
+        there.close()
+        try:
+            while number < first + inputs and time.monotonic() < end and len(findings) < 20:
+                if here.poll(limits.seconds):
+                    outcome, detail = here.recv()
+                else:
+                    outcome, detail = 'FINDING', f'no answer within {limits.seconds} s'
+                outcomes[outcome] += 1
+                if outcome == 'FINDING':
+                    findings.append(f'{name} {number}: {detail}')
+                number += 1
+                if detail.startswith('no answer'):
+                    break
+        except EOFError:
+            process.join()
+            outcomes['FINDING'] += 1
+            findings.append(f'{name} {number}: the process died (exit code {process.exitcode})')
+            number += 1
+        process.kill()
+        process.join()
+    return outcomes, findings
+
+
+def main() -> int:
+    from targets import TARGETS
+
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--minutes', type=float, default=1, help='in all, over all targets [1]')
+    parser.add_argument('--inputs', type=int, default=10**9, help='at most, for each target')
+    parser.add_argument('--first', type=int, default=0, help='number of the first input [0]')
+    parser.add_argument('--target', choices=tuple(TARGETS), help='only this one')
+    parser.add_argument('--seconds', type=float, default=Limits().seconds, help='for one input')
+    parser.add_argument('--gigabytes', type=float, default=Limits().gigabytes)
+    args = parser.parse_args()
+    limits = Limits(args.seconds, args.gigabytes)
+    names = [args.target] if args.target else list(TARGETS)
+    total, found = 0, []
+    for name in names:
+        seconds = 60 * args.minutes / len(names)
+        outcomes, findings = fuzz(TARGETS[name], name, seconds, args.inputs, args.first, limits)
+        total += sum(outcomes.values())
+        found += findings
+        text = ', '.join(f'{count} {outcome}' for outcome, count in sorted(outcomes.items()))
+        print(f'{name:8} {sum(outcomes.values()):8} inputs: {text}', flush=True)
+    for finding in found:
+        print(finding)
+    print(f'{total} inputs in all, {len(found)} findings')
+    return 1 if found else 0
+
+
+if __name__ == '__main__':
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
+    sys.exit(main())

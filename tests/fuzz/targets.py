@@ -1,0 +1,191 @@
+"""What is fuzzed: each target makes an input from a random source, tries it, and names the outcome.
+
+An exception other than the clear errors that users are promised passes through, and is a finding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from mmengine.config import Config
+from mutation import MARKER, images, labels, mutated
+
+from mmcoordgan.datasets import BrokenImageError, LoadImage, PackInputs
+from mmcoordgan.datasets.celebamask_hq import mask_path, paint_labels, read_packed_labels
+from mmcoordgan.datasets.datasetgan import read_mask
+from mmcoordgan.datasets.transforms import RandomFlip
+from mmcoordgan.engine.cfg_options import CfgOptionError, CfgOptionsAction, check_cfg_options
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'coordgan' / 'celeba_128.py'
+NUM_CLASSES = 7
+
+
+class Finding(Exception):
+    """A property that does not hold."""
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise Finding(message)
+
+
+def _refusal(error: Exception, path: str) -> str:
+    """The outcome of a clear error: it names the file, and no memory ran out."""
+    _require(path in str(error), f'an error that does not name {path}: {error}')
+    _require(not isinstance(error.__cause__, MemoryError), f'out of memory: {error}')
+    return 'clear error'
+
+
+def image(random: Random) -> str:
+    """A file through the pipeline of the published configs, or at its own size."""
+    content = mutated(random, list(_images().values()))
+    path = 'input ü.png'
+    Path(path).write_bytes(content)
+    size = random.choice((None, 1, 32, 128))
+    try:
+        results = LoadImage(size=size)({'img_path': path})
+        height, width = results['ori_shape']
+        wanted = (height, width, 3) if size is None else (size, size, 3)
+        _require(results['img'].shape == wanted, f'{results["img"].shape} is not {wanted}')
+        inputs = PackInputs()(RandomFlip(prob=0.5)(results))['inputs']
+        _require(inputs.shape == (3, *wanted[:2]), f'packed as {tuple(inputs.shape)}')
+        outcome = 'loaded'
+    except BrokenImageError as error:
+        outcome = _refusal(error, path)
+    _require(not os.path.exists(MARKER), 'the file ran code')
+    return outcome
+
+
+def mask(random: Random) -> str:
+    """A file as packed labels, as the mask of a part, and as labels of DatasetGAN."""
+    part = mask_path('.', 1, 'skin')
+    readers: list[tuple[str, str, Any]] = [
+        ('label', 'labels.png', lambda: read_packed_labels('labels.png', NUM_CLASSES)),
+        ('mask', part, lambda: paint_labels('.', 1, NUM_CLASSES)),
+        ('array', 'mask.npy', lambda: read_mask('mask.npy', NUM_CLASSES)),
+    ]
+    kind, path, read = random.choice(readers)
+    seeds = [
+        content
+        for name, content in _labels().items()
+        if name.startswith(kind) or random.random() < 0.1
+    ]
+    os.makedirs(os.path.dirname(part), exist_ok=True)
+    Path(path).write_bytes(mutated(random, seeds))
+    try:
+        found = read()
+        _require(found.ndim == 2 and found.dtype.kind in 'iu', f'{found.shape} {found.dtype}')
+        _require(0 <= found.min() <= found.max() < NUM_CLASSES, f'labels up to {found.max()}')
+        outcome = 'loaded'
+    except (OSError, ValueError) as error:
+        outcome = _refusal(error, path)
+    _require(not os.path.exists(MARKER), 'the file ran code')
+    return outcome
+
+
+def options(random: Random) -> str:
+    """``--cfg-options`` as tools/train.py treats them, on a published config."""
+    cfg = Config(_config().to_dict())
+    texts = [_option(random) for _ in range(random.choice((1, 1, 1, 2, 3)))]
+    parser = argparse.ArgumentParser(exit_on_error=True)
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptionsAction)
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            parsed = parser.parse_args(['--cfg-options', *texts]).cfg_options
+        check_cfg_options(cfg, parsed)
+        cfg.merge_from_dict(parsed)
+        cfg.to_dict()
+    except (CfgOptionError, SystemExit) as error:
+        message = errors.getvalue() if isinstance(error, SystemExit) else str(error)
+        _require(bool(message.strip()), f'an error without a message for {texts}')
+        return 'clear error'
+    return 'accepted'
+
+
+def values(random: Random) -> str:
+    """A value that is written as the help says comes back unchanged."""
+    value = _value(random, depth=0)
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptionsAction)
+    text = f'a.b={_written(value)}'
+    parsed = parser.parse_args(['--cfg-options', text]).cfg_options['a.b']
+    same = repr(parsed) == repr(value)  # NaN equals NaN, and 1 is not True
+    _require(same, f'{text!r} became {parsed!r}')
+    return 'equal'
+
+
+TARGETS = {'image': image, 'mask': mask, 'options': options, 'values': values}
+
+
+@lru_cache(None)
+def _images() -> dict[str, bytes]:
+    return images()
+
+
+@lru_cache(None)
+def _labels() -> dict[str, bytes]:
+    return labels(NUM_CLASSES)
+
+
+@lru_cache(None)
+def _config() -> Config:
+    return Config.fromfile(CONFIG)
+
+
+@lru_cache(None)
+def _keys() -> list[str]:
+    """Every dotted key of the config, those of its branches included."""
+    found: list[str] = []
+
+    def visit(node: Any, key: str) -> None:
+        items = enumerate(node) if isinstance(node, (list, tuple)) else node.items()
+        for name, child in items:
+            found.append(f'{key}{name}')
+            if isinstance(child, (dict, list, tuple)):
+                visit(child, f'{key}{name}.')
+
+    visit(_config().to_dict(), '')
+    return found
+
+
+_PIECES = ('(', ')', '[', ']', ',', '"', "'", ' ', '=', '.', '-', '{', '\n', '\0', 'None', 'é', '²')
+
+
+def _option(random: Random) -> str:
+    """KEY=VALUE, one in two times with something wrong."""
+    text = f'{random.choice(_keys())}={_written(_value(random, 0))}'
+    for _ in range(random.choice((0, 0, 1, 2, 5))):
+        start = random.randrange(len(text) + 1)
+        piece = random.choice((*_PIECES, text[start:], random.choice(_keys()), '(' * 400))
+        text = text[:start] + piece + text[start + random.choice((0, 1, 5)) :]
+    return text.lstrip('-') or '='
+
+
+def _value(random: Random, depth: int) -> Any:
+    kind = random.randrange(8 if depth < 3 else 6)
+    if kind == 0:
+        return random.choice((True, False, None))
+    if kind == 1:
+        return random.choice((random.randint(-(10**20), 10**20), random.randint(-9, 9)))
+    if kind == 2:
+        return random.choice((random.gauss(0, 1), random.uniform(0, 1e-9), 1e308, float('inf')))
+    if kind in (3, 4, 5):
+        letters = 'abcXYZ019_-/.:é世' + (' ' if depth == 0 else '')
+        return 'p' + ''.join(random.choices(letters, k=random.randrange(12))) + 'q'
+    children = [_value(random, depth + 1) for _ in range(random.choice((1, 2, 3)))]
+    return children if kind == 6 else tuple(children)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        inner = ','.join(map(_written, value))
+        return f'[{inner}]' if isinstance(value, list) else f'({inner})'
+    return str(value)

@@ -1,0 +1,113 @@
+"""Nothing grows with the iterations, and the log tells how long they will take."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from engine_toy import runner
+from mmengine.config import Config
+from mmengine.hooks import Hook
+
+from mmcoordgan.engine import HistoryLimitHook
+
+CONFIGS = sorted((Path(__file__).parents[2] / 'configs' / 'coordgan').glob('*.py'))
+
+
+def lengths(folder: Path, iteration: int) -> set[int]:
+    checkpoint = torch.load(folder / 'work' / f'iter_{iteration}.pth', weights_only=True)
+    scalars = checkpoint['message_hub']['log_scalars']
+    return {len(value['log_history']) for value in scalars.values()}
+
+
+def train(folder: Path, **options):
+    options = {
+        'train_cfg.max_iters': 12,
+        'log_processor.window_size': 2,
+        'default_hooks.history_limit': dict(type='HistoryLimitHook', max_length=5),
+        'default_hooks.checkpoint.interval': 6,
+        **options,
+    }
+    folder.mkdir(exist_ok=True)
+    run = runner(folder, **options)
+    run.train()
+    return run
+
+
+def test_histories_and_checkpoints_stop_growing(tmp_path):
+    run = train(tmp_path)
+    assert lengths(tmp_path, 12) == {5}
+    sizes = [(tmp_path / 'work' / f'iter_{n}.pth').stat().st_size for n in (6, 12)]
+    assert abs(sizes[1] - sizes[0]) < 256
+    assert all(len(h.data[0]) == 5 for h in run.message_hub.log_scalars.values())
+
+
+def test_what_is_kept_are_the_newest_values(tmp_path):
+    whole = train(tmp_path / 'a', **{'default_hooks.history_limit.max_length': 100})
+    short = train(tmp_path / 'b')
+    for name in ('train/loss_d', 'train/loss_g'):
+        values = [run.message_hub.get_scalar(name).data[0] for run in (whole, short)]
+        assert len(values[0]) == 12
+        np.testing.assert_array_equal(values[1], values[0][-5:])
+
+
+def test_the_window_of_the_log_is_respected(tmp_path):
+    custom = [dict(data_src='loss_g', method_name='max', log_name='worst', window_size=8)]
+    options = {'log_processor.window_size': 7, 'log_processor.custom_cfg': custom}
+    assert len(train(tmp_path, **options).message_hub.get_scalar('train/loss_g').data[0]) == 8
+
+
+def test_histories_of_older_checkpoints_are_shortened(tmp_path):
+    unlimited = {'default_hooks.history_limit.max_length': 1000}
+    train(tmp_path / 'a', **unlimited)
+    start = str(tmp_path / 'a' / 'work' / 'iter_12.pth')
+    assert lengths(tmp_path / 'a', 12) == {12}
+    train(tmp_path / 'b', load_from=start, resume=True, **{'train_cfg.max_iters': 14})
+    assert lengths(tmp_path / 'b', 14) == {5}
+
+
+def test_bad_limit():
+    with pytest.raises(ValueError, match='HistoryLimitHook: max_length must be at least 1, got 0'):
+        HistoryLimitHook(max_length=0)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_every_config_bounds_what_it_keeps(path):
+    cfg = Config.fromfile(path)
+    hooks = cfg.default_hooks
+    assert hooks.history_limit.max_length >= cfg.log_processor.window_size
+    assert 2 <= hooks.checkpoint.max_keep_ckpts <= 5
+    assert cfg.train_cfg.max_iters / hooks.pictures.interval <= 200
+
+
+class Seconds(Hook):
+    """Iterations that take a while, and the end of a run that never comes to its own."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        time.sleep(0.05)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if batch_idx == 19:
+            raise KeyboardInterrupt
+
+
+def test_progress_with_the_time_left(tmp_path):
+    run = runner(tmp_path, **{'train_cfg.max_iters': 10_000, 'log_processor.window_size': 2})
+    run.register_hook(Seconds(), priority='VERY_LOW')
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run.train()
+    took = (time.monotonic() - start) / 20
+    (log,) = (tmp_path / 'work').rglob('*.log')
+    lines = re.findall(
+        r'Iter\(train\) \[ *(\d+)/10000\].* eta: (\d+):(\d+):(\d+) ', log.read_text()
+    )
+    assert [int(line[0]) for line in lines] == list(range(1, 21))
+    hours, minutes, seconds = map(int, lines[-1][1:])
+    eta = timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds()
+    assert 0.05 * 9980 <= eta <= 1.1 * took * 9980

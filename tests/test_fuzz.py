@@ -1,0 +1,76 @@
+"""tests/fuzz: that it finds what is there, and that there is nothing to find."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+
+FUZZ = Path(__file__).parent / 'fuzz'
+sys.path.insert(0, str(FUZZ))
+from run import Limits, fuzz  # noqa: E402
+from targets import TARGETS  # noqa: E402
+
+
+def _raises(random: Random) -> str:
+    raise KeyError('planted')
+
+
+def _hangs(random: Random) -> str:
+    time.sleep(60)
+    return 'never'
+
+
+def _dies(random: Random) -> str:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 'never'
+
+
+def _eats(random: Random) -> str:
+    bytearray(2**30)
+    return 'full'
+
+
+PLANTED = {
+    _raises: "KeyError: 'planted'",
+    _hangs: 'no answer within 0.5 s',
+    _dies: r'the process died (exit code -9)',
+    _eats: 'MemoryError',
+}
+
+
+@pytest.mark.parametrize('target', PLANTED, ids=lambda target: target.__name__)
+def test_planted_findings_are_found(target):
+    def planted(random: Random) -> str:
+        return target(random) if random.random() < 0.5 else 'well'
+
+    outcomes, findings = fuzz(planted, 'planted', 20, 8, 100, Limits(0.5, 0.5))
+    expected = [n for n in range(100, 108) if Random(f'planted {n}').random() < 0.5]
+    assert 0 < len(expected) < 8
+    assert [finding.split(':')[0] for finding in findings] == [f'planted {n}' for n in expected]
+    assert all(PLANTED[target] in finding for finding in findings)
+    assert outcomes == {'FINDING': len(expected), 'well': 8 - len(expected)}
+
+
+@pytest.mark.parametrize('name', TARGETS)
+def test_a_hundred_inputs(name):
+    outcomes, findings = fuzz(TARGETS[name], name, 60, 100, 0, Limits())
+    assert not findings, findings[0]
+    assert sum(outcomes.values()) == 100
+    assert len(outcomes) == (1 if name == 'values' else 2)  # some are good, others refused
+
+
+@pytest.mark.slow
+def test_thousands_of_inputs():
+    command = [sys.executable, str(FUZZ / 'run.py'), '--minutes', '1', '--first', '5000']
+    done = subprocess.run(command, capture_output=True, text=True)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1].endswith(' inputs in all, 0 findings')
+    assert int(done.stdout.splitlines()[-1].split()[0]) > 4000

@@ -1,0 +1,151 @@
+"""Files that run code when they are unpickled, wherever a file can be given: nothing runs."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmcoordgan.apis import load_official_checkpoint
+from mmcoordgan.datasets import LoadImage
+from mmcoordgan.datasets.celebamask_hq import mask_path, paint_labels, read_packed_labels
+from mmcoordgan.datasets.datasetgan import read_mask
+from mmcoordgan.models.losses import LPIPSLoss
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / 'tests' / 'test_engine'))
+from engine_toy import write_config  # noqa: E402
+
+STAGE1 = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
+STAGE2 = ROOT / 'configs' / 'coordgan' / 'toyfaces_32_encoder.py'
+
+
+class Payload:
+    def __reduce__(self):
+        return os.mkdir, ('executed',)
+
+
+def _array(path: str) -> None:
+    with open(path, 'wb') as file:
+        np.save(file, np.array([Payload()], object), allow_pickle=True)
+
+
+def _legacy(path: str) -> None:
+    torch.save({'state_dict': Payload()}, path, _use_new_zipfile_serialization=False)
+
+
+FORMATS = {
+    'torch': lambda path: torch.save({'state_dict': {}, 'more': Payload()}, path),
+    'legacy torch': _legacy,
+    'pickle': lambda path: Path(path).write_bytes(pickle.dumps(Payload())),
+    'numpy': _array,
+}
+UNSAFE = {
+    'torch': lambda path: torch.load(path, weights_only=False),
+    'legacy torch': lambda path: torch.load(path, weights_only=False),
+    'pickle': lambda path: pickle.loads(Path(path).read_bytes()),
+    'numpy': lambda path: np.load(path, allow_pickle=True),
+}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Work in an empty folder; what the tools set in the environment is undone."""
+    monkeypatch.chdir(tmp_path)
+    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'LOCAL_RANK'):
+        monkeypatch.setenv(name, '0')
+
+
+@pytest.mark.parametrize('kind', FORMATS)
+def test_the_payload_is_one(kind):
+    """Unsafe loading runs it, so that the tests below can fail."""
+    FORMATS[kind]('bad.pth')
+    UNSAFE[kind]('bad.pth')
+    assert os.path.isdir('executed')
+
+
+def tool(name: str, *arguments: object) -> None:
+    argv = sys.argv
+    sys.argv = [name, *map(str, arguments)]
+    try:
+        runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+    finally:
+        sys.argv = argv
+
+
+def resume_the_last(path: str) -> None:
+    os.makedirs('work')
+    Path('work', 'last_checkpoint').write_text(path)
+    tool('train.py', STAGE1, '--work-dir', 'work', '--resume')
+
+
+def part_mask(path: str) -> None:
+    found = mask_path('.', 7, 'skin')
+    os.makedirs(os.path.dirname(found))
+    os.symlink(os.path.abspath(path), found)
+    paint_labels('.', 7, 7)
+
+
+CONSUMERS = {
+    'train --resume CHECKPOINT': lambda path: tool('train.py', STAGE1, '--resume', path),
+    'train --resume': resume_the_last,
+    'load_from': lambda path: tool('train.py', STAGE1, '--cfg-options', f'load_from={path}'),
+    'pretrained_generator': lambda path: tool(
+        'train.py', STAGE1, '--cfg-options', f'model.pretrained_generator={path}'
+    ),
+    'stage1_checkpoint': lambda path: tool(
+        'train.py', STAGE2, '--cfg-options', f'model.stage1_checkpoint={path}'
+    ),
+    'test': lambda path: tool('test.py', STAGE2, path),
+    'inspect_generator': lambda path: tool('analysis_tools/inspect_generator.py', path),
+    'official_to_mm': lambda path: tool('model_converters/official_to_mm.py', path, 'out.pth'),
+    'mm_to_official': lambda path: tool('model_converters/mm_to_official.py', path, 'out.pt'),
+    'load_official_checkpoint': load_official_checkpoint,
+    'VGG weights': lambda path: LPIPSLoss(vgg_weights=path),
+    'mask array': lambda path: read_mask(path, 20),
+    'packed labels': lambda path: read_packed_labels(path, 7),
+    'part mask': part_mask,
+    'image': lambda path: LoadImage()({'img_path': path}),
+}
+
+
+@pytest.mark.parametrize('kind', FORMATS)
+@pytest.mark.parametrize('consumer', CONSUMERS)
+def test_nothing_runs_and_the_file_is_named(consumer, kind, capsys):
+    FORMATS[kind]('bad.pth')
+    with pytest.raises((SystemExit, Exception)) as end:
+        CONSUMERS[consumer]('bad.pth')
+    assert not os.path.exists('executed')
+    message = capsys.readouterr().err if end.type is SystemExit else str(end.value)
+    name = mask_path('.', 7, 'skin') if consumer == 'part mask' else 'bad.pth'
+    assert name in message
+
+
+def test_the_text_of_a_config_in_a_checkpoint_is_not_run(tmp_path):
+    """MMEngine executes ``meta['config']`` when it resumes: a file of plain values would do."""
+    config = write_config(tmp_path)
+    # MMEngine tells runs of one process apart by their names.
+    first = ['train_cfg.max_iters=2', 'experiment_name=first']
+    tool('train.py', config, '--cfg-options', *first)
+    checkpoint = torch.load('work_dirs/toy/iter_2.pth', weights_only=True)
+    checkpoint['meta']['config'] = '__import__("os").mkdir("executed")'
+    torch.save(checkpoint, 'bad.pth')
+
+    tool('train.py', config, '--resume', 'bad.pth', '--cfg-options', 'experiment_name=second')
+    assert not os.path.exists('executed')
+    log = ''.join(path.read_text() for path in Path('work_dirs').rglob('*.log'))
+    assert 'meta.config of the checkpoint bad.pth is ignored' in log
+    assert torch.load('work_dirs/toy/iter_4.pth', weights_only=True)['meta']['iter'] == 4
+
+    cfg = Config.fromfile(config)
+    cfg.update(load_from='bad.pth', resume=True, work_dir='unguarded', experiment_name='unguarded')
+    Runner.from_cfg(cfg).train()
+    assert os.path.isdir('executed')  # what the tool guards against

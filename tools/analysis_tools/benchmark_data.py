@@ -1,0 +1,151 @@
+"""Images per second of a config's training data, beside a plain loop with Pillow.
+
+    python tools/dataset_converters/skimage_photos.py data/photos --stride 64 --enlarge 1024
+    python tools/analysis_tools/benchmark_data.py configs/coordgan/celeba_128.py data/photos
+
+The plain loop does the same work in a DataLoader of torch with as many workers: open the
+file, convert it to RGB, resize it (bilinear, antialiased), flip it at random, make it a tensor in
+[-1, 1]. Both take turns. Ends with exit code 1 if ours delivers less than ``--at-least`` times the
+plain loop's images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from PIL import Image, features
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+
+from mmcoordgan.datasets.image_folder import list_images
+from mmcoordgan.engine.launch import explained_errors, load_config
+from mmcoordgan.registry import MODELS
+
+
+class PlainFolder(Dataset):
+    """What one would write without any framework."""
+
+    def __init__(self, root: str, size: int) -> None:
+        self.paths = [str(Path(root) / path) for path in list_images(root)]
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor:
+        with Image.open(self.paths[index]) as file:
+            image = file.convert('RGB')
+        image = image.resize((self.size, self.size), Image.Resampling.BILINEAR)
+        if torch.rand(()) < 0.5:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()  # (3, S, S)
+        return tensor.float().div_(255).sub_(0.5).div_(0.5)
+
+
+def plain_batches(cfg: Config, size: int) -> Iterable[Tensor]:
+    """Batches (B, 3, S, S) in [-1, 1] without end."""
+    loader = cfg.train_dataloader
+    dataset = PlainFolder(loader.dataset.data_root, size)
+    return DataLoader(
+        dataset,
+        batch_size=loader.batch_size,
+        num_workers=loader.num_workers,
+        sampler=RandomSampler(dataset, replacement=True, num_samples=10**9),
+    )
+
+
+def our_batches(cfg: Config) -> Iterator[Tensor]:
+    """The same from the config's data loader and its model's preprocessor."""
+    preprocessor = MODELS.build(cfg.model.data_preprocessor)
+    for batch in Runner.build_dataloader(cfg.train_dataloader.to_dict(), seed=0):
+        yield preprocessor(batch, True)['inputs']
+
+
+def measure(batches: Iterable[Tensor], images: int, size: int) -> tuple[float, float]:
+    """Images per second over ``images`` images, after the workers have started.
+
+    The second figure is CPU milliseconds per image, all processes and the start included. Other
+    work on the machine disturbs it less.
+    """
+    busy = _cpu_seconds()
+    iterator = iter(batches)
+    for _ in range(20):
+        batch = next(iterator)
+    if batch.shape[1:] != (3, size, size) or batch.min() < -1 or batch.max() > 1:
+        raise ValueError(f'batches are {tuple(batch.shape)}, not (B, 3, {size}, {size}) in [-1, 1]')
+    start, count = time.perf_counter(), 0
+    while count < images:
+        count += len(next(iterator))
+    speed = count / (time.perf_counter() - start)
+    del iterator, batches  # ends the workers
+    return speed, 1000 * (_cpu_seconds() - busy) / (count + 20 * len(batch))
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those that it has waited for."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog='benchmark_data.py',
+        description="Measure a config's training data beside a plain loop with Pillow.",
+    )
+    parser.add_argument('config', help='config file that trains on an ImageFolder')
+    parser.add_argument('data_root', help='folder of pictures')
+    parser.add_argument('--workers', type=int, default=2, help='worker processes of each [2]')
+    parser.add_argument('--images', type=int, default=1000, help='in each round [1000]')
+    parser.add_argument('--rounds', type=int, default=5, help='of each; the median counts [5]')
+    parser.add_argument(
+        '--at-least', type=float, default=0.0, metavar='RATIO', help='fail below this ratio'
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    with explained_errors('benchmark_data.py'):
+        cfg = load_config(args.config, None)
+        init_default_scope(cfg.default_scope)
+        loader = cfg.train_dataloader
+        loader.update(num_workers=args.workers, persistent_workers=args.workers > 0)
+        loader.dataset.data_root = args.data_root
+        size = cfg.model.generator.image_size
+        # The workers compute; threads here would only take their cores.
+        torch.set_num_threads(1)
+        rounds: dict[str, list[tuple[float, float]]] = {'plain': [], 'ours': []}
+        for _ in range(args.rounds):
+            rounds['plain'].append(measure(plain_batches(cfg, size), args.images, size))
+            rounds['ours'].append(measure(our_batches(cfg), args.images, size))
+    print(
+        f'{platform.machine()}, {os.cpu_count()} CPUs, Pillow {PIL.__version__} with libjpeg-turbo '
+        f'{features.version("libjpeg_turbo")}, torch {torch.__version__}'
+    )
+    print(f'batch {loader.batch_size}, {args.workers} workers, {size} x {size}')
+    medians = {}
+    for name, found in rounds.items():
+        speed, busy = medians[name] = [statistics.median(values) for values in zip(*found)]
+        every = ', '.join(f'{speed:.0f}' for speed, _ in found)
+        print(f'{name:6}{speed:7.1f} images/s ({every}), {busy:5.2f} CPU-ms per image')
+    ratio = medians['ours'][0] / medians['plain'][0]
+    print(f'ours / plain: {ratio:.2f}')
+    return 0 if ratio >= args.at_least else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
