@@ -61,7 +61,7 @@ class Bench:
         self.model: CoordGAN = MODELS.build(cfg.model).to(args.device).train()
         if args.amp:
             for name in ('generator', 'discriminator'):
-                amp = dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=1.0)
+                amp = dict(type='MixedPrecisionOptimWrapper', dtype='bfloat16')
                 cfg.optim_wrapper[name].update(amp)
         self.autocast = torch.autocast(args.device, torch.bfloat16, enabled=args.amp)
         constructor = cfg.optim_wrapper.pop('constructor')
