@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -25,6 +26,24 @@ def limit(limits: dict[str, int], tensor: Tensor) -> int:
     return limits['cpu' if tensor.device.type == 'cpu' else 'other']
 
 
+class Scratch:
+    """Memory for intermediate results, used again and again.
+
+    On a CPU, fresh memory of this size costs more time than what is computed in it.
+    """
+
+    def __init__(self, like: Tensor):
+        self.like = like
+        self.buffers: dict[int, Tensor] = {}
+
+    def __call__(self, number: int, *shape: int) -> Tensor:
+        """Buffer ``number`` in this shape; what it held before is lost."""
+        size = math.prod(shape)
+        if number not in self.buffers or len(self.buffers[number]) < size:
+            self.buffers[number] = self.like.new_empty(size)
+        return self.buffers[number][:size].view(shape)
+
+
 class Neighbourhood:
     """A few blocks of targets (R), and how far the blocks of sources near them (C) are.
 
@@ -36,9 +55,18 @@ class Neighbourhood:
         item: Position in the batch.
         part: Which of its target blocks.
         margin: How much farther than the nearest source others still matter.
+        scratch: For what :func:`differences` makes of them.
     """
 
-    def __init__(self, targets: Blocks, sources: Blocks, item: int, part: slice, margin: float):
+    def __init__(
+        self,
+        targets: Blocks,
+        sources: Blocks,
+        item: int,
+        part: slice,
+        margin: float,
+        scratch: Scratch,
+    ):
         low, high = (box[item].flatten(1)[:, part, None] for box in targets[1:])  # (2, R, 1)
         source_low, source_high = (box[item].flatten(1) for box in sources[1:])  # (2, K)
         start, blocks = item * targets.low[0, 0].numel(), source_low.shape[1]
@@ -55,9 +83,14 @@ class Neighbourhood:
         self.sources = columns + item * blocks
         """(C,), the blocks of sources."""
         self.no_source = sources.low.shape[0] * blocks
+        self.scratch = scratch
 
-    def pairs(self, radius: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def pairs(self, radius: Tensor, per_block: int = BLOCK_SIZE) -> Iterator[tuple[Tensor, Tensor]]:
         """Target blocks, each with all source blocks that are not farther than ``radius`` (R,).
+
+        Args:
+            radius: Of each block of targets.
+            per_block: Number of points taken from each block of sources.
 
         Yields:
             Target blocks (n,) and their source blocks (n, L), so few that no more than
@@ -76,7 +109,7 @@ class Neighbourhood:
         rows = rows + self.rows.start
         begin = 0
         while begin < len(longest):
-            pairs_per_row = longest[begin] * BLOCK_SIZE**2
+            pairs_per_row = longest[begin] * BLOCK_SIZE * per_block
             end = begin + max(1, limit(MAX_PAIRS, keep) // pairs_per_row)
             yield rows[begin:end], near[begin:end, : longest[begin]]
             begin = end
@@ -86,9 +119,11 @@ def neighbourhoods(targets: Blocks, sources: Blocks, margin: float) -> Iterator[
     """All blocks of targets, a few at a time (:data:`MAX_BLOCK_PAIRS`)."""
     blocks = targets.low[0, 0].numel()
     step = max(1, limit(MAX_BLOCK_PAIRS, targets.low) // sources.low[0, 0].numel())
+    scratch = Scratch(targets.low)
     for item in range(len(targets.low)):
         for start in range(0, blocks, step):
-            yield Neighbourhood(targets, sources, item, slice(start, start + step), margin)
+            part = slice(start, start + step)
+            yield Neighbourhood(targets, sources, item, part, margin, scratch)
 
 
 def smallest_distance(low: Tensor, high: Tensor, other_low: Tensor, other_high: Tensor) -> Tensor:
@@ -130,9 +165,16 @@ def gather(packed: Tensor, near: Tensor) -> Tensor:
     return packed.index_select(1, near.flatten()).view(len(packed), len(near), -1)
 
 
-def differences(target: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
-    """x and y of target - source, (n, T, S) each, for points (2, n, T) and (2, n, S)."""
-    return target[0, :, :, None] - source[0, :, None], target[1, :, :, None] - source[1, :, None]
+def differences(target: Tensor, source: Tensor, scratch: Scratch) -> tuple[Tensor, Tensor]:
+    """x and y of target - source, (n, T, S) each, for points (2, n, T) and (2, n, S).
+
+    They stand in the first two buffers of ``scratch``.
+    """
+    shape = (*target.shape[1:], source.shape[2])
+    dx, dy = scratch(0, *shape), scratch(1, *shape)
+    torch.sub(target[0, :, :, None], source[0, :, None], out=dx)
+    torch.sub(target[1, :, :, None], source[1, :, None], out=dy)
+    return dx, dy
 
 
 def hypotenuse(dx: Tensor, dy: Tensor) -> Tensor:
@@ -150,8 +192,8 @@ def nearest_distance(hood: Neighbourhood, target: Tensor, source: Tensor, bound:
         bound: An upper bound on the result (R,).
     """
     nearest = torch.empty_like(bound)
-    for rows, near in hood.pairs(bound):
-        dx, dy = differences(target[:, rows], gather(source, near))
+    for rows, near in hood.pairs(bound, source.shape[2]):
+        dx, dy = differences(target[:, rows], gather(source, near), hood.scratch)
         squared = dx.mul_(dx).addcmul_(dy, dy)
         nearest[rows - hood.rows.start] = squared.amin(2).amax(1).sqrt_()
     return nearest
@@ -175,7 +217,8 @@ def nearest_index(targets: Blocks, sources: Blocks, target: Tensor, source: Tens
     for hood in neighbourhoods(targets, sources, margin=0):
         bound = nearest_distance(hood, packed_target, packed_source[:, :, ::SAMPLING], hood.reach)
         for rows, near in hood.pairs(bound):
-            dx, dy = differences(packed_target[:, rows], gather(packed_source, near))
+            points = gather(packed_source, near)
+            dx, dy = differences(packed_target[:, rows], points, hood.scratch)
             index = dx.mul_(dx).addcmul_(dy, dy).argmin(2)  # (n, BLOCK_SIZE)
             slots[rows] = near.gather(1, index // BLOCK_SIZE) * BLOCK_SIZE + index % BLOCK_SIZE
     slot = targets.unpack(slots[None], target.shape[2])[:, 0]  # (B, M)

@@ -22,8 +22,8 @@ from ._near import (
 
 CUTOFF_BITS = {torch.float32: 14, torch.float64: 43}
 """What is left out of a sum of weights is at most 2 ** -bits of the largest weight in it."""
-SHARES = (0.9, 0.8, 0.75, 0.7, 0.65, 0.6)
-"""Margins that are tried: these shares of the one that always suffices."""
+STEPS = 32
+"""Radii that are tried, from no margin to the one that always suffices."""
 
 
 class SoftTransfer(torch.autograd.Function):
@@ -48,12 +48,13 @@ class SoftTransfer(torch.autograd.Function):
             radius[hood.rows] = _radius(hood, packed_target, packed, margin, halving)
             for rows, near in hood.pairs(radius[hood.rows]):
                 data = gather(packed, near)
-                distance = hypotenuse(*differences(packed_target[:, rows], data[:2]))
+                dx, dy = differences(packed_target[:, rows], data[:2], hood.scratch)
+                distance = hypotenuse(dx, dy)  # (n, BLOCK_SIZE, S)
                 nearest = distance.amin(2) / halving  # (n, BLOCK_SIZE)
-                weight = _powers(nearest, distance, halving)  # (n, BLOCK_SIZE, S)
+                weight = _powers(nearest, distance, halving, out=dy)
                 total = weight.sum(2)
-                carried = weight @ data[2:].permute(1, 2, 0)  # (n, BLOCK_SIZE, C)
-                out[:, rows] = carried.div_(total[:, :, None]).permute(2, 0, 1)
+                carried = data[2:].transpose(0, 1) @ weight.mT  # (n, C, BLOCK_SIZE)
+                out[:, rows] = carried.div_(total[:, None]).transpose(0, 1)
                 level[rows] = nearest - total.log2_()
         ctx.save_for_backward(values, source, target, out, radius, level)
         ctx.constants = sources, targets, temperature, halving, margin
@@ -78,15 +79,19 @@ class SoftTransfer(torch.autograd.Function):
         for hood in neighbourhoods(targets, sources, margin):
             for rows, near in hood.pairs(radius[hood.rows]):
                 data = gather(packed, near)
-                dx, dy = differences(packed_target[:, rows], data[:2])  # (n, BLOCK_SIZE, S)
-                distance = hypotenuse(dx.clone(), dy)
-                weight = _powers(level[rows], distance, halving)
+                dx, dy = differences(packed_target[:, rows], data[:2], hood.scratch)
+                distance = hypotenuse(hood.scratch(2, *dx.shape).copy_(dx), dy)
+                weight = _powers(level[rows], distance, halving, out=hood.scratch(3, *dx.shape))
                 part = torch.empty_like(data)  # gradients of these sources and their values
                 grad_rows = grad[:, rows].transpose(0, 1)  # (n, C, BLOCK_SIZE)
                 part[2:] = (grad_rows @ weight).transpose(0, 1)
                 # d loss / d distance, over the distance to turn (dx, dy) into a unit vector
                 slope = torch.baddbmm(
-                    mean[rows, :, None], grad_rows.mT, data[2:].transpose(0, 1), beta=-1
+                    mean[rows, :, None],
+                    grad_rows.mT,
+                    data[2:].transpose(0, 1),
+                    beta=-1,
+                    out=hood.scratch(4, *dx.shape),
                 )
                 slope.mul_(weight).div_(distance.clamp_(min=1e-20))
                 for axis, difference in enumerate((dx, dy)):
@@ -106,9 +111,9 @@ class SoftTransfer(torch.autograd.Function):
         )
 
 
-def _powers(level: Tensor, distance: Tensor, halving: float) -> Tensor:
+def _powers(level: Tensor, distance: Tensor, halving: float, out: Tensor) -> Tensor:
     """2 ** (level - distance / halving), (n, T, S), for level (n, T) and distance (n, T, S)."""
-    return torch.sub(level[:, :, None], distance, alpha=1 / halving).exp2_()
+    return torch.sub(level[:, :, None], distance, alpha=1 / halving, out=out).exp2_()
 
 
 def _radius(
@@ -122,11 +127,10 @@ def _radius(
     source = source[:2]
     nearest = nearest_distance(hood, target, source[:, :, ::SAMPLING], hood.reach)
     nearest = nearest_distance(hood, target, source, nearest)
-    excess = hood.lower - nearest[:, None]
-    weight = (excess / -halving).clamp_(min=-100).exp2_().mul_(BLOCK_SIZE)
-    cutoff = 2.0 ** -CUTOFF_BITS[source.dtype]
-    radius = nearest + margin
-    for share in SHARES:
-        left_out = torch.where(excess > share * margin, weight, 0).sum(1)
-        radius = torch.where(left_out < cutoff, nearest + share * margin, radius)
-    return radius
+    excess = (hood.lower - nearest[:, None]).nan_to_num_(0)  # (R, C)
+    weight = (excess / -halving).clamp_(min=-100, max=0).exp2_().mul_(BLOCK_SIZE)
+    step = excess.mul_(STEPS / margin).clamp_(0, STEPS).long()
+    weight_at = weight.new_zeros(len(step), STEPS + 1).scatter_add_(1, step, weight)
+    left_out = weight_at.flip(1).cumsum(1)  # beyond ever smaller radii
+    too_much = (left_out >= 2.0 ** -CUTOFF_BITS[source.dtype]).sum(1)
+    return nearest + too_much * (margin / STEPS)

@@ -229,9 +229,9 @@ def pairs_seen(monkeypatch) -> list[int]:
     seen: list[int] = []
     real = _near.Neighbourhood.pairs
 
-    def spy(self, radius):
-        for rows, near in real(self, radius):
-            seen.append(near.numel() * _near.BLOCK_SIZE**2)
+    def spy(self, radius, per_block=_near.BLOCK_SIZE):
+        for rows, near in real(self, radius, per_block):
+            seen.append(near.numel() * _near.BLOCK_SIZE * per_block)
             yield rows, near
 
     monkeypatch.setattr(_near.Neighbourhood, 'pairs', spy)
