@@ -26,7 +26,7 @@ def soft_transfer(
     all three tensors (first order); the gradient of the distance at zero is zero.
 
     Sources too far away to matter are left out: those that, all together, weigh less than
-    2 ** -14 times the nearest one (2 ** -43 in float64). Time grows with the number of pixels and
+    2 ** -15 times the nearest one (2 ** -44 in float64). Time grows with the number of pixels and
     of those within a few temperatures of each; where the temperature is so large that all of them
     matter, all are summed. Weights are computed for a few pixels at a time and again in the
     backward pass, so that memory grows with the number of pixels only.
