@@ -32,7 +32,7 @@ def test_every_part_of_the_toy_training(monkeypatch, capsys):
     finally:
         torch.set_num_threads(threads)
     lines = capsys.readouterr().out.splitlines()
-    rows = {line[:28].strip(): line[28:].split() for line in lines[4:]}
+    rows = {line[:28].strip(): line[28:].split() for line in lines[5:]}
     assert len(rows) == 8 and {'generator, forward', 'R1', 'iteration with R1'} < set(rows)
     seconds = {name: float(row[0]) for name, row in rows.items()}
     assert all(value > 0 for value in seconds.values())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from measuring import machine, measure
+from measuring import held, machine, measure
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapperDict
 from mmengine.registry import init_default_scope
@@ -169,22 +169,35 @@ def matmul_peak(args: argparse.Namespace) -> float:
     return 2 * size**3 / cost.seconds
 
 
-def print_parts(bench: Bench, peak: float, skipped: tuple[str, ...] = ()) -> None:
+def print_parts(bench: Bench, peak: float, counted: dict[str, int] | None = None) -> dict[str, int]:
+    """Print a row for every part.
+
+    Args:
+        bench: The model.
+        peak: FLOP per second of a matrix product.
+        counted: FLOP of every part, where they are known; nothing can be compiled while they are
+            counted.
+
+    Returns:
+        FLOP of every part.
+    """
     print(f'{"part":28}{"s":>9}{"MiB":>9}{"TFLOP":>9}{"of peak":>9}{"images/s":>10}')
+    found = {}
     for name, call in bench.parts().items():
-        if name in skipped:
-            continue
-        if bench.device == 'cuda':
+        if bench.device == 'cpu' and name == 'iteration':
+            continue  # takes long; it is the one with R1 less the part R1
+        if counted is None:
+            with FlopCount() as counter:
+                cost = measure(call, bench.device)
+        if counted or bench.device == 'cuda':
             for _ in range(WARM_UP):
                 call()
-        with FlopCount() as counter:
-            cost = measure(call, bench.device)
-        if bench.device == 'cuda':  # counting costs time, and there is little of it
-            cost = cost._replace(seconds=measure(call, bench.device, REPEAT).seconds)
-        flops = counter.total
+            cost = measure(call, bench.device, REPEAT if bench.device == 'cuda' else 1)
+        found[name] = flops = counted[name] if counted else counter.total
         share = flops / cost.seconds / peak
         row = f'{name:28}{cost.seconds:9.3f}{cost.peak:9.0f}{flops / 1e12:9.3f}{share:9.1%}'
         print(row + f'{bench.batch / cost.seconds:10.3f}', flush=True)
+    return found
 
 
 def run(args: argparse.Namespace) -> None:
@@ -197,13 +210,12 @@ def run(args: argparse.Namespace) -> None:
     print(f'matrix product ({kind}): {peak / 1e12:.3f} TFLOP/s')
     print(f'{args.config}, batch {args.batch_size}, {precision}')
     bench = Bench(args)
-    # Seconds of a CPU are long: an iteration without R1 is the one with R1 less the part R1.
-    skipped = ('iteration',) if args.device == 'cpu' else ()
-    print_parts(bench, peak, skipped)
+    print(f'held before, by weights and libraries: {held(args.device):.0f} MiB')
+    counted = print_parts(bench, peak)
     if args.compile:
         print('\nwith torch.compile')
         bench.compile()
-        print_parts(bench, peak, skipped)
+        print_parts(bench, peak, counted)
 
 
 def main() -> None:

@@ -36,6 +36,11 @@ def machine(device: str) -> str:
     return f'{where}, torch {torch.__version__}, Python {platform.python_version()}'
 
 
+def held(device: str) -> float:
+    """MiB that this process holds: in RAM, or on the GPU in tensors."""
+    return torch.cuda.memory_allocated() / MIB if device == 'cuda' else _status('VmRSS')
+
+
 def measure(call: Callable[[], Any], device: str, repeat: int = 1) -> Cost:
     """The cost of a call: the smallest time of ``repeat`` calls, the peak of the first."""
     peak = _PeakMemory(device)
@@ -92,10 +97,9 @@ class _PeakMemory:
         self.device = device
         if device == 'cuda':
             torch.cuda.reset_peak_memory_stats()
-            self.start = torch.cuda.memory_allocated() / MIB
         else:
             Path('/proc/self/clear_refs').write_text('5')  # the peak is what is held now
-            self.start = _status('VmRSS')
+        self.start = held(device)
         self.mebibytes = 0.0
 
     def stop(self) -> None:

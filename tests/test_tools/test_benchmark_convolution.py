@@ -1,0 +1,41 @@
+"""tools/analysis_tools/benchmark_convolution.py: its forms are one function."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[2] / 'tools' / 'analysis_tools'))
+import benchmark_convolution as benchmark
+
+
+def inputs() -> tuple[torch.Tensor, ...]:
+    shapes = (2, 4, 8, 8), (4, 4, 3, 3), (2, 4)
+    return tuple(torch.randn(shape).requires_grad_() for shape in shapes)
+
+
+def test_all_forms_compute_the_same():
+    x, weight, style = inputs()
+    first, *others = (form(x, weight, style) for form in benchmark.FORMS.values())
+    for other in others:
+        torch.testing.assert_close(other, first)
+
+
+def test_only_scaled_maps_keep_a_map():
+    x, weight, style = inputs()
+    kept = {n: benchmark.kept_mebibytes(f, x, weight, style) for n, f in benchmark.FORMS.items()}
+    a_map, weights = x.numel() * 4 / 2**20, 2 * weight.numel() * 4 / 2**20
+    assert kept['scaled feature maps'] == a_map
+    assert kept['weights per picture'] == kept['weights in groups'] == weights
+
+
+def test_table(monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['x', '--size', '8', '--channels', '4'])
+    threads = torch.get_num_threads()
+    try:
+        benchmark.main()
+    finally:
+        torch.set_num_threads(threads)
+    assert len(capsys.readouterr().out.splitlines()) == 3 + 2 * 3
