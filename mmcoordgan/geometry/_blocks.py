@@ -26,9 +26,10 @@ class Blocks(NamedTuple):
     high: Tensor
     """(B, 2, strips, K / strips), largest x and y."""
 
-    def expand(self, batch: int) -> Blocks:
+    def of_batch(self, batch: int, dtype: torch.dtype) -> Blocks:
         """The same blocks for every item of a batch, where they are those of a single one."""
-        return Blocks(*(part.expand(batch, *part.shape[1:]) for part in self))
+        low, high = self.low.to(dtype), self.high.to(dtype)
+        return Blocks(*(x.expand(batch, *x.shape[1:]) for x in (self.order, low, high)))
 
     def pack(self, features: Tensor, empty: float | None = None) -> Tensor:
         """Features of the points (B, C, N) -> features of the slots (C, B * K, BLOCK_SIZE).

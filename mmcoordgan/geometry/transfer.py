@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ._blocks import Blocks
 from ._checks import check_coords, check_transfer
 from ._near import nearest_index
 from ._soft import SoftTransfer
@@ -52,16 +53,14 @@ def soft_transfer(
     if not temperature > 0:
         raise ValueError(f'temperature must be positive, but got {temperature}')
     source, target = _indexed(values, source_coords, target_coords)
-    dtype = torch.promote_types(source.coords.dtype, torch.float32)
     batch = max(len(values), len(source.coords), len(target.coords))
+    (source_points, source_blocks), (target_points, target_blocks) = _points(
+        source, target, batch=batch
+    )
+    given = values.flatten(2).to(source_points.dtype).expand(batch, -1, -1)
     with torch.autocast(values.device.type, enabled=False):  # coordinates need 24 bits
         out = SoftTransfer.apply(
-            values.flatten(2).to(dtype).expand(batch, -1, -1),
-            source.coords.flatten(2).to(dtype).expand(batch, -1, -1),
-            target.coords.flatten(2).to(dtype).expand(batch, -1, -1),
-            source.blocks.expand(batch),
-            target.blocks.expand(batch),
-            temperature,
+            given, source_points, target_points, source_blocks, target_blocks, temperature
         )
     return out.unflatten(2, target.coords.shape[-2:]).to(values.dtype)
 
@@ -86,13 +85,11 @@ def hard_transfer(
     """
     source, target = _indexed(values, source_coords, target_coords)
     pairs = max(len(source.coords), len(target.coords))
+    (source_points, source_blocks), (target_points, target_blocks) = _points(
+        source, target, batch=pairs
+    )
+    index = nearest_index(target_blocks, source_blocks, target_points, source_points)
     batch = max(len(values), pairs)
-    index = nearest_index(
-        target.blocks.expand(pairs),
-        source.blocks.expand(pairs),
-        target.coords.flatten(2).expand(pairs, -1, -1),
-        source.coords.flatten(2).expand(pairs, -1, -1),
-    )  # (B, Ht * Wt)
     index = index[:, None].expand(batch, values.shape[1], -1)
     carried = values.flatten(2).expand(batch, -1, -1).gather(2, index)
     return carried.unflatten(2, target.coords.shape[-2:])
@@ -111,3 +108,14 @@ def _indexed(
         indexed.append(coords)
     check_transfer(values, indexed[0].coords, indexed[1].coords)
     return indexed[0], indexed[1]
+
+
+def _points(*maps: IndexedCoords, batch: int) -> list[tuple[Tensor, Blocks]]:
+    """Points (batch, 2, N) of each map and their blocks, in one dtype of 24 bits or more."""
+    dtype = torch.float32
+    for coords in maps:
+        dtype = torch.promote_types(dtype, coords.coords.dtype)
+    return [
+        (m.coords.flatten(2).to(dtype).expand(batch, -1, -1), m.blocks.of_batch(batch, dtype))
+        for m in maps
+    ]

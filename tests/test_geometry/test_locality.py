@@ -179,6 +179,16 @@ def test_values_of_one_map_are_shared_by_a_batch():
         assert torch.equal(together[1:], function(values, source, target[1:]))
 
 
+def test_maps_of_different_precision():
+    values, source, target = torch.rand(1, 2, *SIZE), warped(0).half(), warped(1)
+    for function in (soft_transfer, hard_transfer):
+        expected = function(values, source.double(), target.double())
+        for maps in ((source, target.double()), (source.double(), target), (source, target)):
+            torch.testing.assert_close(function(values, *maps), expected, atol=1e-4, rtol=0)
+    expected = chamfer_to_grid(source.float())
+    torch.testing.assert_close(chamfer_to_grid(source).float(), expected, atol=1e-3, rtol=0)
+
+
 def test_autocast_does_not_touch_coordinates():
     values, source, target = torch.rand(1, 2, *SIZE), warped(0), warped(1).requires_grad_()
     expected = soft_transfer(values, source, target, 0.04)
