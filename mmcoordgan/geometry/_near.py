@@ -15,8 +15,6 @@ MAX_PAIRS = {'cpu': 2**18, 'other': 2**24}
 MAX_BLOCK_PAIRS = {'cpu': 2**18, 'other': 2**24}
 """Most pairs of blocks whose distance is bounded at once."""
 
-SAMPLING = 4
-"""One source in so many serves to bound the distance to the nearest of all."""
 ROUNDING = 1 + 1e-6
 """Bounds on distances are compared with this much room, so that rounding loses no neighbour."""
 
@@ -50,40 +48,29 @@ class Neighbourhood:
     Blocks are counted through the batch: ``item * blocks_per_item + block``.
 
     Args:
-        targets: Blocks of a batch of point sets.
-        sources: Likewise, of the same batch size.
+        walk: The point sets.
         item: Position in the batch.
         part: Which of its target blocks.
-        margin: How much farther than the nearest source others still matter.
-        scratch: For what :func:`differences` makes of them.
     """
 
-    def __init__(
-        self,
-        targets: Blocks,
-        sources: Blocks,
-        item: int,
-        part: slice,
-        margin: float,
-        scratch: Scratch,
-    ):
-        low, high = (box[item].flatten(1)[:, part, None] for box in targets[1:])  # (2, R, 1)
-        source_low, source_high = (box[item].flatten(1) for box in sources[1:])  # (2, K)
-        start, blocks = item * targets.low[0, 0].numel(), source_low.shape[1]
+    def __init__(self, walk: Walk, item: int, part: slice):
+        low, high = (box[item].flatten(1)[:, part, None] for box in walk.targets[1:])  # (2, R, 1)
+        source_low, source_high = (box[item].flatten(1) for box in walk.sources[1:])  # (2, K)
+        start, blocks = item * walk.targets.low[0, 0].numel(), source_low.shape[1]
         self.rows = slice(start + part.start, start + part.start + low.shape[1])
         """The blocks of targets."""
-        self.reach = largest_distance(low, high, sources, item)
+        around = blocks_around((low + high) / 2, walk.sources.low[item]) + item * blocks
+        self.nearest = walk.nearest_of(self.rows, around)
         """(R,), every point of a target block has a source that is at most this far away."""
         whole = smallest_distance(low.amin(1), high.amax(1), source_low, source_high)
-        far = whole > ROUNDING * (self.reach.amax() + margin)
+        far = whole > ROUNDING * (self.nearest.amax() + walk.margin)
         columns = (~far).nonzero()[:, 0]  # (C,)
         source_low, source_high = source_low[:, None, columns], source_high[:, None, columns]
         self.lower = smallest_distance(low, high, source_low, source_high)
         """(R, C), no point of the one block is nearer to a point of the other."""
         self.sources = columns + item * blocks
         """(C,), the blocks of sources."""
-        self.no_source = sources.low.shape[0] * blocks
-        self.scratch = scratch
+        self.no_source = walk.sources.low.shape[0] * blocks
 
     def pairs(self, radius: Tensor, per_block: int = BLOCK_SIZE) -> Iterator[tuple[Tensor, Tensor]]:
         """Target blocks, each with all source blocks that are not farther than ``radius`` (R,).
@@ -109,21 +96,71 @@ class Neighbourhood:
         rows = rows + self.rows.start
         begin = 0
         while begin < len(longest):
-            pairs_per_row = longest[begin] * BLOCK_SIZE * per_block
+            pairs_per_row = longest[begin] * BLOCK_SIZE**2
             end = begin + max(1, limit(MAX_PAIRS, keep) // pairs_per_row)
             yield rows[begin:end], near[begin:end, : longest[begin]]
             begin = end
 
 
-def neighbourhoods(targets: Blocks, sources: Blocks, margin: float) -> Iterator[Neighbourhood]:
-    """All blocks of targets, a few at a time (:data:`MAX_BLOCK_PAIRS`)."""
-    blocks = targets.low[0, 0].numel()
-    step = max(1, limit(MAX_BLOCK_PAIRS, targets.low) // sources.low[0, 0].numel())
-    scratch = Scratch(targets.low)
-    for item in range(len(targets.low)):
-        for start in range(0, blocks, step):
-            part = slice(start, start + step)
-            yield Neighbourhood(targets, sources, item, part, margin, scratch)
+class Walk:
+    """Two batches of point sets, and all their neighbourhoods one after the other.
+
+    Args:
+        targets: Blocks of the targets.
+        sources: Blocks of the sources, of the same batch size.
+        target: Packed targets (2, blocks, BLOCK_SIZE).
+        source: Packed sources, see :func:`pack_sources`; more than two channels do no harm.
+        margin: How much farther than the nearest source others still matter.
+    """
+
+    def __init__(
+        self, targets: Blocks, sources: Blocks, target: Tensor, source: Tensor, margin: float
+    ):
+        self.targets, self.sources = targets, sources
+        self.target, self.source = target, source[:2]
+        self.margin = margin
+        self.scratch = Scratch(target)
+
+    def __iter__(self) -> Iterator[Neighbourhood]:
+        """A few blocks of targets at a time (:data:`MAX_BLOCK_PAIRS`)."""
+        blocks = self.targets.low[0, 0].numel()
+        step = max(1, limit(MAX_BLOCK_PAIRS, self.target) // self.sources.low[0, 0].numel())
+        for item in range(len(self.targets.low)):
+            for start in range(0, blocks, step):
+                yield Neighbourhood(self, item, slice(start, start + step))
+
+    def differences(self, rows: Tensor | slice, near: Tensor) -> tuple[Tensor, Tensor]:
+        """x and y of target - source, (n, BLOCK_SIZE, L * BLOCK_SIZE) each, in scratch memory.
+
+        Args:
+            rows: n blocks of targets.
+            near: The blocks of sources that each of them faces (n, L).
+        """
+        target, source = self.target[:, rows], gather(self.source, near)
+        shape = (*target.shape[1:], source.shape[2])
+        dx, dy = self.scratch(0, *shape), self.scratch(1, *shape)
+        torch.sub(target[0, :, :, None], source[0, :, None], out=dx)
+        torch.sub(target[1, :, :, None], source[1, :, None], out=dy)
+        return dx, dy
+
+    def nearest_of(self, rows: slice, around: Tensor) -> Tensor:
+        """Largest distance of a target to the nearest source in some blocks.
+
+        Args:
+            rows: R blocks of targets.
+            around: Blocks of sources for each of them (R, L).
+
+        Returns:
+            (R,), of the target in each block that is farthest away.
+        """
+        found = []
+        step = max(1, limit(MAX_PAIRS, self.target) // (around.shape[1] * BLOCK_SIZE**2))
+        for part in range(0, len(around), step):
+            near = around[part : part + step]
+            begin = rows.start + part
+            dx, dy = self.differences(slice(begin, begin + len(near)), near)
+            found.append(dx.mul_(dx).addcmul_(dy, dy).amin(2).amax(1))
+        return torch.cat(found).sqrt_()
 
 
 def smallest_distance(low: Tensor, high: Tensor, other_low: Tensor, other_high: Tensor) -> Tensor:
@@ -132,19 +169,23 @@ def smallest_distance(low: Tensor, high: Tensor, other_low: Tensor, other_high: 
     return hypotenuse(*gap.clamp_(min=0))
 
 
-def largest_distance(low: Tensor, high: Tensor, sources: Blocks, item: int) -> Tensor:
-    """Upper bound on the distance of every point in boxes (2, R, 1) to its nearest source (R,)."""
-    x, y = (low + high).mul_(0.5)
-    source_low = sources.low[item]
+def blocks_around(points: Tensor, source_low: Tensor) -> Tensor:
+    """Blocks of sources around points (2, R, 1): two each in the strip of the point and its sides.
+
+    Args:
+        points: x and y.
+        source_low: Smallest x and y in each block (2, strips, blocks in a strip).
+
+    Returns:
+        (R, 6).
+    """
+    x, y = points
     strips, per_strip = source_low.shape[1:]
-    # The blocks around the middle of the box in its strip of sources, and in the next ones.
     strip = torch.searchsorted(source_low[0].amin(1), x.contiguous())  # (R, 1)
     strip = (strip + torch.arange(-2, 1, device=x.device)).clamp_(0, strips - 1)
     block = (source_low[1, strip] <= y[:, :, None]).sum(2)  # (R, 3)
     block = torch.stack([block - 1, block], dim=1).clamp_(0, per_strip - 1)
-    near = (strip[:, None] * per_strip + block).flatten(1)  # (R, 6)
-    near_low, near_high = (box[item].flatten(1)[:, near] for box in sources[1:])  # (2, R, 6)
-    return hypotenuse(*torch.maximum(high - near_low, near_high - low)).amin(1)
+    return (strip[:, None] * per_strip + block).flatten(1)
 
 
 def pack_sources(blocks: Blocks, points: Tensor, features: Tensor | None = None) -> Tensor:
@@ -165,38 +206,9 @@ def gather(packed: Tensor, near: Tensor) -> Tensor:
     return packed.index_select(1, near.flatten()).view(len(packed), len(near), -1)
 
 
-def differences(target: Tensor, source: Tensor, scratch: Scratch) -> tuple[Tensor, Tensor]:
-    """x and y of target - source, (n, T, S) each, for points (2, n, T) and (2, n, S).
-
-    They stand in the first two buffers of ``scratch``.
-    """
-    shape = (*target.shape[1:], source.shape[2])
-    dx, dy = scratch(0, *shape), scratch(1, *shape)
-    torch.sub(target[0, :, :, None], source[0, :, None], out=dx)
-    torch.sub(target[1, :, :, None], source[1, :, None], out=dy)
-    return dx, dy
-
-
 def hypotenuse(dx: Tensor, dy: Tensor) -> Tensor:
     """Length of (dx, dy), written over dx."""
     return dx.mul_(dx).addcmul_(dy, dy).sqrt_()
-
-
-def nearest_distance(hood: Neighbourhood, target: Tensor, source: Tensor, bound: Tensor) -> Tensor:
-    """Largest distance of a target to its nearest source, for each block of targets (R,).
-
-    Args:
-        hood: The blocks.
-        target: Packed targets (2, blocks, BLOCK_SIZE).
-        source: Packed sources, or a sample from each block (2, blocks, any number).
-        bound: An upper bound on the result (R,).
-    """
-    nearest = torch.empty_like(bound)
-    for rows, near in hood.pairs(bound, source.shape[2]):
-        dx, dy = differences(target[:, rows], gather(source, near), hood.scratch)
-        squared = dx.mul_(dx).addcmul_(dy, dy)
-        nearest[rows - hood.rows.start] = squared.amin(2).amax(1).sqrt_()
-    return nearest
 
 
 @torch.no_grad()
@@ -212,13 +224,12 @@ def nearest_index(targets: Blocks, sources: Blocks, target: Tensor, source: Tens
     Returns:
         (B, M), int64 in [0, N). Among equally near sources any may be chosen.
     """
-    packed_target, packed_source = targets.pack(target), pack_sources(sources, source)
-    slots = torch.empty_like(packed_target[0], dtype=torch.int64)
-    for hood in neighbourhoods(targets, sources, margin=0):
-        bound = nearest_distance(hood, packed_target, packed_source[:, :, ::SAMPLING], hood.reach)
-        for rows, near in hood.pairs(bound):
-            points = gather(packed_source, near)
-            dx, dy = differences(packed_target[:, rows], points, hood.scratch)
+    packed = targets.pack(target)
+    walk = Walk(targets, sources, packed, pack_sources(sources, source), margin=0)
+    slots = torch.empty_like(packed[0], dtype=torch.int64)
+    for hood in walk:
+        for rows, near in hood.pairs(hood.nearest):
+            dx, dy = walk.differences(rows, near)
             index = dx.mul_(dx).addcmul_(dy, dy).argmin(2)  # (n, BLOCK_SIZE)
             slots[rows] = near.gather(1, index // BLOCK_SIZE) * BLOCK_SIZE + index % BLOCK_SIZE
     slot = targets.unpack(slots[None], target.shape[2])[:, 0]  # (B, M)

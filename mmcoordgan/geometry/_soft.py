@@ -9,16 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ._blocks import BLOCK_SIZE
-from ._near import (
-    SAMPLING,
-    Neighbourhood,
-    differences,
-    gather,
-    hypotenuse,
-    nearest_distance,
-    neighbourhoods,
-    pack_sources,
-)
+from ._near import Neighbourhood, Walk, gather, hypotenuse, pack_sources
 
 CUTOFF_BITS = {torch.float32: 15, torch.float64: 44}
 """What is left out of a sum of weights is at most 2 ** -bits of the largest weight in it."""
@@ -44,16 +35,17 @@ class SoftTransfer(torch.autograd.Function):
         out = values.new_empty(values.shape[1], *packed_target.shape[1:])
         radius = values.new_empty(packed_target.shape[1])  # of each block of targets
         level = values.new_empty(packed_target.shape[1:])  # shares: 2 ** (level - distance/halving)
-        for hood in neighbourhoods(targets, sources, margin):
-            radius[hood.rows] = _radius(hood, packed_target, packed, margin, halving)
+        walk = Walk(targets, sources, packed_target, packed, margin)
+        for hood in walk:
+            radius[hood.rows] = _radius(hood, margin, halving)
             for rows, near in hood.pairs(radius[hood.rows]):
-                data = gather(packed, near)
-                dx, dy = differences(packed_target[:, rows], data[:2], hood.scratch)
+                carry = gather(packed[2:], near)  # (C, n, S)
+                dx, dy = walk.differences(rows, near)
                 distance = hypotenuse(dx, dy)  # (n, BLOCK_SIZE, S)
                 nearest = distance.amin(2) / halving  # (n, BLOCK_SIZE)
                 weight = _powers(nearest, distance, halving, out=dy)
                 total = weight.sum(2)
-                carried = data[2:].transpose(0, 1) @ weight.mT  # (n, C, BLOCK_SIZE)
+                carried = carry.transpose(0, 1) @ weight.mT  # (n, C, BLOCK_SIZE)
                 out[:, rows] = carried.div_(total[:, None]).transpose(0, 1)
                 level[rows] = nearest - total.log2_()
         ctx.save_for_backward(values, source, target, out, radius, level)
@@ -76,12 +68,13 @@ class SoftTransfer(torch.autograd.Function):
         grad_packed = torch.zeros_like(packed)
         grad = targets.pack(grad_out, empty=0)
         mean = (grad * out).sum(0)  # (blocks, BLOCK_SIZE)
-        for hood in neighbourhoods(targets, sources, margin):
+        walk = Walk(targets, sources, packed_target, packed, margin)
+        for hood in walk:
             for rows, near in hood.pairs(radius[hood.rows]):
                 data = gather(packed, near)
-                dx, dy = differences(packed_target[:, rows], data[:2], hood.scratch)
-                distance = hypotenuse(hood.scratch(2, *dx.shape).copy_(dx), dy)
-                weight = _powers(level[rows], distance, halving, out=hood.scratch(3, *dx.shape))
+                dx, dy = walk.differences(rows, near)
+                distance = hypotenuse(walk.scratch(2, *dx.shape).copy_(dx), dy)
+                weight = _powers(level[rows], distance, halving, out=walk.scratch(3, *dx.shape))
                 part = torch.empty_like(data)  # gradients of these sources and their values
                 grad_rows = grad[:, rows].transpose(0, 1)  # (n, C, BLOCK_SIZE)
                 part[2:] = (grad_rows @ weight).transpose(0, 1)
@@ -91,7 +84,7 @@ class SoftTransfer(torch.autograd.Function):
                     grad_rows.mT,
                     data[2:].transpose(0, 1),
                     beta=-1,
-                    out=hood.scratch(4, *dx.shape),
+                    out=walk.scratch(4, *dx.shape),
                 )
                 slope.mul_(weight).div_(distance.clamp_(min=1e-20))
                 for axis, difference in enumerate((dx, dy)):
@@ -116,21 +109,17 @@ def _powers(level: Tensor, distance: Tensor, halving: float, out: Tensor) -> Ten
     return torch.sub(level[:, :, None], distance, alpha=1 / halving, out=out).exp2_()
 
 
-def _radius(
-    hood: Neighbourhood, target: Tensor, source: Tensor, margin: float, halving: float
-) -> Tensor:
+def _radius(hood: Neighbourhood, margin: float, halving: float) -> Tensor:
     """How far from each block of targets (R,) sources matter.
 
     Farther than ``margin`` behind the nearest source, all sources together weigh less than the
     cutoff, wherever they are; nearer, as long as those that really are there do.
     """
-    source = source[:2]
-    nearest = nearest_distance(hood, target, source[:, :, ::SAMPLING], hood.reach)
-    nearest = nearest_distance(hood, target, source, nearest)
+    nearest = hood.nearest
     excess = (hood.lower - nearest[:, None]).nan_to_num_(0)  # (R, C)
     weight = (excess / -halving).clamp_(min=-100, max=0).exp2_().mul_(BLOCK_SIZE)
     step = excess.mul_(STEPS / margin).clamp_(0, STEPS).long()
     weight_at = weight.new_zeros(len(step), STEPS + 1).scatter_add_(1, step, weight)
     left_out = weight_at.flip(1).cumsum(1)  # beyond ever smaller radii
-    too_much = (left_out >= 2.0 ** -CUTOFF_BITS[source.dtype]).sum(1)
+    too_much = (left_out >= 2.0 ** -CUTOFF_BITS[nearest.dtype]).sum(1)
     return nearest + too_much * (margin / STEPS)

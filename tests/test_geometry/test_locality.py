@@ -221,15 +221,16 @@ def test_bounds_on_distances_hold(monkeypatch, source_name, target_name, margin)
     distance = torch.cdist(*points, compute_mode='donot_use_mm_for_euclid_dist')
     distance = distance.unflatten(1, (-1, 16)).unflatten(0, (-1, 16))  # (Kt, 16, Ks, 16)
     rows_seen = 0
-    for hood in _near.neighbourhoods(targets, sources, margin):
-        assert hood.lower.shape[0] == hood.reach.shape[0] <= 4
+    packed = targets.pack(target), _near.pack_sources(sources, source)
+    for hood in _near.Walk(targets, sources, *packed, margin):
+        assert hood.lower.shape[0] == hood.nearest.shape[0] <= 4
         rows_seen += len(hood.lower)
         between = distance[hood.rows].amin(dim=(1, 3))  # (R, Ks)
         assert (hood.lower <= between[:, hood.sources] + 1e-6).all()
-        assert (hood.reach >= distance[hood.rows].amin(dim=(2, 3)).amax(1) - 1e-6).all()
+        assert (hood.nearest >= distance[hood.rows].amin(dim=(2, 3)).amax(1) - 1e-6).all()
         others = torch.ones(between.shape[1], dtype=torch.bool)
         others[hood.sources] = False
-        assert (between[:, others] > hood.reach[:, None] + margin).all()
+        assert (between[:, others] > hood.nearest[:, None] + margin).all()
     assert rows_seen == len(distance)
 
 
@@ -237,14 +238,13 @@ def test_bounds_on_distances_hold(monkeypatch, source_name, target_name, margin)
 def pairs_seen(monkeypatch) -> list[int]:
     """How many point pairs each step works on."""
     seen: list[int] = []
-    real = _near.Neighbourhood.pairs
+    real = _near.Walk.differences
 
-    def spy(self, radius, per_block=_near.BLOCK_SIZE):
-        for rows, near in real(self, radius, per_block):
-            seen.append(near.numel() * _near.BLOCK_SIZE * per_block)
-            yield rows, near
+    def spy(self, rows, near):
+        seen.append(near.numel() * _near.BLOCK_SIZE**2)
+        return real(self, rows, near)
 
-    monkeypatch.setattr(_near.Neighbourhood, 'pairs', spy)
+    monkeypatch.setattr(_near.Walk, 'differences', spy)
     return seen
 
 
