@@ -72,12 +72,8 @@ class Neighbourhood:
         """(C,), the blocks of sources."""
         self.no_source = walk.sources.low.shape[0] * blocks
 
-    def pairs(self, radius: Tensor, per_block: int = BLOCK_SIZE) -> Iterator[tuple[Tensor, Tensor]]:
+    def pairs(self, radius: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Target blocks, each with all source blocks that are not farther than ``radius`` (R,).
-
-        Args:
-            radius: Of each block of targets.
-            per_block: Number of points taken from each block of sources.
 
         Yields:
             Target blocks (n,) and their source blocks (n, L), so few that no more than
