@@ -71,18 +71,19 @@ class SoftTransfer(torch.autograd.Function):
         walk = Walk(targets, sources, packed_target, packed, margin)
         for hood in walk:
             for rows, near in hood.pairs(radius[hood.rows]):
-                data = gather(packed, near)
+                carry = gather(packed[2:], near)  # (C, n, S)
                 dx, dy = walk.differences(rows, near)
                 distance = hypotenuse(walk.scratch(2, *dx.shape).copy_(dx), dy)
                 weight = _powers(level[rows], distance, halving, out=walk.scratch(3, *dx.shape))
-                part = torch.empty_like(data)  # gradients of these sources and their values
+                # Gradients of these sources and of their values.
+                part = carry.new_empty(len(packed), *carry.shape[1:])
                 grad_rows = grad[:, rows].transpose(0, 1)  # (n, C, BLOCK_SIZE)
                 part[2:] = (grad_rows @ weight).transpose(0, 1)
                 # d loss / d distance, over the distance to turn (dx, dy) into a unit vector
                 slope = torch.baddbmm(
                     mean[rows, :, None],
                     grad_rows.mT,
-                    data[2:].transpose(0, 1),
+                    carry.transpose(0, 1),
                     beta=-1,
                     out=walk.scratch(4, *dx.shape),
                 )
