@@ -13,6 +13,13 @@ MEAN_SAMPLES = 4096
 PARTS = ('structure', 'texture', 'both')
 
 
+def check_seed(seed: int) -> None:
+    """Raise ValueError unless ``seed`` is an integer in 0..2**63 - 1."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ValueError(f'a seed must be an integer in 0..2**63 - 1, but got {seed!r}')
+
+
+@torch.no_grad()
 def seed_codes(generator: CoordGANGenerator, seed: int) -> tuple[Tensor, Tensor]:
     """Structure code (1, structure_width) and texture code (1, texture_width) of a seed.
 
@@ -21,15 +28,13 @@ def seed_codes(generator: CoordGANGenerator, seed: int) -> tuple[Tensor, Tensor]
     Raises:
         ValueError: If the seed is no integer in 0..2**63 - 1.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise ValueError(f'a seed must be an integer in 0..2**63 - 1, but got {seed!r}')
+    check_seed(seed)
     source = torch.Generator().manual_seed(seed)
     structure_z = torch.randn(1, generator.structure_dim, generator=source)
     texture_z = torch.randn(1, generator.texture_dim, generator=source)
     device = next(generator.parameters()).device
-    return generator.map_structure(structure_z.to(device)), generator.map_texture(
-        texture_z.to(device)
-    )
+    structure_w = generator.map_structure(structure_z.to(device))
+    return structure_w, generator.map_texture(texture_z.to(device))
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from mmcoordgan.models.refinement import refine_codes
 from mmcoordgan.visualization import arrange_cells, coords_to_colors, images_to_uint8
 
 from .correspondence import default_temperature
-from .pictures import OnBroken, Picture, Source, Sources, iter_pictures, read_picture
+from .pictures import OnBroken, Picture, Source, Sources, iter_pictures, known, read_picture
 from .progress import progress
 from .refining import build_perceptual, choose_refinement
 from .results import Encoding
@@ -98,8 +98,8 @@ class EncodingInferencer(BaseInferencer):
             ValueError: The checkpoint has no encoder (stage 1), or an argument is out of range.
             BrokenImageError: A picture cannot be read (without ``on_broken``).
         """
-        for picture, inversion in self._invert_all(inputs, batch_size, refine, on_broken):
-            yield _encoding(picture, inversion)
+        encoded = self._invert_all(inputs, batch_size, refine, on_broken)
+        return (_encoding(picture, inversion) for picture, inversion in encoded)
 
     # ------------------------------------------------------------------ what MMEngine calls
 
@@ -121,9 +121,8 @@ class EncodingInferencer(BaseInferencer):
 
     def preprocess(self, inputs: Any, batch_size: int = 1, **kwargs: Any) -> Iterator[list]:
         """Pictures in batches."""
-        if batch_size < 1:
-            raise ValueError(f'batch_size must be at least 1, but got {batch_size}')
-        yield from self._get_chunk_data(iter(inputs), batch_size)
+        _check_batch(batch_size)
+        return self._get_chunk_data(iter(inputs), batch_size)
 
     def forward(self, inputs: Any, refine: bool | int = False) -> list[Encoding]:
         """Encode a batch."""
@@ -157,9 +156,13 @@ class EncodingInferencer(BaseInferencer):
     def _invert_all(
         self, inputs: Sources, batch_size: int, refine: bool | int, on_broken: OnBroken | None
     ) -> Iterator[tuple[Picture, Inversion]]:
-        pictures = iter_pictures(inputs, self._size, on_broken)
-        for batch in self.preprocess(progress(pictures, self.show_progress), batch_size):
-            yield from zip(batch, self._invert(batch, refine))
+        """Checks its arguments now, reads and encodes pictures when they are asked for."""
+        sources, total = known(inputs)
+        choose_refinement(self.networks, refine)
+        pictures = iter_pictures(sources, self._size, on_broken)
+        shown = progress(pictures, self.show_progress, total)
+        batches = self.preprocess(shown, batch_size)
+        return (pair for batch in batches for pair in zip(batch, self._invert(batch, refine)))
 
     @torch.no_grad()
     def _invert(self, pictures: Sequence[Picture], refine: bool | int) -> list[Inversion]:
@@ -177,6 +180,11 @@ class EncodingInferencer(BaseInferencer):
             )
             found = networks.decode(*refined)
         return [Inversion(*(f[i : i + 1] for f in found)) for i in range(len(images))]
+
+
+def _check_batch(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ValueError(f'batch_size must be at least 1, but got {batch_size}')
 
 
 def picture_row(encoding: Encoding, min_cell: int = 96) -> np.ndarray:

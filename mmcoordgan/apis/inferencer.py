@@ -133,21 +133,25 @@ class CoordGANInferencer(EncodingInferencer):
             BrokenImageError: A reference or a mask (or, without ``on_broken``, a query) cannot be
                 read.
         """
-        references = self.label_references(reference, reference_labels, refine=refine)
-        for picture, inversion in self._invert_all(queries, batch_size, refine, on_broken):
+        references = self._label_references(reference, reference_labels, refine)
+        encoded = self._invert_all(queries, batch_size, refine, on_broken)
+        return self._carry_labels(references, encoded)
+
+    def _carry_labels(
+        self, references: LabelledReferences, encoded: Iterator[tuple[Picture, Inversion]]
+    ) -> Iterator[LabelTransfer]:
+        labels = references.classes.astype(np.uint8)
+        for picture, inversion in encoded:
             soft = references.carry_to(inversion.coords, self.temperature)
             index = best_class(soft, picture.shape).cpu().numpy()
-            labels = references.classes.astype(np.uint8)
             yield LabelTransfer(picture.name, labels[index], as_array(soft), labels)
 
-    def label_references(
+    def _label_references(
         self,
         reference: Source | Sequence[Source],
         reference_labels: Labels | Sequence[Labels],
-        *,
-        refine: bool | int = False,
+        refine: bool | int,
     ) -> LabelledReferences:
-        """The references of a label transfer, checked and encoded; raises what that would raise."""
         sources = _listed(reference, single_ndim=3)
         masks = _listed(reference_labels, single_ndim=2)
         if len(sources) != len(masks) or not sources:
@@ -198,8 +202,16 @@ class CoordGANInferencer(EncodingInferencer):
         picture = self._read_one(reference)
         places = to_shares(_checked_points(points, picture), picture.shape)
         source = self._indexed(self._invert([picture], refine)[0])
-        places = places.to(source.coords)
-        for query, inversion in self._invert_all(queries, batch_size, refine, on_broken):
+        encoded = self._invert_all(queries, batch_size, refine, on_broken)
+        return self._carry_points(source, places.to(source.coords), encoded)
+
+    def _carry_points(
+        self,
+        source: IndexedCoords,
+        places: Tensor,
+        encoded: Iterator[tuple[Picture, Inversion]],
+    ) -> Iterator[PointTransfer]:
+        for query, inversion in encoded:
             field = match_field(source, self._indexed(inversion), self.temperature)
             matches, distance = at_points(field, places)
             found = to_pixels(matches.T, query.shape).T
@@ -236,17 +248,16 @@ class CoordGANInferencer(EncodingInferencer):
         """
         encoded = self._invert_all(texture_from, batch_size, refine, None)
         textures = [inversion.texture_w for _, inversion in encoded]
-        for picture, inversion in self._invert_all(structure_from, batch_size, refine, on_broken):
-            yield [
-                self._render(picture.name, inversion.coords, texture, picture.shape)
-                for texture in textures
-            ]
+        structures = self._invert_all(structure_from, batch_size, refine, on_broken)
+        return (
+            [self._render(picture.name, found.coords, w, picture.shape) for w in textures]
+            for picture, found in structures
+        )
 
     def sample(self, n: int = 1, seed: int = 0, truncation: Any = 1.0) -> list[Rendering]:
         """Generate ``n`` pictures; see :meth:`iter_sample`."""
         return list(self.iter_sample(n, seed, truncation))
 
-    @torch.no_grad()
     def iter_sample(
         self, n: int = 1, seed: int = 0, truncation: float | tuple[float, float] = 1.0
     ) -> Iterator[Rendering]:
@@ -265,14 +276,21 @@ class CoordGANInferencer(EncodingInferencer):
         """
         if n < 1:
             raise ValueError(f'n must be at least 1, but got {n}')
-        generator = self.networks.generator
+        for number in (seed, seed + n - 1):
+            codes.check_seed(number)
         shares = codes.truncation_pair(truncation)
-        means = codes.mean_codes(generator) if shares != (1.0, 1.0) else None
-        for number in progress(range(seed, seed + n), self.show_progress):
-            pair = codes.seed_codes(generator, number)
+        means = None
+        if shares != (1.0, 1.0):
+            means = codes.mean_codes(self.networks.generator)
+
+        def render(number: int) -> Rendering:
+            structure_w, texture_w = codes.seed_codes(self.networks.generator, number)
             if means is not None:
-                pair = tuple(codes.blend(m, w, s) for m, w, s in zip(means, pair, shares))  # type: ignore[assignment]
-            yield self._render(f'seed {number}', generator.warp(pair[0]), pair[1])
+                structure_w = codes.blend(means[0], structure_w, shares[0])
+                texture_w = codes.blend(means[1], texture_w, shares[1])
+            return self._render(f'seed {number}', self._warp(structure_w), texture_w)
+
+        return map(render, progress(range(seed, seed + n), self.show_progress))
 
     def interpolate(
         self, start: Source | int, end: Source | int, frames: int = 16, **settings: Any
@@ -280,7 +298,6 @@ class CoordGANInferencer(EncodingInferencer):
         """Pictures on the way from one to another; see :meth:`iter_interpolate`."""
         return list(self.iter_interpolate(start, end, frames, **settings))
 
-    @torch.no_grad()
     def iter_interpolate(
         self,
         start: Source | int,
@@ -303,18 +320,16 @@ class CoordGANInferencer(EncodingInferencer):
             ValueError: An argument is out of its range, or as :meth:`iter_encode`.
         """
         codes.check_way(frames, part)
-        (structure, texture), (last_structure, last_texture) = (
-            self._codes(source, refine) for source in (start, end)
-        )
-        generator = self.networks.generator
-        for number in progress(range(frames), self.show_progress):
+        ends = [self._codes(source, refine) for source in (start, end)]
+        (structure, texture), (last_structure, last_texture) = ends
+
+        def render(number: int) -> Rendering:
             share = number / (frames - 1)
-            structure_w, texture_w = structure, texture
-            if part != 'texture':
-                structure_w = codes.blend(structure, last_structure, share)
-            if part != 'structure':
-                texture_w = codes.blend(texture, last_texture, share)
-            yield self._render(f'frame {number}', generator.warp(structure_w), texture_w)
+            structure_w = codes.blend(structure, last_structure, share * (part != 'texture'))
+            texture_w = codes.blend(texture, last_texture, share * (part != 'structure'))
+            return self._render(f'frame {number}', self._warp(structure_w), texture_w)
+
+        return map(render, progress(range(frames), self.show_progress))
 
     # ------------------------------------------------------------------ helpers
 
@@ -327,6 +342,10 @@ class CoordGANInferencer(EncodingInferencer):
             return codes.seed_codes(self.networks.generator, source)
         inversion = self._invert([self._read_one(source)], refine)[0]
         return inversion.structure_w, inversion.texture_w
+
+    @torch.no_grad()
+    def _warp(self, structure_w: Tensor) -> Tensor:
+        return self.networks.generator.warp(structure_w)
 
     @torch.no_grad()
     def _render(

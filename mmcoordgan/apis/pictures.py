@@ -55,6 +55,14 @@ def iter_sources(inputs: Sources) -> Iterator[Source]:
         )
 
 
+def known(inputs: Sources) -> tuple[Sources, int | None]:
+    """The same pictures and their number; None where only reading on can tell."""
+    if not isinstance(inputs, (str, os.PathLike, np.ndarray, list, tuple)):
+        return inputs, None
+    sources = list(iter_sources(inputs))
+    return sources, len(sources)
+
+
 def folder_pictures(folder: str) -> list[str]:
     """Paths of the pictures in a folder and below, in lexicographic order.
 
