@@ -105,8 +105,11 @@ class EncodingInferencer(BaseInferencer):
 
     def _init_model(self, cfg: Any, weights: Any, device: str = 'cpu') -> TrainedNetworks:
         """Build nothing but CoordGAN's networks, whatever the checkpoint names."""
-        if torch.device(device).type == 'cuda' and not torch.cuda.is_available():
-            raise ValueError(f'device {device} is not available here: use cpu')
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f'device {device} is not available here: {reason}') from None
         self.device = device
         return load_trained(weights, self._config, device)
 
