@@ -16,6 +16,8 @@ from PIL import Image
 from tiny_inversion import EVALUATOR, SIZE, STAGE1, labels, pictures, write_checkpoint
 
 from mmcoordgan.apis import CoordGANInferencer
+from mmcoordgan.apis.infer_cli.main import VERBS
+from mmcoordgan.apis.infer_cli.parser import EXAMPLES, build_parser
 from mmcoordgan.apis.masks import default_palette, write_label_png
 from mmcoordgan.datasets import ToyFaces
 
@@ -65,6 +67,11 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 LABEL = ('--reference', 'one.png', 'mask.png', '--out', 'labels')
+
+
+def rows_of(path: str) -> list[dict]:
+    with open(path, errors='surrogateescape', newline='') as file:
+        return list(csv.DictReader(file))
 
 
 def below(root: Path) -> list[str]:
@@ -139,8 +146,7 @@ def test_inputs_are_never_overwritten(folder, infer, stage2):
     for arguments, message in (
         (('correspond', stage2, 'one.png', 'faces/a.png', '--out', 'one.png'), 'end in .npz'),
         (
-            ('transfer-points', stage2, 'faces', '--reference', 'one.png', '--points', 'p.csv')
-            + ('--out', 'p.csv'),
+            ('transfer-points', stage2, 'faces', *LABEL[:2], '--points', 'p.csv', '--out', 'p.csv'),
             'p.csv is an input',
         ),
     ):
@@ -203,7 +209,7 @@ def test_names_that_are_no_text(folder, infer, stage2):
     Path('p.csv').write_text('x,y\n3,4\n')
     points = ('--reference', 'one.png', '--points', 'p.csv', '--out', 'all.csv')
     assert infer('transfer-points', stage2, f'faces/{name}', *points)[0] == 0
-    (row,) = csv.DictReader(open('all.csv', errors='surrogateescape', newline=''))
+    (row,) = rows_of('all.csv')
     assert row['picture'] == f'faces/{name}'
 
 
@@ -276,7 +282,7 @@ def test_points_arrive(folder, infer, stage2):
     assert infer(*verb, 'p.csv', '--out', 'all.csv', '--overlay', 'look')[0] == 0
     inferencer = CoordGANInferencer(stage2, device='cpu', show_progress=False)
     expected = inferencer.transfer_points('one.png', [[10.5, 12], [3, 4]], 'faces')
-    rows = list(csv.DictReader(open('all.csv', newline='')))
+    rows = rows_of('all.csv')
     assert [row['label'] for row in rows] == ['nose', 'mouth'] * 3
     found = [[float(row['x']), float(row['y'])] for row in rows]
     assert np.allclose(found, np.concatenate([e.points for e in expected]), atol=1e-3)
@@ -354,13 +360,8 @@ def test_true_labels_of_toy_faces(folder, infer, stage2):
     assert set(np.unique(found)) <= set(np.unique(faces['gt_seg_map']))
 
 
-@pytest.mark.parametrize(
-    'verb',
-    ['encode', 'correspond', 'transfer-labels', 'transfer-points', 'swap-texture', 'sample', 'interpolate'],
-)
+@pytest.mark.parametrize('verb', VERBS)
 def test_help_shows_an_example_that_parses(verb, infer, capsys):
-    from mmcoordgan.apis.infer_cli.parser import EXAMPLES, build_parser
-
     assert infer(verb, '--help')[0] == 0
     lines = EXAMPLES[verb].replace('\\\n', ' ').splitlines()
     commands = [line.split()[1:] for line in lines if line.startswith('  infer.py ')]
