@@ -348,7 +348,7 @@ def test_ctrl_c_keeps_what_is_written(folder, infer, stage2, monkeypatch):
 
 
 def test_true_labels_of_toy_faces(folder, infer, stage2):
-    """Labels carried by the picture's own map come back; what it takes to make the files."""
+    """Carried from a picture to itself, to the nearest pixel, they come back."""
     faces = ToyFaces(size=32, length=1, seed=0).get_data_info(0)
     Image.fromarray(faces['img']).save('face.png')
     write_label_png('face_mask.png', faces['gt_seg_map'])
