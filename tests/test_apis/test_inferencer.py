@@ -114,7 +114,7 @@ def test_labels_score_as_the_evaluator_counts(stage2, inferencer):
 
 
 def test_points_are_matches_of_their_pixels(inferencer):
-    wide, tall = pictures(1, 20, 50)[0], pictures(1, SIZE, SIZE, seed=1)[0]
+    wide, tall = pictures(1, 20, 50)[0], pictures(1, 40, 30, seed=1)[0]
     # Centres of map pixels, where nothing is interpolated.
     columns, rows = np.array([2, 7, 13]), np.array([1, 9, 15])
     points = np.stack([(columns + 0.5) * 50 / SIZE, (rows + 0.5) * 20 / SIZE], 1) - 0.5
