@@ -306,6 +306,27 @@ def test_hard_transfer_is_temperature_zero(stage2):
     assert set(np.unique(found.probabilities)) == {0, 1}
 
 
+def test_the_temperature_of_the_config(tmp_path):
+    published = 0.01 * 128 / SIZE
+    hostile = {**EVALUATOR, 'temperature': ['x'] * 9, 'reference_size': 10**12}
+    for number, (evaluator, expected) in enumerate(
+        (
+            (EVALUATOR, 0.05),
+            ([{'type': 'KeypointTransferPCK'}, {**EVALUATOR, 'reference_size': 4 * SIZE}], 0.2),
+            ({'type': 'mmcoordgan.SegTransferIoU'}, 0.01),
+            ({**EVALUATOR, 'mode': 'hard'}, 0.0),
+            (hostile, published),
+            ({**EVALUATOR, 'temperature': 'x'}, published),
+            ({**EVALUATOR, 'temperature': -1}, published),
+            ({**EVALUATOR, 'temperature': 10**400}, published),
+            ('nothing', published),
+        )
+    ):
+        write_checkpoint(tmp_path / f'{number}.pth', test_evaluator=evaluator)
+        found = CoordGANInferencer(tmp_path / f'{number}.pth', device='cpu')
+        assert found.temperature == pytest.approx(expected), evaluator
+
+
 def test_labels_are_enlarged_as_probabilities(inferencer):
     image, mask = pictures(1)[0], labels(1)[0]
     query = pictures(1, 50, 70, seed=3)[0]
