@@ -267,13 +267,12 @@ class Explorer {
   refreshPoints() {
     const { points } = this.annotations;
     this.views.forEach((view, i) => {
-      view.showPoints(points.map((point, n) => ({
-        number: n + 1,
-        label: point.label,
-        pixel: point.matches[i].pixel,
-        grade: this.correspondence.grade(point.matches[i].cycle),
-        placed: point.picture === i,
-      })));
+      const markers = points.map(({ label, picture, matches }, n) => {
+        const { pixel, cycle } = matches[i];
+        const kind = picture === i ? 'placed' : this.correspondence.grade(cycle);
+        return { number: n + 1, label, pixel, kind };
+      });
+      view.showPoints(markers);
     });
     element('no-points').hidden = points.length > 0;
     element('points').replaceChildren();

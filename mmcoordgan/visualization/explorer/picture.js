@@ -115,11 +115,10 @@ class PictureView {
     this.caption.textContent = '';
   }
 
-  /** Numbered markers; `points` have a number, a label, a pixel, a grade and whether placed here. */
+  /** Markers with a number, a label, a pixel and a kind: placed here, or how sure the match is. */
   showPoints(points) {
     this.points.replaceChildren();
-    for (const { number, label, pixel, grade, placed } of points) {
-      const kind = placed ? 'placed' : grade;
+    for (const { number, label, pixel, kind } of points) {
       const marker = append(this.points, 'div', `marker point ${kind}`);
       marker.textContent = number;
       marker.style.background = `rgb(${LABEL_COLORS[label - 1].join(' ')})`;
