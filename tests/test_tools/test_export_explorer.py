@@ -107,6 +107,27 @@ def test_samples(run, checkpoints):
     np.testing.assert_array_equal(stored_map(found, 64), quantize_coords(coords))
 
 
+def test_the_measured_effect_of_rounding(run, checkpoints, capsys):
+    """Beside the nearest pixels over all pairs."""
+    checkpoint = checkpoints['toyfaces_32']
+    run(checkpoint, '--samples', 2, '--size', 64, '--out', 'page.html', '--measure')
+    words = capsys.readouterr().out.splitlines()[1].split()
+    generator = load_trained(checkpoint).generator
+    z = torch.randn(2, generator.structure_dim, generator=torch.Generator().manual_seed(0))
+    exact = generator.warp(generator.map_structure(z), 64).double().flatten(2).mT
+    rounded = torch.from_numpy(quantize_coords(exact).astype(float))
+    changed = farther = 0
+    for a, b in ((0, 1), (1, 0)):
+        distances = torch.cdist(exact[a], exact[b])
+        nearest = torch.cdist(rounded[a], rounded[b]).argmin(1)
+        changed += (nearest != distances.argmin(1)).sum().item()
+        reached = distances.gather(1, nearest[:, None])[:, 0]
+        farther = max(farther, (reached - distances.amin(1)).max().item() * 63 / 2)
+    assert changed > 0
+    assert float(words[2].rstrip('%')) == pytest.approx(changed / 2 / 64**2 * 100, abs=0.01)
+    assert float(words[words.index('most') + 1]) == pytest.approx(farther, abs=1e-4)
+
+
 def test_existing_files_are_kept_without_force(run, checkpoints, capsys):
     Path('page.html').write_text('mine')
     options = (checkpoints['toyfaces_32'], '--samples', 2, '--out', 'page.html')

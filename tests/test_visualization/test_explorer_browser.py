@@ -178,7 +178,7 @@ def expected_caption(a: int, b: int, pixel: int) -> str:
     if a == b:
         return 'at {}, {}'.format(*position(pixel))
     distance = cycle(a, b, pixel)
-    grade = 'sure' if distance <= SIZE / 64 else 'fair' if distance <= SIZE / 16 else 'unsure'
+    grade = 'close' if distance <= SIZE / 64 else 'fair' if distance <= SIZE / 16 else 'far'
     x, y = position(MATCHES[a][b][pixel])
     return f'{x}, {y} · {distance:.1f} px, {grade}'
 
@@ -246,7 +246,11 @@ def test_keys(page):
 
 
 def test_touch(browser, page):
+    def touch_action() -> str:
+        return page.pictures[0].value_of_css_property('touch-action')
+
     set_screen(browser, 375, 700, phone=True)
+    assert touch_action() == 'pan-y'  # the page can be scrolled
     page.touch(2, 77)
     check_shown(page, 2, 77)
     page.touch(3, 20, 21, 22)  # sideways, which does not scroll
@@ -256,7 +260,8 @@ def test_touch(browser, page):
     assert page.shown('.point') == [matches[100] for matches in MATCHES[0]]
     page.choose('paint')
     page.set_brush(0)
-    page.touch(0, 34, 34 + 3 * SIZE)  # downwards, which scrolls with the other tools
+    assert touch_action() == 'none'
+    page.touch(0, 34, 34 + 3 * SIZE)
     np.testing.assert_array_equal(
         page.labels(), spread([(0, 1, [34 + i * SIZE for i in range(4)])])
     )
@@ -291,8 +296,10 @@ def test_paint(page):
     check([*strokes, (2, 2, cross)])
     page.choose('erase')
     page.set_brush(0)
-    page.mouse(1, 60, 61, press=True)
-    strokes += [(2, 2, cross), (1, 0, [60, 61])]
+    strokes.append((2, 2, cross))
+    painted = int(np.flatnonzero(spread(strokes)[1])[0])
+    page.mouse(1, painted, press=True)
+    strokes.append((1, 0, [painted]))
     check(strokes)
     page.press('undo')
     check(strokes[:2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from collections import Counter
 
@@ -13,6 +14,7 @@ from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError, explained_errors
+from mmcoordgan.geometry import hard_transfer
 from mmcoordgan.visualization import images_to_uint8
 from mmcoordgan.visualization.explorer import (
     MAX_PICTURES,
@@ -21,6 +23,7 @@ from mmcoordgan.visualization.explorer import (
     MIN_SIZE,
     ExplorerPicture,
     explorer_page,
+    quantize_coords,
 )
 
 
@@ -52,6 +55,11 @@ def parse_args() -> argparse.Namespace:
         metavar='S',
         help="pixels along each side of the maps, 8 to 256 [the network's own: 128 in the "
         'published configs]',
+    )
+    parser.add_argument(
+        '--measure',
+        action='store_true',
+        help='also print how many matches change because the page rounds the maps to 16 bits',
     )
     parser.add_argument('--title', default='Correspondence explorer', help='heading of the page')
     parser.add_argument(
@@ -138,6 +146,28 @@ def sample_pictures(
     return pictures
 
 
+def changed_by_rounding(pictures: list[ExplorerPicture]) -> tuple[float, float]:
+    """What rounding the maps does to the matches of all pairs of pictures.
+
+    Returns:
+        The share of matches that become another pixel, and how much farther these lie from where
+        they should, at most, in pixel distances of the frame.
+    """
+    size = pictures[0].coords.shape[-1]
+    numbers = torch.arange(size * size).view(1, 1, size, size)
+    exact = [picture.coords.cpu().double()[None] for picture in pictures]
+    rounded = [torch.from_numpy(quantize_coords(c).astype(float)) for c in exact]
+    changed, total, excess = 0, 0, 0.0
+    for a, b in itertools.permutations(range(len(pictures)), 2):
+        index = hard_transfer(numbers, exact[b], exact[a]).flatten()
+        other = hard_transfer(numbers, rounded[b], rounded[a]).flatten()
+        source, target = exact[b].flatten(2)[0], exact[a].flatten(2)[0]
+        distance, farther = ((source[:, i] - target).norm(dim=0) for i in (index, other))
+        excess = max(excess, (farther - distance).max().item() * (size - 1) / 2)
+        changed, total = changed + int((index != other).sum()), total + size * size
+    return changed / total, excess
+
+
 def export(args: argparse.Namespace) -> None:
     check_args(args)
     try:
@@ -152,6 +182,12 @@ def export(args: argparse.Namespace) -> None:
     with atomic_file(args.out) as file:
         file.write(page)
     print(f'{args.out}: {len(pictures)} pictures, {len(page) / 1e6:.2f} MB')
+    if args.measure:
+        share, excess = changed_by_rounding(pictures)
+        print(
+            f'rounding changes {share:.3%} of the matches, to pixels at most {excess:.4f} pixels '
+            'farther away in the canonical frame'
+        )
 
 
 def main() -> None:

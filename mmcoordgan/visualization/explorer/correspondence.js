@@ -127,11 +127,11 @@ class Correspondence {
 
   /** How far to trust a match, in words. */
   grade(cycle) {
-    if (cycle <= this.sureLimit) return 'sure';
-    return cycle <= this.fairLimit ? 'fair' : 'unsure';
+    if (cycle <= this.closeLimit) return 'close';
+    return cycle <= this.fairLimit ? 'fair' : 'far';
   }
 
-  get sureLimit() {
+  get closeLimit() {
     return this.size / 64;
   }
 

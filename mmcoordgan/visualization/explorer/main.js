@@ -190,7 +190,7 @@ class Explorer {
 
   setUpHelp() {
     document.querySelectorAll('.size').forEach((span) => (span.textContent = this.size));
-    element('sure').textContent = this.correspondence.sureLimit;
+    element('close').textContent = this.correspondence.closeLimit;
     element('fair').textContent = this.correspondence.fairLimit;
   }
 

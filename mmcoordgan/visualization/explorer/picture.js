@@ -115,7 +115,7 @@ class PictureView {
     this.caption.textContent = '';
   }
 
-  /** Markers with a number, a label, a pixel and a kind: placed here, or how sure the match is. */
+  /** Markers with a number, a label, a pixel and a kind: placed here, or how close the match is. */
   showPoints(points) {
     this.points.replaceChildren();
     for (const { number, label, pixel, kind } of points) {
