@@ -110,21 +110,21 @@ def test_samples(run, checkpoints):
 def test_the_measured_effect_of_rounding(run, checkpoints, capsys):
     """Beside the nearest pixels over all pairs."""
     checkpoint = checkpoints['toyfaces_32']
-    run(checkpoint, '--samples', 2, '--size', 64, '--out', 'page.html', '--measure')
+    run(checkpoint, '--samples', 2, '--seed', 11, '--out', 'page.html', '--measure')
     words = capsys.readouterr().out.splitlines()[1].split()
     generator = load_trained(checkpoint).generator
-    z = torch.randn(2, generator.structure_dim, generator=torch.Generator().manual_seed(0))
-    exact = generator.warp(generator.map_structure(z), 64).double().flatten(2).mT
+    z = torch.randn(2, generator.structure_dim, generator=torch.Generator().manual_seed(11))
+    exact = generator.warp(generator.map_structure(z)).double().flatten(2).mT
     rounded = torch.from_numpy(quantize_coords(exact).astype(float))
     changed = farther = 0
     for a, b in ((0, 1), (1, 0)):
-        distances = torch.cdist(exact[a], exact[b])
-        nearest = torch.cdist(rounded[a], rounded[b]).argmin(1)
+        distances = (exact[a][:, None] - exact[b]).norm(dim=2)
+        nearest = (rounded[a][:, None] - rounded[b]).square().sum(2).argmin(1)
         changed += (nearest != distances.argmin(1)).sum().item()
         reached = distances.gather(1, nearest[:, None])[:, 0]
-        farther = max(farther, (reached - distances.amin(1)).max().item() * 63 / 2)
+        farther = max(farther, (reached - distances.amin(1)).max().item() * 31 / 2)
     assert changed > 0
-    assert float(words[2].rstrip('%')) == pytest.approx(changed / 2 / 64**2 * 100, abs=0.01)
+    assert float(words[2].rstrip('%')) == pytest.approx(changed / 2 / 32**2 * 100, abs=0.001)
     assert float(words[words.index('most') + 1]) == pytest.approx(farther, abs=1e-4)
 
 
