@@ -185,7 +185,7 @@ def export(args: argparse.Namespace) -> None:
     if args.measure:
         share, excess = changed_by_rounding(pictures)
         print(
-            f'rounding changes {share:.3%} of the matches, to pixels at most {excess:.4f} pixels '
+            f'rounding changes {share:.3%} of the matches, to pixels at most {excess:.1e} pixels '
             'farther away in the canonical frame'
         )
 
