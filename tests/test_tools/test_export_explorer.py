@@ -12,32 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from PIL import Image
 
 from mmcoordgan.apis import load_trained
-from mmcoordgan.models import CoordGAN, CoordGANInversion
 from mmcoordgan.visualization.explorer import quantize_coords
 
 ROOT = Path(__file__).parents[2]
-MODELS = {'toyfaces_32': CoordGAN, 'toyfaces_32_encoder': CoordGANInversion}
-
-
-@pytest.fixture(scope='module')
-def checkpoints(tmp_path_factory) -> dict[str, Path]:
-    """Untrained checkpoints of both stages."""
-    folder = tmp_path_factory.mktemp('checkpoints')
-    paths = {}
-    for name, kind in MODELS.items():
-        cfg = Config.fromfile(ROOT / 'configs' / 'coordgan' / f'{name}.py')
-        model = cfg.model.to_dict()
-        model.pop('type')
-        model.pop('stage1_checkpoint', None)
-        torch.manual_seed(0)
-        paths[name] = folder / f'{name}.pth'
-        state = kind(**model).state_dict()
-        torch.save({'state_dict': state, 'meta': {'cfg': cfg.pretty_text}}, paths[name])
-    return paths
 
 
 @pytest.fixture
@@ -70,9 +50,9 @@ def save_picture(path: str, shape: tuple[int, int], seed: int = 0) -> np.ndarray
     return pixels
 
 
-def test_images(run, checkpoints, capsys):
+def test_images(run, untrained, capsys):
     """Names without folders, pictures' own sizes, the encoder's maps of the squared pictures."""
-    checkpoint = checkpoints['toyfaces_32_encoder']
+    checkpoint = untrained['toyfaces_32_encoder']
     pixels = save_picture('a/x.png', (32, 32))
     save_picture('b/x.png', (40, 64), 1)
     run(checkpoint, 'a/x.png', 'b/x.png', '--out', 'page.html', '--title', 'A & B')
@@ -88,13 +68,13 @@ def test_images(run, checkpoints, capsys):
     assert '<title>A &amp; B</title>' in Path('page.html').read_text(encoding='utf-8')
 
 
-def test_samples(run, checkpoints):
+def test_samples(run, untrained):
     """Of either stage; the same seed gives the same page; maps of any size."""
-    for name, checkpoint in checkpoints.items():
+    for name, checkpoint in untrained.items():
         run(checkpoint, '--samples', 3, '--seed', 1, '--out', f'{name}.html')
         assert len(stored(f'{name}.html')['pictures']) == 3
     first = Path('toyfaces_32.html').read_text(encoding='utf-8')
-    checkpoint = checkpoints['toyfaces_32']
+    checkpoint = untrained['toyfaces_32']
     for out, seed, size in (('same', 1, 32), ('other', 2, 32), ('large', 1, 64)):
         options = ['--seed', seed, '--size', size, '--out', f'{out}.html']
         run(checkpoint, '--samples', 3, *options)
@@ -107,9 +87,9 @@ def test_samples(run, checkpoints):
     np.testing.assert_array_equal(stored_map(found, 64), quantize_coords(coords))
 
 
-def test_the_measured_effect_of_rounding(run, checkpoints, capsys):
+def test_the_measured_effect_of_rounding(run, untrained, capsys):
     """Beside the nearest pixels over all pairs."""
-    checkpoint = checkpoints['toyfaces_32']
+    checkpoint = untrained['toyfaces_32']
     run(checkpoint, '--samples', 2, '--seed', 11, '--out', 'page.html', '--measure')
     words = capsys.readouterr().out.splitlines()[1].split()
     generator = load_trained(checkpoint).generator
@@ -128,9 +108,9 @@ def test_the_measured_effect_of_rounding(run, checkpoints, capsys):
     assert float(words[words.index('most') + 1]) == pytest.approx(farther, rel=0.1)
 
 
-def test_existing_files_are_kept_without_force(run, checkpoints, capsys):
+def test_existing_files_are_kept_without_force(run, untrained, capsys):
     Path('page.html').write_text('mine')
-    options = (checkpoints['toyfaces_32'], '--samples', 2, '--out', 'page.html')
+    options = (untrained['toyfaces_32'], '--samples', 2, '--out', 'page.html')
     with pytest.raises(SystemExit):
         run(*options)
     assert 'page.html exists: give another --out, or --force' in capsys.readouterr().err
@@ -140,8 +120,8 @@ def test_existing_files_are_kept_without_force(run, checkpoints, capsys):
     assert [path.name for path in Path().iterdir()] == ['page.html']
 
 
-def test_errors(run, checkpoints, capsys):
-    stage1, stage2 = checkpoints.values()
+def test_errors(run, untrained, capsys):
+    stage1, stage2 = untrained.values()
     save_picture('a.png', (32, 32))
     Path('b.png').write_bytes(b'no picture')
     Path('bad.pth').write_bytes(b'no checkpoint')
