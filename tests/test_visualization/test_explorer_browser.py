@@ -245,6 +245,34 @@ def test_keys(page):
     assert not any(cursor.is_displayed() for cursor in page.find('.cursor'))
 
 
+def test_painting_by_keys(page):
+    from selenium.webdriver.common.keys import Keys
+
+    picture = page.pictures[2]
+    page.choose('paint')
+    page.set_brush(0)
+    pixel = SIZE // 2 * (SIZE + 1)
+    picture.send_keys(Keys.ARROW_UP, '5', Keys.SPACE, Keys.ARROW_DOWN, ']', Keys.ENTER)
+    below = pixel + SIZE
+    strokes = [(2, 5, [pixel]), (2, 5, [below, below - 1, below + 1, below - SIZE, below + SIZE])]
+    np.testing.assert_array_equal(page.labels(), spread(strokes))
+    time.sleep(0.5)
+    status = page.find('#status')[0].get_attribute('textContent')
+    assert status.startswith(f'Painted Label 5. {NAMES[2]} at 8, 9. {NAMES[0]}: ')
+
+
+def test_points_can_be_removed(page):
+    page.choose('point')
+    for picture, pixel in ((0, 40), (1, 200)):
+        page.mouse(picture, pixel, press=True)
+    assert [point.text for point in page.find('.point')] == ['1', '2'] * len(MAPS)
+    page.find('[aria-label="Remove point 1"]')[0].click()
+    assert [point.text for point in page.find('.point')] == ['1'] * len(MAPS)
+    assert page.shown('.point') == [matches[200] for matches in MATCHES[1]]
+    page.press('undo')
+    assert [point.text for point in page.find('.point')] == ['1', '2'] * len(MAPS)
+
+
 def test_touch(browser, page):
     def touch_action() -> str:
         return page.pictures[0].value_of_css_property('touch-action')
