@@ -178,7 +178,7 @@ def expected_caption(a: int, b: int, pixel: int) -> str:
     if a == b:
         return 'at {}, {}'.format(*position(pixel))
     distance = cycle(a, b, pixel)
-    grade = 'close' if distance <= SIZE / 64 else 'fair' if distance <= SIZE / 16 else 'far'
+    grade = 'close' if distance <= 1 else 'fair' if distance <= 2 else 'far'  # at least that much
     x, y = position(MATCHES[a][b][pixel])
     return f'{x}, {y} · {distance:.1f} px, {grade}'
 

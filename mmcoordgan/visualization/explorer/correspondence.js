@@ -125,17 +125,17 @@ class Correspondence {
     return this.tables.get(key);
   }
 
-  /** How far to trust a match, in words. */
+  /** A cycle distance in a word. */
   grade(cycle) {
     if (cycle <= this.closeLimit) return 'close';
     return cycle <= this.fairLimit ? 'fair' : 'far';
   }
 
   get closeLimit() {
-    return this.size / 64;
+    return Math.max(1, this.size / 64);
   }
 
   get fairLimit() {
-    return this.size / 16;
+    return Math.max(2, this.size / 16);
   }
 }
