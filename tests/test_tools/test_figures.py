@@ -171,11 +171,12 @@ def test_errors(run, untrained, capsys):
         ((stage2, '--reference', 'a.png', 'narrow.png'), 'differ in height or width'),
         ((stage2, '--reference', 'a.png', 'colours.png'), 'has mode RGB'),
         ((stage2, '--reference', 'a.png', 'a.png', '--toy-faces'), 'leave out --reference'),
+        ((stage2, '--out', 'a.png'), '--out a.png is not a folder'),
         (('none.pth',), 'none.pth does not exist'),
     ]
     for arguments, message in cases:
         with pytest.raises(SystemExit) as info:
-            run(*arguments, '--out', 'out')
+            run('--out', 'out', *arguments)
         assert info.value.code == 2
         assert message in capsys.readouterr().err
         assert not Path('out').exists()

@@ -105,6 +105,8 @@ def check_args(args: argparse.Namespace) -> None:
     if args.min_cell < 1 or args.seed < 0:
         raise LaunchError('--min-cell must be at least 1 and --seed at least 0')
     args.num = count
+    if os.path.lexists(args.out) and not os.path.isdir(args.out):
+        raise LaunchError(f'--out {args.out} is not a folder')
     existing = [p for p in (Path(args.out, f'{n}.png') for n in args.only or FIGURES) if p.exists()]
     if existing and not args.force:
         raise LaunchError(f'{existing[0]} exists: give another --out, or --force to replace it')
