@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,8 @@ class TrainedNetworks:
     """How the model's config refines codes, if it does."""
     perceptual: dict[str, Any] | None
     """Config of the perceptual distance: plain values from the file, with nothing built of them."""
+    arguments: dict[str, dict[str, Any]]
+    """Constructor arguments of ``generator`` and ``encoder``, by these names."""
     source: str
     """Path of the file."""
 
@@ -94,18 +96,22 @@ def load_trained(
         )
     try:
         model = _model_config(content, config)
-        stage1 = part_of(state, 'generator_ema')
-        tensors = stage1 or part_of(state, 'generator')
-        generator = _build(CoordGANGenerator, model, 'generator', tensors)
-        encoder, tensors = None, part_of(state, 'encoder')
-        if tensors:
-            encoder = _build(CoordGANEncoder, model, 'encoder', tensors).to(device)
+        arguments, networks = {}, {}
+        for name, network, tensors in _stored_networks(state):
+            arguments[name] = _arguments(network, model, name)
+            networks[name] = _build(network, arguments[name], name, tensors).to(device)
         settings = model.get('refinement')
         refinement = Refinement(**settings) if settings else None
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, OverflowError) as error:
         raise ValueError(f'{path} cannot be used: {error}') from None
-    perceptual = model.get('perceptual')
-    return TrainedNetworks(generator.to(device), encoder, refinement, perceptual, path)
+    return TrainedNetworks(
+        networks['generator'],
+        networks.get('encoder'),
+        refinement,
+        model.get('perceptual'),
+        arguments,
+        path,
+    )
 
 
 def _checkpoint_file(checkpoint: str | Path) -> str:
@@ -136,14 +142,30 @@ def _model_config(content: Mapping, config: str | Path | None) -> Mapping:
     return model
 
 
+def _stored_networks(state: Mapping) -> Iterator[tuple[str, Callable[..., Any], dict]]:
+    """Name, class and tensors of the networks in a checkpoint; stage 2 keeps the averaged one."""
+    averaged = part_of(state, 'generator_ema')
+    yield 'generator', CoordGANGenerator, averaged or part_of(state, 'generator')
+    encoder = part_of(state, 'encoder')
+    if encoder:
+        yield 'encoder', CoordGANEncoder, encoder
+
+
+def _arguments(network: Callable[..., Any], model: Mapping, name: str) -> dict[str, Any]:
+    """Of the constructor, whose class the config must name, and may not choose."""
+    stored = model.get(name)
+    arguments = dict(stored) if isinstance(stored, Mapping) else {}
+    kind = arguments.pop('type', None)
+    written = kind if isinstance(kind, str) else getattr(kind, '__name__', str(kind))
+    if written.rpartition('.')[2] != network.__name__:
+        raise ValueError(f'its {name} is a {written}, not a {network.__name__}')
+    return arguments
+
+
 def _build(
-    network: Callable[..., Any], model: Mapping, name: str, tensors: Mapping[str, Tensor]
+    network: Callable[..., Any], arguments: dict, name: str, tensors: Mapping[str, Tensor]
 ) -> Any:
-    """One network of the given class, whatever the config says, with the file's tensors."""
-    arguments = dict(model[name]) if isinstance(model.get(name), Mapping) else {}
-    kind = str(arguments.pop('type', None))
-    if kind.rpartition('.')[2].strip("'>") != network.__name__:
-        raise ValueError(f'its {name} is a {kind}, not a {network.__name__}')
+    """A network with the file's tensors."""
     # Without memory first, so that a config which does not belong to the tensors costs nothing.
     without_memory = torch.device('meta')
     with without_memory if hasattr(without_memory, '__enter__') else nullcontext():
