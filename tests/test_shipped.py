@@ -38,6 +38,9 @@ def test_the_folder_of_a_wheel_is_preferred(tmp_path, monkeypatch):
 def test_config_names():
     names = sorted(f'coordgan/{path.name}' for path in TOY.parent.glob('*.py'))
     assert config_names() == names and len(names) > 9
+    # openmim looks a config up by the last part of its name, among the bases as well.
+    files = [path.name for path in (ROOT / 'configs').rglob('*.py')]
+    assert all(files.count(Path(name).name) == 1 for name in names)
 
 
 @pytest.mark.parametrize('name', ['coordgan/toyfaces_32.py', 'configs/coordgan/toyfaces_32.py'])

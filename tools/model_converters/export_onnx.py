@@ -30,6 +30,8 @@ from mmcoordgan.version import __version__
 
 OUTPUTS = ('coords', 'structure_w', 'texture_w')
 OPSET = 18
+LARGEST_BATCH = 2**20
+"""PyTorch 2.6 needs a bound, which the model does not have."""
 TOLERANCE = 1e-4
 """Largest error of an output, relative to its largest value where that is above 1."""
 SECONDS, MOST = 5.0, 20
@@ -114,7 +116,7 @@ def to_onnx(network: Correspondence, source: str) -> Any:
         (example(network, 2),),
         input_names=['images'],
         output_names=list(OUTPUTS),
-        dynamic_shapes=({0: torch.export.Dim('batch')},),
+        dynamic_shapes=({0: torch.export.Dim('batch', max=LARGEST_BATCH)},),
         opset_version=OPSET,
         dynamo=True,
         verbose=False,
