@@ -1,7 +1,7 @@
 # Procedural faces at 32 x 32: see it work on a laptop, without a GPU and without data.
 _base_ = [
     '../_base_/models/coordgan_toy.py',
-    '../_base_/datasets/toyfaces_32.py',
+    '../_base_/datasets/toyfaces_32_train.py',
     '../_base_/schedules/coordgan_toy.py',
     '../_base_/default_runtime.py',
 ]
