@@ -61,12 +61,16 @@ def test_indented_blocks_hold_no_commands():
 # ---------------------------------------------------------------------- executed
 
 
+def enter_workspace(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make an empty folder look like the repository's root to commands, and go there."""
+    for name in ('configs', 'tools', 'tests', 'docs'):
+        (folder / name).symlink_to(ROOT / name)
+    patch.chdir(folder)
+
+
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that looks like the repository's root to commands."""
-    for name in ('configs', 'tools', 'tests', 'docs'):
-        (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.chdir(tmp_path)
+    enter_workspace(tmp_path, monkeypatch)
     return tmp_path
 
 
@@ -104,16 +108,37 @@ def test_run(block: Block, workspace: Path):
     execute(block, workspace)
 
 
-SESSIONS = sorted({b.page for b in BLOCKS if b.marker == 'run: slow'})
+def execute_page(page: Path, folder: Path) -> None:
+    """Run a page from top to bottom: later commands use what earlier ones wrote."""
+    for block in blocks_of(page):
+        if block.kind in ('run', 'file') or block.marker == 'command: train':
+            execute(block, folder)
+
+
+@pytest.fixture(scope='module')
+def readme_work_dirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the README's commands leave, from which other pages go on."""
+    folder = tmp_path_factory.mktemp('readme')
+    with pytest.MonkeyPatch.context() as patch:
+        enter_workspace(folder, patch)
+        execute_page(ROOT / 'README.md', folder)
+    return folder / 'work_dirs'
+
+
+@pytest.mark.slow
+def test_readme(readme_work_dirs: Path):
+    encoder = readme_work_dirs / 'toyfaces_32_encoder'
+    assert len(list((encoder / 'pictures' / 'transfer').glob('*.png'))) == 2  # queries of seven
+
+
+SESSIONS = sorted({b.page for b in BLOCKS if b.marker == 'run: slow'} - {ROOT / 'README.md'})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('page', SESSIONS, ids=[str(p.relative_to(ROOT)) for p in SESSIONS])
-def test_run_page(page: Path, workspace: Path):
-    """A page from top to bottom, in one folder: later commands use what earlier ones wrote."""
-    for block in blocks_of(page):
-        if block.kind in ('run', 'file') or block.marker == 'command: train':
-            execute(block, workspace)
+def test_run_page(page: Path, workspace: Path, readme_work_dirs: Path):
+    (workspace / 'work_dirs').symlink_to(readme_work_dirs)
+    execute_page(page, workspace)
 
 
 # ---------------------------------------------------------------------- checked only
