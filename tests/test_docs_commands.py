@@ -193,7 +193,7 @@ def launched(words: list[str], folder: Path) -> list[str]:
 
 def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """As much of a command as can be known without executing it."""
-    if words[0] in ('python', 'tools') or words[0].startswith('tests/'):
+    if words[0] == 'python' or words[0].endswith('.py'):
         words = words[1:] if words[0] == 'python' else words
         if words[0] == '-m':
             assert importlib.util.find_spec(words[1]), f'there is no module {words[1]}'

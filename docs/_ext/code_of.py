@@ -70,14 +70,10 @@ class CodeOf(SphinxDirective):
             path, first, code = body_of(name)
         except LookupError as error:
             raise self.error(str(error)) from None
-        link = addnodes.pending_xref(
-            '',
-            nodes.literal(name, name),
-            refdomain='py',
-            reftype='obj',
-            reftarget=name,
-            refwarn=True,
-        )
+        link: nodes.Node = nodes.literal(name, name)
+        if '._' not in name:  # the API reference leaves out what is private
+            target = dict(refdomain='py', reftype='obj', reftarget=name, refwarn=True)
+            link = addnodes.pending_xref('', link, **target)
         last = first + code.count('\n')
         place = f' {path}, ' + (f'line {first}' if first == last else f'lines {first}-{last}')
         caption = nodes.paragraph('', '', link, nodes.Text(place), classes=['code-of'])
