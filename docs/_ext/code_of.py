@@ -1,8 +1,8 @@
 """``{code-of} dotted.name``: the lines of code behind an equation, read when the site is built.
 
 The symbol is imported and its body shown without the docstring, under its name (a link into the API
-reference, where it is public) and the file and lines where it is now. A name that does not exist (any more) ends the
-build.
+reference, where it is public) and the file and lines where it is now. A name that does not exist
+(any more) ends the build.
 """
 
 from __future__ import annotations
