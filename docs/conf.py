@@ -38,12 +38,12 @@ html_show_sphinx = False
 html_static_path = ['_static']
 html_css_files = ['site.css']
 pygments_style = 'friendly'
+highlight_language = 'none'
 
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'signature'
 autodoc_class_signature = 'mixed'
 autodoc_preserve_defaults = True
-autodoc_default_options = {'show-inheritance': False}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
@@ -67,5 +67,12 @@ def keep_shapes(app, what, name, obj, options, lines) -> None:
         lines[:] = [f'{kinds[0].removeprefix(":type:").strip()}: {text}']
 
 
+def drop_torchs_words(app, what, name, obj, options, lines) -> None:
+    """``forward`` without a docstring of its own inherits one that says nothing about it."""
+    if lines[:1] == ['Define the computation performed at every call.']:
+        lines.clear()
+
+
 def setup(app) -> None:
+    app.connect('autodoc-process-docstring', drop_torchs_words)
     app.connect('autodoc-process-docstring', keep_shapes, priority=900)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import pkgutil
 import textwrap
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +22,6 @@ from sphinx.util.docutils import SphinxDirective
 ROOT = Path(__file__).parents[2]
 
 
-def resolve(name: str) -> Any:
-    """The function or method of a dotted name.
-
-    Raises:
-        LookupError: If there is none.
-    """
-    module, _, rest = name.rpartition('.')
-    try:
-        owner = import_module(module)
-    except ModuleNotFoundError:
-        owner = resolve(module) if '.' in module else None
-    symbol = getattr(owner, rest, None)
-    if symbol is None:
-        raise LookupError(f'there is no {name}')
-    return inspect.unwrap(symbol)
-
-
 def body_of(name: str) -> tuple[str, int, str]:
     """Where a function or method is defined, and its code behind the docstring.
 
@@ -46,9 +29,9 @@ def body_of(name: str) -> tuple[str, int, str]:
         The file, relative to the repository; the number of the first line; the code, dedented.
 
     Raises:
-        LookupError: If there is no such function.
+        ImportError, AttributeError: If there is no such function.
     """
-    symbol = resolve(name)
+    symbol = inspect.unwrap(pkgutil.resolve_name(name))
     source, first = inspect.getsourcelines(symbol)
     lines = textwrap.dedent(''.join(source)).splitlines()
     function: Any = ast.parse('\n'.join(lines)).body[0]
@@ -68,8 +51,8 @@ class CodeOf(SphinxDirective):
         name = self.arguments[0]
         try:
             path, first, code = body_of(name)
-        except LookupError as error:
-            raise self.error(str(error)) from None
+        except (ImportError, AttributeError) as error:
+            raise self.error(f'there is no {name}: {error}') from None
         link: nodes.Node = nodes.literal(name, name)
         if '._' not in name:  # the API reference leaves out what is private
             target = dict(refdomain='py', reftype='obj', reftarget=name, refwarn=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from docutils import nodes
-from docutils.utils.math.latex2mathml import tex2mathml
+from math_core import LatexError, LatexToMathML
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+
+CONVERTER = LatexToMathML(fancy_error=False)
 
 
 def to_mathml(formula: str, *, block: bool) -> str:
@@ -17,8 +19,8 @@ def to_mathml(formula: str, *, block: bool) -> str:
         ExtensionError: If it is not understood; quotes the formula.
     """
     try:
-        return tex2mathml(formula, as_block=block)
-    except Exception as error:
+        return CONVERTER.convert_with_local_state(formula, displaystyle=block)
+    except LatexError as error:
         raise ExtensionError(f'cannot read the formula {formula!r}: {error}') from error
 
 

@@ -1,16 +1,19 @@
-"""The messages that the documentation explains are messages of the package, word for word."""
+"""What the documentation quotes from the package is there: messages, word for word, and names."""
 
 from __future__ import annotations
 
 import ast
+import pkgutil
 import re
 from collections.abc import Iterator
 
 import pytest
-from doc_blocks import ROOT
+from doc_blocks import PAGES, ROOT
 
 FAQ = ROOT / 'docs' / 'faq.md'
 QUOTED = re.findall(r'(?m)^### `(.+)`$', FAQ.read_text(encoding='utf-8'))
+REFERENCE = re.compile(r'\{(?:code-of\} |py:\w+\}`~?)([\w.]+)')
+NAMES = sorted({n for page in PAGES for n in REFERENCE.findall(page.read_text(encoding='utf-8'))})
 GAP = '\0'  # where a message has a value
 
 
@@ -42,3 +45,9 @@ def test_quoted_message_is_raised(quoted: str, messages: list[str]):
     words = [re.escape(part.strip()) for part in quoted.split('...')]
     pattern = re.compile(rf'\s*{GAP}.*?\s*'.join(words) if len(words) > 1 else words[0], re.S)
     assert any(pattern.search(message) for message in messages), quoted
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_name_exists(name: str):
+    """What pages link to in the API reference, or show the code of."""
+    assert pkgutil.resolve_name(name) is not None
