@@ -31,7 +31,9 @@ def body_of(name: str) -> tuple[str, int, str]:
     Raises:
         ImportError, AttributeError: If there is no such function.
     """
-    symbol = inspect.unwrap(pkgutil.resolve_name(name))
+    owner, _, last = name.rpartition('.')
+    # A function may have the name of its module, so that the last part is never a module.
+    symbol = inspect.unwrap(getattr(pkgutil.resolve_name(owner), last))
     source, first = inspect.getsourcelines(symbol)
     lines = textwrap.dedent(''.join(source)).splitlines()
     function: Any = ast.parse('\n'.join(lines)).body[0]
