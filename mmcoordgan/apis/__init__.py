@@ -1,5 +1,6 @@
 """Ready-made entry points."""
 
 from .official_checkpoint import load_official_checkpoint
+from .trained import TrainedNetworks, load_trained
 
-__all__ = ['load_official_checkpoint']
+__all__ = ['TrainedNetworks', 'load_official_checkpoint', 'load_trained']

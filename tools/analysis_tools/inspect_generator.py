@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import copy
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from mmcoordgan.apis.plain_config import read_setting
-from mmcoordgan.engine.launch import LaunchError, check_checkpoint, explained_errors
+from mmcoordgan.apis import load_trained
+from mmcoordgan.engine.launch import LaunchError, explained_errors
 from mmcoordgan.evaluation.map_quality import folded_share, separation, structure_spread
 from mmcoordgan.models.losses import PerceptualDistance, StructureTensorLoss
 from mmcoordgan.models.networks import CoordGANGenerator
-from mmcoordgan.models.pretrained import part_of
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,7 +21,7 @@ def parse_args() -> argparse.Namespace:
         'one texture (structure tensor), how often the first is the smaller (AUC), the spread of '
         'the maps over structures, and the share of folded pixels.'
     )
-    parser.add_argument('checkpoint', help='checkpoint of a CoordGAN')
+    parser.add_argument('checkpoint', help='checkpoint of either stage, or its work dir')
     parser.add_argument('--samples', type=int, default=256, help='number of pictures [256]')
     parser.add_argument('--seed', type=int, default=0, help='seed of the latent codes [0]')
     return parser.parse_args()
@@ -57,25 +54,6 @@ def figures(generator: torch.nn.Module, samples: int, seed: int) -> dict[str, fl
     }
 
 
-def read_generators(checkpoint: Any) -> tuple[CoordGANGenerator, CoordGANGenerator]:
-    """The averaged generator of a checkpoint, and a fresh one of its architecture.
-
-    The checkpoint's config says which class to build. A file of unknown origin might name any
-    function there, so that nothing but the one class is built.
-    """
-    state = part_of(checkpoint.get('state_dict', {}), 'generator_ema')
-    if not state or 'cfg' not in checkpoint.get('meta', {}):
-        raise ValueError('it holds no generator_ema with its config')
-    config = dict(read_setting(checkpoint['meta']['cfg'], 'model')['generator'])
-    kind = str(config.pop('type', None))
-    if kind not in ('CoordGANGenerator', 'mmcoordgan.CoordGANGenerator'):
-        raise ValueError(f'its generator is a {kind}')
-    fresh = CoordGANGenerator(**config)
-    generator = copy.deepcopy(fresh)
-    generator.load_state_dict(state)
-    return generator, fresh
-
-
 def main() -> None:
     args = parse_args()
     with explained_errors('inspect_generator.py'):
@@ -83,21 +61,18 @@ def main() -> None:
 
 
 def inspect(args: argparse.Namespace) -> None:
-    check_checkpoint(args.checkpoint)
-    checkpoint = torch.load(args.checkpoint, map_location='cpu', weights_only=True)
-    torch.manual_seed(args.seed)
     try:
-        generator, fresh = read_generators(checkpoint)
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        raise LaunchError(
-            f'{args.checkpoint} is no checkpoint of stage 1 (CoordGAN): {error}'
-        ) from None
-    untrained = figures(fresh, args.samples, args.seed)
-    trained = figures(generator, args.samples, args.seed)
-    print(f'{args.samples} samples, seed {args.seed}, averaged weights of {args.checkpoint}')
+        trained = load_trained(args.checkpoint)
+    except ValueError as error:
+        raise LaunchError(str(error)) from None
+    torch.manual_seed(args.seed)
+    fresh = CoordGANGenerator(**trained.arguments['generator'])
+    before = figures(fresh, args.samples, args.seed)
+    after = figures(trained.generator, args.samples, args.seed)
+    print(f'{args.samples} samples, seed {args.seed}, averaged weights of {trained.source}')
     print(f'{"":18}{"untrained":>10}{"trained":>10}')
-    for name, value in trained.items():
-        print(f'{name:18}{untrained[name]:10.4f}{value:10.4f}')
+    for name, value in after.items():
+        print(f'{name:18}{before[name]:10.4f}{value:10.4f}')
 
 
 if __name__ == '__main__':

@@ -1,0 +1,175 @@
+"""The networks of a checkpoint, from that file alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+from mmcoordgan.engine.checkpoint_files import check_checkpoint_file, safe_load_options
+from mmcoordgan.models.inversion import Inversion
+from mmcoordgan.models.networks import CoordGANEncoder, CoordGANGenerator
+from mmcoordgan.models.pretrained import check_fit, part_of
+from mmcoordgan.models.refinement import Refinement
+from mmcoordgan.work_dir import last_checkpoint
+
+from .plain_config import read_setting
+
+
+@dataclass(frozen=True)
+class TrainedNetworks:
+    """What a checkpoint of either stage is good for once it is trained; in evaluation mode."""
+
+    generator: CoordGANGenerator
+    """The averaged generator."""
+    encoder: CoordGANEncoder | None
+    """None in checkpoints of stage 1."""
+    refinement: Refinement | None
+    """How the model's config refines codes, if it does."""
+    perceptual: dict[str, Any] | None
+    """Config of the perceptual distance: plain values from the file, with nothing built of them."""
+    arguments: dict[str, dict[str, Any]]
+    """Constructor arguments of ``generator`` and ``encoder``, by these names."""
+    source: str
+    """Path of the file."""
+
+    @torch.no_grad()
+    def invert(self, images: Tensor) -> Inversion:
+        """Codes, maps and reconstructions of pictures.
+
+        Convention: maps are x first, in (-1, 1); two pixels correspond where their values agree.
+
+        Args:
+            images: RGB (B, 3, H, W) in [-1, 1]; resized to the encoder's input size.
+
+        Raises:
+            ValueError: If the checkpoint has no encoder.
+        """
+        if self.encoder is None:
+            raise ValueError(
+                f'{self.source} is a checkpoint of stage 1 and has no encoder, so that it can '
+                'sample pictures but not read them: give a checkpoint of stage 2 '
+                '(CoordGANInversion)'
+            )
+        structure_w, texture_w = self.encoder(images)
+        coords = self.generator.warp(structure_w)
+        picture = self.generator.synthesize(coords, texture_w)
+        return Inversion(structure_w, texture_w, coords, picture)
+
+
+def load_trained(
+    checkpoint: str | Path,
+    config: str | Path | None = None,
+    device: str | torch.device = 'cpu',
+) -> TrainedNetworks:
+    """Build the generator, and in stage 2 the encoder, of a checkpoint and load their weights.
+
+    The checkpoint's own config says how they are built. It is read as data: files of unknown
+    origin can name no other class and run no code, and no network is larger than its file.
+
+    Args:
+        checkpoint: File that a training of :class:`~mmcoordgan.models.CoordGAN` or
+            :class:`~mmcoordgan.models.CoordGANInversion` wrote, or its work dir, which stands for
+            the checkpoint written last.
+        config: Config file, for a checkpoint without one; it is run, as configs are.
+        device: Where the networks go.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, unsafe, no CoordGAN, or does not fit its config; says why.
+    """
+    path = _checkpoint_file(checkpoint)
+    check_checkpoint_file(path)
+    content = torch.load(path, **safe_load_options(Path(path)))
+    state = content.get('state_dict') if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping):
+        raise ValueError(
+            f'{path} holds no state_dict: it is no checkpoint of mmcoordgan. One of the reference '
+            'implementation is converted by tools/model_converters/official_to_mm.py'
+        )
+    try:
+        model = _model_config(content, config)
+        arguments, networks = {}, {}
+        for name, network, tensors in _stored_networks(state):
+            arguments[name] = _arguments(network, model, name)
+            networks[name] = _build(network, arguments[name], name, tensors).to(device)
+        settings = model.get('refinement')
+        refinement = Refinement(**settings) if settings else None
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, OverflowError) as error:
+        raise ValueError(f'{path} cannot be used: {error}') from None
+    return TrainedNetworks(
+        networks['generator'],
+        networks.get('encoder'),
+        refinement,
+        model.get('perceptual'),
+        arguments,
+        path,
+    )
+
+
+def _checkpoint_file(checkpoint: str | Path) -> str:
+    """A work dir stands for the checkpoint that was written last in it."""
+    path = os.path.expanduser(checkpoint)
+    if not os.path.isdir(path):
+        return path
+    last = last_checkpoint(path)
+    if last is None:
+        raise FileNotFoundError(
+            f'{path} is a folder without the file last_checkpoint, so no work dir of a training: '
+            'give a checkpoint file'
+        )
+    return last
+
+
+def _model_config(content: Mapping, config: str | Path | None) -> Mapping:
+    """The config of the model, from a config file or else from the checkpoint's text."""
+    if config is not None:
+        return Config.fromfile(str(config)).model
+    meta = content.get('meta')
+    text = meta.get('cfg') if isinstance(meta, Mapping) else None
+    if not isinstance(text, str):
+        raise ValueError('it does not hold its config (meta.cfg): give the config file as well')
+    model = read_setting(text, 'model')
+    if not isinstance(model, Mapping):
+        raise ValueError(f'the setting model of its config is a {type(model).__name__}')
+    return model
+
+
+def _stored_networks(state: Mapping) -> Iterator[tuple[str, Callable[..., Any], dict]]:
+    """Name, class and tensors of the networks in a checkpoint; stage 2 keeps the averaged one."""
+    averaged = part_of(state, 'generator_ema')
+    yield 'generator', CoordGANGenerator, averaged or part_of(state, 'generator')
+    encoder = part_of(state, 'encoder')
+    if encoder:
+        yield 'encoder', CoordGANEncoder, encoder
+
+
+def _arguments(network: Callable[..., Any], model: Mapping, name: str) -> dict[str, Any]:
+    """Of the constructor, whose class the config must name, and may not choose."""
+    stored = model.get(name)
+    arguments = dict(stored) if isinstance(stored, Mapping) else {}
+    kind = arguments.pop('type', None)
+    written = kind if isinstance(kind, str) else getattr(kind, '__name__', str(kind))
+    if written.rpartition('.')[2] != network.__name__:
+        raise ValueError(f'its {name} is a {written}, not a {network.__name__}')
+    return arguments
+
+
+def _build(
+    network: Callable[..., Any], arguments: dict, name: str, tensors: Mapping[str, Tensor]
+) -> Any:
+    """A network with the file's tensors."""
+    # Without memory first, so that a config which does not belong to the tensors costs nothing.
+    without_memory = torch.device('meta')
+    with without_memory if hasattr(without_memory, '__enter__') else nullcontext():
+        check_fit(network(**arguments), tensors, name)
+    built = network(**arguments)
+    built.load_state_dict(tensors)
+    return built.eval().requires_grad_(False)
