@@ -6,8 +6,9 @@ The comment above a block says how it is known to work:
     <!-- run: slow -->        executed by the slow tests
     <!-- file: NAME -->       a file of that name, which commands of the same page use
     <!-- config: NAME -->     part of a config; every key has a place in configs/coordgan/NAME.py
-    <!-- needs: data -->      (or a GPU, Slurm, both) not executed: tools and options are checked
-    <!-- command: NAME -->    executed by .ci/run under that name
+    <!-- needs: data -->      (or a GPU, Slurm, a network, or two of them with 'and') not executed;
+                              tools and options are checked
+    <!-- command: NAME -->    executed from the README by .ci/run, or by a test, under that name
     <!-- in: .ci/run -->      every command of it stands in .ci/run
 """
 
@@ -26,7 +27,7 @@ PAGES = sorted(
 LANGUAGES = ('bash', 'sh', 'shell', 'console', 'python', 'py', 'pycon')
 MARKER = re.compile(
     r'<!-- (run|run: slow|file: \S+\.py|config: \w+|command: \w+|in: \.ci/run'
-    r'|needs: (?:data|a GPU|Slurm)(?: and (?:a GPU|Slurm))?) -->'
+    r'|needs: {0}(?: and {0})?) -->'.format('(?:data|a GPU|Slurm|a network)')
 )
 FENCE = re.compile(r'^(`{3,}|~{3,})\s*(\S*)')
 
