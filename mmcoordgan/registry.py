@@ -18,6 +18,7 @@ def _child(parent: Registry, *locations: str) -> Registry:
 DATASETS = _child(root.DATASETS, 'mmcoordgan.datasets')
 DATA_SAMPLERS = _child(root.DATA_SAMPLERS, 'mmcoordgan.datasets')
 HOOKS = _child(root.HOOKS, 'mmcoordgan.engine')
+INFERENCERS = _child(root.INFERENCERS, 'mmcoordgan.apis')
 LOOPS = _child(root.LOOPS, 'mmcoordgan.engine')
 METRICS = _child(root.METRICS, 'mmcoordgan.evaluation')
 MODELS = _child(root.MODELS, 'mmcoordgan.models')
@@ -31,7 +32,6 @@ TRANSFORMS = _child(root.TRANSFORMS, 'mmcoordgan.datasets', 'mmcv.transforms')
 for _parent in (
     root.EVALUATOR,
     root.FUNCTIONS,
-    root.INFERENCERS,
     root.LOG_PROCESSORS,
     root.OPTIMIZERS,
     root.PARAM_SCHEDULERS,

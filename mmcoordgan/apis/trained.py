@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 import torch
 from mmengine.config import Config
@@ -21,6 +22,8 @@ from mmcoordgan.models.refinement import Refinement
 from mmcoordgan.work_dir import last_checkpoint
 
 from .plain_config import read_setting
+
+ConfigSource = Union[str, Path, Config, Mapping, None]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,9 @@ class TrainedNetworks:
     """Constructor arguments of ``generator`` and ``encoder``, by these names."""
     source: str
     """Path of the file."""
+    temperature: float | None = None
+    """With which the config evaluates label transfer, at the size of the generator's maps; 0 where
+    it transfers hard, None where it does not say."""
 
     @torch.no_grad()
     def invert(self, images: Tensor) -> Inversion:
@@ -52,21 +58,33 @@ class TrainedNetworks:
         Raises:
             ValueError: If the checkpoint has no encoder.
         """
+        return self.decode(*self.require_encoder()(images))
+
+    @torch.no_grad()
+    def decode(self, structure_w: Tensor, texture_w: Tensor) -> Inversion:
+        """Maps and pictures of codes."""
+        coords = self.generator.warp(structure_w)
+        picture = self.generator.synthesize(coords, texture_w)
+        return Inversion(structure_w, texture_w, coords, picture)
+
+    def require_encoder(self) -> CoordGANEncoder:
+        """The encoder.
+
+        Raises:
+            ValueError: If the checkpoint has none.
+        """
         if self.encoder is None:
             raise ValueError(
                 f'{self.source} is a checkpoint of stage 1 and has no encoder, so that it can '
                 'sample pictures but not read them: give a checkpoint of stage 2 '
                 '(CoordGANInversion)'
             )
-        structure_w, texture_w = self.encoder(images)
-        coords = self.generator.warp(structure_w)
-        picture = self.generator.synthesize(coords, texture_w)
-        return Inversion(structure_w, texture_w, coords, picture)
+        return self.encoder
 
 
 def load_trained(
     checkpoint: str | Path,
-    config: str | Path | None = None,
+    config: ConfigSource = None,
     device: str | torch.device = 'cpu',
 ) -> TrainedNetworks:
     """Build the generator, and in stage 2 the encoder, of a checkpoint and load their weights.
@@ -78,7 +96,7 @@ def load_trained(
         checkpoint: File that a training of :class:`~mmcoordgan.models.CoordGAN` or
             :class:`~mmcoordgan.models.CoordGANInversion` wrote, or its work dir, which stands for
             the checkpoint written last.
-        config: Config file, for a checkpoint without one; it is run, as configs are.
+        config: Config file, for a checkpoint without one; it is run, as configs are. Or a config.
         device: Where the networks go.
 
     Raises:
@@ -95,7 +113,7 @@ def load_trained(
             'implementation is converted by tools/model_converters/official_to_mm.py'
         )
     try:
-        model = _model_config(content, config)
+        model = _model(content, config)
         arguments, networks = {}, {}
         for name, network, tensors in _stored_networks(state):
             arguments[name] = _arguments(network, model, name)
@@ -111,6 +129,7 @@ def load_trained(
         model.get('perceptual'),
         arguments,
         path,
+        _temperature(content, config, networks['generator'].base_resolution),
     )
 
 
@@ -128,18 +147,42 @@ def _checkpoint_file(checkpoint: str | Path) -> str:
     return last
 
 
-def _model_config(content: Mapping, config: str | Path | None) -> Mapping:
-    """The config of the model, from a config file or else from the checkpoint's text."""
+def _model(content: Mapping, config: ConfigSource) -> Mapping:
+    model = _setting(content, config, 'model')
+    if not isinstance(model, Mapping):
+        raise ValueError(f'the setting model of its config is a {type(model).__name__}')
+    return model
+
+
+def _setting(content: Mapping, config: ConfigSource, name: str) -> Any:
+    """A setting of the given config, or else of the text in the checkpoint."""
     if config is not None:
-        return Config.fromfile(str(config)).model
+        given = Config.fromfile(str(config)) if isinstance(config, (str, Path)) else config
+        return given.get(name)
     meta = content.get('meta')
     text = meta.get('cfg') if isinstance(meta, Mapping) else None
     if not isinstance(text, str):
         raise ValueError('it does not hold its config (meta.cfg): give the config file as well')
-    model = read_setting(text, 'model')
-    if not isinstance(model, Mapping):
-        raise ValueError(f'the setting model of its config is a {type(model).__name__}')
-    return model
+    return read_setting(text, name)
+
+
+def _temperature(content: Mapping, config: ConfigSource, width: int) -> float | None:
+    """What the config's SegTransferIoU uses for maps of this width."""
+    try:
+        found = _setting(content, config, 'test_evaluator')
+    except ValueError:  # it evaluates nothing
+        return None
+    for metric in found if isinstance(found, (list, tuple)) else [found]:
+        if not isinstance(metric, Mapping) or 'SegTransferIoU' not in str(metric.get('type')):
+            continue
+        if metric.get('mode') == 'hard':
+            return 0.0
+        size = metric.get('reference_size') or width
+        with suppress(TypeError, ValueError, OverflowError):
+            scaled = float(metric.get('temperature', 0.01)) * float(size) / width
+            if 0 < scaled < math.inf:
+                return scaled
+    return None
 
 
 def _stored_networks(state: Mapping) -> Iterator[tuple[str, Callable[..., Any], dict]]:

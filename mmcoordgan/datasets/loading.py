@@ -76,7 +76,7 @@ def _to_rgb(image: Image.Image, alpha_background: tuple[int, ...]) -> Image.Imag
     return image if image.mode == 'RGB' else image.convert('RGB')
 
 
-def _turn_upright(image: Image.Image) -> None:
+def turn_upright(image: Image.Image) -> None:
     """Apply the EXIF orientation in place; data that cannot be read tells none."""
     image.load()  # errors of the pixels are not those of the EXIF data
     try:
@@ -162,7 +162,7 @@ def _read(
     """The picture, and its height and width in the file."""
     try:
         with open_image(path, backend_args) as image:
-            _turn_upright(image)
+            turn_upright(image)
             shape = (image.height, image.width)
             rgb = _to_rgb(image, alpha_background)
             if size is not None:

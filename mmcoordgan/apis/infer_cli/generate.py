@@ -1,0 +1,128 @@
+"""Verbs that make pictures: swap-texture, sample, interpolate."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+import numpy as np
+from PIL import Image
+
+from mmcoordgan.apis.codes import check_way, truncation_pair
+from mmcoordgan.engine.checkpoint_files import atomic_file
+from mmcoordgan.engine.launch import LaunchError
+from mmcoordgan.visualization import coords_to_colors
+
+from .loading import explained, load, settings
+from .outputs import (
+    Failures,
+    check_distinct_folders,
+    check_file,
+    list_inputs,
+    plan_outputs,
+    prepare_folder,
+    write_png,
+)
+
+
+def swap_texture(args: argparse.Namespace, failures: Failures) -> None:
+    """One PNG per structure; with several textures, in a folder per texture."""
+    structures, textures = list_inputs(args.structure), list_inputs(args.texture)
+    plans = []
+    for name in textures.values():
+        stem = os.path.splitext(name)[0]
+        folder = args.out if len(textures) == 1 else os.path.join(args.out, stem)
+        plans.append(
+            plan_outputs(
+                structures,
+                folder,
+                '.png',
+                folders=[*args.structure, *args.texture],
+                protected=textures,
+                keep_extension=args.keep_extension,
+                force=args.force,
+            )
+        )
+    _check_folders(list(textures), plans)
+    prepare_folder(args.out)
+    inferencer = load(args)
+    with explained():
+        rows = inferencer.iter_swap_texture(
+            list(structures), list(textures), **settings(args, failures)
+        )
+    for row in rows:
+        for planned, found in zip(plans, row):
+            failures.write(found.name, planned[found.name], write_png, found.image)
+
+
+def sample(args: argparse.Namespace, failures: Failures) -> None:
+    """One PNG per seed; maps on request."""
+    given = args.truncation
+    with explained():
+        shares = truncation_pair(given[0] if len(given) == 1 else tuple(given))
+    check_distinct_folders(args.out, args.maps)
+    if args.number < 1 or not 0 <= args.seed <= 2**63 - args.number:
+        raise LaunchError('-n must be at least 1, and seeds lie in 0..2**63 - 1')
+    digits = max(4, len(str(args.seed + args.number - 1)))
+    names = [f'seed{seed:0{digits}}' for seed in range(args.seed, args.seed + args.number)]
+    for folder in filter(None, (args.out, args.maps)):
+        plan_outputs({name: name for name in names}, folder, '.png', force=args.force)
+        prepare_folder(folder)
+    inferencer = load(args)
+    for name, found in zip(names, inferencer.iter_sample(args.number, args.seed, shares)):
+        write_png(os.path.join(args.out, f'{name}.png'), found.image)
+        if args.maps is not None:
+            write_png(os.path.join(args.maps, f'{name}.png'), coords_to_colors(found.coords))
+
+
+def interpolate(args: argparse.Namespace, failures: Failures) -> None:
+    """A GIF, or a folder of frames."""
+    with explained():
+        check_way(args.frames, args.part)
+        start, end = _end(args.start), _end(args.end)
+    as_gif = args.out.lower().endswith('.gif')
+    names = [f'frame{number:04}' for number in range(args.frames)]
+    if as_gif:
+        check_file(args.out, ['.gif'], force=args.force, protected=(args.start, args.end))
+    else:
+        plan_outputs({name: name for name in names}, args.out, '.png', force=args.force)
+        prepare_folder(args.out)
+    inferencer = load(args)
+    with explained():
+        frames = inferencer.iter_interpolate(
+            start, end, args.frames, part=args.part, refine=args.refine
+        )
+    if as_gif:
+        write_gif(args.out, [found.image for found in frames], args.fps)
+        return
+    for name, found in zip(names, frames):
+        write_png(os.path.join(args.out, f'{name}.png'), found.image)
+
+
+def write_gif(path: str, images: list[np.ndarray], fps: float) -> None:
+    """Write pictures (H, W, 3) uint8 as an endless animation."""
+    first, *others = [Image.fromarray(image) for image in images]
+    with atomic_file(path) as file:
+        first.save(file, 'GIF', save_all=True, append_images=others, duration=1000 / fps, loop=0)
+
+
+def _end(text: str) -> str | int:
+    """A picture, or the seed in ``seed:7``."""
+    if not text.startswith('seed:') or os.path.lexists(text):
+        return text
+    number = text[len('seed:') :]
+    if not (number.isascii() and number.isdigit()) or int(number) >= 2**63:
+        raise ValueError(f'{text} names no seed: write seed: and an integer in 0..2**63 - 1')
+    return int(number)
+
+
+def _check_folders(textures: list[str], plans: list[dict[str, str]]) -> None:
+    owners: dict[str, str] = {}
+    for texture, planned in zip(textures, plans):
+        for path in planned.values():
+            other = owners.setdefault(path, texture)
+            if other != texture:
+                raise LaunchError(
+                    f'results with the textures {other} and {texture} would both be {path}: give '
+                    'them other names'
+                )

@@ -1,0 +1,167 @@
+"""Verbs that read pictures: encode, correspond, transfer-labels, transfer-points."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mmcoordgan.apis.encoding_inferencer import picture_row
+from mmcoordgan.apis.masks import full_palette, read_label_mask, write_label_png
+from mmcoordgan.apis.pictures import original, resize_to
+from mmcoordgan.apis.points import ENDINGS, points_writer, read_points
+from mmcoordgan.apis.results import Correspondence, LabelTransfer
+from mmcoordgan.visualization import arrange_cells, overlay_labels
+
+from .loading import explained, load, settings
+from .outputs import (
+    Failures,
+    check_distinct_folders,
+    check_file,
+    list_inputs,
+    plan_outputs,
+    prepare_folder,
+    write_npz,
+    write_png,
+)
+
+
+def encode(args: argparse.Namespace, failures: Failures) -> None:
+    """One .npz per picture, and rows of pictures on request."""
+    inputs = list_inputs(args.pictures)
+    planned = plan(args, inputs, args.out, '.npz')
+    drawn = plan(args, inputs, args.overview, '.png')
+    inferencer = load(args)
+    todo = [path for path in inputs if path in planned or path in drawn]
+    with explained():
+        results = inferencer.iter_encode(todo, **settings(args, failures))
+    for found in results:
+        fields = found._asdict()
+        arrays = {key: fields[key] for key in ('structure_w', 'texture_w', 'coords', 'shape')}
+        if found.name in planned:
+            failures.write(found.name, planned[found.name], write_npz, arrays)
+        if found.name in drawn:
+            failures.write(found.name, drawn[found.name], write_png, picture_row(found))
+
+
+def correspond(args: argparse.Namespace, failures: Failures) -> None:
+    """One .npz of matches, and a picture on request."""
+    pair = (args.a, args.b)
+    check_file(args.out, ['.npz'], force=args.force, protected=pair)
+    if args.overview is not None:
+        check_file(args.overview, ['.png'], force=args.force, protected=pair)
+    inferencer = load(args)
+    with explained():
+        found = inferencer.correspond(args.a, args.b, refine=args.refine)
+    write_npz(args.out, found._asdict())
+    if args.overview is not None:
+        write_png(args.overview, correspondence_picture(original(args.a), original(args.b), found))
+
+
+def transfer_labels(args: argparse.Namespace, failures: Failures) -> None:
+    """One palette PNG per picture; overlays and probabilities on request."""
+    inputs = list_inputs(args.pictures)
+    references, masks = zip(*args.reference)
+    protected = [*references, *masks]
+    check_distinct_folders(args.out, args.overlay)
+    planned = plan(args, inputs, args.out, '.png', protected)
+    overlays = plan(args, inputs, args.overlay, '.png', protected)
+    soft = plan(args, inputs, args.probabilities, '.npz', protected)
+    todo = [path for path in inputs if path in planned or path in overlays or path in soft]
+    inferencer = load(args)
+    with explained():
+        palette = first_palette(masks)
+        results = inferencer.iter_transfer_labels(
+            list(references), list(masks), todo, **settings(args, failures)
+        )
+    for found in results:
+        name = found.name
+        if name in planned:
+            failures.write(name, planned[name], write_label_png, found.labels, palette)
+        if name in overlays:
+            failures.write(name, overlays[name], write_overlay, found, palette)
+        if name in soft:
+            arrays = {'probabilities': found.probabilities, 'classes': found.classes}
+            failures.write(name, soft[name], write_npz, arrays)
+
+
+def transfer_points(args: argparse.Namespace, failures: Failures) -> None:
+    """One file with the points of all pictures."""
+    inputs = list_inputs(args.pictures)
+    protected = [*inputs, args.reference, args.points]
+    check_file(args.out, ENDINGS, force=args.force, protected=protected)
+    with explained():
+        labels, points = read_points(args.points)
+    overlays = plan(args, inputs, args.overlay, '.png', protected)
+    inferencer = load(args)
+    with explained():
+        results = inferencer.iter_transfer_points(
+            args.reference, points, list(inputs), **settings(args, failures)
+        )
+    with points_writer(args.out, labels) as add:
+        for found in results:
+            add(found)
+            if found.name in overlays:
+                image = draw_points(original(found.name), found.points)
+                failures.write(found.name, overlays[found.name], write_png, image)
+
+
+def plan(
+    args: argparse.Namespace,
+    inputs: dict[str, str],
+    out: str | None,
+    ending: str,
+    protected: Any = (),
+) -> dict[str, str]:
+    """Files in the folder ``out``, checked; none where it is not asked for."""
+    if out is None:
+        return {}
+    planned = plan_outputs(
+        inputs,
+        out,
+        ending,
+        folders=args.pictures,
+        protected=protected,
+        keep_extension=args.keep_extension,
+        force=args.force,
+        skip_existing=args.skip_existing,
+    )
+    prepare_folder(out)
+    return planned
+
+
+def first_palette(masks: Any) -> np.ndarray | None:
+    """The colours of the first mask that has some."""
+    palettes = (read_label_mask(mask).palette for mask in masks)
+    return next((palette for palette in palettes if palette is not None), None)
+
+
+def write_overlay(path: str, found: LabelTransfer, palette: np.ndarray | None) -> None:
+    """The picture at its own size with the colours of its labels."""
+    image = original(found.name)
+    write_png(path, overlay_labels(image, found.labels, full_palette(palette)))
+
+
+def draw_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """A copy of a picture, enlarged to at least 256 pixels, with numbered points."""
+    factor = max(1, -(-256 // max(image.shape[:2])))
+    canvas = np.ascontiguousarray(np.repeat(np.repeat(image, factor, 0), factor, 1))
+    radius = max(2, max(canvas.shape[:2]) // 100)
+    for number, point in enumerate(points):
+        color = [int(c) for c in full_palette(None)[number % 255 + 1]]
+        centre = [int(value) for value in np.rint((point + 0.5) * factor - 0.5)]
+        cv2.circle(canvas, centre, radius + 1, (255, 255, 255), -1, cv2.LINE_AA)
+        cv2.circle(canvas, centre, radius, color, -1, cv2.LINE_AA)
+    return canvas
+
+
+def correspondence_picture(a: np.ndarray, b: np.ndarray, found: Correspondence) -> np.ndarray:
+    """Picture a, picture b, b's colours at a's matches, and the confidence (white: sure)."""
+    x, y = found.matches
+    carried = cv2.remap(b, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    sure = np.repeat(np.rint(255 * found.confidence).astype(np.uint8)[..., None], 3, axis=2)
+    side = min(512, max(a.shape[:2]))
+    cells = [resize_to(image, (side, side)) for image in (a, b, carried, sure)]
+    return arrange_cells([cells])

@@ -1,0 +1,315 @@
+"""CoordGANInferencer: each verb against the model that wrote the checkpoint."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.structures import BaseDataElement
+from PIL import Image
+from tiny_inversion import (
+    EVALUATOR,
+    SIZE,
+    STAGE1,
+    STAGE2,
+    labels,
+    model_input,
+    pictures,
+    write_checkpoint,
+)
+
+from mmcoordgan.apis import CoordGANInferencer
+from mmcoordgan.apis.encoding_inferencer import EncodingInferencer
+from mmcoordgan.datasets import BrokenImageError
+from mmcoordgan.evaluation import SegTransferIoU
+from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
+from mmcoordgan.registry import INFERENCERS
+from mmcoordgan.visualization import images_to_uint8
+
+
+@pytest.fixture(scope='module')
+def stage2(tmp_path_factory):
+    path = tmp_path_factory.mktemp('stage2') / 'x.pth'
+    return str(path), write_checkpoint(path, test_evaluator=[EVALUATOR])
+
+
+@pytest.fixture(scope='module')
+def inferencer(stage2) -> CoordGANInferencer:
+    return CoordGANInferencer(stage2[0], device='cpu', show_progress=False)
+
+
+@pytest.fixture(scope='module')
+def generator(tmp_path_factory) -> CoordGANInferencer:
+    path = tmp_path_factory.mktemp('stage1') / 'x.pth'
+    write_checkpoint(path, STAGE1)
+    return CoordGANInferencer(path, device='cpu', show_progress=False)
+
+
+def test_the_codes_of_the_model(stage2, inferencer):
+    images = pictures(5)
+    expected = stage2[1].predict(model_input(images))
+    for settings in ({}, {'batch_size': 2}, {'refine': True}):
+        prefix = 'refined_' * ('refine' in settings)
+        found = inferencer.encode(images, **settings)
+        assert [e.name for e in found] == [f'picture {n}' for n in range(5)]
+        for name in ('structure_w', 'texture_w', 'coords'):
+            values = np.stack([getattr(encoding, name) for encoding in found])
+            assert np.allclose(values, expected[prefix + name].numpy(), atol=1e-4), name
+        rendered = images_to_uint8(expected[f'{prefix}reconstruction'])
+        assert np.abs(found[0].reconstruction.astype(int) - rendered[0]).max() <= 1
+    more = inferencer.encode(images[:1], refine=4)[0]
+    assert not np.allclose(more.coords, found[0].coords)
+
+
+def test_maps_of_this_model_differ(inferencer):
+    """Else the tests of correspondence would hold for any."""
+    a, b = (encoding.coords for encoding in inferencer.encode(pictures(2)))
+    assert np.abs(a - b).max() > 0.02
+
+
+def test_own_sizes_come_back(inferencer):
+    wide, tall = pictures(1, 20, 50)[0], pictures(1, 40, 30, seed=1)[0]
+    assert inferencer.encode(wide)[0].shape == (20, 50)
+    found = inferencer.correspond(wide, tall)
+    assert found.matches.shape == (2, 20, 50)
+    assert found.confidence.shape == found.cycle_distance.shape == (20, 50)
+    assert found.matches.min() >= 0 and (found.matches.max((1, 2)) <= [29, 39]).all()
+    same = inferencer.correspond(wide, wide)
+    x, y = np.meshgrid(np.arange(50), np.arange(20))
+    # To a map pixel, but for squeezed places: the soft correspondence averages over neighbours.
+    assert (np.abs(same.matches - [x, y]).mean((1, 2)) < [50 / SIZE, 20 / SIZE]).all()
+    mask = labels(1, 20, 50)[0]
+    (carried,) = inferencer.transfer_labels(wide, mask, [tall])
+    assert carried.labels.shape == (40, 30) and carried.labels.dtype == np.uint8
+    assert carried.probabilities.shape == (len(carried.classes), SIZE, SIZE)
+    ((swapped,),) = inferencer.swap_texture(tall, wide)
+    assert swapped.image.shape == (40, 30, 3)
+
+
+def test_labels_score_as_the_evaluator_counts(stage2, inferencer):
+    images, masks = pictures(7), labels(7)
+    predicted = stage2[1].predict(model_input(images))['coords']
+    metric = SegTransferIoU(**{k: v for k, v in EVALUATOR.items() if k != 'type'}, num_references=3)
+    for index, coords in enumerate(predicted):
+        truth = {'data': torch.from_numpy(masks[index])[None].long()}
+        metric.process(None, [{'sample_idx': index, 'coords': coords, 'gt_sem_seg': truth}])
+    expected = metric.evaluate(7)
+
+    def iou(references: slice) -> float:
+        found = inferencer.transfer_labels(images[references], masks[references], images[3:])
+        carried = torch.from_numpy(np.stack([f.labels for f in found])).long()
+        truth = torch.from_numpy(masks[3:]).long()
+        return float(iou_per_class(confusion_matrix(carried[:, None], truth, 3)).mean())
+
+    assert inferencer.temperature == pytest.approx(0.05)
+    assert iou(slice(0, 3)) == pytest.approx(expected['fused_iou'], abs=1e-6)
+    for k in range(3):
+        assert iou(slice(k, k + 1)) == pytest.approx(expected[f'iou/ref{k}'], abs=1e-6)
+    assert expected['fused_iou'] != pytest.approx(expected['identity_iou'], abs=0.1)
+
+
+def test_points_are_matches_of_their_pixels(inferencer):
+    wide, tall = pictures(1, 20, 50)[0], pictures(1, SIZE, SIZE, seed=1)[0]
+    # Centres of map pixels, where nothing is interpolated.
+    columns, rows = np.array([2, 7, 13]), np.array([1, 9, 15])
+    points = np.stack([(columns + 0.5) * 50 / SIZE, (rows + 0.5) * 20 / SIZE], 1) - 0.5
+    (found,) = inferencer.transfer_points(wide, points, [tall])
+    square = np.array(Image.fromarray(wide).resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+    expected = inferencer.correspond(square, tall)
+    assert np.allclose(found.points, expected.matches[:, rows, columns].T, atol=1e-3)
+    assert np.allclose(found.confidence, expected.confidence[rows, columns], atol=1e-4)
+
+
+def test_textures_are_swapped(stage2, inferencer):
+    images = pictures(3)
+    codes = stage2[1].predict(model_input(images))
+    rows = inferencer.swap_texture(images[:1], images)
+    pictures_of = stage2[1].generator.synthesize(codes['coords'][[0] * 3], codes['texture_w'])
+    for found, expected in zip(rows[0], images_to_uint8(pictures_of.detach())):
+        assert np.abs(found.image.astype(int) - expected).max() <= 1
+    assert [len(row) for row in rows] == [3]
+
+
+def test_samples_depend_on_their_seed_alone(generator):
+    found = generator.sample(4, seed=10)
+    (alone,) = generator.sample(1, seed=12)
+    assert found[2].name == alone.name == 'seed 12'
+    assert np.array_equal(found[2].image, alone.image)
+    assert not np.array_equal(found[1].image, alone.image)
+    assert alone.coords.shape == (2, SIZE, SIZE)
+
+
+def test_truncation_pulls_codes_to_their_mean(generator):
+    network = generator.networks.generator
+    full, half, none = (generator.sample(1, 3, t)[0].coords for t in (1.0, 0.5, 0.0))
+    codes = network.map_structure(torch.randn(20_000, 4)).mean(0, keepdim=True)
+    assert np.allclose(none, network.warp(codes)[0].numpy(), atol=0.02)
+    assert np.abs(half - none).max() < np.abs(full - none).max()
+    textures = generator.sample(2, 3, (1.0, 0.0))
+    assert np.array_equal(textures[0].coords, full)
+    structures = generator.sample(2, 3, (0.0, 1.0))
+    assert np.array_equal(structures[0].coords, structures[1].coords)
+    assert not np.array_equal(structures[0].image, structures[1].image)
+    same = generator.sample(2, 3, 0.0)
+    assert np.array_equal(same[0].image, same[1].image)
+
+
+@pytest.mark.parametrize('part', ['structure', 'texture', 'both'])
+def test_ways_begin_and_end_where_they_should(generator, part):
+    first, last = generator.sample(2, seed=5)
+    frames = generator.interpolate(5, 6, frames=5, part=part)
+    assert len(frames) == 5
+    assert np.array_equal(frames[0].image, first.image)
+    if part != 'texture':
+        assert np.array_equal(frames[-1].coords, last.coords)
+    else:
+        assert all(np.array_equal(frame.coords, first.coords) for frame in frames)
+    assert np.array_equal(frames[-1].image, last.image) == (part == 'both')
+    moved = [np.abs(f.image.astype(int) - first.image).sum() for f in frames]
+    assert moved[0] < moved[2] and moved[1] < moved[-1]
+
+
+def test_from_a_picture_to_a_seed(tmp_path):
+    wplus = {**STAGE2, 'encoder': {**STAGE2['encoder'], 'num_texture_codes': 6}}
+    write_checkpoint(tmp_path / 'x.pth', wplus)
+    inferencer = CoordGANInferencer(tmp_path / 'x.pth', device='cpu', show_progress=False)
+    image = pictures(1)[0]
+    frames = inferencer.interpolate(image, 7, frames=2, part='both')
+    assert np.array_equal(frames[0].image, inferencer.encode(image)[0].reconstruction)
+    assert np.array_equal(frames[1].image, inferencer.sample(1, seed=7)[0].image)
+
+
+def test_no_more_than_a_batch_is_read_ahead(inferencer):
+    read = 0
+
+    def endless():
+        nonlocal read
+        while True:
+            read += 1
+            yield pictures(1)[0]
+
+    image, mask = pictures(1)[0], labels(1)[0]
+    for found in (
+        inferencer.iter_encode(endless(), batch_size=2),
+        inferencer.iter_transfer_labels(image, mask, endless(), batch_size=2),
+        inferencer.iter_transfer_points(image, [[1, 2]], endless(), batch_size=2),
+        inferencer.iter_swap_texture(endless(), image, batch_size=2),
+    ):
+        read = 0
+        assert len(list(islice(found, 3))) == 3
+        assert read == 4
+
+
+def test_as_mmengine_calls_it(stage2, inferencer, tmp_path):
+    images = pictures(3)
+    found = inferencer(images, batch_size=2, return_vis=True)
+    assert len(found['predictions']) == len(found['visualization']) == 3
+    expected = inferencer.encode(images)[2]
+    assert np.allclose(found['predictions'][2]['coords'], expected.coords, atol=1e-5)
+    assert found['visualization'][0].ndim == 3
+    samples = inferencer(images[0], return_datasamples=True)['predictions']
+    assert isinstance(samples[0], BaseDataElement) and samples[0].coords.shape == (2, SIZE, SIZE)
+    Image.fromarray(images[0]).save(tmp_path / 'a.png')
+    assert len(inferencer(str(tmp_path))['predictions']) == 1
+    built = INFERENCERS.build(dict(type='mmcoordgan.CoordGANInferencer', model=stage2[0]))
+    assert isinstance(built, CoordGANInferencer)
+
+
+def test_config_and_weights_in_mmengines_order(stage2, tmp_path):
+    model = dict(STAGE2)
+    content = torch.load(stage2[0], weights_only=True)
+    torch.save({'state_dict': content['state_dict']}, tmp_path / 'bare.pth')
+    Config({'model': model}).dump(tmp_path / 'config.py')
+    with pytest.raises(ValueError, match='does not hold its config'):
+        CoordGANInferencer(tmp_path / 'bare.pth')
+    for config in (str(tmp_path / 'config.py'), Config({'model': model}), {'model': model}):
+        found = CoordGANInferencer(config, tmp_path / 'bare.pth', device='cpu')
+        assert found.networks.encoder is not None
+        assert found.temperature == pytest.approx(0.01 * 128 / SIZE)  # it evaluates nothing
+    assert CoordGANInferencer(weights=stage2[0]).networks.encoder is not None
+    for alone in (tmp_path / 'config.py', {'model': model}, None):
+        with pytest.raises(ValueError, match='a checkpoint is needed: CoordGANInferencer'):
+            CoordGANInferencer(alone)
+
+
+def test_nothing_that_a_checkpoint_names_is_built_or_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(EncodingInferencer, '_load_weights_to_model', pytest.fail)
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', pytest.fail)
+    address = 'http://attacker.example/vgg.pth'
+    for number, (perceptual, message) in enumerate(
+        (
+            (dict(type='LPIPSLoss', vgg_weights=address), 'which a checkpoint may not decide'),
+            (dict(type='torch.nn.Linear'), 'by Linear, which is neither'),
+            (dict(type='StructureTensorLoss', num_scales=10**9), 'num_scales of .* must be 1..16'),
+            (None, 'by None, which is neither'),
+        )
+    ):
+        path = tmp_path / f'{number}.pth'
+        write_checkpoint(path)
+        content = torch.load(path, weights_only=True)
+        content['meta']['cfg'] = Config({'model': {**STAGE2, 'perceptual': perceptual}}).pretty_text
+        torch.save(content, path)
+        inferencer = CoordGANInferencer(path, device='cpu', show_progress=False)
+        inferencer.encode(pictures(1))
+        with pytest.raises(ValueError, match=message):
+            inferencer.encode(pictures(1), refine=2)
+    with pytest.raises(FileNotFoundError, match='mine'):
+        inferencer = CoordGANInferencer(
+            tmp_path / '0.pth', device='cpu', vgg_weights='mine.pth', show_progress=False
+        )
+        inferencer.encode(pictures(1), refine=2)
+
+
+def test_errors_come_at_the_call(stage2, inferencer, generator, tmp_path):
+    image, mask = pictures(1, 20, 50)[0], labels(1, 20, 50)[0]
+    for call, message in (
+        (lambda: generator.iter_encode(image), 'stage 1 and has no encoder'),
+        (lambda: inferencer.iter_encode(image, batch_size=0), 'batch_size must be at least 1'),
+        (lambda: inferencer.iter_encode(image, refine=10**6), r'refinement takes 0\.\.10000 steps'),
+        (lambda: inferencer.iter_encode(image, refine=-1), 'refinement needs steps >= 0'),
+        (
+            lambda: inferencer.iter_transfer_labels(image, mask.T, image),
+            r'mask 0 is 20x50 \(width x height\), but picture 0 is 50x20',
+        ),
+        (lambda: inferencer.iter_transfer_labels([image], [mask] * 2, image), '1 references came'),
+        (lambda: inferencer.iter_transfer_points(image, [1, 2], image), r'array \(N, 2\)'),
+        (lambda: inferencer.iter_transfer_points(image, [[50, 2]], image), r'\(50, 2\) lies out'),
+        (lambda: inferencer.iter_transfer_points(image, [[np.nan, 2]], image), 'lies outside'),
+        (lambda: generator.iter_sample(0), 'n must be at least 1'),
+        (lambda: generator.iter_sample(1, seed=-1), 'a seed must be an integer'),
+        (lambda: generator.iter_sample(1, truncation=(1, 2, 3)), 'truncation must be a number'),
+        (lambda: generator.iter_sample(1, truncation=float('nan')), 'truncation must be'),
+        (lambda: generator.iter_interpolate(1, 2, frames=1), 'frames must be at least 2'),
+        (lambda: generator.iter_interpolate(1, 2, part='pose'), 'part must be one of'),
+        (lambda: generator.iter_interpolate(image, 2), 'stage 1 and has no encoder'),
+        (lambda: CoordGANInferencer(stage2[0], temperature=-1), 'temperature must be positive'),
+        (lambda: CoordGANInferencer(stage2[0], device='cuda:7'), 'device cuda:7 is not available'),
+        (lambda: CoordGANInferencer(stage2[0], device='toaster'), 'toaster'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    with pytest.raises(BrokenImageError, match=r'none\.png'):
+        inferencer.encode(tmp_path / 'none.png')
+    assert os.listdir(tmp_path) == []
+
+
+def test_hard_transfer_is_temperature_zero(stage2):
+    hard = CoordGANInferencer(stage2[0], device='cpu', temperature=0, show_progress=False)
+    image, mask = pictures(1)[0], labels(1)[0]
+    (found,) = hard.transfer_labels(image, mask, image)
+    assert np.array_equal(found.labels, mask)
+    assert set(np.unique(found.probabilities)) == {0, 1}
+
+
+def test_labels_are_enlarged_as_probabilities(inferencer):
+    image, mask = pictures(1)[0], labels(1)[0]
+    query = pictures(1, 50, 70, seed=3)[0]
+    (found,) = inferencer.transfer_labels(image, mask, query)
+    soft = torch.from_numpy(found.probabilities)[None]
+    large = F.interpolate(soft, (50, 70), mode='bilinear', align_corners=False)[0]
+    assert np.array_equal(found.labels, found.classes[large.argmax(0).numpy()])

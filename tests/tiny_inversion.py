@@ -1,0 +1,83 @@
+"""A very small second stage, untrained, whose maps differ from picture to picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmcoordgan.registry import MODELS
+
+SIZE = 16
+GENERATOR = dict(
+    type='CoordGANGenerator',
+    image_size=SIZE,
+    base_resolution=SIZE,
+    structure_dim=4,
+    texture_dim=4,
+    structure_width=6,
+    texture_width=5,
+    mapping_layers=1,
+    channels=8,
+    warp_channels=8,
+    warp_residual=True,
+    kernel_size=1,
+)
+STAGE1 = dict(
+    type='CoordGAN',
+    generator=GENERATOR,
+    discriminator=dict(type='CoordGANDiscriminator', image_size=SIZE, channels=8),
+    losses=dict(g_gan=dict(type='NonsaturatingLoss')),
+)
+STAGE2 = dict(
+    type='CoordGANInversion',
+    generator=GENERATOR,
+    encoder=dict(
+        type='CoordGANEncoder',
+        input_size=SIZE,
+        structure_width=6,
+        texture_width=5,
+        num_texture_codes=1,
+        channels=(4, 8, 8),
+        texture_channels=(8,),
+    ),
+    perceptual=dict(type='StructureTensorLoss'),
+    losses={},
+    refinement=dict(steps=3, lr=0.05),
+)
+EVALUATOR = dict(type='SegTransferIoU', num_classes=3, temperature=0.05, reference_size=SIZE)
+
+
+def write_checkpoint(path: Path, model: dict = STAGE2, **settings):
+    """Write a checkpoint with its config, and return the model."""
+    init_default_scope('mmcoordgan')
+    torch.manual_seed(1)
+    built = MODELS.build(model).eval()
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    text = Config({'model': model, **settings}).pretty_text
+    torch.save({'state_dict': built.state_dict(), 'meta': {'cfg': text}}, path)
+    return built
+
+
+def pictures(count: int, *shape: int, seed: int = 0) -> np.ndarray:
+    """(count, H, W, 3) uint8: smooth random pictures."""
+    source = torch.Generator().manual_seed(seed)
+    small = torch.rand(count, 3, 4, 4, generator=source)
+    large = torch.nn.functional.interpolate(small, shape or (SIZE, SIZE), mode='bilinear')
+    return (255 * large).permute(0, 2, 3, 1).round().byte().numpy()
+
+
+def labels(count: int, *shape: int, seed: int = 0) -> np.ndarray:
+    """(count, H, W) uint8 in 0..2: blobs."""
+    image = pictures(count, *shape, seed=seed + 100)
+    return (image[..., 0] // 86).astype(np.uint8)
+
+
+def model_input(images: np.ndarray) -> torch.Tensor:
+    """(B, 3, S, S) in [-1, 1] of pictures that have the networks' size."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1

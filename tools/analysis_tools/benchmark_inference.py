@@ -1,0 +1,207 @@
+"""Label transfer by ``tools/infer.py``: time, memory, and how good the labels are.
+
+    python tools/analysis_tools/benchmark_inference.py work_dirs/toyfaces_32_encoder
+
+Writes ToyFaces as pictures and masks into a temporary folder, labels all but the first ones from
+those, in a process of its own for each number of pictures, and prints wall and CPU time, peak
+memory, and the IoU of the written PNGs, beside batch size 1, labels that are copied without moving
+them, and what SegTransferIoU counts for the same pictures. Then: how far matches are from the
+truth, by their confidence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from measuring import machine
+from PIL import Image
+
+from mmcoordgan.apis import CoordGANInferencer
+from mmcoordgan.apis.masks import read_label_mask, write_label_png
+from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.engine.launch import LaunchError, explained_errors
+from mmcoordgan.evaluation import SegTransferIoU
+from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
+
+INFER = Path(__file__).parents[1] / 'infer.py'
+BINS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
+TEST_SEED = 2000
+"""Of configs/_base_/datasets/toyfaces_32_transfer.py."""
+
+
+class Usage(NamedTuple):
+    """What a process took."""
+
+    wall: float
+    cpu: float
+    peak: float
+    """MiB of resident memory at most."""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog='benchmark_inference.py',
+        description='Measure label transfer by tools/infer.py on ToyFaces.',
+    )
+    parser.add_argument('checkpoint', help='stage 2, trained on ToyFaces')
+    parser.add_argument(
+        '--counts', type=int, nargs='+', default=[100, 1000], help='numbers of queries [100 1000]'
+    )
+    parser.add_argument('--references', type=int, default=5, metavar='K', help='[5]')
+    parser.add_argument('--size', type=int, default=32, help='side of the pictures [32]')
+    parser.add_argument('--seed', type=int, default=TEST_SEED, help=f'of ToyFaces [{TEST_SEED}]')
+    parser.add_argument('--batch-size', type=int, default=8, help='[8]')
+    parser.add_argument('--refine', type=int, default=0, metavar='STEPS', help='[0]')
+    parser.add_argument('--pairs', type=int, default=50, help='for the confidence [50]')
+    return parser.parse_args()
+
+
+def write_faces(root: Path, faces: ToyFaces) -> None:
+    """images/00000.png ... and labels/00000.png ... in the palette of the data set."""
+    palette = np.array(faces.metainfo['palette'], np.uint8)
+    for name in ('images', 'labels'):
+        (root / name).mkdir()
+    for index in range(len(faces)):
+        sample = faces.render(index, index)
+        Image.fromarray(sample['img']).save(root / 'images' / f'{index:05}.png')
+        write_label_png(root / 'labels' / f'{index:05}.png', sample['gt_seg_map'], palette)
+
+
+def run_infer(args: argparse.Namespace, root: Path, out: Path, count: int, batch: int) -> Usage:
+    """Label ``count`` pictures in a new process."""
+    queries = root / f'queries_{count}'
+    if not queries.exists():
+        queries.mkdir()
+        for index in range(args.references, args.references + count):
+            os.link(root / 'images' / f'{index:05}.png', queries / f'{index:05}.png')
+    command = [sys.executable, str(INFER), 'transfer-labels', args.checkpoint, str(queries)]
+    command += ['--out', str(out), '--batch-size', str(batch), '--refine', str(args.refine)]
+    for index in range(args.references):
+        command += [
+            '--reference',
+            *(str(root / n / f'{index:05}.png') for n in ('images', 'labels')),
+        ]
+    start = time.perf_counter()
+    process = subprocess.Popen([*command, '--device', 'cpu', '--quiet'])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise LaunchError(f'infer.py ended with exit code {process.returncode}')
+    wall = time.perf_counter() - start
+    return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def iou(predicted: list[np.ndarray], truth: list[np.ndarray], classes: int) -> float:
+    """Mean IoU in percent, as CoordGAN's benchmark counts."""
+    stacked = (torch.from_numpy(np.stack(values)).long() for values in (predicted, truth))
+    found, true = stacked
+    return float(iou_per_class(confusion_matrix(found[:, None], true, classes)).mean())
+
+
+def evaluator_iou(
+    inferencer: CoordGANInferencer, faces: ToyFaces, args: argparse.Namespace
+) -> dict:
+    """What SegTransferIoU counts for the first of ``args.counts``."""
+    metric = SegTransferIoU(
+        num_classes=len(faces.metainfo['classes']),
+        num_references=args.references,
+        temperature=inferencer.temperature,
+        ceiling=False,
+    )
+    number = args.references + args.counts[0]
+    pictures = (faces.render(index, index)['img'] for index in range(number))
+    found = inferencer.iter_encode(pictures, batch_size=args.batch_size, refine=args.refine)
+    for index, encoding in enumerate(found):
+        labels = torch.from_numpy(faces.render(index, index)['gt_seg_map'])[None]
+        sample = {'sample_idx': index, 'coords': torch.from_numpy(encoding.coords)}
+        metric.process(None, [{**sample, 'gt_sem_seg': {'data': labels}}])
+    return metric.evaluate(number)
+
+
+def confidence_table(inferencer: CoordGANInferencer, faces: ToyFaces, pairs: int) -> list[str]:
+    """True distance of matches on faces, by confidence; pairs (0, 1), (2, 3), ..."""
+    sure, errors = [], []
+    for index in range(0, 2 * pairs, 2):
+        a, b = (faces.render(i, i) for i in (index, index + 1))
+        found = inferencer.correspond(a['img'], b['img'])
+        x, y = np.rint(found.matches).astype(int)
+        error = np.linalg.norm(b['gt_coords'][:, y, x] - a['gt_coords'], axis=0)
+        face = a['gt_seg_map'] > 0
+        sure.append(found.confidence[face])
+        errors.append(error[face])
+    sure, errors = np.concatenate(sure), np.concatenate(errors)
+    lines = []
+    for low, high in zip(BINS, BINS[1:]):
+        inside = (sure >= low) & ((sure < high) | (high == 1))
+        if inside.any():
+            mean, near = errors[inside].mean(), 100 * (errors[inside] < 0.1).mean()
+            share = 100 * inside.mean()
+            lines.append(f'{low:.2f}..{high:.2f}{share:10.1f} %{mean:12.3f}{near:12.1f} %')
+    return lines
+
+
+def main() -> None:
+    args = parse_args()
+    with explained_errors('benchmark_inference.py'), tempfile.TemporaryDirectory() as folder:
+        if args.references < 1 or min(args.counts) < 1 or args.pairs < 1:
+            raise LaunchError('--references, --counts and --pairs must be at least 1')
+        length = args.references + max(args.counts)
+        faces = ToyFaces(size=args.size, length=length, seed=args.seed, cache=False)
+        measure(args, Path(folder), faces)
+
+
+def measure(args: argparse.Namespace, root: Path, faces: ToyFaces) -> None:
+    try:
+        inferencer = CoordGANInferencer(args.checkpoint, device='cpu', show_progress=False)
+    except (ValueError, FileNotFoundError) as error:
+        raise LaunchError(str(error)) from None
+    classes = len(faces.metainfo['classes'])
+    write_faces(root, faces)
+    print(machine('cpu'))
+    print(
+        f'{args.checkpoint}, {args.references} references, {args.size} x {args.size}, '
+        f'seed {args.seed}, temperature {inferencer.temperature:g}, refined {args.refine} steps'
+    )
+    print(
+        f'{"pictures":>8}{"batch":>7}{"wall s":>9}{"CPU s":>8}{"peak MiB":>10}{"IoU":>8}{"copied":>8}'
+    )
+    for count in args.counts:
+        for batch in dict.fromkeys((1, args.batch_size)):
+            out = root / f'out_{count}_{batch}'
+            used = run_infer(args, root, out, count, batch)
+            names = [f'{i:05}.png' for i in range(args.references, args.references + count)]
+            found = [read_label_mask(out / name).labels for name in names]
+            truth = [read_label_mask(root / 'labels' / name).labels for name in names]
+            copied = [
+                iou(
+                    [read_label_mask(root / 'labels' / f'{k:05}.png').labels] * count,
+                    truth,
+                    classes,
+                )
+                for k in range(args.references)
+            ]
+            print(
+                f'{count:8}{batch:7}{used.wall:9.1f}{used.cpu:8.1f}{used.peak:10.1f}'
+                f'{iou(found, truth, classes):8.2f}{np.mean(copied):8.2f}'
+            )
+    counted = evaluator_iou(inferencer, faces, args)
+    print(
+        f'SegTransferIoU for {args.counts[0]} of them: fused {counted["fused_iou"]:.2f}, one '
+        f'reference {counted["iou"]:.2f}, copied {counted["identity_iou"]:.2f}'
+    )
+    print(f'\nmatches between {args.pairs} pairs of faces, pixels of the face\n')
+    print(f'{"confidence":10}{"pixels":>12}{"mean error":>12}{"error < 0.1":>14}')
+    print('\n'.join(confidence_table(inferencer, faces, args.pairs)))
+
+
+if __name__ == '__main__':
+    main()

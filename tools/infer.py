@@ -1,0 +1,15 @@
+"""Use a trained checkpoint on pictures: ``python tools/infer.py VERB CHECKPOINT ...``."""
+
+from __future__ import annotations
+
+import sys
+
+from mmcoordgan.apis.infer_cli import run
+
+
+def main() -> None:
+    sys.exit(run('infer.py'))
+
+
+if __name__ == '__main__':
+    main()
