@@ -54,7 +54,7 @@ viewcode_line_numbers = True
 # Every reference must lead somewhere (nitpicky), but for the types of other packages in signatures.
 nitpicky = True
 nitpick_ignore_regex = [
-    ('py:class', r'(torch|mmengine|mmcv|numpy|np|PIL|collections|typing|pathlib)\..*'),
+    ('py:class', r'(torch|mmengine|mmcv|numpy|np|PIL|collections|typing|os|pathlib)\..*'),
     ('py:class', 'Tensor|Module|Number'),
 ]
 

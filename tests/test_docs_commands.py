@@ -35,7 +35,7 @@ SHORTEN = [
     (r'CoordGANGenerator\(image_size=128\)', 'CoordGANGenerator(image_size=128, channels=16)'),
     (r'inspect_generator\.py .*$', r'\g<0> --samples 4'),
 ]
-SHELL = ('cd', 'ln', 'mkdir', '.', 'export', 'ls')
+SHELL = ('printf', 'cd', 'ln', 'mkdir', '.', 'export', 'ls')
 
 
 def select(*kinds: str) -> list[Any]:
@@ -177,7 +177,8 @@ def check_tool(tool: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch)
     try:
         options = parsed(tool, arguments, monkeypatch)
     except SystemExit as error:
-        raise AssertionError(f'{tool} refuses {arguments}') from error
+        assert error.code == 0 and '--help' in arguments, f'{tool} refuses {arguments}'
+        return
     config = getattr(options, 'config', None)
     if config is not None and config.startswith('configs/') and '...' not in config:
         check_cfg_options(
