@@ -63,7 +63,8 @@ class ResumableSampler(Sampler):
     ``start + r``, ``start + r + n``, ...: all processes together go through the passes, whether
     or not n divides N.
 
-    Indices are :class:`DrawnIndex`, so that :class:`SeededDataset` can seed what each sample draws.
+    Indices are :class:`~.DrawnIndex`, so that :class:`~.SeededDataset` can seed what each sample
+    draws.
 
     Args:
         dataset: The data set, of at least one sample.

@@ -12,11 +12,11 @@ from mmcoordgan.registry import DATASETS
 
 @DATASETS.register_module()
 class SeededDataset(Dataset):
-    """Seeds all random sources for each sample that :class:`ResumableSampler` asks for.
+    """Seeds all random sources for each sample that :class:`~.ResumableSampler` asks for.
 
     What a pipeline draws then is the same whichever worker loads the sample, whatever it loaded
     before, and after an interruption. The random states of the process are left as they were.
-    :class:`ResumableTrainLoop` puts this wrapper around the data set of its data loader.
+    :class:`~.ResumableTrainLoop` puts this wrapper around the data set of its data loader.
 
     Args:
         dataset: Config or instance of the data set inside.

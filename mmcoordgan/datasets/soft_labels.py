@@ -38,7 +38,7 @@ class ResizeWithSoftLabels(BaseTransform):
     """Resize image and labels to a square as the label transfer benchmarks do.
 
     The image is resized by Pillow (bilinear, antialiased), without keeping its aspect ratio; the
-    labels as :func:`resize_labels` says. Image and labels may come at different sizes.
+    labels as :func:`~.resize_labels` says. Image and labels may come at different sizes.
 
     Reads ``img``, ``gt_seg_map`` (H, W) and ``num_classes``; replaces ``img`` and ``img_shape``,
     adds ``gt_soft_seg`` (num_classes, size, size) float32, and replaces ``gt_seg_map`` by its

@@ -24,7 +24,7 @@ class ResumableCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook``, whose checkpoints hold all that an exact resume needs.
 
     They also hold, as tensors, the random states of every process and the place in the data (the
-    latter of :class:`ResumableTrainLoop`). Training resumed from one goes on as if it had never
+    latter of :class:`~.ResumableTrainLoop`). Training resumed from one goes on as if it had never
     stopped, if as many processes resume as wrote it; if not, or if an older checkpoint lacks
     random states, a warning says so, and random states begin afresh.
 

@@ -40,9 +40,9 @@ def _obey_parent() -> None:
 class ResumableTrainLoop(IterBasedTrainLoop):
     """MMEngine's ``IterBasedTrainLoop`` that resumes exactly, and at once.
 
-    With :class:`ResumableSampler`, a resumed run begins to load where it was interrupted instead
+    With :class:`~.ResumableSampler`, a resumed run begins to load where it was interrupted instead
     of loading everything up to there again, and random augmentations are seeded for each sample
-    (:class:`SeededDataset`). With another sampler it resumes as MMEngine does.
+    (:class:`~.SeededDataset`). With another sampler it resumes as MMEngine does.
 
     A loss or gradient that is not finite, where the model does not skip it, ends the training
     with :class:`~mmcoordgan.models.finite.NonFiniteError`, after the weights have been saved as

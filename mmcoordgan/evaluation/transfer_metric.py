@@ -207,7 +207,7 @@ class TransferMetric(BaseMetric):
     # ------------------------------------------------------------------ helpers
 
     def transfer(self, values: Tensor, queries: Examples, maps: str = 'coords') -> Tensor:
-        """:func:`transfer_all` from the references, as this metric is set up.
+        """:func:`~.transfer_all` from the references, as this metric is set up.
 
         Args:
             values: (K, C, h, w), of the references.

@@ -34,7 +34,7 @@ class CoordGANDistributed(nn.Module):
 
     A GAN calls parts of its networks several times per step and differentiates some of them twice.
     ``DistributedDataParallel`` synchronizes only what passes through its ``forward``; averaging
-    explicitly (:func:`average_gradients`) before each optimizer step leaves nothing out.
+    explicitly (:func:`~.average_gradients`) before each optimizer step leaves nothing out.
 
     Args:
         module: The model; rank 0's weights are copied to all ranks.

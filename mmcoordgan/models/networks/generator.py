@@ -61,7 +61,7 @@ class CoordGANGenerator(nn.Module):
         fourier_channels: Number of Fourier features. Default: ``channels``.
         fourier_scale: Range of their frequencies. Default: sqrt(9 / 2).
         warp_channels: Hidden channels of the warp network.
-        warp_residual: Form of the warp network, see :class:`WarpNetwork`.
+        warp_residual: Form of the warp network, see :class:`~.WarpNetwork`.
         noise: Noise that ``synthesize`` adds while training: 'random', 'const' or 'zero'. In
             evaluation mode the default is 'const': the same fixed maps for every picture.
 

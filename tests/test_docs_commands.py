@@ -1,0 +1,294 @@
+"""Every command and every piece of code in the documentation is real; doc_blocks.py says how."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import configparser
+import importlib.util
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doc_blocks import PAGES, ROOT, Block, blocks_of, commands_of, inline_commands, outside_fences
+from mmengine.config import Config
+
+from mmcoordgan.engine.cfg_options import check_cfg_options
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+CI = (ROOT / '.ci' / 'run').read_text()
+# How documented commands are shortened when they are executed: a pattern and what replaces it.
+SHORTEN = [
+    (r'^(python -m venv|pip install) .*$', ''),  # the tests run where that is done already
+    (r'^python tools/train\.py .*$', r'\g<0> --cfg-options train_cfg.max_iters=2'),
+    (r'iter_3000\.pth', 'iter_2.pth'),
+    (
+        r'^python tools/test\.py .*$',
+        r'\g<0> --cfg-options model.refinement.steps=1 test_dataloader.dataset.length=7',
+    ),
+    (r'CoordGANGenerator\(image_size=128\)', 'CoordGANGenerator(image_size=128, channels=16)'),
+    (r'inspect_generator\.py .*$', r'\g<0> --samples 4'),
+]
+SHELL = ('printf', 'cd', 'ln', 'mkdir', '.', 'export', 'ls')
+
+
+def select(*kinds: str) -> list[Any]:
+    return [pytest.param(block, id=str(block)) for block in BLOCKS if block.kind in kinds]
+
+
+def test_every_block_is_marked():
+    unmarked = [str(block) for block in BLOCKS if block.marker is None]
+    assert not unmarked, f'no marker of tests/doc_blocks.py above {", ".join(unmarked)}'
+
+
+def test_indented_blocks_hold_no_commands():
+    """They would escape the markers."""
+    indented = [
+        f'{page.relative_to(ROOT)}:{number}'
+        for page in PAGES
+        for number, line in outside_fences(page)
+        if re.match(r'( {4}|\t)\s*(python|pip|pytest|ruff|tools/|import |from )', line)
+    ]
+    assert not indented, f'use a fenced block at {", ".join(indented)}'
+
+
+# ---------------------------------------------------------------------- executed
+
+
+def enter_workspace(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make an empty folder look like the repository's root to commands, and go there."""
+    for name in ('configs', 'tools', 'tests', 'docs'):
+        (folder / name).symlink_to(ROOT / name)
+    patch.chdir(folder)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    enter_workspace(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def shortened(text: str) -> str:
+    text = text.replace('\\\n', ' ')
+    text = re.sub(r'(?m)[ \t]+# .*$', '', text)
+    for pattern, replacement in SHORTEN:
+        text = re.sub(f'(?m){pattern}', replacement, text)
+    return text
+
+
+def execute(block: Block, folder: Path) -> None:
+    """Run a block in ``folder``, which is the current one."""
+    text = shortened(block.text)
+    if block.kind == 'file':
+        (folder / block.value).write_text(text)
+    elif block.language == 'python':
+        exec(compile(text, str(block), 'exec'), {'__name__': '__main__'})
+    else:
+        path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+        done = subprocess.run(
+            ['bash', '-euo', 'pipefail'],
+            input=text,
+            env={**os.environ, 'PATH': path, 'OMP_NUM_THREADS': '1'},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, f'{block}:\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}'
+
+
+@pytest.mark.parametrize('block', [p for p in select('run') if p.values[0].marker == 'run'])
+def test_run(block: Block, workspace: Path):
+    """Blocks that stand by themselves."""
+    execute(block, workspace)
+
+
+def execute_page(page: Path, folder: Path) -> None:
+    """Run a page from top to bottom: later commands use what earlier ones wrote."""
+    for block in blocks_of(page):
+        if block.kind in ('run', 'file') or block.marker == 'command: train':
+            execute(block, folder)
+
+
+@pytest.fixture(scope='module')
+def readme_work_dirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the README's commands leave, from which other pages go on."""
+    folder = tmp_path_factory.mktemp('readme')
+    with pytest.MonkeyPatch.context() as patch:
+        enter_workspace(folder, patch)
+        execute_page(ROOT / 'README.md', folder)
+    return folder / 'work_dirs'
+
+
+@pytest.mark.slow
+def test_readme(readme_work_dirs: Path):
+    encoder = readme_work_dirs / 'toyfaces_32_encoder'
+    assert len(list((encoder / 'pictures' / 'transfer').glob('*.png'))) == 2  # queries of seven
+
+
+SESSIONS = sorted({b.page for b in BLOCKS if b.marker == 'run: slow'} - {ROOT / 'README.md'})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('page', SESSIONS, ids=[str(p.relative_to(ROOT)) for p in SESSIONS])
+def test_run_page(page: Path, workspace: Path, readme_work_dirs: Path):
+    (workspace / 'work_dirs').symlink_to(readme_work_dirs)
+    execute_page(page, workspace)
+
+
+# ---------------------------------------------------------------------- checked only
+
+
+class Parsed(BaseException):
+    """A command line was understood."""
+
+
+def parsed(tool: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
+    """What a tool makes of its arguments; it does nothing else."""
+    original = argparse.ArgumentParser.parse_args
+    construct = argparse.ArgumentParser.__init__
+
+    def construct_strict(parser: argparse.ArgumentParser, *given: Any, **kwargs: Any) -> None:
+        construct(parser, *given, **{**kwargs, 'allow_abbrev': False})
+
+    def parse_and_stop(parser: argparse.ArgumentParser, *given: Any, **kwargs: Any) -> None:
+        raise Parsed(original(parser, *given, **kwargs))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, '__init__', construct_strict)
+        patch.setattr(argparse.ArgumentParser, 'parse_args', parse_and_stop)
+        patch.setattr(sys, 'argv', [tool, *arguments])
+        patch.syspath_prepend((ROOT / tool).parent)
+        try:
+            runpy.run_path(str(ROOT / tool), run_name='__main__')
+        except Parsed as result:
+            return result.args[0]
+    raise AssertionError(f'{tool} does not parse its arguments')
+
+
+def check_tool(tool: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tool understands its arguments, and the config has a place for every option."""
+    assert (ROOT / tool).is_file(), f'there is no {tool}'
+    try:
+        options = parsed(tool, arguments, monkeypatch)
+    except SystemExit as error:
+        assert error.code == 0 and '--help' in arguments, f'{tool} refuses {arguments}'
+        return
+    config = getattr(options, 'config', None)
+    if config is not None and config.startswith('configs/') and '...' not in config:
+        check_cfg_options(
+            Config.fromfile(ROOT / config), getattr(options, 'cfg_options', None) or {}
+        )
+
+
+def launched(words: list[str], folder: Path) -> list[str]:
+    """The command that a launcher script ends in, without being executed."""
+    (folder / 'srun').write_text('#!/bin/sh\necho "$@"\n')
+    (folder / 'srun').chmod(0o755)
+    env = {**os.environ, 'PATH': f'{folder}{os.pathsep}{os.environ["PATH"]}', 'PYTHON': 'echo'}
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, f'{words}: {done.stderr}'
+    found = done.stdout.split()
+    return found[next(i for i, word in enumerate(found) if word.endswith('.py')) :]
+
+
+def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """As much of a command as can be known without executing it."""
+    if words[0] == 'python' or words[0].endswith('.py'):
+        words = words[1:] if words[0] == 'python' else words
+        if words[0] == '-m':
+            assert importlib.util.find_spec(words[1]), f'there is no module {words[1]}'
+        else:
+            check_tool(words[0], words[1:], monkeypatch)
+    elif re.fullmatch(r'tools/(dist|slurm)_\w+\.sh', words[0]):
+        tool, *arguments = launched(words, folder)
+        check_tool(tool, arguments, monkeypatch)
+    elif words[0].endswith('.sh'):
+        assert os.access(ROOT / words[0], os.X_OK), f'there is no {words[0]}'
+    elif words[0] == 'sphinx-build':
+        assert ' '.join(words) in CI, words
+    elif words[:2] == ['pip', 'install']:
+        extras = re.findall(r'\w+', ' '.join(re.findall(r'\[([\w,]+)\]', ' '.join(words))))
+        setup = configparser.ConfigParser()
+        setup.read(ROOT / 'setup.cfg')
+        assert set(extras) <= set(setup['options.extras_require']), f'no such extra: {words}'
+    else:
+        assert words[0] in SHELL, f'what is {words[0]}?'
+
+
+@pytest.mark.parametrize(
+    'block', [p for p in select('run', 'needs') if p.values[0].language == 'bash']
+)
+def test_tools_and_options_exist(block: Block, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    for words in commands_of(block.text):
+        check_command(words, monkeypatch, tmp_path)
+
+
+INLINE = [(page, *found) for page in PAGES for found in inline_commands(page)]
+
+
+@pytest.mark.parametrize(
+    ('page', 'line', 'words'), INLINE, ids=[f'{p.relative_to(ROOT)}:{n}' for p, n, _ in INLINE]
+)
+def test_quoted_commands_exist(page, line, words, monkeypatch, tmp_path):
+    check_command(words, monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize(
+    'block', [p for p in select('needs', 'file') if p.values[0].language == 'python']
+)
+def test_imports_exist(block: Block):
+    """Code that is not executed by itself: it compiles, and what it imports is there."""
+    tree = ast.parse(block.text)
+    imports = [n for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom))]
+    exec(compile(ast.Module(imports, []), str(block), 'exec'), {})
+
+
+def flat(value: dict, place: str = '') -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of a part of a config."""
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from flat(inner, f'{place}{key}.')
+        else:
+            yield f'{place}{key}', inner
+
+
+def check_element(element: Any) -> None:
+    """Every key of a typed dict within a list is an argument of the class."""
+    if not isinstance(element, dict):
+        return
+    cfg = Config(dict(default_scope='mmcoordgan', custom_hooks=[dict(type=element['type'])]))
+    options = {f'custom_hooks.0.{key}': value for key, value in flat(element) if key != 'type'}
+    check_cfg_options(cfg, options)
+
+
+@pytest.mark.parametrize('block', select('config'))
+def test_parts_of_configs_have_a_place(block: Block):
+    cfg = Config.fromfile(ROOT / 'configs' / 'coordgan' / f'{block.value}.py')
+    part: dict[str, Any] = {}
+    exec(compile(block.text, str(block), 'exec'), part)
+    options = dict(flat({key: v for key, v in part.items() if not key.startswith('_')}))
+    assert not check_cfg_options(cfg, options)
+    for value in options.values():
+        for element in value if isinstance(value, (list, tuple)) else ():
+            check_element(element)
+
+
+@pytest.mark.parametrize('block', select('command'))
+def test_ci_executes(block: Block):
+    """``.ci/run``, or a test in an environment of its own, takes them from the README by name."""
+    takers = [CI, *(path.read_text() for path in (ROOT / 'tests').glob('test_*/*.py'))]
+    assert block.page == ROOT / 'README.md'
+    assert any(f'command: {block.value}' in taker for taker in takers)
+
+
+@pytest.mark.parametrize('block', select('in'))
+def test_ci_holds(block: Block):
+    for words in commands_of(block.text):
+        prepares = words[0] in ('.', 'pip') or words[:3] == ['python', '-m', 'venv']
+        assert prepares or ' '.join(words) in CI, words
