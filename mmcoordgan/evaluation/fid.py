@@ -13,27 +13,31 @@ from torch import Tensor
 from mmcoordgan.registry import METRICS
 
 EXTRACTOR = 'inception-v3-compat'  # torch-fidelity's name of TensorFlow's Inception of 2015
+LAYERS = ('64', '192', '768', '2048')
 
 
 @METRICS.register_module()
 class FID(BaseMetric):
     """Fréchet Inception Distance between the real pictures of a data set and as many generated.
 
-    Features (2048 numbers of TensorFlow's Inception of 2015) and distance are torch-fidelity's,
-    which the reference implementation uses as well. The one number is called after samples and
-    extractor, such as ``FID-10000-inception-v3-compat``: FIDs of different counts do not compare.
+    Features and distance are torch-fidelity's, which the reference implementation uses as well.
+    The one number is called after samples, extractor and layer, such as
+    ``FID-10000-inception-v3-compat-2048``: others do not compare.
 
     Predictions come from :class:`~mmcoordgan.models.CoordGAN` on the real pictures, of which only
     the number matters to it.
 
     Args:
-        weights: Path of torch-fidelity's weights of the extractor. None: they are downloaded.
+        weights: Path of torch-fidelity's weights of the extractor, TensorFlow's Inception of 2015.
+            None: they are downloaded.
+        layer: Which features of it, by their number: '2048' as published, or '64', '192', '768'.
         collect_device: Where processes exchange features: 'cpu' or 'gpu'.
         prefix: Put before the name of the number, with a slash.
 
     Raises:
         ImportError: If torch-fidelity is not installed.
         FileNotFoundError: If there is no file ``weights``.
+        ValueError: If ``layer`` is another one.
     """
 
     default_prefix = ''
@@ -42,10 +46,13 @@ class FID(BaseMetric):
         self,
         *,
         weights: str | None = None,
+        layer: str = '2048',
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
+        if layer not in LAYERS:
+            raise ValueError(f'layer must be one of {LAYERS}, but got {layer!r}')
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
@@ -55,7 +62,8 @@ class FID(BaseMetric):
             ) from error
         if weights is not None and not Path(weights).is_file():
             raise FileNotFoundError(f'FID.weights: there is no file {weights}')
-        self.extractor = FeatureExtractorInceptionV3(EXTRACTOR, ['2048'], weights).eval()
+        self.layer = layer
+        self.extractor = FeatureExtractorInceptionV3(EXTRACTOR, [layer], weights).eval()
 
     @torch.no_grad()
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
@@ -80,8 +88,8 @@ class FID(BaseMetric):
 
         statistics = [fid_features_to_statistics(torch.stack(column)) for column in zip(*results)]
         distance = fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID]
-        return {f'FID-{len(results)}-{EXTRACTOR}': distance}
+        return {f'FID-{len(results)}-{EXTRACTOR}-{self.layer}': distance}
 
     def _features(self, images: Tensor) -> Tensor:
         extractor: Any = self.extractor.to(images.device)
-        return extractor(images)[0].cpu()  # (B, 2048)
+        return extractor(images)[0].cpu()  # (B, features)
