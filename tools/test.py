@@ -115,6 +115,11 @@ def drop_refined(cfg: Config) -> None:
 
 def draw_into(cfg: Config, folder: str) -> None:
     """Let the config's ``TransferVisualizationHook`` draw into ``folder``; add one if need be."""
+    if _is(cfg.model, 'CoordGAN'):
+        raise LaunchError(
+            '--show-dir draws transfers between pictures, which need an encoder (stage 2); '
+            f'{cfg.filename} is one of stage 1'
+        )
     named = (cfg.get('default_hooks') or {}).values()
     for hook in [*(cfg.get('custom_hooks') or []), *named]:
         if _is(hook, 'TransferVisualizationHook'):
