@@ -11,6 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmcoordgan.engine.cfg_options import CfgOptionsAction
@@ -144,10 +145,23 @@ def _is(component: Any, name: str) -> bool:
 
 def run_test(cfg: Config) -> dict:
     """Test, and return the metrics."""
+    kept = MetricsHook()
     try:
-        return Runner.from_cfg(cfg).test()
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(kept, 'LOWEST')
+        runner.test()
     except CheckpointMismatchError as error:
         raise LaunchError(str(error)) from None
+    return kept.metrics
+
+
+class MetricsHook(Hook):
+    """Keeps the metrics, which not every test loop returns."""
+
+    metrics: dict = {}
+
+    def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
+        self.metrics = metrics or {}
 
 
 def write_metrics(path: str, metrics: dict) -> None:

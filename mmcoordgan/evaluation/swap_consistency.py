@@ -177,15 +177,15 @@ def build_identity(config: dict) -> nn.Module:
         if not Path(weights).is_file():
             raise FileNotFoundError(f'identity.ir_se50_weights: there is no file {weights}')
         config['ir_se50_weights'] = Path(weights).absolute().as_uri()
-    kind = str(config.get('type'))
-    if kind.startswith('mmagic.'):
+    if config.get('type') == 'mmagic.IDLossModel':
         try:
-            import mmagic.models  # noqa: F401
+            from mmagic.models.editors.arcface.id_loss import IDLossModel
         except ImportError as error:
             raise ImportError(
-                f'identity={kind} needs MMagic, whose import fails ({error}): see "With MMagic" in '
-                'the README, or leave identity out'
+                f'identity=mmagic.IDLossModel needs MMagic, whose import fails ({error}): see '
+                '"With MMagic" in the README, or leave identity out'
             ) from error
+        config['type'] = IDLossModel  # MMagic registers it under another name, ArcFace
     return build_module(config)
 
 

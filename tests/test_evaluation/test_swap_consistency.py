@@ -124,7 +124,7 @@ def test_errors(monkeypatch, tmp_path):
     with pytest.raises(FileNotFoundError, match=r'identity.ir_se50_weights: there is no file'):
         SwapConsistency(MeanLoss(), identity=copy.deepcopy(identity))
     monkeypatch.setitem(sys.modules, 'mmagic', None)
-    monkeypatch.setitem(sys.modules, 'mmagic.models', None)
+    monkeypatch.setitem(sys.modules, 'mmagic.models.editors.arcface.id_loss', None)
     identity.pop('ir_se50_weights')
     with pytest.raises(ImportError, match=r'needs MMagic, whose import fails .*"With MMagic" in'):
         SwapConsistency(MeanLoss(), identity=identity)

@@ -23,14 +23,19 @@ def _caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def build_runner(tmp_path: Path):
-    """Function (metrics) -> a Runner that tests an untrained CoordGAN on 12 ToyFaces."""
+    """Function (metrics, config, length) -> a Runner that tests an untrained CoordGAN."""
 
-    def build(metrics: list[dict], config: str = 'mmagic/toyfaces_32_metrics') -> Runner:
+    def build(
+        metrics: list[dict] | None = None,
+        config: str = 'mmagic/toyfaces_32_metrics',
+        length: int = 12,
+    ) -> Runner:
         cfg = Config.fromfile(ROOT / 'configs' / f'{config}.py')
         cfg.work_dir = str(tmp_path / 'work')
         cfg.test_dataloader.update(batch_size=4)
-        cfg.test_dataloader.dataset.length = 12
-        cfg.test_evaluator.metrics = metrics
+        cfg.test_dataloader.dataset.length = length
+        if metrics is not None:
+            cfg.test_evaluator.metrics = metrics
         cfg.default_hooks = dict(checkpoint=None, logger=None)
         torch.manual_seed(0)
         return Runner.from_cfg(cfg)
