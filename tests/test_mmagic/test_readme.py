@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -23,7 +24,7 @@ SHORT = {
     'mmagic/stylegan2_16.py': 'train_dataloader.num_workers=0 '
     'train_dataloader.persistent_workers=False default_hooks.logger.interval=1 '
     'model.perceptual.vgg_weights=vgg16.pth',
-    'mmagic/stylegan2_coordgan_32.py': 'default_hooks.logger.interval=1',
+    'mmagic/stylegan2_coordgan_16.py': 'default_hooks.logger.interval=1',
     'mmagic/toyfaces_32_metrics.py': 'test_dataloader.dataset.length=100',
 }
 FAKES = 'test_evaluator.metrics.{}.fake_nums=100'
@@ -60,7 +61,8 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
         pixels = np.random.default_rng(index).integers(0, 256, (20, 20, 3), dtype=np.uint8)
         cv2.imwrite(str(folder / 'pictures' / f'{index}.png'), pixels)
     setup, printed = '', []
-    environment = dict(os.environ, HOME=str(folder))
+    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+    environment = dict(os.environ, HOME=str(folder), PATH=path)
     for block in examples():
         lines = block.splitlines()
         setup += '\n'.join(line for line in lines if line.startswith('tools=')) + '\n'
@@ -92,13 +94,13 @@ def test_mmagics_gans_take_our_parts(logs):
     (_, printed, _), folder = logs
     assert len(re.findall(r'loss_mode_seeking: [\d.]+', printed)) == 2
     assert 'loss_path_regular' in printed
-    for run in ('stylegan2_16', 'stylegan2_coordgan_32'):
+    for run in ('stylegan2_16', 'stylegan2_coordgan_16'):
         pictures = [
             cv2.imread(str(folder / 'work_dirs' / run / 'pictures' / f'iter_00000{i}.png'))
             for i in (0, 2)
         ]
         assert pictures[0].shape == pictures[1].shape
-    state = torch.load(folder / 'work_dirs' / 'stylegan2_coordgan_32' / 'iter_2.pth')['state_dict']
+    state = torch.load(folder / 'work_dirs' / 'stylegan2_coordgan_16' / 'iter_2.pth')['state_dict']
     assert any('warp_net' in key for key in state)
 
 

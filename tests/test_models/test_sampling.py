@@ -141,10 +141,10 @@ def test_joint_latent_generator_equals_its_parent():
     torch.testing.assert_close(found['fake_img'], expected)
     assert torch.equal(found['noise_batch'], noise)
     codes = torch.cat([parent.map_structure(noise[:, :4]), parent.map_texture(noise[:, 4:])], 1)
-    assert torch.equal(found['latent'], codes)
+    assert torch.equal(found['latent'], codes[:, None])
     # What path length regularization needs: gradients of pictures with respect to the codes.
     (gradient,) = torch.autograd.grad(found['fake_img'].sum(), found['latent'])
-    assert (gradient[:, :4] != 0).any() and (gradient[:, 4:] != 0).any()
+    assert (gradient[..., :4] != 0).any() and (gradient[..., 4:] != 0).any()
     assert joint(None, num_batches=3).shape == (3, 3, 16, 16)
     with pytest.raises(ValueError, match=r'noise must have shape \(B, 10\), but got \(2, 9\)'):
         joint(noise[:, :9])

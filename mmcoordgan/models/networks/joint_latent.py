@@ -42,8 +42,8 @@ class JointLatentGenerator(CoordGANGenerator):
 
         Returns:
             The pictures; with ``return_noise`` or ``return_latents`` a dict with ``fake_img``,
-            ``noise_batch`` (B, noise_size) and ``latent``, the codes w of structure and texture
-            (B, structure_width + texture_width).
+            ``noise_batch`` (B, noise_size) and ``latent`` (B, 1, structure_width + texture_width):
+            the codes w of structure and texture, which all layers share.
         """
         if noise is None:
             device = next(self.parameters()).device
@@ -54,8 +54,10 @@ class JointLatentGenerator(CoordGANGenerator):
             )
         structure_z, texture_z = noise.split([self.structure_dim, self.texture_dim], dim=1)
         codes = torch.cat([self.map_structure(structure_z), self.map_texture(texture_z)], dim=1)
+        codes = codes[:, None]  # (B, 1, width)
         # Pictures are made from the joint code, so that they have a gradient with respect to it.
-        structure_w, texture_w = codes.split([self.structure_width, self.texture_width], dim=1)
+        widths = [self.structure_width, self.texture_width]
+        structure_w, texture_w = codes[:, 0].split(widths, dim=1)
         images = self.synthesize(self.warp(structure_w), texture_w)
         if return_noise or return_latents:
             return dict(fake_img=images, noise_batch=noise, latent=codes)

@@ -1,4 +1,4 @@
-# CoordGAN's generator under MMagic's StyleGAN2: its discriminator, losses, path length
+# CoordGAN's generator at 16 x 16 under MMagic's StyleGAN2: its discriminator, losses, path length
 # regularization and averaging. No loss of CoordGAN's keeps structure and texture apart here.
 _base_ = ['mmagic::_base_/gen_default_runtime.py', 'mmagic::_base_/models/base_styleganv2.py']
 model = dict(
@@ -6,8 +6,8 @@ model = dict(
     generator=dict(
         _delete_=True,
         type='mmcoordgan.JointLatentGenerator',
-        image_size=32,
-        base_resolution=32,
+        image_size=16,
+        base_resolution=16,
         structure_dim=32,
         texture_dim=32,
         mapping_layers=3,
@@ -16,15 +16,15 @@ model = dict(
         warp_channels=64,
         warp_residual=True,
     ),
-    discriminator=dict(in_size=32, channel_multiplier=1),
+    discriminator=dict(in_size=16),
 )
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=0,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='mmcoordgan.ToyFaces',
-        size=32,
+        size=16,
         length=4096,
         seed=1,
         pipeline=[dict(type='mmcoordgan.PackMMagicInputs')],
