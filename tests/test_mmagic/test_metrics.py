@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import runpy
 import shutil
 from pathlib import Path
 
@@ -165,3 +167,17 @@ def test_the_config_with_fid_and_identity(build_runner, arcface: str, tmp_path: 
     found, _ = recorded(build_runner(metrics))
     assert found['FID-1000-inception-2015-12-05/fid'] > 0
     assert 0 < found['swap/structure_swap_identity'] < 2
+
+
+def test_our_tool_writes_what_mmagics_loop_measures(build_runner, tmp_path: Path):
+    runner = build_runner()
+    torch.save({'state_dict': runner.model.state_dict()}, tmp_path / 'model.pth')
+    arguments = [CONFIGS / 'mmagic' / 'toyfaces_32_metrics.py', tmp_path / 'model.pth']
+    arguments += ['--work-dir', tmp_path / 'work', '--out', tmp_path / 'metrics.json']
+    arguments += ['--cfg-options', 'test_dataloader.dataset.length=10']
+    arguments += [f'test_evaluator.metrics.{i}.fake_nums=10' for i in range(2)]
+    arguments += ['test_evaluator.metrics.2.num_samples=3', 'test_dataloader.batch_size=10']
+    tool = runpy.run_path(str(CONFIGS.parent / 'tools' / 'test.py'))
+    tool['main'](list(map(str, arguments)))
+    written = json.loads((tmp_path / 'metrics.json').read_text())
+    assert written['swap/texture_swap_StructureTensor'] > 0 and written['MS-SSIM-1000/avg'] >= 0
