@@ -15,7 +15,8 @@ class SwapSeeds(PipelineDataset):
     """Asks a CoordGAN for pictures and what becomes of them when a code is exchanged.
 
     Sample ``i`` is ``inputs=dict(swap_seed=...)``, a function of ``(seed, i)`` alone, so that what
-    is generated does not depend on batches and processes. See :meth:`CoordGAN.forward`.
+    is generated does not depend on batches and processes. See
+    :meth:`mmcoordgan.models.CoordGAN.forward`.
 
     Args:
         length: Number of samples, at least 1.

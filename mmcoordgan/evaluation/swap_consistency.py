@@ -131,7 +131,7 @@ class SwapConsistency(BaseMetric):
     def get_metric_sampler(
         self, model: nn.Module, dataloader: DataLoader, metrics: Sequence[SwapConsistency]
     ) -> Iterable[dict]:
-        """Requests of :class:`SwapSeeds`, in batches of the data loader's size.
+        """:class:`~mmcoordgan.datasets.SwapSeeds`, in batches of the data loader's size.
 
         Raises:
             ValueError: If metrics that share their samples ask for different ones.
