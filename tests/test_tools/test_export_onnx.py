@@ -156,11 +156,12 @@ def test_bad_arguments(tmp_path, capsys):
     assert not out.exists()
 
 
-def test_what_to_install(monkeypatch, capsys):
+def test_what_to_install(exported, monkeypatch, capsys):
+    arguments = [exported[0] / 'model.pth', '--out', 'm.onnx']
     names = tool['main'].__globals__
     with monkeypatch.context() as patch:
         patch.setitem(names, 'find_spec', lambda name: None if name != 'onnx' else name)
-        message = fails(['x.pth', '--out', 'm.onnx'], capsys)
+        message = fails(arguments, capsys)
         assert 'onnxruntime, onnxscript is not installed. Run: pip install onnx ' in message
 
     def old_export(model, args, f, dynamic_axes=None):
@@ -168,4 +169,4 @@ def test_what_to_install(monkeypatch, capsys):
 
     assert 'dynamic_shapes' not in inspect.signature(old_export).parameters
     monkeypatch.setattr(torch.onnx, 'export', old_export)
-    assert 'is too old to export: use 2.6 or newer' in fails(['x.pth', '--out', 'm.onnx'], capsys)
+    assert 'is too old to export: use 2.6 or newer' in fails(arguments, capsys)
