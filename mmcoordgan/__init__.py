@@ -41,3 +41,7 @@ _require(
     "Run: pip install mmcv-lite (pure Python, enough for mmcoordgan), or install the full 'mmcv' "
     'if other MM packages need its compiled operators. Never install both: they share one folder.',
 )
+
+# So that MMEngine finds configs by names such as 'mmcoordgan::coordgan/toyfaces_32.py', and models
+# by those of model-index.yml.
+import_module('mmengine.config.utils').MODULE2PACKAGE.setdefault('mmcoordgan', 'mmcoordgan')

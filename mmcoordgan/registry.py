@@ -43,4 +43,4 @@ for _parent in (
     root.VISUALIZERS,
     root.WEIGHT_INITIALIZERS,
 ):
-    _child(_parent)
+    _child(_parent, 'mmcoordgan')

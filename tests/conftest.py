@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# What needs MMagic is collected where it is installed: README, "With MMagic".
+HAS_MMAGIC = find_spec('mmagic') is not None
+collect_ignore = [] if HAS_MMAGIC else ['test_mmagic']
+
+
+def pytest_report_header() -> str:
+    return 'tests/test_mmagic: ' + ('collected' if HAS_MMAGIC else 'MMagic is not installed')
 
 
 @pytest.fixture(autouse=True)

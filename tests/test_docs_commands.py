@@ -19,7 +19,9 @@ import pytest
 from doc_blocks import PAGES, ROOT, Block, blocks_of, commands_of, inline_commands, outside_fences
 from mmengine.config import Config
 
+from mmcoordgan.__main__ import find_tools
 from mmcoordgan.engine.cfg_options import check_cfg_options
+from mmcoordgan.shipped import find_config
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 CI = (ROOT / '.ci' / 'run').read_text()
@@ -34,7 +36,7 @@ SHORTEN = [
     ),
     (r'CoordGANGenerator\(image_size=128\)', 'CoordGANGenerator(image_size=128, channels=16)'),
 ]
-SHELL = ('printf', 'cd', 'ln', 'mkdir', '.', 'export', 'ls')
+SHELL = ('printf', 'cd', 'ln', 'mkdir', '.', 'export', 'ls', 'mmcoordgan')
 
 
 def select(*kinds: str) -> list[Any]:
@@ -179,9 +181,9 @@ def check_tool(tool: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch)
         assert error.code == 0 and '--help' in arguments, f'{tool} refuses {arguments}'
         return
     config = getattr(options, 'config', None)
-    if config is not None and config.startswith('configs/') and '...' not in config:
+    if config is not None and config.startswith(('configs/', 'coordgan/')) and '...' not in config:
         check_cfg_options(
-            Config.fromfile(ROOT / config), getattr(options, 'cfg_options', None) or {}
+            Config.fromfile(find_config(config)), getattr(options, 'cfg_options', None) or {}
         )
 
 
@@ -198,6 +200,10 @@ def launched(words: list[str], folder: Path) -> list[str]:
 
 def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """As much of a command as can be known without executing it."""
+    if words[0] == 'mmcoordgan' and not words[1].startswith('-'):
+        tools = find_tools()
+        assert words[1] in tools, f'there is no tool {words[1]}'
+        words = [str(tools[words[1]].relative_to(ROOT)), *words[2:]]
     if words[0] == 'python' or words[0].endswith('.py'):
         words = words[1:] if words[0] == 'python' else words
         if words[0] == '-m':
@@ -269,7 +275,7 @@ def check_element(element: Any) -> None:
 @pytest.mark.parametrize('block', select('config'))
 def test_parts_of_configs_have_a_place(block: Block):
     cfg = Config.fromfile(ROOT / 'configs' / 'coordgan' / f'{block.value}.py')
-    part: dict[str, Any] = {}
+    part: dict[str, Any] = {'_base_': cfg}
     exec(compile(block.text, str(block), 'exec'), part)
     options = dict(flat({key: v for key, v in part.items() if not key.startswith('_')}))
     assert not check_cfg_options(cfg, options)

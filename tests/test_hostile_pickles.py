@@ -108,6 +108,7 @@ CONSUMERS = {
     'inspect_generator': lambda path: tool('analysis_tools/inspect_generator.py', path),
     'official_to_mm': lambda path: tool('model_converters/official_to_mm.py', path, 'out.pth'),
     'mm_to_official': lambda path: tool('model_converters/mm_to_official.py', path, 'out.pt'),
+    'export_onnx': lambda path: tool('model_converters/export_onnx.py', path, '--out', 'out.onnx'),
     'load_official_checkpoint': load_official_checkpoint,
     'VGG weights': lambda path: LPIPSLoss(vgg_weights=path),
     'mask array': lambda path: read_mask(path, 20),

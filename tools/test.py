@@ -11,6 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmcoordgan.engine.cfg_options import CfgOptionsAction
@@ -115,6 +116,11 @@ def drop_refined(cfg: Config) -> None:
 
 def draw_into(cfg: Config, folder: str) -> None:
     """Let the config's ``TransferVisualizationHook`` draw into ``folder``; add one if need be."""
+    if _is(cfg.model, 'CoordGAN'):
+        raise LaunchError(
+            '--show-dir draws transfers between pictures, which need an encoder (stage 2); '
+            f'{cfg.filename} is one of stage 1'
+        )
     named = (cfg.get('default_hooks') or {}).values()
     for hook in [*(cfg.get('custom_hooks') or []), *named]:
         if _is(hook, 'TransferVisualizationHook'):
@@ -139,10 +145,23 @@ def _is(component: Any, name: str) -> bool:
 
 def run_test(cfg: Config) -> dict:
     """Test, and return the metrics."""
+    kept = MetricsHook()
     try:
-        return Runner.from_cfg(cfg).test()
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(kept, 'LOWEST')
+        runner.test()
     except CheckpointMismatchError as error:
         raise LaunchError(str(error)) from None
+    return kept.metrics
+
+
+class MetricsHook(Hook):
+    """Keeps the metrics, which not every test loop returns."""
+
+    metrics: dict = {}
+
+    def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
+        self.metrics = metrics or {}
 
 
 def write_metrics(path: str, metrics: dict) -> None:

@@ -1,7 +1,7 @@
 # The encoder for the generator of toyfaces_32.py: train that first.
 _base_ = [
     '../_base_/models/coordgan_encoder_toy.py',
-    '../_base_/datasets/toyfaces_32.py',
+    '../_base_/datasets/toyfaces_32_train.py',
     '../_base_/datasets/toyfaces_32_transfer.py',
     '../_base_/schedules/coordgan_encoder_toy.py',
     '../_base_/default_runtime.py',

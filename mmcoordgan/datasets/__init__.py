@@ -6,9 +6,11 @@ from .celebamask_hq import CelebAMaskHQ
 from .datasetgan import DatasetGANSegmentation
 from .image_folder import ImageFolder
 from .loading import BrokenImageError, LoadImage
+from .mmagic_inputs import PackMMagicInputs
 from .samplers import ReferenceSampler, ResumableSampler
 from .seeded import SeededDataset
 from .soft_labels import ResizeWithSoftLabels
+from .swap_seeds import SwapSeeds
 from .toy_faces import ToyFaces
 from .transforms import PackInputs, RandomFlip
 
@@ -19,10 +21,12 @@ __all__ = [
     'ImageFolder',
     'LoadImage',
     'PackInputs',
+    'PackMMagicInputs',
     'RandomFlip',
     'ReferenceSampler',
     'ResizeWithSoftLabels',
     'ResumableSampler',
     'SeededDataset',
+    'SwapSeeds',
     'ToyFaces',
 ]

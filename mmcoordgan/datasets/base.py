@@ -26,6 +26,8 @@ class PipelineDataset(Dataset):
     """
 
     METAINFO: dict = {}
+    data_root: str = ''
+    """Where the data comes from."""
 
     def __init__(self, *, pipeline: Sequence[Transform]) -> None:
         self.pipeline = Compose(
@@ -36,6 +38,11 @@ class PipelineDataset(Dataset):
     def metainfo(self) -> dict:
         """Facts about the data set, in plain Python types; a copy."""
         return deepcopy(self.METAINFO)
+
+    @property
+    def data_prefix(self) -> dict:
+        """With ``data_root``, what MMagic's metrics name their caches of real features by."""
+        return {'length': len(self)}
 
     def full_init(self) -> None:
         """Nothing to do; MMEngine's dataset wrappers call it."""

@@ -187,6 +187,7 @@ class CelebAMaskHQ(PipelineDataset):
             raise ValueError(f"subset must be 'all' or 'benchmark', got {subset!r}")
         super().__init__(pipeline=[LoadImage(), PackInputs()] if pipeline is None else pipeline)
         self.num_classes = num_classes
+        self.data_root = str(data_root)
         self.img_dir = self._folder(data_root, img_dir, 'img_dir')
         self.mask_dir = self.label_dir = ''
         if label_dir is None:

@@ -125,7 +125,8 @@ class DatasetGANSegmentation(PipelineDataset):
         if subset not in CLASSES:
             raise ValueError(f"subset must be 'face-34' or 'car-20', got {subset!r}")
         super().__init__(pipeline=[LoadImage(), PackInputs()] if pipeline is None else pipeline)
-        check_folder(str(data_root), key='data_root', dataset='DatasetGANSegmentation')
+        self.data_root = str(data_root)
+        check_folder(self.data_root, key='data_root', dataset='DatasetGANSegmentation')
         self.subset = subset
         self.num_classes = len(CLASSES[subset])
         self.pairs: list[tuple[str, str]] = []

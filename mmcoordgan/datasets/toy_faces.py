@@ -89,6 +89,7 @@ class ToyFaces(PipelineDataset):
         self.length = length
         self.seed = seed
         self.warp_strength = warp_strength
+        self.data_root = f'ToyFaces, size {size}, seed {seed}, warp_strength {warp_strength}'
         self._cache: dict[int, tuple[np.ndarray, np.ndarray]] | None = {} if cache else None
 
     def __len__(self) -> int:

@@ -19,6 +19,7 @@ from mmengine.registry import MODEL_WRAPPERS
 from torch.nn.parallel import DistributedDataParallel
 
 from mmcoordgan.models.finite import NonFiniteError
+from mmcoordgan.shipped import find_config
 from mmcoordgan.work_dir import last_checkpoint as written_last
 
 from .cfg_options import CfgOptionError, check_cfg_options
@@ -76,21 +77,32 @@ def load_config(path: str, options: dict | None, work_dir: str | None = None) ->
     """Read a config file and apply what the command line says about it.
 
     Args:
-        path: The config file.
+        path: The config file, or the name of one that comes with the package, such as
+            'coordgan/toyfaces_32.py'.
         options: ``--cfg-options``, as parsed by ``CfgOptionsAction``.
         work_dir: ``--work-dir``. Default: the config's ``work_dir``, or ``work_dirs/<name of the
             config file>``.
 
     Raises:
-        LaunchError: there is no such file, or Python cannot parse it.
+        LaunchError: there is no such file, Python cannot parse it, or MMEngine cannot look up a
+            base of the form 'package::name'.
         CfgOptionError: an option has no place in the config.
     """
-    if not Path(path).is_file():
-        raise LaunchError(f'config file {path} does not exist')
+    try:
+        path = find_config(path)
+    except FileNotFoundError as error:
+        raise LaunchError(str(error)) from None
     try:
         cfg = Config.fromfile(path)
     except SyntaxError as error:
         raise LaunchError(f'config file {path} cannot be parsed: {error}') from None
+    except ModuleNotFoundError as error:
+        if error.name != 'pkg_resources':
+            raise
+        raise LaunchError(
+            f"config file {path}: MMEngine needs pkg_resources for names with '::'. Run: pip "
+            "install 'setuptools<82'"
+        ) from None
     if options:
         for note in check_cfg_options(cfg, options):
             print(note, file=sys.stderr)

@@ -7,13 +7,14 @@ from typing import Any
 
 import cv2
 import mmengine
+import numpy as np
 import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from torch import nn
 
 from mmcoordgan.registry import HOOKS
-from mmcoordgan.visualization import sample_grid
+from mmcoordgan.visualization import plain_grid, sample_grid
 
 from .unwrap import unwrap
 
@@ -26,8 +27,9 @@ class CoordGANVisualizationHook(Hook):
     last one, on the main process only, always from the same codes (also after resuming). Each is
     written to ``<work_dir>/pictures/iter_000500.png`` and handed to the Runner's visualizer as
     ``samples``, for TensorBoard and the like. See :func:`mmcoordgan.visualization.sample_grid`
-    for what they show. Training is the same with and without this hook: it leaves the random
-    state and the modules' modes as they were.
+    for what they show; other generators, such as MMagic's StyleGAN2, show one sample per cell
+    (:func:`mmcoordgan.visualization.plain_grid`). Training is the same with and without this hook:
+    it leaves the random state and the modules' modes as they were.
 
     Args:
         interval: Iterations between pictures, at least 1.
@@ -80,13 +82,10 @@ class CoordGANVisualizationHook(Hook):
     @master_only
     def _draw(self, runner: Any, iteration: int) -> None:
         generator = self._generator(runner.model)
-        source = torch.Generator().manual_seed(self.seed)
-        structure_z = torch.randn(self.num_structures, generator.structure_dim, generator=source)
-        texture_z = torch.randn(self.num_textures, generator.texture_dim, generator=source)
         device = next(generator.parameters()).device
         # A generator that draws noise while it renders must not shift the training's.
         with torch.random.fork_rng([device] if device.type == 'cuda' else []):
-            picture = sample_grid(generator, structure_z, texture_z)
+            picture = self._picture(generator)
         folder = osp.join(runner.work_dir, 'pictures')
         mmengine.mkdir_or_exist(folder)
         path = osp.join(folder, f'iter_{iteration:06d}.png')
@@ -94,6 +93,22 @@ class CoordGANVisualizationHook(Hook):
             raise OSError(f'{type(self).__name__} cannot write {path}')
         runner.visualizer.add_image('samples', picture, step=iteration)
         self.last_drawn = iteration
+
+    def _picture(self, generator: Any) -> np.ndarray:
+        source = torch.Generator().manual_seed(self.seed)
+        rows, columns = self.num_structures, self.num_textures
+        if hasattr(generator, 'map_structure'):
+            structure_z = torch.randn(rows, generator.structure_dim, generator=source)
+            texture_z = torch.randn(columns, generator.texture_dim, generator=source)
+            return sample_grid(generator, structure_z, texture_z)
+        size = getattr(generator, 'noise_size', None) or getattr(generator, 'style_channels', None)
+        if size is None:
+            raise AttributeError(
+                f'{type(self).__name__} cannot draw samples of {type(generator).__name__}: it has '
+                'neither map_structure nor noise_size nor style_channels. Take the hook out of the '
+                'config'
+            )
+        return plain_grid(generator, torch.randn(rows, columns, size, generator=source))
 
     def _generator(self, model: nn.Module) -> Any:
         model = unwrap(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -45,5 +46,7 @@ def separation(same: Tensor, other: Tensor) -> float:
     Returns:
         In [0, 1]; 0.5 where the distances tell nothing, ties counted half.
     """
-    nearer = (same[:, None] < other[None]).double() + 0.5 * (same[:, None] == other[None]).double()
-    return nearer.mean().item()
+    ordered = other.sort().values
+    beyond = len(ordered) - torch.searchsorted(ordered, same, right=True)
+    at_least = len(ordered) - torch.searchsorted(ordered, same)
+    return (beyond + at_least).double().mean().item() / (2 * len(ordered))

@@ -18,6 +18,7 @@ from mmcoordgan.registry import MODELS
 from .finite import FiniteGuard
 from .pairs import swap_partners
 from .pretrained import load_pretrained_generator
+from .sampling import predict, read_request, request_codes
 from .training import LossTerms, build_module, optimizer_step, sample_codes, split_batch
 
 DISCRIMINATOR_TERMS = ('d_gan', 'd_patch')
@@ -290,37 +291,34 @@ class CoordGAN(BaseModel):
         data_samples: Sequence[BaseDataElement] | None = None,
         mode: str = 'tensor',
     ) -> Tensor | list[BaseDataElement]:
-        """Generate pictures, as MMEngine's loops ask for them.
+        """Generate pictures, as the loops of MMEngine and MMagic ask for them.
 
         Args:
             inputs: A dict with ``structure_z`` and ``texture_z``, or ``num_batches`` random
-                codes, and optionally ``use_ema``; or a batch of pictures, of which only the
-                number counts.
+                codes, or ``swap_seed``, B seeds, and optionally ``use_ema``; or a batch of
+                pictures, of which only the number counts. MMagic's metrics send ``num_batches``
+                and ``sample_model``, 'ema', 'orig' or 'ema/orig'.
             data_samples: Not needed; their metadata goes into the predictions.
             mode: 'tensor' or 'predict'.
 
         Returns:
             'tensor': pictures (B, 3, S, S). 'predict': B data elements with ``fake_img``
-            (3, S, S) in about [-1, 1] and ``coords`` (2, H, W).
+            (3, S, S) in about [-1, 1] and ``coords`` (2, H, W); with ``swap_seed`` also
+            ``texture_swap_img`` (same structure, other texture) and ``structure_swap_img``. Where
+            ``sample_model`` or MMagic's data samples came in, MMagic's data samples with pictures
+            as MMagic's metrics take them, see ``models.sampling.mmagic_samples``.
 
         Raises:
-            ValueError: If ``mode`` is another one: training goes through :meth:`train_step`.
+            ValueError: If ``mode`` is another one: training goes through :meth:`train_step`. If a
+                request cannot be met.
         """
         if mode not in ('tensor', 'predict'):
             raise ValueError(f"mode must be 'tensor' or 'predict', but got {mode!r}")
-        request: dict = inputs if isinstance(inputs, dict) else {'num_batches': len(inputs)}
-        if 'structure_z' in request:
-            codes = request['structure_z'], request['texture_z']
-        else:
-            codes = self.sample_codes(request['num_batches'])
-        images, coords = self.sample(*codes, use_ema=request.get('use_ema', True))
-        if mode == 'tensor':
-            return images
-        predictions = []
-        for index, (image, map_) in enumerate(zip(images, coords)):
-            metainfo = data_samples[index].metainfo if data_samples else None
-            predictions.append(BaseDataElement(metainfo=metainfo, fake_img=image, coords=map_))
-        return predictions
+        request = read_request(inputs, data_samples)
+        if mode == 'predict':
+            return predict(self, request, data_samples)
+        codes = request_codes(self.generator, request)
+        return self.sample(*codes, use_ema=request.get('use_ema', True))[0]
 
     # ------------------------------------------------------------------ helpers
 

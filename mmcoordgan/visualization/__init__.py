@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .colors import coords_to_colors, images_to_uint8
-from .sample_grid import arrange_cells, sample_grid
+from .sample_grid import arrange_cells, plain_grid, sample_grid
 from .transfer_row import TransferPicture, labels_to_colors, overlay_labels, transfer_row
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     'images_to_uint8',
     'labels_to_colors',
     'overlay_labels',
+    'plain_grid',
     'sample_grid',
     'transfer_row',
 ]

@@ -65,6 +65,26 @@ def sample_grid(
     return arrange_cells(rows, min_cell)
 
 
+@torch.no_grad()
+def plain_grid(generator: Any, noise: Tensor, *, min_cell: int = 96) -> np.ndarray:
+    """Independent samples of a generator with a single latent vector, such as MMagic's.
+
+    The generator runs in evaluation mode and is left in the mode it was in.
+
+    Args:
+        generator: A module that turns latents (B, C) into RGB pictures (B, 3, S, S) in [-1, 1].
+        noise: (rows, columns, C) latents, one for each cell.
+        min_cell: Smaller pictures are enlarged by a whole factor to at least this size.
+
+    Returns:
+        uint8 RGB of as many rows and columns of cells, see :func:`arrange_cells`.
+    """
+    device = next((p.device for p in generator.parameters()), noise.device)
+    with _evaluation_mode(generator):
+        rows = [list(images_to_uint8(generator(row.to(device)))) for row in noise]
+    return arrange_cells(rows, min_cell)
+
+
 def arrange_cells(rows: list[list[np.ndarray]], min_cell: int = 96) -> np.ndarray:
     """Lay pictures out in rows and columns, on white, with a margin around every cell.
 

@@ -18,7 +18,10 @@ from tiny_inversion import EVALUATOR, SIZE, STAGE1, labels, pictures, write_chec
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.infer_cli.main import VERBS
 from mmcoordgan.apis.infer_cli.parser import EXAMPLES, build_parser
+from mmcoordgan.apis.infer_cli.transfer import correspondence_picture
 from mmcoordgan.apis.masks import default_palette, write_label_png
+from mmcoordgan.apis.pictures import resize_to
+from mmcoordgan.apis.results import Correspondence
 from mmcoordgan.datasets import ToyFaces
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
@@ -271,9 +274,22 @@ def test_correspond_writes_matches(folder, infer, stage2):
         assert arrays['matches'].shape == (2, 24, 40)
         for name, values in expected._asdict().items():
             assert np.array_equal(arrays[name], values), name
-    assert Image.open('m.png').height > 40
+    with Image.open('m.png') as image:
+        assert image.size == (4 * 122 + 2, 124)  # cells of 40 pixels, three times enlarged
     code, message = infer(*verb)
     assert code == 2 and 'm.npz exists already' in message
+
+
+def test_the_overview_shows_b_where_it_belongs_in_a():
+    a, b = pictures(1, 60, 128)[0], pictures(1, 50, 90, seed=1)[0]
+    x, y = np.meshgrid((np.arange(128) + 0.5) * 90 / 128 - 0.5, (np.arange(60) + 0.5) * 50 / 60)
+    matches = np.stack([x[:, ::-1], y - 0.5]).astype(np.float32)  # mirrored
+    sure = np.full((60, 128), 0.5, np.float32)
+    drawn = correspondence_picture(a, b, Correspondence(matches, sure, sure))
+    cells = [drawn[2:130, 2 + 130 * k : 130 + 130 * k].astype(int) for k in range(4)]
+    assert np.abs(cells[0] - resize_to(a, (128, 128))).max() == 0
+    assert np.abs(cells[2] - cells[1][:, ::-1]).mean() < 2
+    assert (cells[3] == 128).all()
 
 
 def test_points_arrive(folder, infer, stage2):
@@ -348,7 +364,7 @@ def test_ctrl_c_keeps_what_is_written(folder, infer, stage2, monkeypatch):
 
 
 def test_true_labels_of_toy_faces(folder, infer, stage2):
-    """Labels carried by the picture's own map come back; what it takes to make the files."""
+    """Carried from a picture to itself, to the nearest pixel, they come back."""
     faces = ToyFaces(size=32, length=1, seed=0).get_data_info(0)
     Image.fromarray(faces['img']).save('face.png')
     write_label_png('face_mask.png', faces['gt_seg_map'])

@@ -313,7 +313,7 @@ def toy_training(config: str, **changes) -> Runner:
     """A Runner on procedural faces, without perceptual terms."""
     cfg = Config.fromfile(config)
     cfg.merge_from_dict({'train_cfg.max_iters': 9, 'work_dir': 'work', **changes})
-    toy = Config.fromfile(str(ROOT / 'configs/_base_/datasets/toyfaces_32.py'))
+    toy = Config.fromfile(str(ROOT / 'configs/_base_/datasets/toyfaces_32_train.py'))
     cfg.train_dataloader = toy.train_dataloader
     cfg.train_dataloader.update(batch_size=4, dataset=dict(type='ToyFaces', size=32, length=8))
     cfg.model.perceptual = dict(type='StructureTensorLoss')

@@ -266,9 +266,13 @@ def test_requests_that_cannot_be_met(tmp_path, capsys):
     os.mkdir('folder.json')
     error = fails([config, 'trained.pth', '--out', 'folder.json'], capsys)
     assert error == '--out folder.json is a folder'
-    stage1 = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
-    error = fails([stage1, 'trained.pth'], capsys)
+    untested = tmp_path / 'untested.py'
+    untested.write_text("model = dict(type='CoordGAN')")
+    error = fails([untested, 'trained.pth'], capsys)
     assert 'has no test_dataloader, test_evaluator, test_cfg' in error
+    stage1 = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
+    error = fails([stage1, 'trained.pth', '--show-dir', 'pictures'], capsys)
+    assert error.startswith('--show-dir draws transfers') and error.endswith('is one of stage 1')
     error = fails([config, 'trained.pth', '--cfg-options', 'test_evaluator.0.mod=hard'], capsys)
     assert 'did you mean test_evaluator.0.mode?' in error
     face = write_config(tmp_path, 'face')

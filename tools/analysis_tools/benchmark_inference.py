@@ -34,6 +34,8 @@ from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_cla
 
 INFER = Path(__file__).parents[1] / 'infer.py'
 BINS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
+TEMPERATURES = (0.0025, 0.005, 0.01, 0.02, 0.04)
+"""At 128 x 128."""
 TEST_SEED = 2000
 """Of configs/_base_/datasets/toyfaces_32_transfer.py."""
 
@@ -107,24 +109,35 @@ def iou(predicted: list[np.ndarray], truth: list[np.ndarray], classes: int) -> f
     return float(iou_per_class(confusion_matrix(found[:, None], true, classes)).mean())
 
 
-def evaluator_iou(
+def evaluator_figures(
     inferencer: CoordGANInferencer, faces: ToyFaces, args: argparse.Namespace
-) -> dict:
-    """What SegTransferIoU counts for the first of ``args.counts``."""
-    metric = SegTransferIoU(
-        num_classes=len(faces.metainfo['classes']),
-        num_references=args.references,
-        temperature=inferencer.temperature,
-        ceiling=False,
-    )
+) -> list[str]:
+    """What SegTransferIoU counts for the first of ``args.counts``, by temperature."""
+    pixel = inferencer.networks.generator.base_resolution / 128
+    temperatures = [inferencer.temperature, *(t / pixel for t in TEMPERATURES)]
+    metrics = [
+        SegTransferIoU(
+            num_classes=len(faces.metainfo['classes']),
+            num_references=args.references,
+            temperature=temperature,
+            ceiling=False,
+        )
+        for temperature in temperatures
+    ]
     number = args.references + args.counts[0]
     pictures = (faces.render(index, index)['img'] for index in range(number))
     found = inferencer.iter_encode(pictures, batch_size=args.batch_size, refine=args.refine)
     for index, encoding in enumerate(found):
         labels = torch.from_numpy(faces.render(index, index)['gt_seg_map'])[None]
         sample = {'sample_idx': index, 'coords': torch.from_numpy(encoding.coords)}
-        metric.process(None, [{**sample, 'gt_sem_seg': {'data': labels}}])
-    return metric.evaluate(number)
+        for metric in metrics:
+            metric.process(None, [{**sample, 'gt_sem_seg': {'data': labels}}])
+    lines = []
+    for temperature, metric in zip(temperatures, metrics):
+        figures = metric.report(metric._sums())[0]
+        values = (figures[key] for key in ('fused_iou', 'iou', 'identity_iou'))
+        lines.append(f'{temperature:11.4f}' + ''.join(f'{value:10.2f}' for value in values))
+    return lines
 
 
 def confidence_table(inferencer: CoordGANInferencer, faces: ToyFaces, pairs: int) -> list[str]:
@@ -171,9 +184,9 @@ def measure(args: argparse.Namespace, root: Path, faces: ToyFaces) -> None:
         f'{args.checkpoint}, {args.references} references, {args.size} x {args.size}, '
         f'seed {args.seed}, temperature {inferencer.temperature:g}, refined {args.refine} steps'
     )
-    print(
-        f'{"pictures":>8}{"batch":>7}{"wall s":>9}{"CPU s":>8}{"peak MiB":>10}{"IoU":>8}{"copied":>8}'
-    )
+    heads = {'pictures': 8, 'batch': 7, 'wall s': 9, 'CPU s': 8, 'peak MiB': 10}
+    heads.update({'IoU': 8, 'copied': 8})
+    print(''.join(f'{name:>{width}}' for name, width in heads.items()))
     for count in args.counts:
         for batch in dict.fromkeys((1, args.batch_size)):
             out = root / f'out_{count}_{batch}'
@@ -193,11 +206,11 @@ def measure(args: argparse.Namespace, root: Path, faces: ToyFaces) -> None:
                 f'{count:8}{batch:7}{used.wall:9.1f}{used.cpu:8.1f}{used.peak:10.1f}'
                 f'{iou(found, truth, classes):8.2f}{np.mean(copied):8.2f}'
             )
-    counted = evaluator_iou(inferencer, faces, args)
     print(
-        f'SegTransferIoU for {args.counts[0]} of them: fused {counted["fused_iou"]:.2f}, one '
-        f'reference {counted["iou"]:.2f}, copied {counted["identity_iou"]:.2f}'
+        f'\nSegTransferIoU for {args.counts[0]} of them, by temperature; the first is the default\n'
     )
+    print(f'{"temperature":11}{"fused":>10}{"single":>10}{"copied":>10}')
+    print('\n'.join(evaluator_figures(inferencer, faces, args)))
     print(f'\nmatches between {args.pairs} pairs of faces, pixels of the face\n')
     print(f'{"confidence":10}{"pixels":>12}{"mean error":>12}{"error < 0.1":>14}')
     print('\n'.join(confidence_table(inferencer, faces, args.pairs)))

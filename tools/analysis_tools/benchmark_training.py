@@ -12,8 +12,9 @@ from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapperDict
 from mmengine.registry import init_default_scope
 from torch import Tensor
+from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils._pytree import tree_map
 
 from mmcoordgan.engine.launch import LaunchError, explained_errors, load_config
 from mmcoordgan.models import CoordGAN
@@ -153,11 +154,22 @@ class FlopCount(TorchDispatchMode):
     total = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func._overloadpacket)
-        if count is not None:
-            self.total += count(*args, **(kwargs or {}), out_val=out)
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        self.total += operations(func._overloadpacket, args, kwargs, out)
         return out
+
+
+def operations(func: Any, args: tuple, kwargs: dict, out: Any) -> int:
+    """What torch counts for one call of an operator; 0 where it knows no count."""
+    if hasattr(flop_counter, 'flop_registry'):
+        count = flop_counter.flop_registry.get(func)
+        return count(*args, **kwargs, out_val=out) if count else 0
+    count = flop_counter.flop_mapping.get(func)  # torch < 2.2 counts from shapes
+    if count is None:
+        return 0
+    args, kwargs, shape = tree_map(flop_counter.get_shape, (args, kwargs, out))
+    return count(*args, **kwargs, out_shape=shape)
 
 
 def matmul_peak(args: argparse.Namespace) -> float:

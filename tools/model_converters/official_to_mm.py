@@ -21,9 +21,9 @@ from mmcoordgan.apis.official_checkpoint import (
     write_checkpoint_file,
 )
 from mmcoordgan.apis.official_conversion import official_to_mm
+from mmcoordgan.shipped import find_config, shipped_root
 from mmcoordgan.version import __version__
 
-CONFIGS = Path(__file__).parents[2] / 'configs' / 'coordgan'
 OFFICIAL_LARGE_ITERATIONS = 600_000
 
 
@@ -72,7 +72,7 @@ def matching_config(
     size, resolution = networks['generator']['image_size'], official.base_resolution
     second = networks['type'] == 'CoordGANInversion'
     name = 'celeba_128_encoder' if second else 'celeba_128' if size == resolution else 'celeba_512'
-    path = base or str(CONFIGS / f'{name}.py')
+    path = find_config(base or str(shipped_root() / 'configs' / 'coordgan' / f'{name}.py'))
     cfg = Config.fromfile(path)
     kind = cfg.get('model', {}).get('type')
     if str(kind).split('.')[-1] != networks['type']:

@@ -17,5 +17,5 @@ model = dict(
         g_warp=dict(type='WarpLoss', loss_weight=5.0, warmup=20000, temperature=0.01),
     ),
     ema_decay=0.5 ** (32 / 10000),
-    data_preprocessor=dict(type='ImgDataPreprocessor', mean=[127.5] * 3, std=[127.5] * 3),
+    data_preprocessor=dict(type='GANDataPreprocessor'),
 )

@@ -56,5 +56,5 @@ model = dict(
     ),
     ema_decay=0.997,
     share_fakes=True,
-    data_preprocessor=dict(type='ImgDataPreprocessor', mean=[127.5] * 3, std=[127.5] * 3),
+    data_preprocessor=dict(type='GANDataPreprocessor'),
 )

@@ -129,7 +129,7 @@ def plan_outputs(
     elif existing and not force:
         raise LaunchError(
             f'{len(existing)} results exist already, the first is {existing[0]}: give another '
-            'folder, --force to overwrite them, or --skip-existing to leave these pictures out'
+            'folder, --force to overwrite them, or (encode, transfer-labels) --skip-existing'
         )
     return planned
 

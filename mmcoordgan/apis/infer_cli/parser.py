@@ -106,6 +106,7 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--overview', metavar='DIR', help='also draw picture, map and reconstruction in a row'
     )
+    _add_skipping(parser)
     _add_reading(parser)
 
 
@@ -135,6 +136,7 @@ def _add_transfer_labels(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='also write soft label probabilities (C, h, w) at the size of the maps, as .npz',
     )
+    _add_skipping(parser)
     _add_matching(parser)
     _add_reading(parser)
 
@@ -213,10 +215,13 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--keep-extension', action='store_true', help='name results a.jpg.png instead of a.png'
     )
+    _add_refining(parser)
+
+
+def _add_skipping(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--skip-existing', action='store_true', help='leave out pictures whose result exists'
     )
-    _add_refining(parser)
 
 
 def _add_refining(parser: argparse.ArgumentParser) -> None:

@@ -126,7 +126,7 @@ def plan(
         protected=protected,
         keep_extension=args.keep_extension,
         force=args.force,
-        skip_existing=args.skip_existing,
+        skip_existing=getattr(args, 'skip_existing', False),
     )
     prepare_folder(out)
     return planned
@@ -159,9 +159,11 @@ def draw_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def correspondence_picture(a: np.ndarray, b: np.ndarray, found: Correspondence) -> np.ndarray:
     """Picture a, picture b, b's colours at a's matches, and the confidence (white: sure)."""
-    x, y = found.matches
-    carried = cv2.remap(b, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    sure = np.repeat(np.rint(255 * found.confidence).astype(np.uint8)[..., None], 3, axis=2)
     side = min(512, max(a.shape[:2]))
-    cells = [resize_to(image, (side, side)) for image in (a, b, carried, sure)]
-    return arrange_cells([cells])
+    first, second = (resize_to(image, (side, side)) for image in (a, b))
+    rows, columns = (((np.arange(side) + 0.5) * n / side).astype(int) for n in a.shape[:2])
+    x, y = found.matches[:, rows[:, None], columns]
+    x, y = (x + 0.5) * side / b.shape[1] - 0.5, (y + 0.5) * side / b.shape[0] - 0.5
+    carried = cv2.remap(second, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    sure = np.rint(255 * found.confidence[rows[:, None], columns]).astype(np.uint8)
+    return arrange_cells([[first, second, carried, np.repeat(sure[..., None], 3, axis=2)]])

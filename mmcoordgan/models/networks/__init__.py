@@ -3,6 +3,7 @@
 from .discriminator import CoordGANDiscriminator
 from .encoder import CoordGANEncoder
 from .generator import CoordGANGenerator
+from .joint_latent import JointLatentGenerator
 from .patch_discriminator import CoordGANPatchDiscriminator, CropRectangles
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     'CoordGANGenerator',
     'CoordGANPatchDiscriminator',
     'CropRectangles',
+    'JointLatentGenerator',
 ]

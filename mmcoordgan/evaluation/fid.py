@@ -1,0 +1,95 @@
+"""FID by torch-fidelity, under MMEngine's loops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.evaluator import BaseMetric
+from torch import Tensor
+
+from mmcoordgan.registry import METRICS
+
+EXTRACTOR = 'inception-v3-compat'  # torch-fidelity's name of TensorFlow's Inception of 2015
+LAYERS = ('64', '192', '768', '2048')
+
+
+@METRICS.register_module()
+class FID(BaseMetric):
+    """Fréchet Inception Distance between the real pictures of a data set and as many generated.
+
+    Features and distance are torch-fidelity's, which the reference implementation uses as well.
+    The one number is called after samples, extractor and layer, such as
+    ``FID-10000-inception-v3-compat-2048``: others do not compare.
+
+    Predictions come from :class:`~mmcoordgan.models.CoordGAN` on the real pictures, of which only
+    the number matters to it.
+
+    Args:
+        weights: Path of torch-fidelity's weights of the extractor, TensorFlow's Inception of 2015.
+            None: they are downloaded.
+        layer: Which features of it, by their number: '2048' as published, or '64', '192', '768'.
+        collect_device: Where processes exchange features: 'cpu' or 'gpu'.
+        prefix: Put before the name of the number, with a slash.
+
+    Raises:
+        ImportError: If torch-fidelity is not installed.
+        FileNotFoundError: If there is no file ``weights``.
+        ValueError: If ``layer`` is another one.
+    """
+
+    default_prefix = ''
+
+    def __init__(
+        self,
+        *,
+        weights: str | None = None,
+        layer: str = '2048',
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if layer not in LAYERS:
+            raise ValueError(f'layer must be one of {LAYERS}, but got {layer!r}')
+        try:
+            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        except ImportError as error:
+            raise ImportError(
+                f'FID needs torch-fidelity, whose import fails ({error}). '
+                'Run: pip install torch-fidelity'
+            ) from error
+        if weights is not None and not Path(weights).is_file():
+            raise FileNotFoundError(f'FID.weights: there is no file {weights}')
+        self.layer = layer
+        self.extractor = FeatureExtractorInceptionV3(EXTRACTOR, [layer], weights).eval()
+
+    @torch.no_grad()
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Add the features of a batch of real pictures, and of as many generated ones.
+
+        Args:
+            data_batch: ``inputs``: real pictures, uint8 RGB (3, H, W).
+            data_samples: Predictions with ``fake_img``, RGB (3, S, S) in about [-1, 1].
+        """
+        fake = torch.stack([sample['fake_img'] for sample in data_samples])
+        real = torch.stack(list(data_batch['inputs'])).to(fake.device)
+        fake_bytes = ((fake + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        self.results.extend(zip(self._features(real), self._features(fake_bytes)))
+
+    def compute_metrics(self, results: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """The distance between all real and all generated pictures."""
+        from torch_fidelity.metric_fid import (
+            KEY_METRIC_FID,
+            fid_features_to_statistics,
+            fid_statistics_to_metric,
+        )
+
+        statistics = [fid_features_to_statistics(torch.stack(column)) for column in zip(*results)]
+        distance = fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID]
+        return {f'FID-{len(results)}-{EXTRACTOR}-{self.layer}': distance}
+
+    def _features(self, images: Tensor) -> Tensor:
+        extractor: Any = self.extractor.to(images.device)
+        return extractor(images)[0].cpu()  # (B, features)

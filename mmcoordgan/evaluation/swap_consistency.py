@@ -1,0 +1,199 @@
+"""Disentanglement: what is left of a picture when its texture or its structure is exchanged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.dist import get_dist_info
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from mmcoordgan.datasets import SwapSeeds
+from mmcoordgan.models.training import build_module
+from mmcoordgan.registry import METRICS
+
+from .map_quality import separation
+
+SWAPS = ('texture', 'structure')
+
+
+@METRICS.register_module()
+class SwapConsistency(BaseMetric):
+    """Distances between a picture and what it becomes when one of its codes is exchanged.
+
+    For every sample, a picture G(s, t) is compared with G(s, t') (texture swap) and G(s', t)
+    (structure swap), as in CoordGAN's table on disentanglement (arXiv:2203.16521). Reported are
+    the means of
+
+    * ``texture_swap_LPIPS`` and ``structure_swap_LPIPS``, named after the perceptual distance,
+      and ``AUC_LPIPS``: the probability that a texture swap changes less than a structure swap;
+    * with ``identity``, ``texture_swap_identity`` and ``structure_swap_identity``: 1 minus the
+      cosine of two faces' features, in [0, 2].
+
+    Predictions come from :class:`~mmcoordgan.models.CoordGAN`, asked by the data set
+    :class:`~mmcoordgan.datasets.SwapSeeds` under MMEngine's ``TestLoop`` and ``ValLoop``. Under
+    MMagic's ``MultiTestLoop`` and ``MultiValLoop`` the metric sends these requests itself,
+    whatever the data set. Figures depend neither on batches nor on the number of processes.
+
+    Args:
+        perceptual: Config or module of a :class:`~mmcoordgan.models.losses.PerceptualDistance`.
+        identity: None, or config or module of a network whose ``extract_feats`` turns RGB faces
+            in [-1, 1] into features (B, C) of length 1: ``dict(type='mmagic.IDLossModel')``, which
+            needs MMagic. Its ``ir_se50_weights`` is a URL or a path.
+        num_samples: Number of samples; for MMagic's loops only, elsewhere the data set decides.
+        seed: Of the samples, likewise.
+        collect_device: Where processes exchange results: 'cpu' or 'gpu'.
+        prefix: Put before the names of all numbers, with a slash.
+
+    Raises:
+        ImportError: If ``identity`` names a network of a package that is not installed.
+        ValueError: If ``num_samples`` is smaller than 1.
+    """
+
+    default_prefix = 'swap'
+    # How MMagic's evaluator groups metrics that share their samples.
+    SAMPLER_MODE = 'swap'
+    sample_model = 'ema'
+
+    def __init__(
+        self,
+        perceptual: dict | nn.Module | None = None,
+        *,
+        identity: dict | nn.Module | None = None,
+        num_samples: int = 1000,
+        seed: int = 0,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if num_samples < 1:
+            raise ValueError(f'num_samples must be at least 1, but got {num_samples}')
+        self.perceptual = build_module(perceptual or dict(type='mmcoordgan.LPIPSLoss'))
+        self.identity: Any = build_identity(identity) if isinstance(identity, dict) else identity
+        self.num_samples = num_samples
+        self.seed = seed
+        for network in (self.perceptual, self.identity):
+            if network is not None:
+                network.eval().requires_grad_(False)
+
+    @property
+    def perceptual_name(self) -> str:
+        """The perceptual distance in the names of the numbers, such as 'LPIPS'."""
+        return type(self.perceptual).__name__.removesuffix('Loss')
+
+    # ------------------------------------------------------------------ what MMEngine calls
+
+    @torch.no_grad()
+    def process(self, data_batch: Any, data_samples: Sequence[dict | BaseDataElement]) -> None:
+        """Add the distances of a batch.
+
+        Args:
+            data_batch: Not needed.
+            data_samples: Predictions with ``fake_img``, ``texture_swap_img`` and
+                ``structure_swap_img``, each RGB (3, S, S) in about [-1, 1].
+
+        Raises:
+            KeyError: If a prediction lacks one of them.
+        """
+        samples = [s.to_dict() if isinstance(s, BaseDataElement) else s for s in data_samples]
+        images = _stack(samples, 'fake_img')
+        columns = {}
+        for swap in SWAPS:
+            swapped = _stack(samples, f'{swap}_swap_img')
+            columns[f'{swap}_swap_{self.perceptual_name}'] = self._perceptual(images, swapped)
+            if self.identity is not None:
+                columns[f'{swap}_swap_identity'] = self._identity(images, swapped)
+        rows = zip(*(column.tolist() for column in columns.values()))
+        self.results.extend(dict(zip(columns, row)) for row in rows)
+
+    def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
+        """Means over all samples, and the AUC of the perceptual distance."""
+        columns = {name: torch.tensor([row[name] for row in results]) for name in results[0]}
+        numbers = {name: column.double().mean().item() for name, column in columns.items()}
+        texture, structure = (columns[f'{swap}_swap_{self.perceptual_name}'] for swap in SWAPS)
+        numbers[f'AUC_{self.perceptual_name}'] = separation(texture, structure)
+        print_log(f'{type(self).__name__}: {len(results)} samples', 'current')
+        return numbers
+
+    # ------------------------------------------------------------------ what MMagic calls
+
+    def prepare(self, module: nn.Module, dataloader: DataLoader) -> None:
+        """Nothing to prepare: no real pictures are needed."""
+
+    def get_metric_sampler(
+        self, model: nn.Module, dataloader: DataLoader, metrics: Sequence[SwapConsistency]
+    ) -> Iterable[dict]:
+        """:class:`~mmcoordgan.datasets.SwapSeeds`, in batches of the data loader's size.
+
+        Raises:
+            ValueError: If metrics that share their samples ask for different ones.
+        """
+        if len({(metric.num_samples, metric.seed) for metric in metrics}) > 1:
+            raise ValueError('num_samples and seed must be the same in all SwapConsistency metrics')
+        rank, processes = get_dist_info()
+        rounds = math.ceil(self.num_samples / processes)
+        own = [(i * processes + rank) % self.num_samples for i in range(rounds)]
+        return DataLoader(
+            SwapSeeds(length=self.num_samples, seed=self.seed),
+            batch_size=dataloader.batch_size,
+            sampler=own,
+            collate_fn=pseudo_collate,
+        )
+
+    def evaluate(self, size: int | None = None) -> dict:
+        """Collect from all processes, and report.
+
+        Args:
+            size: Number of samples; MMagic's evaluator, which leaves it out, has ``num_samples``.
+        """
+        return super().evaluate(self.num_samples if size is None else size)
+
+    # ------------------------------------------------------------------ helpers
+
+    def _perceptual(self, x: Tensor, y: Tensor) -> Tensor:
+        """Distance of every pair (B,)."""
+        features = [self.perceptual.to(x.device).features(images) for images in (x, y)]
+        pairs = [[[f[i : i + 1] for f in maps] for maps in features] for i in range(len(x))]
+        return torch.stack([self.perceptual.distance(*pair) for pair in pairs])
+
+    def _identity(self, x: Tensor, y: Tensor) -> Tensor:
+        network = self.identity.to(x.device)
+        return 1 - (network.extract_feats(x) * network.extract_feats(y)).sum(1)
+
+
+def build_identity(config: dict) -> nn.Module:
+    """The network behind ``identity``, with a path in ``ir_se50_weights`` as the URL it must be."""
+    config = dict(config)
+    weights = config.get('ir_se50_weights')
+    if weights is not None and '://' not in weights:
+        if not Path(weights).is_file():
+            raise FileNotFoundError(f'identity.ir_se50_weights: there is no file {weights}')
+        config['ir_se50_weights'] = Path(weights).absolute().as_uri()
+    if config.get('type') == 'mmagic.IDLossModel':
+        try:
+            from mmagic.models.editors.arcface.id_loss import IDLossModel
+        except ImportError as error:
+            raise ImportError(
+                f'identity=mmagic.IDLossModel needs MMagic, whose import fails ({error}): see '
+                '"With MMagic" in the README, or leave identity out'
+            ) from error
+        config['type'] = IDLossModel  # MMagic registers it under another name, ArcFace
+    return build_module(config)
+
+
+def _stack(samples: Sequence[dict], key: str) -> Tensor:
+    missing = [sample for sample in samples if key not in sample]
+    if missing:
+        raise KeyError(
+            f'SwapConsistency: the predictions have no {key}. They have where the data set asks '
+            "for it: dataset=dict(type='SwapSeeds', length=1000) in the dataloader"
+        )
+    return torch.stack([sample[key] for sample in samples])

@@ -1,0 +1,51 @@
+"""Data of GANs on their way to the model: real pictures, or what to generate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.model import ImgDataPreprocessor
+
+from mmcoordgan.registry import MODELS
+
+
+@MODELS.register_module()
+class GANDataPreprocessor(ImgDataPreprocessor):
+    """MMEngine's ``ImgDataPreprocessor``, to which ``inputs`` may also be a request for samples.
+
+    Real pictures are brought to [-1, 1] by default. A request (a dict, see
+    :meth:`CoordGAN.forward`) is moved to the model's device and passes as it is. MMagic's data
+    samples come out stacked into one when testing, as MMagic's metrics expect them.
+
+    Args:
+        mean: Of each channel, in units of the pixels.
+        std: Likewise.
+        **kwargs: Further arguments of ``ImgDataPreprocessor``.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] = (127.5, 127.5, 127.5),
+        std: Sequence[float] = (127.5, 127.5, 127.5),
+        **kwargs: Any,
+    ):
+        super().__init__(mean=mean, std=std, **kwargs)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare a batch.
+
+        Args:
+            data: ``inputs``: uint8 pictures (B, 3, H, W), a list of B of them, or a request; and
+                optionally ``data_samples``.
+            training: Whether the batch is for training.
+
+        Returns:
+            The same keys.
+        """
+        request = isinstance(data['inputs'], Mapping)
+        data = self.cast_data(data) if request else super().forward(data, training)
+        samples = data.get('data_samples')
+        if not training and isinstance(samples, list) and hasattr(samples[0], 'stack'):
+            data = {**data, 'data_samples': type(samples[0]).stack(samples)}
+        return data

@@ -1,0 +1,131 @@
+"""What a CoordGAN is asked to generate, and its answers: MMEngine's protocol and MMagic's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from .training import sample_codes
+
+SAMPLE_MODELS = ('ema', 'orig', 'ema/orig')
+REQUEST_KEYS = (
+    *('structure_z', 'texture_z', 'num_batches', 'use_ema'),
+    *('swap_seed', 'sample_model', 'sample_kwargs'),
+)
+
+
+def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str, Any]:
+    """The request behind the inputs of :meth:`CoordGAN.forward`; pictures count only.
+
+    Raises:
+        ValueError: If a key is unknown, the number of pictures is nowhere, or MMagic's
+            ``sample_model`` or ``sample_kwargs`` ask for what a CoordGAN cannot give.
+    """
+    if not isinstance(inputs, Mapping):
+        inputs = {'num_batches': len(inputs)}
+    request: dict[str, Any] = dict(inputs)
+    if 'img' in request:  # pictures of MMagic's data sets
+        request.setdefault('num_batches', len(request.pop('img')))
+    unknown = [key for key in request if key not in REQUEST_KEYS]
+    if unknown:
+        raise ValueError(
+            f'a request for samples has no key {unknown[0]!r}; known are {", ".join(REQUEST_KEYS)}'
+        )
+    if request.get('sample_kwargs'):
+        raise ValueError(f'CoordGAN takes no sample_kwargs, but got {request["sample_kwargs"]}')
+    if request.get('sample_model', 'ema') not in SAMPLE_MODELS:
+        raise ValueError(
+            f'sample_model must be one of {SAMPLE_MODELS}, but got {request["sample_model"]!r}'
+        )
+    if 'structure_z' not in request and 'swap_seed' not in request:
+        if data_samples is not None and len(data_samples):
+            request.setdefault('num_batches', len(data_samples))
+        if 'num_batches' not in request:
+            raise ValueError('a request for samples needs num_batches, codes or swap_seed')
+    return request
+
+
+def request_codes(generator: Any, request: Mapping) -> tuple[Tensor, Tensor]:
+    """The latent codes of a request: those that it gives, or its seeds', or random ones."""
+    if 'structure_z' in request:
+        return request['structure_z'], request['texture_z']
+    if 'swap_seed' in request:
+        structure_z, texture_z = seeded_codes(generator, request['swap_seed'])
+        return structure_z[0], texture_z[0]
+    return sample_codes(generator, request['num_batches'])
+
+
+def seeded_codes(generator: Any, seeds: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+    """Two latent codes of each kind for every seed, on the generator's device.
+
+    Returns:
+        Structure (2, B, structure_dim) and texture (2, B, texture_dim): the picture's, and those
+        to exchange them for. They depend on nothing but their seed.
+    """
+    structure_z, texture_z = [], []
+    for seed in seeds:
+        source = torch.Generator().manual_seed(int(seed))
+        structure_z.append(torch.randn(2, generator.structure_dim, generator=source))
+        texture_z.append(torch.randn(2, generator.texture_dim, generator=source))
+    device = next(generator.parameters()).device
+    return torch.stack(structure_z, 1).to(device), torch.stack(texture_z, 1).to(device)
+
+
+def predict(model: Any, request: Mapping, data_samples: Any) -> list[BaseDataElement]:
+    """The predictions of :meth:`CoordGAN.forward`."""
+    if hasattr(data_samples, 'split'):  # MMagic's, stacked
+        return mmagic_samples(model, request, data_samples.split(allow_nonseq_value=True))
+    if 'sample_model' in request:
+        return mmagic_samples(model, request, None)
+    use_ema = request.get('use_ema', True)
+    if 'swap_seed' in request:
+        fields = swap_fields(model, request['swap_seed'], use_ema)
+    else:
+        codes = request_codes(model.generator, request)
+        fields = dict(zip(('fake_img', 'coords'), model.sample(*codes, use_ema=use_ema)))
+    predictions = []
+    for index in range(len(fields['fake_img'])):
+        metainfo = data_samples[index].metainfo if data_samples else None
+        values = {name: field[index] for name, field in fields.items()}
+        predictions.append(BaseDataElement(metainfo=metainfo, **values))
+    return predictions
+
+
+def swap_fields(model: Any, seeds: Sequence[int] | Tensor, use_ema: bool) -> dict[str, Tensor]:
+    """Seeded pictures, with each of their two codes exchanged; B of each field."""
+    (structure, other_structure), (texture, other_texture) = seeded_codes(model.generator, seeds)
+    images, coords = model.sample(structure, texture, use_ema=use_ema)
+    return dict(
+        fake_img=images,
+        coords=coords,
+        texture_swap_img=model.sample(structure, other_texture, use_ema=use_ema)[0],
+        structure_swap_img=model.sample(other_structure, texture, use_ema=use_ema)[0],
+    )
+
+
+def mmagic_samples(model: Any, request: Mapping, samples: list | None) -> list:
+    """Answers to MMagic: its ``DataSample``, pictures BGR in 0..255.
+
+    ``fake_img`` (3, S, S) and ``coords``; with ``sample_model='ema/orig'``, both generators'
+    ``fake_img`` of the same codes, in ``ema`` and ``orig``.
+    """
+    from mmagic.structures import DataSample
+
+    kinds = request.get('sample_model', 'ema').split('/')
+    codes = request_codes(model.generator, request)
+    drawn = {kind: model.sample(*codes, use_ema=kind == 'ema') for kind in kinds}
+    answers = samples or [DataSample() for _ in codes[0]]
+    for index, answer in enumerate(answers):
+        for kind, (images, coords) in drawn.items():
+            fields = dict(fake_img=to_mmagic(images[index]), coords=coords[index])
+            answer.set_data(fields if len(kinds) == 1 else {kind: DataSample(**fields)})
+    return answers
+
+
+def to_mmagic(images: Tensor) -> Tensor:
+    """RGB in [-1, 1] -> BGR in 0..255, (..., 3, H, W); what lies outside is clipped."""
+    return ((images + 1) * 127.5).clamp(0, 255).flip(-3)

@@ -1,0 +1,50 @@
+"""The configs and tools of the package: inside it in a wheel, beside it in a checkout."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path, PurePath
+
+PACKAGE = Path(__file__).parent
+
+
+def shipped_root() -> Path:
+    """The folder that holds ``configs`` and ``tools``.
+
+    Raises:
+        FileNotFoundError: The package was copied without them.
+    """
+    for folder in (PACKAGE / '.mim', PACKAGE.parent):
+        if (folder / 'model-index.yml').is_file():
+            return folder
+    raise FileNotFoundError(
+        f'the configs and tools of mmcoordgan are neither in {PACKAGE / ".mim"} nor in '
+        f'{PACKAGE.parent}: install its wheel, or its checkout with pip install -e'
+    )
+
+
+def config_names() -> list[str]:
+    """Names of the configs that come with the package, such as 'coordgan/toyfaces_32.py'."""
+    folder = shipped_root() / 'configs'
+    names = (path.relative_to(folder).as_posix() for path in sorted(folder.glob('*/**/*.py')))
+    return [name for name in names if not name.startswith('_base_/')]
+
+
+def find_config(path: str) -> str:
+    """The path of a config file that is given by its path or, where no such file exists, its name.
+
+    Args:
+        path: A path, or one of :func:`config_names`, with or without 'configs/' before it.
+
+    Raises:
+        FileNotFoundError: There is neither such a file nor such a config in the package.
+    """
+    if Path(path).is_file():
+        return path
+    name = PurePath(path).as_posix()
+    name = name[len('configs/') :] if name.startswith('configs/') else name
+    if name in config_names():
+        return str(shipped_root() / 'configs' / name)
+    near = get_close_matches(name, config_names(), n=1)
+    hint = f'; did you mean {near[0]}, which comes with the package?' if near else ''
+    raise FileNotFoundError(f'config file {path} does not exist{hint}')

@@ -1,0 +1,21 @@
+"""Pictures with their correspondences as one HTML page."""
+
+from .page import (
+    MAX_PICTURES,
+    MAX_SIZE,
+    MIN_PICTURES,
+    MIN_SIZE,
+    ExplorerPicture,
+    explorer_page,
+    quantize_coords,
+)
+
+__all__ = [
+    'MAX_PICTURES',
+    'MAX_SIZE',
+    'MIN_PICTURES',
+    'MIN_SIZE',
+    'ExplorerPicture',
+    'explorer_page',
+    'quantize_coords',
+]

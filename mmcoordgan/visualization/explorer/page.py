@@ -1,0 +1,155 @@
+"""The explorer: one HTML page that needs no server, no network and nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+MIN_PICTURES, MAX_PICTURES = 2, 16
+MIN_SIZE, MAX_SIZE = 8, 256  # of maps; the page numbers pixels in 16 bits
+LEVELS = 65535
+LARGEST_SIDE = 384
+"""Pictures are shown with at most so many pixels along their longer side."""
+_LOSSLESS_SIDE = 128  # up to here a PNG is small
+_PIXELATED_SIDE = 64  # up to here pixels are shown as squares
+
+_FOLDER = Path(__file__).parent
+# In this order: each may use what stands in those before it.
+_SCRIPTS = ('correspondence', 'annotations', 'brush', 'labels', 'picture', 'main')
+
+
+class ExplorerPicture(NamedTuple):
+    """A picture to explore."""
+
+    name: str
+    """Shown beside the picture; any text."""
+    image: np.ndarray
+    """(H, W, 3) uint8 RGB, of any size and aspect ratio."""
+    coords: Tensor
+    """(2, S, S): its correspondence map, x first, in [-1, 1], stretched over the whole picture."""
+
+
+def quantize_coords(coords: Tensor) -> np.ndarray:
+    """Round the coordinates of a map to 65536 levels; the page knows only these.
+
+    Convention: x first; level 0 is -1, level 65535 is 1. A level is 2 / 65535 of the frame wide,
+    1/516 of the distance of pixels in a canonical map of 128 x 128.
+
+    Args:
+        coords: (..., 2, H, W) in [-1, 1].
+
+    Returns:
+        uint16, of the same shape.
+
+    Raises:
+        ValueError: If a value is not finite or lies outside [-1, 1].
+    """
+    values = coords.detach().cpu().double().numpy()
+    if not (np.abs(values) <= 1).all():
+        raise ValueError('coords must be finite and lie in [-1, 1]')
+    return np.rint((values + 1) * (LEVELS / 2)).astype(np.uint16)
+
+
+def explorer_page(
+    pictures: Sequence[ExplorerPicture], title: str = 'Correspondence explorer'
+) -> str:
+    """An HTML page that shows which pixels of the pictures correspond.
+
+    Pointing at a pixel of one picture marks, in each other one, the pixel that
+    :func:`mmcoordgan.geometry.hard_transfer` brings there on the maps of :func:`quantize_coords`
+    (among equally near ones, the first in row order), with its forward-backward cycle distance:
+    how many pixels of the map one ends from the start after going to that pixel and back. Points
+    can be placed, labels painted; they spread to all pictures and can be saved as JSON.
+
+    The page holds its pictures, style and program. Its content security policy forbids it to load
+    or send anything, and any program but its own. Names are shown as text, whatever they hold.
+
+    Args:
+        pictures: 2 to 16, with maps of one size S in 8..256.
+        title: Heading of the page.
+
+    Raises:
+        ValueError: If there are too few or too many pictures, or a map or picture is not as
+            :class:`ExplorerPicture` says.
+    """
+    if not MIN_PICTURES <= len(pictures) <= MAX_PICTURES:
+        raise ValueError(
+            f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} pictures, but got {len(pictures)}'
+        )
+    size = pictures[0].coords.shape[-1]
+    data = {'size': size, 'pictures': [_picture(picture, size) for picture in pictures]}
+    style, script = _read('page.css'), '\n'.join(_read(f'{name}.js') for name in _SCRIPTS)
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    return Template(_read('page.html')).substitute(
+        policy=policy,
+        title=html.escape(_printable(title)),
+        style=style,
+        # Inside of a script element only "<" could end it or open a comment.
+        data=json.dumps(data).replace('<', '\\u003c'),
+        script=script,
+    )
+
+
+def _picture(picture: ExplorerPicture, size: int) -> dict[str, Any]:
+    name = _printable(picture.name)
+    shape = tuple(picture.coords.shape)
+    if shape != (2, size, size) or not MIN_SIZE <= size <= MAX_SIZE:
+        raise ValueError(
+            f'maps must be (2, S, S) with one S in {MIN_SIZE}..{MAX_SIZE} for all pictures, but '
+            f'that of {name} is {shape}'
+        )
+    image = picture.image
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f'{name} must be (H, W, 3) uint8, but is {image.shape} {image.dtype}')
+    height, width = image.shape[:2]
+    coords = quantize_coords(picture.coords).astype('<u2')
+    return {
+        'name': name,
+        'width': width,
+        'height': height,
+        'pixelated': max(width, height) <= _PIXELATED_SIDE,
+        'image': _data_url(image),
+        'map': base64.b64encode(coords.tobytes()).decode('ascii'),
+    }
+
+
+def _data_url(image: np.ndarray) -> str:
+    """The picture inside of a URL, reduced to :data:`LARGEST_SIDE`."""
+    picture, buffer = Image.fromarray(image), io.BytesIO()
+    picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
+    if max(picture.size) <= _LOSSLESS_SIDE:
+        kind = 'png'
+        picture.save(buffer, kind, optimize=True)
+    else:
+        kind = 'jpeg'
+        picture.save(buffer, kind, quality=90)
+    return f'data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode("ascii")}'
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding='utf-8')
+
+
+def _hash(text: str) -> str:
+    """What a content security policy calls an inline script or style by."""
+    digest = hashlib.sha256(text.encode('utf-8')).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def _printable(name: str) -> str:
+    """The text without what UTF-8 cannot say: file names may hold any bytes."""
+    return name.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')

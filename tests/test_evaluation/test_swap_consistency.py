@@ -1,0 +1,130 @@
+"""SwapConsistency: by hand, under MMEngine's loop, as MMagic's evaluator calls it."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from torch import nn
+
+from mmcoordgan.evaluation import SwapConsistency
+from mmcoordgan.models.losses import PerceptualDistance
+from mmcoordgan.registry import METRICS
+
+ROOT = Path(__file__).parents[2]
+init_default_scope('mmcoordgan')
+
+
+class MeanLoss(PerceptualDistance):
+    """Distance of the mean colours."""
+
+    def features(self, images):
+        return [images.mean((2, 3))]
+
+    def distance(self, x, y):
+        return (x[0] - y[0]).abs().mean()
+
+
+class Faces(nn.Module):
+    """Says by the first channel which of two faces a picture shows."""
+
+    def extract_feats(self, images):
+        face = (images[:, 0].mean((1, 2)) > 0).long()
+        return torch.eye(2)[face]
+
+
+def picture(value: float) -> torch.Tensor:
+    return torch.full((3, 4, 4), value)
+
+
+def sample(fake: float, texture: float, structure: float) -> dict:
+    values = dict(fake_img=fake, texture_swap_img=texture, structure_swap_img=structure)
+    return {name: picture(value) for name, value in values.items()}
+
+
+def test_distances_by_hand():
+    metric = SwapConsistency(MeanLoss(), identity=Faces())
+    metric.process(None, [sample(0.5, 0.25, -0.5), sample(0.5, -0.5, 0.5)])
+    metric.process(None, [sample(-0.5, -0.25, 0.5)])
+    assert metric.evaluate(3) == pytest.approx(
+        {
+            'swap/texture_swap_Mean': (0.25 + 1 + 0.25) / 3,
+            'swap/structure_swap_Mean': (1 + 0 + 1) / 3,
+            # of nine pairs: 0.25 < 1 four times, 1 = 1 twice
+            'swap/AUC_Mean': (4 + 0.5 * 2) / 9,
+            'swap/texture_swap_identity': 1 / 3,
+            'swap/structure_swap_identity': 2 / 3,
+        }
+    )
+
+
+def test_lpips_is_the_one_of_single_pairs(lpips):
+    metric = SwapConsistency(lpips)
+    images = torch.rand(2, 3, 3, 16, 16) * 2 - 1
+    names = ('fake_img', 'texture_swap_img', 'structure_swap_img')
+    metric.process(None, [dict(zip(names, triple)) for triple in images])
+    found = metric.evaluate(2)
+    for index, swap in ((1, 'texture'), (2, 'structure')):
+        pairs = [lpips(triple[:1], triple[index : index + 1]).item() for triple in images]
+        assert found[f'swap/{swap}_swap_LPIPS'] == pytest.approx(sum(pairs) / 2, rel=1e-5)
+
+
+def runner(tmp_path: Path, batch_size: int) -> Runner:
+    cfg = Config.fromfile(ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py')
+    cfg.work_dir = str(tmp_path)
+    cfg.test_dataloader.batch_size = batch_size
+    cfg.test_dataloader.dataset.length = 5
+    cfg.default_hooks = cfg.custom_hooks = None
+    return Runner.from_cfg(cfg)
+
+
+def test_loops_and_batches_agree(tmp_path):
+    run = runner(tmp_path, 2)
+    found = run.test()
+    assert sorted(found) == [
+        'swap/AUC_StructureTensor',
+        'swap/structure_swap_StructureTensor',
+        'swap/texture_swap_StructureTensor',
+    ]
+    # MMagic's evaluator: the metric sends the requests, in batches of another size.
+    metric = METRICS.build(
+        dict(
+            type='SwapConsistency',
+            perceptual=dict(type='StructureTensorLoss'),
+            num_samples=5,
+        )
+    )
+    loader = types.SimpleNamespace(batch_size=3)
+    metric.prepare(run.model, loader)
+    for request in metric.get_metric_sampler(run.model, loader, [metric]):
+        metric.process(request, run.model.test_step(request))
+    assert metric.evaluate() == pytest.approx(found, rel=1e-4)
+
+
+def test_metrics_that_share_samples_ask_for_the_same():
+    metrics = [SwapConsistency(MeanLoss(), num_samples=n) for n in (2, 3)]
+    with pytest.raises(ValueError, match='num_samples and seed must be the same'):
+        metrics[0].get_metric_sampler(None, types.SimpleNamespace(batch_size=1), metrics)
+
+
+def test_errors(monkeypatch, tmp_path):
+    metric = SwapConsistency(MeanLoss())
+    with pytest.raises(KeyError, match=r"no texture_swap_img.*type='SwapSeeds'"):
+        metric.process(None, [{'fake_img': picture(0)}])
+    with pytest.raises(ValueError, match='num_samples must be at least 1, but got 0'):
+        SwapConsistency(MeanLoss(), num_samples=0)
+    identity = dict(type='mmagic.IDLossModel', ir_se50_weights=str(tmp_path / 'none.pth'))
+    with pytest.raises(FileNotFoundError, match=r'identity.ir_se50_weights: there is no file'):
+        SwapConsistency(MeanLoss(), identity=copy.deepcopy(identity))
+    monkeypatch.setitem(sys.modules, 'mmagic', None)
+    monkeypatch.setitem(sys.modules, 'mmagic.models.editors.arcface.id_loss', None)
+    identity.pop('ir_se50_weights')
+    with pytest.raises(ImportError, match=r'needs MMagic, whose import fails .*"With MMagic" in'):
+        SwapConsistency(MeanLoss(), identity=identity)

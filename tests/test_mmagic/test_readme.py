@@ -1,0 +1,110 @@
+"""The README's examples with MMagic, run as they are but for their length."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import reference
+import torch
+
+ROOT = Path(__file__).parents[2]
+# What shortens the runs of a config.
+SHORT = {
+    'coordgan/toyfaces_32.py': 'train_dataloader.dataset.length=16 '
+    'test_dataloader.dataset.length=4',
+    'coordgan/toyfaces_32_encoder.py': 'train_dataloader.dataset.length=16 '
+    'test_dataloader.dataset.length=7 model.refinement.steps=1',
+    'mmagic/stylegan2_16.py': 'train_dataloader.num_workers=0 '
+    'train_dataloader.persistent_workers=False default_hooks.logger.interval=1 '
+    'model.perceptual.vgg_weights=vgg16.pth',
+    'mmagic/stylegan2_coordgan_16.py': 'default_hooks.logger.interval=1',
+    'mmagic/toyfaces_32_metrics.py': 'test_dataloader.dataset.length=100',
+}
+FAKES = 'test_evaluator.metrics.{}.fake_nums=100'
+
+
+def examples() -> list[str]:
+    blocks = re.findall(
+        r'<!-- command: mmagic -->\n```bash\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL
+    )
+    return [block.replace('\\\n', ' ') for block in blocks]
+
+
+def shorten(command: str) -> str:
+    command = command.replace('iter_3000', 'iter_2').replace('path/to/pictures', 'pictures')
+    found = re.search(r'configs/(\S+\.py)', command)
+    if found is None:
+        return command
+    options = SHORT[found[1]]
+    if 'train.py' in command:
+        options += ' train_cfg.max_iters=2'
+    if 'metrics' in found[1]:
+        options += f' {FAKES.format(0)} {FAKES.format(1)} test_evaluator.metrics.2.num_samples=4'
+    return command + (' ' if '--cfg-options' in command else ' --cfg-options ') + options
+
+
+@pytest.fixture(scope='module')
+def logs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
+    """What the three examples print, and the folder that they ran in."""
+    folder = tmp_path_factory.mktemp('examples')
+    (folder / 'configs').symlink_to(ROOT / 'configs')
+    torch.save(reference.vgg_state_dict(), folder / 'vgg16.pth')
+    (folder / 'pictures').mkdir()
+    for index in range(4):
+        pixels = np.random.default_rng(index).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / 'pictures' / f'{index}.png'), pixels)
+    setup, printed = '', []
+    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+    environment = dict(os.environ, HOME=str(folder), PATH=path)
+    for block in examples():
+        lines = block.splitlines()
+        setup += '\n'.join(line for line in lines if line.startswith('tools=')) + '\n'
+        script = setup + '\n'.join(map(shorten, lines))
+        done = subprocess.run(
+            ['bash', '-euo', 'pipefail', '-c', script],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        printed.append(done.stdout + done.stderr)
+        assert done.returncode == 0, f'{script}\n{printed[-1][-6000:]}'
+    (folder / 'vgg16.pth').unlink()
+    return printed, folder
+
+
+def test_mmagics_tools_run_our_configs(logs):
+    (printed, _, _), folder = logs
+    assert 'd_gan' in printed and 'rec_l1' in printed
+    assert re.search(r'swap/texture_swap_StructureTensor: 0\.\d+', printed)
+    assert re.search(r'refined/pck@0\.1: \d', printed) and re.search(r' iou: \d', printed)
+    for run in ('toyfaces_32', 'toyfaces_32_encoder'):
+        assert (folder / 'work_dirs' / run / 'iter_2.pth').exists()
+        assert (folder / 'work_dirs' / run / 'pictures' / 'iter_000002.png').exists()
+
+
+def test_mmagics_gans_take_our_parts(logs):
+    (_, printed, _), folder = logs
+    assert len(re.findall(r'loss_mode_seeking: [\d.]+', printed)) == 2
+    assert 'loss_path_regular' in printed
+    for run in ('stylegan2_16', 'stylegan2_coordgan_16'):
+        pictures = [
+            cv2.imread(str(folder / 'work_dirs' / run / 'pictures' / f'iter_00000{i}.png'))
+            for i in (0, 2)
+        ]
+        assert pictures[0].shape == pictures[1].shape
+    state = torch.load(folder / 'work_dirs' / 'stylegan2_coordgan_16' / 'iter_2.pth')['state_dict']
+    assert any('warp_net' in key for key in state)
+
+
+def test_mmagics_metrics_test_our_model(logs):
+    (_, _, printed), _ = logs
+    for name in ('MS-SSIM-1000/avg', 'SWD-1000/avg', 'swap/structure_swap_StructureTensor'):
+        assert re.search(rf'{name}: \d', printed), name

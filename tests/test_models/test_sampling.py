@@ -1,0 +1,150 @@
+"""Requests for samples: what a CoordGAN and its data preprocessor make of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.structures import BaseDataElement
+
+from mmcoordgan.datasets import SwapSeeds
+from mmcoordgan.models import CoordGAN, GANDataPreprocessor
+from mmcoordgan.models.networks import CoordGANGenerator, JointLatentGenerator
+from mmcoordgan.models.sampling import to_mmagic
+
+init_default_scope('mmcoordgan')
+
+SIZES = dict(
+    image_size=16,
+    base_resolution=16,
+    structure_dim=4,
+    texture_dim=6,
+    mapping_layers=1,
+    channels=8,
+    warp_channels=8,
+    kernel_size=1,
+)
+
+
+def build() -> CoordGAN:
+    return CoordGAN(
+        generator=CoordGANGenerator(**SIZES),
+        discriminator=dict(type='CoordGANDiscriminator', image_size=16, channels=8),
+        losses={},
+        data_preprocessor=dict(type='GANDataPreprocessor'),
+    ).eval()
+
+
+def test_swap_seeds_exchange_one_code():
+    model = build()
+    (sample,) = model.test_step({'inputs': {'swap_seed': [7]}})
+    source = torch.Generator().manual_seed(7)
+    (s, other_s), (t, other_t) = (torch.randn(2, d, generator=source) for d in (4, 6))
+    for name, structure, texture in (
+        ('fake_img', s, t),
+        ('texture_swap_img', s, other_t),
+        ('structure_swap_img', other_s, t),
+    ):
+        image = model.sample(structure[None], texture[None])[0][0]
+        assert torch.equal(getattr(sample, name), image), name
+    assert torch.equal(sample.coords, model.sample(s[None], t[None])[1][0])
+    assert (sample.fake_img - sample.texture_swap_img).abs().max() > 1e-3
+    image = model({'swap_seed': [7]}, mode='tensor')
+    assert torch.equal(image[0], sample.fake_img)
+
+
+def test_seeds_do_not_depend_on_their_batch():
+    model = build()
+    alone = [model.test_step({'inputs': {'swap_seed': [seed]}})[0] for seed in (1, 2)]
+    together = model.test_step({'inputs': {'swap_seed': torch.tensor([1, 2])}})
+    for one, two in zip(alone, together):
+        torch.testing.assert_close(one.structure_swap_img, two.structure_swap_img)
+
+
+def test_swap_seeds_data_set():
+    first, again, other = SwapSeeds(length=3, seed=1), SwapSeeds(length=5, seed=1), SwapSeeds()
+    seeds = [first[i]['inputs']['swap_seed'] for i in range(3)]
+    assert len(set(seeds)) == 3 and all(0 <= seed < 2**63 for seed in seeds)
+    assert seeds == [again[i]['inputs']['swap_seed'] for i in range(3)]
+    assert seeds[0] != other[0]['inputs']['swap_seed']
+    assert first[-1]['data_samples'].sample_idx == 2 and len(other) == 1000
+    with pytest.raises(IndexError, match='index 3 is out of range'):
+        first[3]
+    with pytest.raises(ValueError, match='length must be at least 1, got 0'):
+        SwapSeeds(length=0)
+
+
+@pytest.mark.parametrize(
+    ('request_', 'message'),
+    [
+        ({'num_batch': 3}, "no key 'num_batch'; known are structure_z"),
+        ({'use_ema': True}, 'needs num_batches, codes or swap_seed'),
+        ({'num_batches': 2, 'sample_kwargs': {'a': 1}}, "takes no sample_kwargs, but got {'a': 1}"),
+        ({'num_batches': 2, 'sample_model': 'avg'}, "sample_model must be one of .* got 'avg'"),
+    ],
+)
+def test_requests_that_cannot_be_met(request_, message):
+    with pytest.raises(ValueError, match=message):
+        build()(request_, mode='predict')
+
+
+def test_pictures_and_data_samples_count_only():
+    model = build()
+    pictures = [torch.zeros(3, 5, 5, dtype=torch.uint8)] * 3
+    samples = [BaseDataElement(metainfo={'sample_idx': i}) for i in range(3)]
+    found = model.test_step({'inputs': pictures, 'data_samples': samples})
+    assert [sample.sample_idx for sample in found] == [0, 1, 2]
+    assert len(model({'img': pictures}, mode='tensor')) == 3
+    assert len(model({}, samples, mode='predict')) == 3
+
+
+def test_preprocessor_normalizes_pictures_and_passes_requests():
+    preprocessor = GANDataPreprocessor()
+    picture = torch.tensor([0, 255, 51], dtype=torch.uint8)[:, None, None].expand(3, 2, 2)
+    inputs = preprocessor({'inputs': [picture]}, training=True)['inputs']
+    torch.testing.assert_close(inputs[0, :, 0, 0], torch.tensor([-1.0, 1.0, -0.6]))
+    request = {'num_batches': 2, 'sample_model': 'ema', 'structure_z': torch.ones(2, 4)}
+    assert preprocessor({'inputs': request})['inputs'].keys() == request.keys()
+    assert preprocessor({'inputs': request}, training=True)['inputs']['sample_model'] == 'ema'
+
+
+class Stackable:
+    """As MMagic's data samples."""
+
+    @staticmethod
+    def stack(samples: list) -> tuple:
+        return tuple(samples)
+
+
+def test_preprocessor_stacks_mmagics_samples_when_testing():
+    preprocessor = GANDataPreprocessor()
+    samples = [Stackable(), Stackable()]
+    data = {'inputs': torch.zeros(2, 3, 2, 2), 'data_samples': samples}
+    assert preprocessor(data)['data_samples'] == tuple(samples)
+    assert preprocessor(data, training=True)['data_samples'] == samples
+
+
+def test_mmagics_pictures_are_bgr_in_bytes():
+    rgb = torch.tensor([-1.0, 0.0, 1.5])[:, None, None]
+    assert to_mmagic(rgb).flatten().tolist() == [255, 127.5, 0]
+
+
+def test_joint_latent_generator_equals_its_parent():
+    parent = CoordGANGenerator(**SIZES).eval()
+    joint = JointLatentGenerator(**SIZES).eval()
+    joint.load_state_dict(parent.state_dict())
+    assert joint.noise_size == joint.style_channels == 10
+    noise = torch.randn(2, 10)
+    expected = parent(noise[:, :4], noise[:, 4:])
+    torch.testing.assert_close(joint(noise, return_noise=False), expected)
+    found = joint(noise, return_latents=True)
+    torch.testing.assert_close(found['fake_img'], expected)
+    assert torch.equal(found['noise_batch'], noise)
+    codes = torch.cat([parent.map_structure(noise[:, :4]), parent.map_texture(noise[:, 4:])], 1)
+    assert torch.equal(found['latent'], codes[:, None])
+    # What path length regularization needs: gradients of pictures with respect to the codes.
+    (gradient,) = torch.autograd.grad(found['fake_img'].sum(), found['latent'])
+    assert (gradient[..., :4] != 0).any() and (gradient[..., 4:] != 0).any()
+    assert joint(None, num_batches=3).shape == (3, 3, 16, 16)
+    with pytest.raises(ValueError, match=r'noise must have shape \(B, 10\), but got \(2, 9\)'):
+        joint(noise[:, :9])

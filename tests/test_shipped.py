@@ -1,0 +1,94 @@
+"""Configs and tools are found in a wheel and in a checkout."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.infer import BaseInferencer
+from mmengine.registry import Registry
+
+from mmcoordgan import registry, shipped
+from mmcoordgan.engine.launch import LaunchError, load_config
+from mmcoordgan.shipped import config_names, find_config, shipped_root
+
+ROOT = Path(__file__).parents[1]
+TOY = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_folder_of_a_wheel_is_preferred(tmp_path, monkeypatch):
+    assert shipped_root() == ROOT
+    monkeypatch.setattr(shipped, 'PACKAGE', tmp_path / 'package')
+    with pytest.raises(FileNotFoundError, match=r'neither in .*package/\.mim nor in'):
+        shipped_root()
+    (tmp_path / 'model-index.yml').touch()
+    assert shipped_root() == tmp_path
+    (tmp_path / 'package' / '.mim').mkdir(parents=True)
+    (tmp_path / 'package' / '.mim' / 'model-index.yml').touch()
+    assert shipped_root() == tmp_path / 'package' / '.mim'
+
+
+def test_config_names():
+    folders = ('coordgan', 'mmagic')
+    names = [f'{f}/{path.name}' for f in folders for path in (ROOT / 'configs' / f).glob('*.py')]
+    assert config_names() == sorted(names) and len(names) > 13
+    # openmim looks a config up by the last part of its name, among the bases as well.
+    files = [path.name for path in (ROOT / 'configs').rglob('*.py')]
+    assert all(files.count(Path(name).name) == 1 for name in names)
+
+
+@pytest.mark.parametrize('name', ['coordgan/toyfaces_32.py', 'configs/coordgan/toyfaces_32.py'])
+def test_a_file_wins_over_a_name(tmp_path, name):
+    assert find_config(name) == str(TOY)
+    assert load_config(name, None).model.type == 'CoordGAN'
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text('model = dict(type="Mine")')
+    assert find_config(name) == name
+    assert load_config(name, None).model.type == 'Mine'
+
+
+def test_unknown_configs():
+    message = r'config file coordgan/toyface_32\.py does not exist; did you mean '
+    with pytest.raises(FileNotFoundError, match=message + r'coordgan/toyfaces_32\.py, which'):
+        find_config('coordgan/toyface_32.py')
+    for name in ('../setup.py', '_base_/default_runtime.py', 'coordgan', '/'):
+        with pytest.raises(FileNotFoundError, match=r'does not exist$'):
+            find_config(name)
+    with pytest.raises(LaunchError, match=r'did you mean coordgan/celeba_256\.py'):
+        load_config('coordgan/celeba_257.py', None)
+
+
+def test_a_base_that_mmengine_cannot_look_up_is_explained(tmp_path, monkeypatch):
+    Path('mine.py').write_text("_base_ = 'mmcoordgan::coordgan/toyfaces_32.py'")
+    monkeypatch.setitem(sys.modules, 'pkg_resources', None)
+    with pytest.raises(LaunchError, match=r"mine\.py: .* pip install 'setuptools<82'"):
+        load_config('mine.py', None)
+    Path('other.py').write_text('x = __import__("no_such_module")')
+    with pytest.raises(ModuleNotFoundError, match='no_such_module'):
+        load_config('other.py', None)
+
+
+def test_mmengine_finds_models_by_name():
+    metafile = Config.fromfile(TOY.parent / 'metafile.yml')
+    names = [model.Name for model in metafile.Models]
+    assert BaseInferencer.list_models('mmcoordgan') == names and len(names) > 9
+
+
+def test_no_registry_needs_a_fallback(monkeypatch):
+    """MMEngine calls a scope that it knows "not installed" where a registry has no location."""
+    roots = [root for root in vars(registry.root).values() if isinstance(root, Registry)]
+    children = [root.children['mmcoordgan'] for root in roots]
+    assert len(children) > 20
+    asked = []
+    monkeypatch.setattr('mmengine.registry.registry.import_module', asked.append)
+    for child in children:
+        monkeypatch.setattr(child, '_imported', False)
+        child.import_from_location()
+    assert 'mmcoordgan.models' in asked and 'mmcoordgan.utils' not in asked

@@ -1,0 +1,38 @@
+"""tools/analysis_tools/benchmark_inference.py: flat memory, and figures that agree."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_inversion import EVALUATOR, SIZE, write_checkpoint
+
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / 'tools' / 'analysis_tools' / 'benchmark_inference.py'
+
+
+@pytest.mark.slow
+def test_memory_is_flat_and_the_command_line_scores_as_the_evaluator(tmp_path):
+    write_checkpoint(tmp_path / 'x.pth', test_evaluator=[EVALUATOR])
+    arguments = ['--counts', '20', '520', '--references', '2', '--size', str(SIZE), '--pairs', '2']
+    run = subprocess.run(
+        [sys.executable, str(TOOL), str(tmp_path / 'x.pth'), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = [line.split() for line in run.stdout.splitlines() if re.match(r' +(20|520) ', line)]
+    assert [row[:2] for row in rows] == [['20', '1'], ['20', '8'], ['520', '1'], ['520', '8']]
+    peaks = [float(row[4]) for row in rows]
+    # 500 pictures more; their names and folders alone take a few hundred KiB.
+    assert peaks[2] - peaks[0] < 8 and peaks[3] - peaks[1] < 8, run.stdout
+    default = re.search(
+        r'fused +single +copied\n +0\.05\d* +([\d.]+) +[\d.]+ +([\d.]+)', run.stdout
+    )
+    assert default is not None, run.stdout
+    for row in rows[:2]:
+        assert float(row[5]) == pytest.approx(float(default[1]), abs=0.02)
+        assert float(row[6]) == pytest.approx(float(default[2]), abs=0.02)

@@ -1,0 +1,150 @@
+"""tools/analysis_tools/export_explorer.py: pictures and their maps, errors, files that exist."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmcoordgan.apis import load_trained
+from mmcoordgan.visualization.explorer import quantize_coords
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> None:
+        monkeypatch.setattr(sys, 'argv', ['export_explorer.py', *map(str, arguments)])
+        path = ROOT / 'tools' / 'analysis_tools' / 'export_explorer.py'
+        runpy.run_path(str(path), run_name='__main__')
+
+    return run
+
+
+def stored(path: str) -> dict:
+    page = Path(path).read_text(encoding='utf-8')
+    return json.loads(
+        re.search(r'<script type="application/json" id="data">(.*)</script>', page)[1]
+    )
+
+
+def stored_map(picture: dict, size: int) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(picture['map']), '<u2').reshape(2, size, size)
+
+
+def save_picture(path: str, shape: tuple[int, int], seed: int = 0) -> np.ndarray:
+    pixels = np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    Path(path).parent.mkdir(exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+def test_images(run, untrained, capsys):
+    """Names without folders, pictures' own sizes, the encoder's maps of the squared pictures."""
+    checkpoint = untrained['toyfaces_32_encoder']
+    pixels = save_picture('a/x.png', (32, 32))
+    save_picture('b/x.png', (40, 64), 1)
+    run(checkpoint, 'a/x.png', 'b/x.png', '--out', 'page.html', '--title', 'A & B')
+    assert capsys.readouterr().out.startswith('page.html: 2 pictures, 0.')
+    found = stored('page.html')
+    assert [picture['name'] for picture in found['pictures']] == ['x.png (1)', 'x.png (2)']
+    assert [(p['width'], p['height']) for p in found['pictures']] == [(32, 32), (64, 40)]
+    networks = load_trained(checkpoint)
+    square = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1
+    expected = quantize_coords(networks.invert(square).coords[0])
+    np.testing.assert_array_equal(stored_map(found['pictures'][0], 32), expected)
+    assert (stored_map(found['pictures'][1], 32) != expected).any()
+    assert '<title>A &amp; B</title>' in Path('page.html').read_text(encoding='utf-8')
+
+
+def test_samples(run, untrained):
+    """Of either stage; the same seed gives the same page; maps of any size."""
+    for name, checkpoint in untrained.items():
+        run(checkpoint, '--samples', 3, '--seed', 1, '--out', f'{name}.html')
+        assert len(stored(f'{name}.html')['pictures']) == 3
+    first = Path('toyfaces_32.html').read_text(encoding='utf-8')
+    checkpoint = untrained['toyfaces_32']
+    for out, seed, size in (('same', 1, 32), ('other', 2, 32), ('large', 1, 64)):
+        options = ['--seed', seed, '--size', size, '--out', f'{out}.html']
+        run(checkpoint, '--samples', 3, *options)
+    assert Path('same.html').read_text(encoding='utf-8') == first
+    assert Path('other.html').read_text(encoding='utf-8') != first
+    generator = load_trained(checkpoint).generator
+    z = torch.randn(3, generator.structure_dim, generator=torch.Generator().manual_seed(1))
+    coords = generator.warp(generator.map_structure(z[2:]), 64)[0]
+    found = stored('large.html')['pictures'][2]
+    np.testing.assert_array_equal(stored_map(found, 64), quantize_coords(coords))
+
+
+def test_the_measured_effect_of_rounding(run, untrained, capsys):
+    """Beside the nearest pixels over all pairs."""
+    checkpoint = untrained['toyfaces_32']
+    run(checkpoint, '--samples', 2, '--seed', 11, '--out', 'page.html', '--measure')
+    words = capsys.readouterr().out.splitlines()[1].split()
+    generator = load_trained(checkpoint).generator
+    z = torch.randn(2, generator.structure_dim, generator=torch.Generator().manual_seed(11))
+    exact = generator.warp(generator.map_structure(z)).double().flatten(2).mT
+    rounded = torch.from_numpy(quantize_coords(exact).astype(float))
+    changed = farther = 0
+    for a, b in ((0, 1), (1, 0)):
+        distances = (exact[a][:, None] - exact[b]).norm(dim=2)
+        nearest = (rounded[a][:, None] - rounded[b]).square().sum(2).argmin(1)
+        changed += (nearest != distances.argmin(1)).sum().item()
+        reached = distances.gather(1, nearest[:, None])[:, 0]
+        farther = max(farther, (reached - distances.amin(1)).max().item() * 31 / 2)
+    assert changed > 0
+    assert float(words[2].rstrip('%')) == pytest.approx(changed / 2 / 32**2 * 100, abs=0.001)
+    assert float(words[words.index('most') + 1]) == pytest.approx(farther, rel=0.1)
+
+
+def test_existing_files_are_kept_without_force(run, untrained, capsys):
+    Path('page.html').write_text('mine')
+    options = (untrained['toyfaces_32'], '--samples', 2, '--out', 'page.html')
+    with pytest.raises(SystemExit):
+        run(*options)
+    assert 'page.html exists: give another --out, or --force' in capsys.readouterr().err
+    assert Path('page.html').read_text() == 'mine'
+    run(*options, '--force')
+    assert len(stored('page.html')['pictures']) == 2
+    assert [path.name for path in Path().iterdir()] == ['page.html']
+
+
+def test_errors(run, untrained, capsys):
+    stage1, stage2 = untrained.values()
+    save_picture('a.png', (32, 32))
+    Path('b.png').write_bytes(b'no picture')
+    Path('bad.pth').write_bytes(b'no checkpoint')
+    cases = [
+        ((stage2, 'a.png'), '2 to 16 pictures, but got 1'),
+        ((stage2, *['a.png'] * 17), '2 to 16 pictures, but got 17'),
+        ((stage2, '--samples', 1), '2 to 16 pictures, but got 1'),
+        ((stage2,), 'either image files or --samples N'),
+        ((stage2, 'a.png', 'a.png', '--samples', 2), 'either image files or --samples N'),
+        ((stage2, 'a.png', 'b.png'), 'cannot read image b.png'),
+        ((stage2, 'a.png', 'c.png'), 'cannot read image c.png'),
+        ((stage1, 'a.png', 'a.png'), 'stage 1, which cannot read pictures'),
+        (('bad.pth', '--samples', 2), 'bad.pth is refused'),
+        (('none.pth', '--samples', 2), 'none.pth does not exist'),
+        ((stage1, '--samples', 2, '--size', 300), '--size must be 8 to 256'),
+        ((stage1, '--samples', 2, '--out', '.'), '--out . is a folder'),
+        ((stage1, '--samples', 2, '--out', 'no/page.html'), 'folder of --out no/page.html does'),
+    ]
+    for arguments, message in cases:
+        with pytest.raises(SystemExit) as info:
+            run(*arguments, *([] if '--out' in arguments else ['--out', 'page.html']))
+        assert info.value.code == 2
+        error = capsys.readouterr().err
+        assert message in error, error
+        assert 'Traceback' not in error
+        assert not Path('page.html').exists()

@@ -1,0 +1,182 @@
+"""tools/analysis_tools/figures.py: which figures, of which pictures, and clear errors."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmcoordgan.apis import load_trained
+from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.datasets.celebamask_hq import PALETTE
+from mmcoordgan.visualization import TransferPicture, arrange_cells, transfer_row
+from mmcoordgan.visualization.paper_figures import CodedPictures, texture_swap
+
+ROOT = Path(__file__).parents[2]
+SIDE = 96
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> None:
+        monkeypatch.setattr(sys, 'argv', ['figures.py', *map(str, arguments)])
+        path = ROOT / 'tools' / 'analysis_tools' / 'figures.py'
+        runpy.run_path(str(path), run_name='__main__')
+
+    return run
+
+
+def cell(path: str, row: int, column: int) -> np.ndarray:
+    """A cell of a figure, at 32 x 32 again."""
+    top, left = 2 + row * (SIDE + 2), 2 + column * (SIDE + 2)
+    return np.array(Image.open(path))[top : top + SIDE : 3, left : left + SIDE : 3]
+
+
+def names(folder: str) -> set[str]:
+    return {path.name for path in Path(folder).iterdir()}
+
+
+def invert(checkpoint: Path, images: np.ndarray):
+    return load_trained(checkpoint).invert(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1)
+
+
+def test_stage_1(run, untrained, capsys):
+    run(untrained['toyfaces_32'], '--out', 'new/figures', '--num', 3, '--steps', 4, '--seed', 5)
+    out = capsys.readouterr().out
+    assert 'left out: label_transfer needs an encoder' in out
+    drawn = {'texture_swap', 'correspondence_maps', 'structure_interpolation'}
+    drawn |= {'texture_interpolation'}
+    assert names('new/figures') == {f'{name}.png' for name in drawn}
+    sizes = {name: Image.open(f'new/figures/{name}.png').size for name in drawn}
+    shapes = dict(texture_swap=(4, 4), correspondence_maps=(4, 4))
+    shapes |= dict(structure_interpolation=(4, 4), texture_interpolation=(4, 2))
+    assert sizes == {name: (2 + 98 * w, 2 + 98 * h) for name, (w, h) in shapes.items()}
+    # The pictures are the samples of this seed, and the matrix has them on its diagonal.
+    generator = load_trained(untrained['toyfaces_32']).generator
+    source = torch.Generator().manual_seed(5)
+    structure_z = torch.randn(3, generator.structure_dim, generator=source)
+    texture_z = torch.randn(3, generator.texture_dim, generator=source)
+    expected = (generator(structure_z, texture_z) + 1) * 127.5
+    for i in range(3):
+        image = expected[i].clamp(0, 255).permute(1, 2, 0).numpy()
+        for row, column in ((0, i + 1), (i + 1, 0), (i + 1, i + 1)):
+            assert np.abs(cell('new/figures/texture_swap.png', row, column) - image).max() < 1
+
+
+def test_images(run, untrained):
+    """Squeezed as for training; whichever figures are asked for."""
+    checkpoint = untrained['toyfaces_32_encoder']
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 40, 64, 3), dtype=np.uint8)
+    squares = []
+    for name, picture in zip('ab', pixels):
+        Image.fromarray(picture).save(f'{name}.png')
+        square = Image.fromarray(picture).resize((32, 32), Image.Resampling.BILINEAR)
+        squares.append(np.array(square))
+    run(checkpoint, 'a.png', 'b.png', '--out', 'figures', '--only', 'texture_swap')
+    assert names('figures') == {'texture_swap.png'}
+    codes = invert(checkpoint, np.stack(squares))
+    pictures = CodedPictures(np.stack(squares), codes.structure_w, codes.texture_w)
+    expected = arrange_cells(texture_swap(load_trained(checkpoint).generator, pictures))
+    drawn = np.array(Image.open('figures/texture_swap.png')).astype(int)
+    assert np.abs(drawn - expected).max() <= 1  # encoded one at a time, not together
+
+
+def check_transfer(path: str, checkpoint: Path, images, labels, palette) -> None:
+    """Against rows of the known labels; the reference is the first."""
+    coords = invert(checkpoint, np.stack(images)).coords
+    one_hot = [torch.eye(9)[torch.from_numpy(x).long()].permute(2, 0, 1) for x in labels]
+    one_hot += [None] * (len(images) - len(labels))
+    shown = [TransferPicture(*fields) for fields in zip(images, coords, one_hot)]
+    rows = [transfer_row(shown[0], query, palette, 0.04) for query in shown[1:]]
+    drawn = np.array(Image.open(path)).astype(int)
+    difference = np.abs(drawn - arrange_cells(rows))
+    assert (difference > 1).mean() < 0.002  # labels that are equally strong
+
+
+def test_toy_faces(run, untrained):
+    checkpoint = untrained['toyfaces_32_encoder']
+    options = ['--toy-faces', '--num', 3, '--seed', 7, '--out', 'figures']
+    run(checkpoint, *options)
+    assert len(names('figures')) == 5
+    faces = ToyFaces(size=32, length=3, seed=7)
+    samples = [faces.get_data_info(i) for i in range(3)]
+    images, labels = ([s[key] for s in samples] for key in ('img', 'gt_seg_map'))
+    palette = faces.METAINFO['palette']
+    check_transfer('figures/label_transfer.png', checkpoint, images, labels, palette)
+
+
+@pytest.mark.parametrize('mode', ['palette', 'grey'])
+def test_reference(run, untrained, mode):
+    """The mask's own colours, or CelebAMask-HQ's where it has none."""
+    checkpoint = untrained['toyfaces_32_encoder']
+    faces = ToyFaces(size=32, length=3, seed=7)
+    samples = [faces.get_data_info(i) for i in range(3)]
+    for number, sample in enumerate(samples):
+        Image.fromarray(sample['img']).save(f'{number}.png')
+    labels = samples[0]['gt_seg_map'].astype(np.uint8)
+    mask, palette = Image.fromarray(labels), np.random.default_rng(0).integers(0, 256, (256, 3))
+    if mode == 'palette':
+        mask = Image.frombytes('P', (32, 32), labels.tobytes())
+        mask.putpalette(palette.astype(np.uint8).tobytes())
+    mask.save('mask.png')
+    images = ['1.png', '2.png']
+    options = ['--reference', '0.png', 'mask.png', '--only', 'label_transfer', '--out', 'out']
+    run(checkpoint, *images, *options)
+    pictures = [sample['img'] for sample in samples]
+    colors = palette if mode == 'palette' else PALETTE
+    check_transfer('out/label_transfer.png', checkpoint, pictures, [labels], colors)
+
+
+def test_existing_figures_are_kept_without_force(run, untrained, capsys):
+    Path('out').mkdir()
+    Path('out/texture_swap.png').write_text('mine')
+    options = (untrained['toyfaces_32'], '--out', 'out', '--num', 2)
+    with pytest.raises(SystemExit):
+        run(*options)
+    assert 'texture_swap.png exists: give another --out, or --force' in capsys.readouterr().err
+    assert names('out') == {'texture_swap.png'}
+    run(*options, '--only', 'correspondence_maps')
+    assert Path('out/texture_swap.png').read_text() == 'mine'
+    run(*options, '--force')
+    assert Image.open('out/texture_swap.png').size == (296, 296)
+    assert len(names('out')) == 4
+
+
+def test_errors(run, untrained, capsys):
+    stage1, stage2 = untrained.values()
+    Image.new('RGB', (32, 32)).save('a.png')
+    Image.new('L', (16, 32)).save('narrow.png')
+    Image.new('RGB', (32, 32)).save('colours.png')
+    Path('bad.png').write_bytes(b'no picture')
+    transfer = ['--only', 'label_transfer']
+    cases = [
+        ((stage1, 'a.png', 'a.png'), 'stage 1, which cannot read pictures'),
+        ((stage1, '--toy-faces'), 'stage 1, which cannot read pictures'),
+        ((stage1, *transfer), 'label_transfer needs an encoder'),
+        ((stage2, *transfer), 'needs labels: --reference IMAGE MASK, or --toy-faces'),
+        ((stage2, 'a.png'), 'number of pictures must be 2 to 64, but is 1'),
+        ((stage2, '--num', 65), 'number of pictures must be 2 to 64, but is 65'),
+        ((stage2, '--num', 0), 'number of pictures must be 2 to 64, but is 0'),
+        ((stage2, '--steps', 1), 'number of steps must be 2 to 64'),
+        ((stage2, 'a.png', 'a.png', '--num', 2), 'but not both'),
+        ((stage2, 'a.png', 'bad.png'), 'cannot read image bad.png'),
+        ((stage2, '--reference', 'a.png', 'bad.png'), 'cannot read mask bad.png'),
+        ((stage2, '--reference', 'a.png', 'narrow.png'), 'differ in height or width'),
+        ((stage2, '--reference', 'a.png', 'colours.png'), 'has mode RGB'),
+        ((stage2, '--reference', 'a.png', 'a.png', '--toy-faces'), 'leave out --reference'),
+        ((stage2, '--out', 'a.png'), '--out a.png is not a folder'),
+        (('none.pth',), 'none.pth does not exist'),
+    ]
+    for arguments, message in cases:
+        with pytest.raises(SystemExit) as info:
+            run('--out', 'out', *arguments)
+        assert info.value.code == 2
+        assert message in capsys.readouterr().err
+        assert not Path('out').exists()

@@ -1,0 +1,167 @@
+"""Pictures whose matches are known by brute force, and the explorer's page as a user drives it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from browser import console, requested_addresses
+
+from mmcoordgan.geometry import canonical_grid
+from mmcoordgan.visualization.explorer import ExplorerPicture, quantize_coords
+
+SIZE = 16
+NAMES = ['plain.png', '</script><img src=x onerror="hacked=1">.png', '"><b>&amp;', 'wide.jpg']
+
+
+def maps() -> list[torch.Tensor]:
+    """The canonical frame; moved, so that a part has no match; shuffled; folded, with many ties."""
+    grid = canonical_grid(SIZE, SIZE)
+    order = torch.from_numpy(np.random.default_rng(0).permutation(SIZE * SIZE))
+    shuffled = grid.flatten(1)[:, order].view_as(grid)
+    return [grid, (grid + 0.4).clamp(max=1) * 0.9, shuffled, grid.abs()]
+
+
+def brute_force(source: torch.Tensor, target: torch.Tensor) -> np.ndarray:
+    """For each pixel of ``target``, the nearest one of ``source`` on the quantized maps."""
+    source, target = (quantize_coords(m).reshape(2, -1).astype(np.int64) for m in (source, target))
+    distance = ((target[:, :, None] - source[:, None]) ** 2).sum(0)
+    return distance.argmin(1)  # the first of several
+
+
+MAPS = maps()
+# MATCHES[a][b][p]: the pixel of picture b that corresponds to pixel p of picture a, which is shown
+# where it is in a itself.
+MATCHES = [[np.arange(SIZE**2) if a is b else brute_force(b, a) for b in MAPS] for a in MAPS]
+
+
+def cycle(a: int, b: int, pixel: int) -> float:
+    back = MATCHES[b][a][MATCHES[a][b][pixel]]
+    return float(np.hypot(pixel % SIZE - back % SIZE, pixel // SIZE - back // SIZE))
+
+
+def position(pixel: int) -> list[int]:
+    return [int(pixel % SIZE), int(pixel // SIZE)]
+
+
+def random_pictures(size: int, coords: list[torch.Tensor], names: list[str]):
+    source = np.random.default_rng(1)
+    shapes = [(size, size, 3)] * (len(coords) - 1) + [(size, 2 * size, 3)]
+    images = [source.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+    return [ExplorerPicture(*fields) for fields in zip(names, images, coords)]
+
+
+def expected_caption(a: int, b: int, pixel: int) -> str:
+    if a == b:
+        return 'at {}, {}'.format(*position(pixel))
+    distance = cycle(a, b, pixel)
+    grade = 'close' if distance <= 1 else 'fair' if distance <= 2 else 'far'  # at least that much
+    x, y = position(MATCHES[a][b][pixel])
+    return f'{x}, {y} · {distance:.1f} px, {grade}'
+
+
+def spread(strokes: list[tuple[int, int, list[int]]]) -> np.ndarray:
+    """Labels of all pictures after strokes (picture, label, pixels), by definition."""
+    labels = np.zeros((len(MAPS), SIZE * SIZE), int)
+    for picture, label, pixels in strokes:
+        for other in range(len(MAPS)):
+            sources = MATCHES[other][picture]
+            labels[other, np.isin(sources, pixels) if other != picture else pixels] = label
+    return labels
+
+
+class Page:
+    """The explorer as a user sees and touches it."""
+
+    def __init__(self, browser, path: Path):
+        from selenium.webdriver.common.by import By
+
+        self.browser = browser
+        browser.get('about:blank')  # leaves the last test's page, and its log, behind
+        console(browser), requested_addresses(browser)
+        browser.get(path.as_uri())
+        self.find = lambda css: browser.find_elements(By.CSS_SELECTOR, css)
+        self.pictures = self.find('.picture')
+
+    def point(self, picture: int, pixel: int) -> tuple[float, float]:
+        """Where a pixel is in the window."""
+        x, y = position(pixel)
+        return self.browser.execute_script(
+            'arguments[0].scrollIntoView({block: "center"});'
+            'const box = arguments[0].getBoundingClientRect();'
+            'return [box.left + box.width * arguments[1], box.top + box.height * arguments[2]];',
+            *(self.pictures[picture], (x + 0.5) / SIZE, (y + 0.5) / SIZE),
+        )
+
+    def mouse(self, picture: int, *pixels: int, press: bool = False) -> None:
+        """Move over pixels, with the button pressed or not."""
+        for number, pixel in enumerate(pixels):
+            self._mouse('mouseMoved', picture, pixel, pressed=press and number > 0)
+            if press and number == 0:
+                self._mouse('mousePressed', picture, pixel, pressed=True)
+        if press:
+            self._mouse('mouseReleased', picture, pixels[-1], pressed=False)
+
+    def _mouse(self, kind: str, picture: int, pixel: int, pressed: bool) -> None:
+        x, y = self.point(picture, pixel)
+        button = 'left' if pressed or kind == 'mouseReleased' else 'none'
+        event = dict(type=kind, x=x, y=y, button=button, buttons=int(pressed), clickCount=1)
+        self.browser.execute_cdp_cmd('Input.dispatchMouseEvent', event)
+
+    def touch(self, picture: int, *pixels: int) -> None:
+        kinds = ['touchStart'] + ['touchMove'] * (len(pixels) - 1)
+        for kind, pixel in zip(kinds, pixels):
+            x, y = self.point(picture, pixel)
+            event = dict(type=kind, touchPoints=[dict(x=x, y=y)])
+            self.browser.execute_cdp_cmd('Input.dispatchTouchEvent', event)
+        event = dict(type='touchEnd', touchPoints=[])
+        self.browser.execute_cdp_cmd('Input.dispatchTouchEvent', event)
+
+    def choose(self, tool: str) -> None:
+        self.find(f'input[value={tool}] + span')[0].click()
+
+    def press(self, name: str) -> None:
+        self.find(f'#{name}')[0].click()
+
+    def set_brush(self, radius: int) -> None:
+        self.browser.execute_script(
+            f'const brush = document.getElementById("brush"); brush.value = {radius};'
+            'brush.dispatchEvent(new Event("input"));'
+        )
+
+    def shown(self, css: str) -> list[int]:
+        """The pixel under the middle of a marker, in each picture."""
+        return self.browser.execute_script(
+            'const [pictures, css, size] = arguments;'
+            'return pictures.map((picture) => {'
+            '  const outer = picture.getBoundingClientRect();'
+            '  const inner = picture.querySelector(css).getBoundingClientRect();'
+            '  const x = (inner.left + inner.width / 2 - outer.left) / outer.width;'
+            '  const y = (inner.top + inner.height / 2 - outer.top) / outer.height;'
+            '  return Math.floor(y * size) * size + Math.floor(x * size); });',
+            *(self.pictures, css, SIZE),
+        )
+
+    def captions(self) -> list[str]:
+        return [caption.text for caption in self.find('.match')]
+
+    def drawn_labels(self) -> np.ndarray:
+        """Which pixels are coloured all over, in each picture, read from its canvas."""
+        self.browser.execute_async_script('requestAnimationFrame(arguments[0])')
+        opacities = self.browser.execute_script(
+            'return arguments[0].map((picture) => {'
+            '  const canvas = picture.querySelector("canvas"), side = canvas.width;'
+            '  const context = new OffscreenCanvas(side, side).getContext("2d");'
+            '  context.drawImage(canvas, 0, 0);'
+            '  const {data} = context.getImageData(0, 0, side, side);'
+            '  return Array.from({length: side * side}, (_, i) => data[4 * i + 3]); });',
+            self.pictures,
+        )
+        scale = int(np.sqrt(len(opacities[0]))) // SIZE
+        blocks = np.reshape(opacities, (len(MAPS), SIZE, scale, SIZE, scale))
+        return blocks.min(axis=(2, 4)).reshape(len(MAPS), -1) > 0
+
+    def labels(self) -> np.ndarray:
+        script = 'return explorer.annotations.labels.map((labels) => Array.from(labels))'
+        return np.array(self.browser.execute_script(script))

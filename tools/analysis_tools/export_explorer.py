@@ -1,0 +1,200 @@
+"""Write the correspondence explorer: one HTML file to open in any browser, without a network."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+from collections import Counter
+
+import torch
+
+from mmcoordgan.apis import TrainedNetworks, load_trained
+from mmcoordgan.datasets import BrokenImageError
+from mmcoordgan.datasets.loading import read_rgb
+from mmcoordgan.engine.checkpoint_files import atomic_file
+from mmcoordgan.engine.launch import LaunchError, explained_errors
+from mmcoordgan.geometry import hard_transfer
+from mmcoordgan.visualization import images_to_uint8
+from mmcoordgan.visualization.explorer import (
+    MAX_PICTURES,
+    MAX_SIZE,
+    MIN_PICTURES,
+    MIN_SIZE,
+    ExplorerPicture,
+    explorer_page,
+    quantize_coords,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Writes one HTML file that shows which pixels of pictures correspond: point at '
+        'a pixel of one to see it in all others, place points, paint labels that spread. Open it '
+        'in a browser; it needs no server and no network.',
+        epilog='example: export_explorer.py work_dirs/celeba_128_encoder faces/*.jpg --out a.html',
+    )
+    parser.add_argument(
+        'checkpoint', help='checkpoint, or work dir of a training, which stands for its last one'
+    )
+    parser.add_argument(
+        'images',
+        nargs='*',
+        metavar='IMAGE',
+        help=f'{MIN_PICTURES} to {MAX_PICTURES} image files; they need a checkpoint of stage 2',
+    )
+    parser.add_argument(
+        '--samples', type=int, metavar='N', help='show N generated pictures instead of images'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed of the generated pictures [0]')
+    parser.add_argument('--out', required=True, metavar='FILE', help='the HTML file to write')
+    parser.add_argument('--force', action='store_true', help='replace FILE if it exists')
+    parser.add_argument(
+        '--size',
+        type=int,
+        metavar='S',
+        help="pixels along each side of the maps, 8 to 256 [the network's own: 128 in the "
+        'published configs]',
+    )
+    parser.add_argument(
+        '--measure',
+        action='store_true',
+        help='also print how many matches change because the page rounds the maps to 16 bits',
+    )
+    parser.add_argument('--title', default='Correspondence explorer', help='heading of the page')
+    parser.add_argument(
+        '--config', help='config file, for a checkpoint without one; it is run, as configs are'
+    )
+    parser.add_argument('--device', default='cpu', help='where the networks run [cpu]')
+    return parser.parse_args()
+
+
+def check_args(args: argparse.Namespace) -> None:
+    """Refuse what cannot work before anything is loaded.
+
+    Raises:
+        LaunchError: with the reason.
+    """
+    if bool(args.images) == (args.samples is not None):
+        raise LaunchError('give either image files or --samples N')
+    count = len(args.images) or args.samples
+    if not MIN_PICTURES <= count <= MAX_PICTURES:
+        raise LaunchError(
+            f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} pictures, but got {count}'
+        )
+    if args.size is not None and not MIN_SIZE <= args.size <= MAX_SIZE:
+        raise LaunchError(f'--size must be {MIN_SIZE} to {MAX_SIZE}, but got {args.size}')
+    if os.path.isdir(args.out):
+        raise LaunchError(f'--out {args.out} is a folder: give the name of a file')
+    if not os.path.isdir(os.path.dirname(os.path.abspath(args.out))):
+        raise LaunchError(f'the folder of --out {args.out} does not exist')
+    if os.path.lexists(args.out) and not args.force:
+        raise LaunchError(f'{args.out} exists: give another --out, or --force to replace it')
+
+
+def display_names(paths: list[str]) -> list[str]:
+    """File names without folders, which a shared page should not tell; equal ones are numbered."""
+    names = [os.path.basename(path) for path in paths]
+    counts, seen = Counter(names), Counter[str]()
+    for place, name in enumerate(names):
+        seen[name] += 1
+        if counts[name] > 1:
+            names[place] = f'{name} ({seen[name]})'
+    return names
+
+
+def read_pictures(
+    networks: TrainedNetworks, paths: list[str], size: int | None, device: str
+) -> list[ExplorerPicture]:
+    """Image files with their maps, one at a time."""
+    if networks.encoder is None:
+        raise LaunchError(
+            f'{networks.source} is a checkpoint of stage 1, which cannot read pictures: give one '
+            'of stage 2 (CoordGANInversion), or --samples N for pictures that it generates'
+        )
+    side = networks.encoder.input_size
+    pictures = []
+    for name, path in zip(display_names(paths), paths):
+        # Squeezed to a square by Pillow, as for training; shown in its own aspect ratio.
+        square = torch.from_numpy(read_rgb(path, size=side)).to(device).permute(2, 0, 1)
+        structure_w = networks.invert(square[None] / 127.5 - 1).structure_w
+        coords = networks.generator.warp(structure_w, size)[0]
+        pictures.append(ExplorerPicture(name, read_rgb(path), coords))
+    return pictures
+
+
+@torch.no_grad()
+def sample_pictures(
+    networks: TrainedNetworks, count: int, seed: int, size: int | None, device: str
+) -> list[ExplorerPicture]:
+    """Generated pictures with their maps."""
+    generator, source = networks.generator, torch.Generator().manual_seed(seed)
+    structure_z = torch.randn(count, generator.structure_dim, generator=source).to(device)
+    texture_z = torch.randn(count, generator.texture_dim, generator=source).to(device)
+    pictures = []
+    for number in range(count):
+        structure_w = generator.map_structure(structure_z[number, None])
+        texture_w = generator.map_texture(texture_z[number, None])
+        image = generator.synthesize(generator.warp(structure_w), texture_w)
+        pictures.append(
+            ExplorerPicture(
+                f'sample {number}',
+                images_to_uint8(image)[0],
+                generator.warp(structure_w, size)[0],
+            )
+        )
+    return pictures
+
+
+def changed_by_rounding(pictures: list[ExplorerPicture]) -> tuple[float, float]:
+    """What rounding the maps does to the matches of all pairs of pictures.
+
+    Returns:
+        The share of matches that become another pixel, and how much farther these lie from where
+        they should, at most, in pixel distances of the frame.
+    """
+    size = pictures[0].coords.shape[-1]
+    numbers = torch.arange(size * size).view(1, 1, size, size)
+    exact = [picture.coords.cpu().double()[None] for picture in pictures]
+    rounded = [torch.from_numpy(quantize_coords(c).astype(float)) for c in exact]
+    changed, total, excess = 0, 0, 0.0
+    for a, b in itertools.permutations(range(len(pictures)), 2):
+        index = hard_transfer(numbers, exact[b], exact[a]).flatten()
+        other = hard_transfer(numbers, rounded[b], rounded[a]).flatten()
+        source, target = exact[b].flatten(2)[0], exact[a].flatten(2)[0]
+        distance, farther = ((source[:, i] - target).norm(dim=0) for i in (index, other))
+        excess = max(excess, (farther - distance).max().item() * (size - 1) / 2)
+        changed, total = changed + int((index != other).sum()), total + size * size
+    return changed / total, excess
+
+
+def export(args: argparse.Namespace) -> None:
+    check_args(args)
+    try:
+        networks = load_trained(args.checkpoint, args.config, args.device)
+        if args.images:
+            pictures = read_pictures(networks, args.images, args.size, args.device)
+        else:
+            pictures = sample_pictures(networks, args.samples, args.seed, args.size, args.device)
+        page = explorer_page(pictures, args.title).encode('utf-8')
+    except (BrokenImageError, FileNotFoundError, ValueError) as error:
+        raise LaunchError(str(error)) from None
+    with atomic_file(args.out) as file:
+        file.write(page)
+    print(f'{args.out}: {len(pictures)} pictures, {len(page) / 1e6:.2f} MB')
+    if args.measure:
+        share, excess = changed_by_rounding(pictures)
+        print(
+            f'rounding changes {share:.3%} of the matches, to pixels at most {excess:.1e} pixels '
+            'farther away in the canonical frame'
+        )
+
+
+def main() -> None:
+    args = parse_args()
+    with explained_errors('export_explorer.py'):
+        export(args)
+
+
+if __name__ == '__main__':
+    main()

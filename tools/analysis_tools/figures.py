@@ -1,0 +1,278 @@
+"""Draw the paper's figures from a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mmcoordgan.apis import TrainedNetworks, load_trained
+from mmcoordgan.datasets import BrokenImageError, ToyFaces
+from mmcoordgan.datasets.celebamask_hq import PALETTE
+from mmcoordgan.datasets.loading import open_image, read_rgb
+from mmcoordgan.engine.checkpoint_files import atomic_file
+from mmcoordgan.engine.launch import LaunchError, explained_errors
+from mmcoordgan.visualization import (
+    TransferPicture,
+    arrange_cells,
+    images_to_uint8,
+    transfer_row,
+)
+from mmcoordgan.visualization.paper_figures import (
+    CodedPictures,
+    Rows,
+    correspondence_maps,
+    structure_interpolation,
+    texture_interpolation,
+    texture_swap,
+)
+
+FIGURES = {
+    'texture_swap': 'every structure (rows) in every texture (columns)',
+    'correspondence_maps': 'from the top: pictures, what their codes give, their maps with the '
+    'key to the colours, the canonical frame in their textures',
+    'label_transfer': 'reference, query, its map, the colours and the labels of the reference '
+    'carried to it, and its true labels where they are known',
+    'structure_interpolation': "from each picture's structure to the next one's, maps below",
+    'texture_interpolation': "from each picture's texture to the next one's",
+}
+MAX_PICTURES, MAX_STEPS = 64, 64
+
+
+def parse_args() -> argparse.Namespace:
+    figures = '\n'.join(f'  {name}: {text}' for name, text in FIGURES.items())
+    parser = argparse.ArgumentParser(
+        description='Draws figures from a checkpoint, one PNG each, of image files, of generated '
+        f'pictures or of ToyFaces:\n{figures}\nCheckpoints of stage 1 have no encoder: they draw '
+        'generated pictures only, and no label_transfer.',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'checkpoint', help='checkpoint, or work dir of a training, which stands for its last one'
+    )
+    parser.add_argument(
+        'images', nargs='*', metavar='IMAGE', help='image files; default: generated pictures'
+    )
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the figures')
+    parser.add_argument(
+        '--only', nargs='+', choices=FIGURES, metavar='FIGURE', help='draw only these figures'
+    )
+    parser.add_argument(
+        '--toy-faces',
+        action='store_true',
+        help='draw ToyFaces, which have labels; label_transfer takes the first as reference',
+    )
+    parser.add_argument(
+        '--reference',
+        nargs=2,
+        metavar=('IMAGE', 'MASK'),
+        help='labelled picture for label_transfer; MASK is a PNG of its size with the class of '
+        'each pixel as palette index or grey value',
+    )
+    parser.add_argument('--num', type=int, metavar='N', help='pictures if no IMAGE is given [6]')
+    parser.add_argument('--seed', type=int, default=0, help='seed of generated or toy pictures [0]')
+    parser.add_argument('--steps', type=int, default=8, help='cells of an interpolation [8]')
+    parser.add_argument('--min-cell', type=int, default=96, help='least side of a cell [96]')
+    parser.add_argument('--force', action='store_true', help='replace figures that exist')
+    parser.add_argument(
+        '--config', help='config file, for a checkpoint without one; it is run, as configs are'
+    )
+    parser.add_argument('--device', default='cpu', help='where the networks run [cpu]')
+    return parser.parse_args()
+
+
+def check_args(args: argparse.Namespace) -> None:
+    """Refuse what cannot work before anything is loaded.
+
+    Raises:
+        LaunchError: with the reason.
+    """
+    if args.images and (args.toy_faces or args.num is not None):
+        raise LaunchError('give image files, or --num and --toy-faces, but not both')
+    if args.toy_faces and args.reference:
+        raise LaunchError('--toy-faces brings its own reference: leave out --reference')
+    count = len(args.images) or (6 if args.num is None else args.num)
+    values = dict(pictures=(count, MAX_PICTURES), steps=(args.steps, MAX_STEPS))
+    for name, (value, most) in values.items():
+        if not 2 <= value <= most:
+            raise LaunchError(f'the number of {name} must be 2 to {most}, but is {value}')
+    if args.min_cell < 1 or args.seed < 0:
+        raise LaunchError('--min-cell must be at least 1 and --seed at least 0')
+    args.num = count
+    if os.path.lexists(args.out) and not os.path.isdir(args.out):
+        raise LaunchError(f'--out {args.out} is not a folder')
+    existing = [p for p in (Path(args.out, f'{n}.png') for n in args.only or FIGURES) if p.exists()]
+    if existing and not args.force:
+        raise LaunchError(f'{existing[0]} exists: give another --out, or --force to replace it')
+
+
+def wanted_figures(args: argparse.Namespace, networks: TrainedNetworks) -> list[str]:
+    """The figures that can be drawn; says which are left out.
+
+    Raises:
+        LaunchError: If the pictures need an encoder, or a figure that ``--only`` asks for cannot
+            be drawn.
+    """
+    if networks.encoder is None and (args.images or args.toy_faces or args.reference):
+        raise LaunchError(
+            f'{networks.source} is a checkpoint of stage 1, which cannot read pictures: give one '
+            'of stage 2 (CoordGANInversion), or leave out IMAGE, --toy-faces and --reference'
+        )
+    figures = list(args.only or FIGURES)
+    if 'label_transfer' in figures and not (args.toy_faces or args.reference):
+        reason = 'label_transfer needs labels: --reference IMAGE MASK, or --toy-faces'
+        if networks.encoder is None:
+            reason = f'label_transfer needs an encoder, which {networks.source} does not have'
+        if args.only:
+            raise LaunchError(reason)
+        print(f'left out: {reason}')
+        figures.remove('label_transfer')
+    return figures
+
+
+def encode(networks: TrainedNetworks, images: np.ndarray, device: str) -> CodedPictures:
+    """Codes of pictures (N, S, S, 3), one picture at a time."""
+    codes = []
+    for image in images:
+        inputs = torch.from_numpy(image).to(device).permute(2, 0, 1)[None] / 127.5 - 1
+        codes.append(networks.invert(inputs)[:2])
+    structure_w, texture_w = (torch.cat(parts) for parts in zip(*codes))
+    return CodedPictures(images, structure_w, texture_w)
+
+
+@torch.no_grad()
+def generate(networks: TrainedNetworks, count: int, seed: int, device: str) -> CodedPictures:
+    generator, source = networks.generator, torch.Generator().manual_seed(seed)
+    structure_z = torch.randn(count, generator.structure_dim, generator=source).to(device)
+    texture_z = torch.randn(count, generator.texture_dim, generator=source).to(device)
+    structure_w, texture_w = generator.map_structure(structure_z), generator.map_texture(texture_z)
+    images = [
+        images_to_uint8(generator.synthesize(generator.warp(s[None]), t[None]))[0]
+        for s, t in zip(structure_w, texture_w)
+    ]
+    return CodedPictures(np.stack(images), structure_w, texture_w)
+
+
+def read_mask(path: str, picture: str) -> tuple[np.ndarray, list]:
+    """Labels (H, W) uint8 of a picture, and a palette with a colour for each."""
+    try:
+        with open_image(path) as image:
+            mode, labels = image.mode, np.array(image)
+            colors = image.getpalette('RGB') if mode == 'P' else None
+    except Exception as error:  # decoders raise SyntaxError, struct.error, EOFError, ...
+        raise BrokenImageError(f'cannot read mask {path}: {error}') from error
+    if mode not in ('P', 'L', '1'):
+        raise ValueError(f'mask {path} must be a palette or 8-bit grey image, but has mode {mode}')
+    if labels.shape != read_rgb(picture).shape[:2]:
+        raise ValueError(f'mask {path} and picture {picture} differ in height or width')
+    labels = labels.astype(np.uint8)
+    if colors is None or len(colors) <= 3 * labels.max():
+        colors = np.ravel([PALETTE[0], *PALETTE[1:] * 15])
+    return labels, np.reshape(colors, (-1, 3)).tolist()
+
+
+def soft_labels(labels: np.ndarray, num_classes: int, size: int) -> Tensor:
+    """One-hot labels (num_classes, size, size)."""
+    small = np.array(Image.fromarray(labels).resize((size, size), Image.Resampling.NEAREST))
+    return torch.nn.functional.one_hot(torch.from_numpy(small).long(), num_classes).permute(2, 0, 1)
+
+
+class Transfer(NamedTuple):
+    """What label_transfer draws: a labelled reference, then the queries."""
+
+    images: list[np.ndarray]
+    """RGB (H, W, 3) uint8."""
+    structure_w: Tensor
+    """(N, structure_width)."""
+    labels: list[np.ndarray]
+    """(H, W) uint8 of the first pictures; the others have none."""
+    palette: list
+    """A colour for each label."""
+
+
+def label_transfer(generator: torch.nn.Module, transfer: Transfer) -> Rows:
+    """A row for each query."""
+    size = generator.base_resolution
+    used = 1 + max(int(labels.max()) for labels in transfer.labels)
+    shown = []
+    for number, (image, structure_w) in enumerate(zip(transfer.images, transfer.structure_w)):
+        coords, labels = generator.warp(structure_w[None])[0], None
+        if number < len(transfer.labels):
+            labels = soft_labels(transfer.labels[number], used, size).to(coords)
+        shown.append(TransferPicture(image, coords, labels))
+    temperature = 0.01 * 128 / size  # the published one, in pixels
+    return [transfer_row(shown[0], query, transfer.palette, temperature) for query in shown[1:]]
+
+
+def toy_faces(
+    networks: TrainedNetworks, count: int, seed: int, device: str
+) -> tuple[CodedPictures, Transfer]:
+    faces = ToyFaces(size=networks.generator.image_size, length=count, seed=seed)
+    samples = [faces.get_data_info(index) for index in range(count)]
+    pictures = encode(networks, np.stack([sample['img'] for sample in samples]), device)
+    labels = [sample['gt_seg_map'] for sample in samples]
+    palette = faces.METAINFO['palette']
+    return pictures, Transfer(list(pictures.images), pictures.structure_w, labels, palette)
+
+
+def collect(
+    args: argparse.Namespace, networks: TrainedNetworks
+) -> tuple[CodedPictures, Transfer | None]:
+    """The pictures to draw, and those of label_transfer if there are labels."""
+    if args.toy_faces:
+        return toy_faces(networks, args.num, args.seed, args.device)
+    side = networks.encoder.input_size if networks.encoder is not None else 0
+    if args.images:
+        # Squeezed to squares by Pillow, as for training.
+        images = np.stack([read_rgb(path, size=side) for path in args.images])
+        pictures = encode(networks, images, args.device)
+    else:
+        pictures = generate(networks, args.num, args.seed, args.device)
+    if not args.reference:
+        return pictures, None
+    labels, palette = read_mask(args.reference[1], args.reference[0])
+    reference = encode(networks, read_rgb(args.reference[0], size=side)[None], args.device)
+    images = [*reference.images, *pictures.images]
+    structure_w = torch.cat([reference.structure_w, pictures.structure_w])
+    return pictures, Transfer(images, structure_w, [labels], palette)
+
+
+def draw(args: argparse.Namespace) -> None:
+    check_args(args)
+    try:
+        networks = load_trained(args.checkpoint, args.config, args.device)
+        figures = wanted_figures(args, networks)
+        pictures, transfer = collect(args, networks)
+    except (BrokenImageError, FileNotFoundError, ValueError) as error:
+        raise LaunchError(str(error)) from None
+    os.makedirs(args.out, exist_ok=True)
+    generator = networks.generator
+    drawings = {
+        'texture_swap': lambda: texture_swap(generator, pictures),
+        'correspondence_maps': lambda: correspondence_maps(generator, pictures),
+        'label_transfer': lambda: label_transfer(generator, transfer),
+        'structure_interpolation': lambda: structure_interpolation(generator, pictures, args.steps),
+        'texture_interpolation': lambda: texture_interpolation(generator, pictures, args.steps),
+    }
+    for name in figures:
+        path = Path(args.out, f'{name}.png')
+        picture = Image.fromarray(arrange_cells(drawings[name](), args.min_cell))
+        with atomic_file(path) as file:
+            picture.save(file, 'PNG', optimize=True)
+        print(f'{path}: {FIGURES[name]}')
+
+
+def main() -> None:
+    args = parse_args()
+    with explained_errors('figures.py'):
+        draw(args)
+
+
+if __name__ == '__main__':
+    main()
