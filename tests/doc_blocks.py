@@ -55,9 +55,9 @@ class Block:
         return (self.marker or '').partition(': ')[2]
 
 
-def blocks_of(page: Path, text: str | None = None) -> list[Block]:
+def blocks_of(page: Path) -> list[Block]:
     """The bash and Python blocks of a page, in order."""
-    lines = (page.read_text(encoding='utf-8') if text is None else text).splitlines()
+    lines = page.read_text(encoding='utf-8').splitlines()
     found, above, number = [], '', 0
     while number < len(lines):
         fence = FENCE.match(lines[number])
