@@ -110,7 +110,7 @@ class CoordGAN(BaseModel):
         on_nonfinite: str = 'error',
         data_preprocessor: dict | nn.Module | None = None,
     ):
-        super().__init__(data_preprocessor=data_preprocessor)
+        super().__init__(data_preprocessor=build_module(data_preprocessor))
         self.generator = build_module(generator)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self.discriminator = build_module(discriminator)

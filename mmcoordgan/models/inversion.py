@@ -95,7 +95,7 @@ class CoordGANInversion(BaseModel):
         on_nonfinite: str = 'error',
         data_preprocessor: dict | nn.Module | None = None,
     ):
-        super().__init__(data_preprocessor=data_preprocessor)
+        super().__init__(data_preprocessor=build_module(data_preprocessor))
         self.generator = build_module(generator).requires_grad_(False).eval()
         self.encoder = build_module(encoder)
         self._check_codes()

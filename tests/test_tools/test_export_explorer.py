@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mmcoordgan.apis import load_trained
+from mmcoordgan.apis import CoordGANInferencer, load_trained
 from mmcoordgan.visualization.explorer import quantize_coords
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +66,21 @@ def test_images(run, untrained, capsys):
     np.testing.assert_array_equal(stored_map(found['pictures'][0], 32), expected)
     assert (stored_map(found['pictures'][1], 32) != expected).any()
     assert '<title>A &amp; B</title>' in Path('page.html').read_text(encoding='utf-8')
+
+
+def test_refined_codes(run, untrained):
+    checkpoint = untrained['toyfaces_32_encoder']
+    pictures = [np.random.default_rng(i).integers(0, 256, (32, 32, 3), np.uint8) for i in (0, 1)]
+    for name, picture in zip('ab', pictures):
+        Image.fromarray(picture).save(f'{name}.png')
+    run(checkpoint, 'a.png', 'b.png', '--refine', 2, '--out', 'page.html')
+    inferencer = CoordGANInferencer(checkpoint, show_progress=False)
+    found = inferencer.encode(pictures, batch_size=1, refine=2)
+    plain = inferencer.encode(pictures, batch_size=1)
+    for picture, refined, other in zip(stored('page.html')['pictures'], found, plain):
+        expected = quantize_coords(torch.from_numpy(refined.coords))
+        np.testing.assert_array_equal(stored_map(picture, 32), expected)
+        assert (expected != quantize_coords(torch.from_numpy(other.coords))).any()
 
 
 def test_samples(run, untrained):
@@ -133,7 +148,7 @@ def test_errors(run, untrained, capsys):
         ((stage2, 'a.png', 'a.png', '--samples', 2), 'either image files or --samples N'),
         ((stage2, 'a.png', 'b.png'), 'cannot read image b.png'),
         ((stage2, 'a.png', 'c.png'), 'cannot read image c.png'),
-        ((stage1, 'a.png', 'a.png'), 'stage 1, which cannot read pictures'),
+        ((stage1, 'a.png', 'a.png'), 'stage 1 and has no encoder'),
         (('bad.pth', '--samples', 2), 'bad.pth is refused'),
         (('none.pth', '--samples', 2), 'none.pth does not exist'),
         ((stage1, '--samples', 2, '--size', 300), '--size must be 8 to 256'),

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mmcoordgan.apis import load_trained
+from mmcoordgan.apis import CoordGANInferencer, load_trained
 from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.celebamask_hq import PALETTE
 from mmcoordgan.visualization import TransferPicture, arrange_cells, transfer_row
@@ -88,13 +88,30 @@ def test_images(run, untrained):
     assert np.abs(drawn - expected).max() <= 1  # encoded one at a time, not together
 
 
+def test_refined_codes(run, untrained):
+    checkpoint = untrained['toyfaces_32_encoder']
+    pictures = [np.random.default_rng(i).integers(0, 256, (32, 32, 3), np.uint8) for i in (0, 1)]
+    for name, picture in zip('ab', pictures):
+        Image.fromarray(picture).save(f'{name}.png')
+    options = ['--refine', 2, '--out', 'figures', '--only', 'texture_swap']
+    run(checkpoint, 'a.png', 'b.png', *options)
+    inferencer = CoordGANInferencer(checkpoint, show_progress=False)
+    found = inferencer.encode(pictures, batch_size=1, refine=2)
+    codes = (torch.from_numpy(np.stack(w)) for w in zip(*(f[2:4] for f in found)))
+    expected = texture_swap(
+        inferencer.networks.generator, CodedPictures(np.stack(pictures), *codes)
+    )
+    drawn = np.array(Image.open('figures/texture_swap.png'))
+    np.testing.assert_array_equal(drawn, arrange_cells(expected))
+
+
 def check_transfer(path: str, checkpoint: Path, images, labels, palette) -> None:
     """Against rows of the known labels; the reference is the first."""
     coords = invert(checkpoint, np.stack(images)).coords
     one_hot = [torch.eye(9)[torch.from_numpy(x).long()].permute(2, 0, 1) for x in labels]
     one_hot += [None] * (len(images) - len(labels))
     shown = [TransferPicture(*fields) for fields in zip(images, coords, one_hot)]
-    rows = [transfer_row(shown[0], query, palette, 0.04) for query in shown[1:]]
+    rows = [transfer_row(shown[0], query, palette, 0.02) for query in shown[1:]]
     drawn = np.array(Image.open(path)).astype(int)
     difference = np.abs(drawn - arrange_cells(rows))
     assert (difference > 1).mean() < 0.002  # labels that are equally strong
@@ -168,8 +185,8 @@ def test_errors(run, untrained, capsys):
         ((stage2, 'a.png', 'a.png', '--num', 2), 'but not both'),
         ((stage2, 'a.png', 'bad.png'), 'cannot read image bad.png'),
         ((stage2, '--reference', 'a.png', 'bad.png'), 'cannot read mask bad.png'),
-        ((stage2, '--reference', 'a.png', 'narrow.png'), 'differ in height or width'),
-        ((stage2, '--reference', 'a.png', 'colours.png'), 'has mode RGB'),
+        ((stage2, '--reference', 'a.png', 'narrow.png'), 'mask and picture differ in size'),
+        ((stage2, '--reference', 'a.png', 'colours.png'), 'is a colour picture (mode RGB)'),
         ((stage2, '--reference', 'a.png', 'a.png', '--toy-faces'), 'leave out --reference'),
         ((stage2, '--out', 'a.png'), '--out a.png is not a folder'),
         (('none.pth',), 'none.pth does not exist'),

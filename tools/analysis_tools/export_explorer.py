@@ -9,8 +9,9 @@ from collections import Counter
 
 import torch
 
-from mmcoordgan.apis import TrainedNetworks, load_trained
-from mmcoordgan.datasets import BrokenImageError
+from mmcoordgan.apis import CoordGANInferencer, TrainedNetworks
+from mmcoordgan.apis.infer_cli.loading import explained, load
+from mmcoordgan.apis.infer_cli.parser import add_common, add_refining
 from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError, explained_errors
@@ -48,7 +49,6 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--seed', type=int, default=0, help='seed of the generated pictures [0]')
     parser.add_argument('--out', required=True, metavar='FILE', help='the HTML file to write')
-    parser.add_argument('--force', action='store_true', help='replace FILE if it exists')
     parser.add_argument(
         '--size',
         type=int,
@@ -62,10 +62,8 @@ def parse_args() -> argparse.Namespace:
         help='also print how many matches change because the page rounds the maps to 16 bits',
     )
     parser.add_argument('--title', default='Correspondence explorer', help='heading of the page')
-    parser.add_argument(
-        '--config', help='config file, for a checkpoint without one; it is run, as configs are'
-    )
-    parser.add_argument('--device', default='cpu', help='where the networks run [cpu]')
+    add_refining(parser)
+    add_common(parser)
     return parser.parse_args()
 
 
@@ -104,22 +102,17 @@ def display_names(paths: list[str]) -> list[str]:
 
 
 def read_pictures(
-    networks: TrainedNetworks, paths: list[str], size: int | None, device: str
+    inferencer: CoordGANInferencer, paths: list[str], size: int | None, refine: int
 ) -> list[ExplorerPicture]:
-    """Image files with their maps, one at a time."""
-    if networks.encoder is None:
-        raise LaunchError(
-            f'{networks.source} is a checkpoint of stage 1, which cannot read pictures: give one '
-            'of stage 2 (CoordGANInversion), or --samples N for pictures that it generates'
+    """Image files with their maps; shown in their own aspect ratio."""
+    warp, pictures = inferencer.networks.generator.warp, []
+    for name, found in zip(
+        display_names(paths), inferencer.iter_encode(paths, batch_size=1, refine=refine)
+    ):
+        structure_w = torch.from_numpy(found.structure_w).to(inferencer.device)
+        pictures.append(
+            ExplorerPicture(name, read_rgb(found.name), warp(structure_w[None], size)[0])
         )
-    side = networks.encoder.input_size
-    pictures = []
-    for name, path in zip(display_names(paths), paths):
-        # Squeezed to a square by Pillow, as for training; shown in its own aspect ratio.
-        square = torch.from_numpy(read_rgb(path, size=side)).to(device).permute(2, 0, 1)
-        structure_w = networks.invert(square[None] / 127.5 - 1).structure_w
-        coords = networks.generator.warp(structure_w, size)[0]
-        pictures.append(ExplorerPicture(name, read_rgb(path), coords))
     return pictures
 
 
@@ -170,15 +163,14 @@ def changed_by_rounding(pictures: list[ExplorerPicture]) -> tuple[float, float]:
 
 def export(args: argparse.Namespace) -> None:
     check_args(args)
-    try:
-        networks = load_trained(args.checkpoint, args.config, args.device)
+    with explained():
+        inferencer = load(args)
         if args.images:
-            pictures = read_pictures(networks, args.images, args.size, args.device)
+            pictures = read_pictures(inferencer, args.images, args.size, args.refine)
         else:
-            pictures = sample_pictures(networks, args.samples, args.seed, args.size, args.device)
+            networks, device = inferencer.networks, inferencer.device
+            pictures = sample_pictures(networks, args.samples, args.seed, args.size, device)
         page = explorer_page(pictures, args.title).encode('utf-8')
-    except (BrokenImageError, FileNotFoundError, ValueError) as error:
-        raise LaunchError(str(error)) from None
     with atomic_file(args.out) as file:
         file.write(page)
     print(f'{args.out}: {len(pictures)} pictures, {len(page) / 1e6:.2f} MB')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mmcoordgan.apis import TrainedNetworks, load_trained
-from mmcoordgan.datasets import BrokenImageError, ToyFaces
+from mmcoordgan.apis import CoordGANInferencer, TrainedNetworks
+from mmcoordgan.apis.infer_cli.loading import explained, load
+from mmcoordgan.apis.infer_cli.parser import add_common, add_refining
+from mmcoordgan.apis.masks import check_labels, read_label_mask
+from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.celebamask_hq import PALETTE
-from mmcoordgan.datasets.loading import open_image, read_rgb
+from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError, explained_errors
 from mmcoordgan.visualization import (
@@ -79,11 +83,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='seed of generated or toy pictures [0]')
     parser.add_argument('--steps', type=int, default=8, help='cells of an interpolation [8]')
     parser.add_argument('--min-cell', type=int, default=96, help='least side of a cell [96]')
-    parser.add_argument('--force', action='store_true', help='replace figures that exist')
-    parser.add_argument(
-        '--config', help='config file, for a checkpoint without one; it is run, as configs are'
-    )
-    parser.add_argument('--device', default='cpu', help='where the networks run [cpu]')
+    add_refining(parser)
+    add_common(parser)
     return parser.parse_args()
 
 
@@ -136,14 +137,12 @@ def wanted_figures(args: argparse.Namespace, networks: TrainedNetworks) -> list[
     return figures
 
 
-def encode(networks: TrainedNetworks, images: np.ndarray, device: str) -> CodedPictures:
-    """Codes of pictures (N, S, S, 3), one picture at a time."""
-    codes = []
-    for image in images:
-        inputs = torch.from_numpy(image).to(device).permute(2, 0, 1)[None] / 127.5 - 1
-        codes.append(networks.invert(inputs)[:2])
-    structure_w, texture_w = (torch.cat(parts) for parts in zip(*codes))
-    return CodedPictures(images, structure_w, texture_w)
+def encode(inferencer: CoordGANInferencer, sources: Sequence, refine: int) -> CodedPictures:
+    """Codes of picture files or arrays, squeezed to the squares that the networks see."""
+    found = inferencer.encode(sources, batch_size=1, refine=refine)
+    codes = (np.stack([getattr(f, name) for f in found]) for name in ('structure_w', 'texture_w'))
+    structure_w, texture_w = (torch.from_numpy(w).to(inferencer.device) for w in codes)
+    return CodedPictures(np.stack([f.image for f in found]), structure_w, texture_w)
 
 
 @torch.no_grad()
@@ -159,22 +158,13 @@ def generate(networks: TrainedNetworks, count: int, seed: int, device: str) -> C
     return CodedPictures(np.stack(images), structure_w, texture_w)
 
 
-def read_mask(path: str, picture: str) -> tuple[np.ndarray, list]:
+def read_reference_mask(mask: str, picture: str) -> tuple[np.ndarray, list]:
     """Labels (H, W) uint8 of a picture, and a palette with a colour for each."""
-    try:
-        with open_image(path) as image:
-            mode, labels = image.mode, np.array(image)
-            colors = image.getpalette('RGB') if mode == 'P' else None
-    except Exception as error:  # decoders raise SyntaxError, struct.error, EOFError, ...
-        raise BrokenImageError(f'cannot read mask {path}: {error}') from error
-    if mode not in ('P', 'L', '1'):
-        raise ValueError(f'mask {path} must be a palette or 8-bit grey image, but has mode {mode}')
-    if labels.shape != read_rgb(picture).shape[:2]:
-        raise ValueError(f'mask {path} and picture {picture} differ in height or width')
-    labels = labels.astype(np.uint8)
-    if colors is None or len(colors) <= 3 * labels.max():
-        colors = np.ravel([PALETTE[0], *PALETTE[1:] * 15])
-    return labels, np.reshape(colors, (-1, 3)).tolist()
+    labels, colors = read_label_mask(mask)
+    check_labels(labels, read_rgb(picture).shape[:2], mask, picture)
+    if colors is None or len(colors) <= labels.max():
+        colors = np.array([PALETTE[0], *PALETTE[1:] * 15])
+    return labels, colors.tolist()
 
 
 def soft_labels(labels: np.ndarray, num_classes: int, size: int) -> Tensor:
@@ -196,8 +186,8 @@ class Transfer(NamedTuple):
     """A colour for each label."""
 
 
-def label_transfer(generator: torch.nn.Module, transfer: Transfer) -> Rows:
-    """A row for each query."""
+def label_transfer(generator: torch.nn.Module, transfer: Transfer, temperature: float) -> Rows:
+    """A row for each query; temperature 0 takes the nearest pixel."""
     size = generator.base_resolution
     used = 1 + max(int(labels.max()) for labels in transfer.labels)
     shown = []
@@ -206,38 +196,37 @@ def label_transfer(generator: torch.nn.Module, transfer: Transfer) -> Rows:
         if number < len(transfer.labels):
             labels = soft_labels(transfer.labels[number], used, size).to(coords)
         shown.append(TransferPicture(image, coords, labels))
-    temperature = 0.01 * 128 / size  # the published one, in pixels
-    return [transfer_row(shown[0], query, transfer.palette, temperature) for query in shown[1:]]
+    return [
+        transfer_row(shown[0], query, transfer.palette, temperature or None) for query in shown[1:]
+    ]
 
 
 def toy_faces(
-    networks: TrainedNetworks, count: int, seed: int, device: str
+    inferencer: CoordGANInferencer, count: int, seed: int, refine: int
 ) -> tuple[CodedPictures, Transfer]:
-    faces = ToyFaces(size=networks.generator.image_size, length=count, seed=seed)
+    size = inferencer.networks.generator.image_size
+    faces = ToyFaces(size=size, length=count, seed=seed)
     samples = [faces.get_data_info(index) for index in range(count)]
-    pictures = encode(networks, np.stack([sample['img'] for sample in samples]), device)
+    pictures = encode(inferencer, [sample['img'] for sample in samples], refine)
     labels = [sample['gt_seg_map'] for sample in samples]
     palette = faces.METAINFO['palette']
     return pictures, Transfer(list(pictures.images), pictures.structure_w, labels, palette)
 
 
 def collect(
-    args: argparse.Namespace, networks: TrainedNetworks
+    args: argparse.Namespace, inferencer: CoordGANInferencer
 ) -> tuple[CodedPictures, Transfer | None]:
     """The pictures to draw, and those of label_transfer if there are labels."""
     if args.toy_faces:
-        return toy_faces(networks, args.num, args.seed, args.device)
-    side = networks.encoder.input_size if networks.encoder is not None else 0
+        return toy_faces(inferencer, args.num, args.seed, args.refine)
     if args.images:
-        # Squeezed to squares by Pillow, as for training.
-        images = np.stack([read_rgb(path, size=side) for path in args.images])
-        pictures = encode(networks, images, args.device)
+        pictures = encode(inferencer, args.images, args.refine)
     else:
-        pictures = generate(networks, args.num, args.seed, args.device)
+        pictures = generate(inferencer.networks, args.num, args.seed, inferencer.device)
     if not args.reference:
         return pictures, None
-    labels, palette = read_mask(args.reference[1], args.reference[0])
-    reference = encode(networks, read_rgb(args.reference[0], size=side)[None], args.device)
+    labels, palette = read_reference_mask(args.reference[1], args.reference[0])
+    reference = encode(inferencer, [args.reference[0]], args.refine)
     images = [*reference.images, *pictures.images]
     structure_w = torch.cat([reference.structure_w, pictures.structure_w])
     return pictures, Transfer(images, structure_w, [labels], palette)
@@ -245,18 +234,16 @@ def collect(
 
 def draw(args: argparse.Namespace) -> None:
     check_args(args)
-    try:
-        networks = load_trained(args.checkpoint, args.config, args.device)
-        figures = wanted_figures(args, networks)
-        pictures, transfer = collect(args, networks)
-    except (BrokenImageError, FileNotFoundError, ValueError) as error:
-        raise LaunchError(str(error)) from None
+    with explained():
+        inferencer = load(args)
+        figures = wanted_figures(args, inferencer.networks)
+        pictures, transfer = collect(args, inferencer)
     os.makedirs(args.out, exist_ok=True)
-    generator = networks.generator
+    generator, temperature = inferencer.networks.generator, inferencer.temperature
     drawings = {
         'texture_swap': lambda: texture_swap(generator, pictures),
         'correspondence_maps': lambda: correspondence_maps(generator, pictures),
-        'label_transfer': lambda: label_transfer(generator, transfer),
+        'label_transfer': lambda: label_transfer(generator, transfer, temperature),
         'structure_interpolation': lambda: structure_interpolation(generator, pictures, args.steps),
         'texture_interpolation': lambda: texture_interpolation(generator, pictures, args.steps),
     }

@@ -92,7 +92,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
         verb_parser = _new(verbs.add_parser, verb, help=summary, description=text)
         verb_parser.add_argument('checkpoint', metavar='CHECKPOINT', help='file, or its work dir')
         add(verb_parser)
-        _add_common(verb_parser)
+        add_common(verb_parser)
     return parser
 
 
@@ -116,7 +116,7 @@ def _add_correspond(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', metavar='FILE.npz', required=True, help='where matches go')
     parser.add_argument('--overview', metavar='FILE.png', help='also draw them')
     _add_matching(parser)
-    _add_refining(parser)
+    add_refining(parser)
 
 
 def _add_transfer_labels(parser: argparse.ArgumentParser) -> None:
@@ -192,7 +192,7 @@ def _add_interpolate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out', metavar='FILE.gif|DIR', required=True, help='an animation, or a folder for PNGs'
     )
-    _add_refining(parser)
+    add_refining(parser)
 
 
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
@@ -215,7 +215,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--keep-extension', action='store_true', help='name results a.jpg.png instead of a.png'
     )
-    _add_refining(parser)
+    add_refining(parser)
 
 
 def _add_skipping(parser: argparse.ArgumentParser) -> None:
@@ -224,7 +224,7 @@ def _add_skipping(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_refining(parser: argparse.ArgumentParser) -> None:
+def add_refining(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--refine',
         type=int,
@@ -237,7 +237,7 @@ def _add_refining(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', metavar='FILE', help='for a checkpoint without its config')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ... [a GPU if there is one]')
     parser.add_argument('--force', action='store_true', help='overwrite results')
