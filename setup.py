@@ -13,12 +13,13 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 SHIPPED = ('configs', 'tools', 'model-index.yml')
+LEFT_OUT = {'__pycache__', 'ci'}
 
 
 def shipped_files() -> list[str]:
     """Paths relative to this folder."""
     paths = [path for name in SHIPPED for path in (Path(name), *Path(name).rglob('*'))]
-    files = (path for path in paths if path.is_file() and '__pycache__' not in path.parts)
+    files = (path for path in paths if path.is_file() and LEFT_OUT.isdisjoint(path.parts))
     return sorted(path.as_posix() for path in files)
 
 

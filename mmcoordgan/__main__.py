@@ -24,6 +24,7 @@ def find_tools() -> dict[str, Path]:
     """
     root = shipped_root() / 'tools'
     paths = [*root.rglob('*.py'), *root.rglob('*.sh')]
+    paths = [path for path in paths if path.parent.name != 'ci']  # not for users, not in wheels
     paths.sort(key=lambda path: (len(path.parts), path.parent, path.suffix, path))
     return {path.stem.replace('_', '-'): path for path in paths if describe(path) is not None}
 
@@ -38,7 +39,8 @@ def describe(path: Path) -> str | None:
     if IS_MAIN not in tests:
         return None
     line = (ast.get_docstring(tree) or '').partition('\n')[0]
-    return line.partition(': ``')[0].rstrip('.')  # without the command that calls the file
+    line = line.partition(': ``')[0]  # without the command that calls the file
+    return line.rstrip('.').replace('``', '')
 
 
 def listing() -> str:

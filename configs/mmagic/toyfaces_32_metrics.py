@@ -21,3 +21,5 @@ test_evaluator = dict(
     ],
 )
 test_cfg = dict(type='mmagic.MultiTestLoop')
+# Counts the batches of that loop.
+log_processor = dict(type='mmagic.LogProcessor')

@@ -1,4 +1,4 @@
-"""Label transfer by ``tools/infer.py``: time, memory, and how good the labels are.
+"""Label transfer by tools/infer.py: time, memory, and how good the labels are.
 
     python tools/analysis_tools/benchmark_inference.py work_dirs/toyfaces_32_encoder
 

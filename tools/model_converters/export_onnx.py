@@ -181,6 +181,7 @@ def export(args: argparse.Namespace) -> bool:
     torch.set_num_threads(args.threads or torch.get_num_threads())
     trained = load_trained(args.checkpoint, args.config)
     network = Correspondence(trained).eval()
+    check_libraries()
     model = to_onnx(network, trained.source).SerializeToString()
     session = start_session(model, torch.get_num_threads())
     agrees = True
@@ -212,7 +213,6 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with explained_errors('export_onnx.py'):
         try:
-            check_libraries()
             agrees = export(args)
         except (ValueError, OSError) as error:
             raise LaunchError(str(error)) from None
