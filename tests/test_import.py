@@ -7,6 +7,8 @@ import sys
 
 PROGRAM = """
 import sys
+import cv2, mmcv.transforms, mmengine.runner, torch  # which import torchvision where they can
+before = set(sys.modules)
 import mmcoordgan
 from mmcoordgan import registry
 for name in vars(registry):
@@ -14,7 +16,7 @@ for name in vars(registry):
         getattr(registry, name).import_from_location()
 import mmcoordgan.apis, mmcoordgan.geometry, mmcoordgan.visualization
 heavy = ('mmagic', 'torchvision', 'torch_fidelity', 'scipy', 'diffusers', 'transformers')
-print(*[name for name in heavy if name in sys.modules])
+print(*[name for name in heavy if name in sys.modules and name not in before])
 """
 
 
