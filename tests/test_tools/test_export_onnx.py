@@ -16,7 +16,7 @@ from mmcoordgan.apis import load_trained
 from mmcoordgan.models.networks import CoordGANEncoder, CoordGANGenerator
 
 onnxruntime = pytest.importorskip(
-    'onnxruntime', reason="needs pip install -e '.[onnx]', and PyTorch 2.6 or newer"
+    'onnxruntime', reason="needs pip install -e '.[onnx]', and PyTorch 2.5 or newer"
 )
 ROOT = Path(__file__).parents[2]
 tool = runpy.run_path(str(ROOT / 'tools' / 'model_converters' / 'export_onnx.py'))
@@ -169,4 +169,4 @@ def test_what_to_install(exported, monkeypatch, capsys):
 
     assert 'dynamic_shapes' not in inspect.signature(old_export).parameters
     monkeypatch.setattr(torch.onnx, 'export', old_export)
-    assert 'is too old to export: use 2.6 or newer' in fails(arguments, capsys)
+    assert 'is too old to export: use 2.5 or newer' in fails(arguments, capsys)

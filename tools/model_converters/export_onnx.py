@@ -74,7 +74,7 @@ def check_libraries() -> None:
         )
     if 'dynamic_shapes' not in inspect.signature(torch.onnx.export).parameters:
         raise LaunchError(
-            f'PyTorch {torch.__version__} is too old to export: use 2.6 or newer. Checkpoints are '
+            f'PyTorch {torch.__version__} is too old to export: use 2.5 or newer. Checkpoints are '
             'the same for all versions'
         )
 
