@@ -1,4 +1,4 @@
-"""FID without torch-fidelity; with it, see test_mmagic/test_fid.py."""
+"""FID without torch-fidelity; with it, see test_mmagic/test_mmagic_fid.py."""
 
 from __future__ import annotations
 
