@@ -1,7 +1,9 @@
-"""Checkpoints that are quick to make."""
+"""Checkpoints that are quick to make, tools that run in this process."""
 
 from __future__ import annotations
 
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,15 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         content = {'state_dict': kind(**model).state_dict(), 'meta': {'cfg': cfg.pretty_text}}
         torch.save(content, paths[name])
     return paths
+
+
+@pytest.fixture
+def run_tool(monkeypatch, tmp_path):
+    """Call a file of ``tools/`` with arguments, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(tool: str, *arguments: object) -> None:
+        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+
+    return run

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +21,8 @@ SIDE = 96
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> None:
-        monkeypatch.setattr(sys, 'argv', ['figures.py', *map(str, arguments)])
-        path = ROOT / 'tools' / 'analysis_tools' / 'figures.py'
-        runpy.run_path(str(path), run_name='__main__')
-
-    return run
+def run(run_tool):
+    return partial(run_tool, 'analysis_tools/figures.py')
 
 
 def cell(path: str, row: int, column: int) -> np.ndarray:
@@ -58,14 +50,14 @@ def test_stage_1(run, untrained, capsys):
     shapes = dict(texture_swap=(4, 4), correspondence_maps=(4, 4))
     shapes |= dict(structure_interpolation=(4, 4), texture_interpolation=(4, 2))
     assert sizes == {name: (2 + 98 * w, 2 + 98 * h) for name, (w, h) in shapes.items()}
-    # The pictures are the samples of this seed, and the matrix has them on its diagonal.
+    # The pictures are the samples of these seeds, and the matrix has them on its diagonal.
     generator = load_trained(untrained['toyfaces_32']).generator
-    source = torch.Generator().manual_seed(5)
-    structure_z = torch.randn(3, generator.structure_dim, generator=source)
-    texture_z = torch.randn(3, generator.texture_dim, generator=source)
-    expected = (generator(structure_z, texture_z) + 1) * 127.5
     for i in range(3):
-        image = expected[i].clamp(0, 255).permute(1, 2, 0).numpy()
+        source = torch.Generator().manual_seed(5 + i)
+        structure_z = torch.randn(1, generator.structure_dim, generator=source)
+        texture_z = torch.randn(1, generator.texture_dim, generator=source)
+        expected = (generator(structure_z, texture_z)[0] + 1) * 127.5
+        image = expected.clamp(0, 255).permute(1, 2, 0).numpy()
         for row, column in ((0, i + 1), (i + 1, 0), (i + 1, i + 1)):
             assert np.abs(cell('new/figures/texture_swap.png', row, column) - image).max() < 1
 

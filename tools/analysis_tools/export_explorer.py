@@ -9,13 +9,15 @@ from collections import Counter
 
 import torch
 
-from mmcoordgan.apis import CoordGANInferencer, TrainedNetworks
+from mmcoordgan.apis import CoordGANInferencer
+from mmcoordgan.apis.codes import seed_codes
 from mmcoordgan.apis.infer_cli.loading import explained, load
 from mmcoordgan.apis.infer_cli.parser import add_common, add_refining
 from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError, explained_errors
 from mmcoordgan.geometry import hard_transfer
+from mmcoordgan.models.networks import CoordGANGenerator
 from mmcoordgan.visualization import images_to_uint8
 from mmcoordgan.visualization.explorer import (
     MAX_PICTURES,
@@ -47,7 +49,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--samples', type=int, metavar='N', help='show N generated pictures instead of images'
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed of the generated pictures [0]')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the first sample [0]')
     parser.add_argument('--out', required=True, metavar='FILE', help='the HTML file to write')
     parser.add_argument(
         '--size',
@@ -118,24 +120,15 @@ def read_pictures(
 
 @torch.no_grad()
 def sample_pictures(
-    networks: TrainedNetworks, count: int, seed: int, size: int | None, device: str
+    generator: CoordGANGenerator, count: int, seed: int, size: int | None
 ) -> list[ExplorerPicture]:
-    """Generated pictures with their maps."""
-    generator, source = networks.generator, torch.Generator().manual_seed(seed)
-    structure_z = torch.randn(count, generator.structure_dim, generator=source).to(device)
-    texture_z = torch.randn(count, generator.texture_dim, generator=source).to(device)
+    """Pictures of the seeds ``seed``, ``seed + 1``, ... with their maps."""
     pictures = []
-    for number in range(count):
-        structure_w = generator.map_structure(structure_z[number, None])
-        texture_w = generator.map_texture(texture_z[number, None])
+    for number in range(seed, seed + count):
+        structure_w, texture_w = seed_codes(generator, number)
         image = generator.synthesize(generator.warp(structure_w), texture_w)
-        pictures.append(
-            ExplorerPicture(
-                f'sample {number}',
-                images_to_uint8(image)[0],
-                generator.warp(structure_w, size)[0],
-            )
-        )
+        coords = generator.warp(structure_w, size)[0]
+        pictures.append(ExplorerPicture(f'seed {number}', images_to_uint8(image)[0], coords))
     return pictures
 
 
@@ -168,8 +161,8 @@ def export(args: argparse.Namespace) -> None:
         if args.images:
             pictures = read_pictures(inferencer, args.images, args.size, args.refine)
         else:
-            networks, device = inferencer.networks, inferencer.device
-            pictures = sample_pictures(networks, args.samples, args.seed, args.size, device)
+            generator = inferencer.networks.generator
+            pictures = sample_pictures(generator, args.samples, args.seed, args.size)
         page = explorer_page(pictures, args.title).encode('utf-8')
     with atomic_file(args.out) as file:
         file.write(page)

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from mmcoordgan.apis import CoordGANInferencer, TrainedNetworks
+from mmcoordgan.apis.codes import seed_codes
 from mmcoordgan.apis.infer_cli.loading import explained, load
 from mmcoordgan.apis.infer_cli.parser import add_common, add_refining
 from mmcoordgan.apis.masks import check_labels, read_label_mask
@@ -22,6 +23,7 @@ from mmcoordgan.datasets.celebamask_hq import PALETTE
 from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError, explained_errors
+from mmcoordgan.models.networks import CoordGANGenerator
 from mmcoordgan.visualization import (
     TransferPicture,
     arrange_cells,
@@ -146,15 +148,11 @@ def encode(inferencer: CoordGANInferencer, sources: Sequence, refine: int) -> Co
 
 
 @torch.no_grad()
-def generate(networks: TrainedNetworks, count: int, seed: int, device: str) -> CodedPictures:
-    generator, source = networks.generator, torch.Generator().manual_seed(seed)
-    structure_z = torch.randn(count, generator.structure_dim, generator=source).to(device)
-    texture_z = torch.randn(count, generator.texture_dim, generator=source).to(device)
-    structure_w, texture_w = generator.map_structure(structure_z), generator.map_texture(texture_z)
-    images = [
-        images_to_uint8(generator.synthesize(generator.warp(s[None]), t[None]))[0]
-        for s, t in zip(structure_w, texture_w)
-    ]
+def generate(generator: CoordGANGenerator, count: int, seed: int) -> CodedPictures:
+    """Pictures of the seeds ``seed``, ``seed + 1``, ..."""
+    codes = [seed_codes(generator, number) for number in range(seed, seed + count)]
+    images = [images_to_uint8(generator.synthesize(generator.warp(s), t))[0] for s, t in codes]
+    structure_w, texture_w = (torch.cat(parts) for parts in zip(*codes))
     return CodedPictures(np.stack(images), structure_w, texture_w)
 
 
@@ -222,7 +220,7 @@ def collect(
     if args.images:
         pictures = encode(inferencer, args.images, args.refine)
     else:
-        pictures = generate(inferencer.networks, args.num, args.seed, inferencer.device)
+        pictures = generate(inferencer.networks.generator, args.num, args.seed)
     if not args.reference:
         return pictures, None
     labels, palette = read_reference_mask(args.reference[1], args.reference[0])
