@@ -55,7 +55,8 @@ def test_images(run, untrained, capsys):
     networks = load_trained(checkpoint)
     square = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1
     expected = quantize_coords(networks.invert(square).coords[0])
-    np.testing.assert_array_equal(stored_map(found['pictures'][0], 32), expected)
+    difference = stored_map(found['pictures'][0], 32).astype(int) - expected
+    assert np.abs(difference).max() <= 1  # of 65536; another layout in memory, another rounding
     assert (stored_map(found['pictures'][1], 32) != expected).any()
     assert '<title>A &amp; B</title>' in Path('page.html').read_text(encoding='utf-8')
 
