@@ -86,7 +86,8 @@ def choose_checkpoint(cfg: Config, checkpoint: str) -> None:
     cfg.load_from, cfg.resume = checkpoint, False
     for key in [key for key in cfg.model if str(key).startswith('pretrained')]:
         cfg.model[key] = None
-    if 'perceptual' in cfg.model and not cfg.model.get('refinement'):
+    ours = _is(cfg.model, 'CoordGAN') or _is(cfg.model, 'CoordGANInversion')
+    if ours and not cfg.model.get('refinement'):
         cfg.model.losses, cfg.model.perceptual = {}, None  # VGG16's weights need not be there
 
 
@@ -96,8 +97,9 @@ def check_test(cfg: Config) -> None:
     missing = [key for key in keys if cfg.get(key) is None]
     if missing:
         raise LaunchError(
-            f'{cfg.filename} does not say what to test: it has no {", ".join(missing)}. Configs '
-            'with an encoder (stage 2) do; configs/_base_/datasets/*_transfer*.py hold these parts'
+            f'{cfg.filename} does not say what to test: it has no {", ".join(missing)}. Those in '
+            'configs/coordgan do; configs/_base_/datasets/swap_seeds.py (stage 1) and '
+            '*_transfer*.py (stage 2) hold these parts'
         )
 
 

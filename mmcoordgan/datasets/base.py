@@ -27,7 +27,9 @@ class PipelineDataset(Dataset):
 
     METAINFO: dict = {}
     data_root: str = ''
-    """Where the data comes from."""
+    """Where the data comes from. With ``data_prefix``, MMagic's metrics name their caches of real
+    features by it: data sets of equal length that differ should have different ones."""
+    _data_prefix: dict | None = None
 
     def __init__(self, *, pipeline: Sequence[Transform]) -> None:
         self.pipeline = Compose(
@@ -41,8 +43,12 @@ class PipelineDataset(Dataset):
 
     @property
     def data_prefix(self) -> dict:
-        """With ``data_root``, what MMagic's metrics name their caches of real features by."""
-        return {'length': len(self)}
+        """As set by the data set; by default its length, see ``data_root``."""
+        return {'length': len(self)} if self._data_prefix is None else self._data_prefix
+
+    @data_prefix.setter
+    def data_prefix(self, value: dict) -> None:
+        self._data_prefix = value
 
     def full_init(self) -> None:
         """Nothing to do; MMEngine's dataset wrappers call it."""

@@ -36,9 +36,9 @@ def explained_errors(program: str) -> Iterator[None]:
     """End the program with one message where the user, and not the code, is at fault.
 
     Impossible options end it with exit code 2. Missing or forbidden files and refused checkpoints
-    end it with exit code 1, and the message names the line that asked for the file. So do a
-    checkpoint that cannot be written and losses that are not finite. All other errors keep their
-    traceback.
+    end it with exit code 1, and the message names the line that asked for the file. So do
+    packages that are missing, a checkpoint that cannot be written and losses that are not finite.
+    All other errors keep their traceback.
     """
     try:
         yield
@@ -49,6 +49,9 @@ def explained_errors(program: str) -> Iterator[None]:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f'{frame.filename}, line {frame.lineno}'
         print(f'{program}: error: {error} (asked for by {where})', file=sys.stderr)
+        sys.exit(1)
+    except ImportError as error:
+        print(f'{program}: error: {" ".join(str(error).split())}', file=sys.stderr)
         sys.exit(1)
     except (CheckpointWriteError, NonFiniteError) as error:
         message = error.strerror if isinstance(error, OSError) else error
@@ -97,12 +100,12 @@ def load_config(path: str, options: dict | None, work_dir: str | None = None) ->
     except SyntaxError as error:
         raise LaunchError(f'config file {path} cannot be parsed: {error}') from None
     except ModuleNotFoundError as error:
-        if error.name != 'pkg_resources':
-            raise
-        raise LaunchError(
-            f"config file {path}: MMEngine needs pkg_resources for names with '::'. Run: pip "
-            "install 'setuptools<82'"
-        ) from None
+        reason = str(error)
+        if error.name == 'pkg_resources':
+            reason = (
+                "MMEngine needs pkg_resources for names with '::'. Run: pip install 'setuptools<82'"
+            )
+        raise LaunchError(f'config file {path}: {reason}') from None
     if options:
         for note in check_cfg_options(cfg, options):
             print(note, file=sys.stderr)

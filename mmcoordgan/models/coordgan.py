@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from mmcoordgan.registry import MODELS
 
+from .data_preprocessor import GANDataPreprocessor
 from .finite import FiniteGuard
 from .pairs import swap_partners
 from .pretrained import load_pretrained_generator
-from .sampling import predict, read_request, request_codes
+from .sampling import predict, read_request, request_codes, wants_average
 from .training import LossTerms, build_module, optimizer_step, sample_codes, split_batch
 
 DISCRIMINATOR_TERMS = ('d_gan', 'd_patch')
@@ -285,6 +286,25 @@ class CoordGAN(BaseModel):
         coords = generator.warp(generator.map_structure(structure_z))
         return generator.synthesize(coords, generator.map_texture(texture_z)), coords
 
+    def val_step(self, data: dict) -> list:
+        """Predictions for a batch of the loop; see :meth:`forward`."""
+        return self.test_step(data)
+
+    def test_step(self, data: dict) -> list:
+        """Predictions for a batch of the loop; see :meth:`forward`.
+
+        Raises:
+            ValueError: If the batch is a request and the data preprocessor takes pictures only.
+        """
+        request = isinstance(data.get('inputs'), Mapping)
+        if request and not isinstance(self.data_preprocessor, GANDataPreprocessor):
+            raise ValueError(
+                'the data set asks for samples, which model.data_preprocessor, a '
+                f'{type(self.data_preprocessor).__name__}, does not take: set '
+                "model.data_preprocessor.type='GANDataPreprocessor'"
+            )
+        return super().test_step(data)
+
     def forward(
         self,
         inputs: Tensor | dict,
@@ -318,7 +338,7 @@ class CoordGAN(BaseModel):
         if mode == 'predict':
             return predict(self, request, data_samples)
         codes = request_codes(self.generator, request)
-        return self.sample(*codes, use_ema=request.get('use_ema', True))[0]
+        return self.sample(*codes, use_ema=wants_average(request))[0]
 
     # ------------------------------------------------------------------ helpers
 

@@ -22,8 +22,9 @@ def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str
     """The request behind the inputs of :meth:`CoordGAN.forward`; pictures count only.
 
     Raises:
-        ValueError: If a key is unknown, the number of pictures is nowhere, or MMagic's
-            ``sample_model`` or ``sample_kwargs`` ask for what a CoordGAN cannot give.
+        ValueError: If a key is unknown, the number of pictures is nowhere, keys contradict each
+            other, or MMagic's ``sample_model`` or ``sample_kwargs`` ask for what a CoordGAN
+            cannot give.
     """
     if not isinstance(inputs, Mapping):
         inputs = {'num_batches': len(inputs)}
@@ -41,12 +42,41 @@ def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str
         raise ValueError(
             f'sample_model must be one of {SAMPLE_MODELS}, but got {request["sample_model"]!r}'
         )
-    if 'structure_z' not in request and 'swap_seed' not in request:
-        if data_samples is not None and len(data_samples):
-            request.setdefault('num_batches', len(data_samples))
-        if 'num_batches' not in request:
-            raise ValueError('a request for samples needs num_batches, codes or swap_seed')
+    _check_together(request)
+    wanted = {key: request[key] for key in ('num_batches',) if key in request}
+    wanted |= {key: len(request[key]) for key in ('structure_z', 'swap_seed') if key in request}
+    if data_samples is not None and len(data_samples):
+        wanted['data samples'] = len(data_samples)
+    if not wanted:
+        raise ValueError('a request for samples needs num_batches, codes or swap_seed')
+    if len(set(wanted.values())) > 1:
+        raise ValueError(f'a request for samples names different numbers of pictures: {wanted}')
+    request['num_batches'] = next(iter(wanted.values()))
     return request
+
+
+def _check_together(request: Mapping) -> None:
+    if ('structure_z' in request) != ('texture_z' in request):
+        raise ValueError('a request for samples takes structure_z and texture_z together')
+    for first, *others in (
+        ('swap_seed', 'structure_z', 'sample_model'),
+        ('sample_model', 'use_ema'),
+    ):
+        for other in others:
+            if first in request and other in request:
+                raise ValueError(f'a request for samples takes {first} or {other}, not both')
+
+
+def wants_average(request: Mapping) -> bool:
+    """Whether one picture of a request comes from the averaged generator.
+
+    Raises:
+        ValueError: If it asks for both.
+    """
+    kind = request.get('sample_model')
+    if kind == 'ema/orig':
+        raise ValueError("mode='tensor' gives one picture: sample_model must be 'ema' or 'orig'")
+    return request.get('use_ema', True) if kind is None else kind == 'ema'
 
 
 def request_codes(generator: Any, request: Mapping) -> tuple[Tensor, Tensor]:
@@ -78,7 +108,9 @@ def seeded_codes(generator: Any, seeds: Sequence[int] | Tensor) -> tuple[Tensor,
 def predict(model: Any, request: Mapping, data_samples: Any) -> list[BaseDataElement]:
     """The predictions of :meth:`CoordGAN.forward`."""
     if hasattr(data_samples, 'split'):  # MMagic's, stacked
-        return mmagic_samples(model, request, data_samples.split(allow_nonseq_value=True))
+        data_samples = data_samples.split(allow_nonseq_value=True)
+        if 'swap_seed' not in request:
+            return mmagic_samples(model, request, data_samples)
     if 'sample_model' in request:
         return mmagic_samples(model, request, None)
     use_ema = request.get('use_ema', True)
@@ -115,7 +147,8 @@ def mmagic_samples(model: Any, request: Mapping, samples: list | None) -> list:
     """
     from mmagic.structures import DataSample
 
-    kinds = request.get('sample_model', 'ema').split('/')
+    average = 'ema' if request.get('use_ema', True) else 'orig'
+    kinds = request.get('sample_model', average).split('/')
     codes = request_codes(model.generator, request)
     drawn = {kind: model.sample(*codes, use_ema=kind == 'ema') for kind in kinds}
     answers = samples or [DataSample() for _ in codes[0]]

@@ -26,6 +26,14 @@ def warnings(monkeypatch) -> list[str]:
     return messages
 
 
+def test_data_prefix_can_be_set_as_in_mmengine(tmp_path):
+    Image.new('RGB', (4, 4)).save(tmp_path / 'a.png')
+    dataset = ImageFolder(data_root=tmp_path, pipeline=[])
+    assert dataset.data_prefix == {'length': 1}
+    dataset.data_prefix = dict(img='images')
+    assert dataset.data_prefix == dict(img='images')
+
+
 def test_order_extensions_and_depth(tmp_path):
     names = ['b.png', '10.jpg', '2.JPG', 'a/z.jpeg', 'a/b/c.WebP', 'a-b.bmp']
     for name in names:

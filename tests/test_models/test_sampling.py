@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mmengine.model import ImgDataPreprocessor
 from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement
 
@@ -81,11 +82,50 @@ def test_swap_seeds_data_set():
         ({'use_ema': True}, 'needs num_batches, codes or swap_seed'),
         ({'num_batches': 2, 'sample_kwargs': {'a': 1}}, "takes no sample_kwargs, but got {'a': 1}"),
         ({'num_batches': 2, 'sample_model': 'avg'}, "sample_model must be one of .* got 'avg'"),
+        ({'structure_z': torch.zeros(1, 4)}, 'structure_z and texture_z together'),
+        ({'texture_z': torch.zeros(1, 4), 'num_batches': 1}, 'structure_z and texture_z together'),
+        ({'swap_seed': [1], 'sample_model': 'ema'}, 'takes swap_seed or sample_model, not both'),
+        ({'sample_model': 'ema', 'use_ema': False, 'num_batches': 1}, 'sample_model or use_ema'),
+        ({'swap_seed': [1, 2], 'num_batches': 3}, "different numbers .*'num_batches': 3, 'swap_s"),
     ],
 )
 def test_requests_that_cannot_be_met(request_, message):
     with pytest.raises(ValueError, match=message):
         build()(request_, mode='predict')
+
+
+def test_as_many_data_samples_as_pictures():
+    with pytest.raises(
+        ValueError, match=r"different numbers .*'num_batches': 4, 'data samples': 2"
+    ):
+        build()({'num_batches': 4}, [BaseDataElement(), BaseDataElement()], mode='predict')
+
+
+def test_tensors_come_from_the_generator_that_is_asked_for():
+    model = build()
+    for parameter in model.generator.parameters():
+        torch.nn.init.normal_(parameter)
+    seeds = {'swap_seed': [3, 4]}
+    average = model(seeds, mode='tensor')
+    current = model({**seeds, 'use_ema': False}, mode='tensor')
+    assert not torch.equal(average, current)
+    for kind in ('ema', 'orig'):
+        torch.manual_seed(1)
+        codes = model.sample_codes(2)
+        torch.manual_seed(1)
+        found = model({'num_batches': 2, 'sample_model': kind}, mode='tensor')
+        assert torch.equal(found, model.sample(*codes, use_ema=kind == 'ema')[0])
+    with pytest.raises(ValueError, match="sample_model must be 'ema' or 'orig'"):
+        model({'num_batches': 2, 'sample_model': 'ema/orig'}, mode='tensor')
+
+
+def test_requests_need_their_data_preprocessor():
+    model = build()
+    model.data_preprocessor = ImgDataPreprocessor()
+    for step in (model.val_step, model.test_step):
+        with pytest.raises(ValueError, match="type='GANDataPreprocessor'"):
+            step({'inputs': {'num_batches': 2}})
+        assert len(step({'inputs': torch.zeros(2, 3, 8, 8)})) == 2
 
 
 def test_pictures_and_data_samples_count_only():

@@ -228,6 +228,11 @@ def test_what_training_starts_from_is_not_needed():
     tool['choose_checkpoint'](cfg, 'trained.pth')
     assert cfg.model.pretrained_generator is None and cfg.model.generator.type == 'G'
     assert (cfg.load_from, cfg.resume) == ('trained.pth', False)
+    perceptual = dict(type='LPIPSLoss', vgg_weights='gone.pth')
+    for kind, kept in (('CoordGAN', None), ('mmcoordgan.CoordGAN', None), ('X', perceptual)):
+        cfg = Config(dict(model=dict(type=kind, perceptual=perceptual, losses={'a': {}})))
+        tool['choose_checkpoint'](cfg, 'trained.pth')
+        assert cfg.model.perceptual == kept and bool(cfg.model.losses) == (kind == 'X')
 
 
 @pytest.mark.parametrize('refinement', [None, {'steps': 0, 'lr': 0.1}, {'steps': 2, 'lr': 0.1}])

@@ -300,6 +300,11 @@ def test_users_errors_are_one_message(tmp_path, capsys):
     assert fails(['none.py'], capsys) == 'config file none.py does not exist'
     Path('bad.py').write_text('model = dict(\n')
     assert fails(['bad.py'], capsys).startswith('config file bad.py cannot be parsed')
+    Path('needs.py').write_text("custom_imports = dict(imports=['no_such_package'])\n")
+    error = fails(['needs.py'], capsys, code=1)
+    assert 'no_such_package' in error and '\n' not in error
+    Path('based.py').write_text("_base_ = 'mmdet::rpn/a.py'\n")
+    assert fails(['based.py'], capsys).startswith('config file based.py: ')
     config = write_config(tmp_path)
     folder = ['--cfg-options', 'train_dataloader.dataset.folder=no/pictures']
     error = fails([config, *folder], capsys, code=1)
