@@ -15,6 +15,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from mmcoordgan.engine.checkpoint_files import check_checkpoint_file, safe_load_options
+from mmcoordgan.engine.launch import LaunchError, read_config
 from mmcoordgan.models.inversion import Inversion
 from mmcoordgan.models.networks import CoordGANEncoder, CoordGANGenerator
 from mmcoordgan.models.pretrained import check_fit, part_of
@@ -96,13 +97,16 @@ def load_trained(
         checkpoint: File that a training of :class:`~mmcoordgan.models.CoordGAN` or
             :class:`~mmcoordgan.models.CoordGANInversion` wrote, or its work dir, which stands for
             the checkpoint written last.
-        config: Config file, for a checkpoint without one; it is run, as configs are. Or a config.
+        config: Config file (or its name in the package), for a checkpoint without one; it is run,
+            as configs are. Or a config.
         device: Where the networks go.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is damaged, unsafe, no CoordGAN, or does not fit its config; says why.
+        ValueError: The file is damaged, unsafe, no CoordGAN, or does not fit its config, or
+            ``config`` cannot be read; says why.
     """
+    given = _read_config(config) if isinstance(config, (str, Path)) else config
     path = _checkpoint_file(checkpoint)
     check_checkpoint_file(path)
     content = torch.load(path, **safe_load_options(Path(path)))
@@ -113,13 +117,14 @@ def load_trained(
             'implementation is converted by tools/model_converters/official_to_mm.py'
         )
     try:
-        model = _model(content, config)
+        model = _model(content, given)
         arguments, networks = {}, {}
         for name, network, tensors in _stored_networks(state):
             arguments[name] = _arguments(network, model, name)
             networks[name] = _build(network, arguments[name], name, tensors).to(device)
         settings = model.get('refinement')
         refinement = Refinement(**settings) if settings else None
+        temperature = _temperature(content, given, networks['generator'].base_resolution)
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, OverflowError) as error:
         raise ValueError(f'{path} cannot be used: {error}') from None
     return TrainedNetworks(
@@ -129,7 +134,7 @@ def load_trained(
         model.get('perceptual'),
         arguments,
         path,
-        _temperature(content, config, networks['generator'].base_resolution),
+        temperature,
     )
 
 
@@ -147,18 +152,24 @@ def _checkpoint_file(checkpoint: str | Path) -> str:
     return last
 
 
-def _model(content: Mapping, config: ConfigSource) -> Mapping:
+def _read_config(path: str | Path) -> Config:
+    try:
+        return read_config(str(path))
+    except LaunchError as error:
+        raise ValueError(str(error)) from None
+
+
+def _model(content: Mapping, config: Config | Mapping | None) -> Mapping:
     model = _setting(content, config, 'model')
     if not isinstance(model, Mapping):
         raise ValueError(f'the setting model of its config is a {type(model).__name__}')
     return model
 
 
-def _setting(content: Mapping, config: ConfigSource, name: str) -> Any:
+def _setting(content: Mapping, config: Config | Mapping | None, name: str) -> Any:
     """A setting of the given config, or else of the text in the checkpoint."""
     if config is not None:
-        given = Config.fromfile(str(config)) if isinstance(config, (str, Path)) else config
-        return given.get(name)
+        return config.get(name)
     meta = content.get('meta')
     text = meta.get('cfg') if isinstance(meta, Mapping) else None
     if not isinstance(text, str):
@@ -166,7 +177,7 @@ def _setting(content: Mapping, config: ConfigSource, name: str) -> Any:
     return read_setting(text, name)
 
 
-def _temperature(content: Mapping, config: ConfigSource, width: int) -> float | None:
+def _temperature(content: Mapping, config: Config | Mapping | None, width: int) -> float | None:
     """What the config's SegTransferIoU uses for maps of this width."""
     try:
         found = _setting(content, config, 'test_evaluator')

@@ -91,12 +91,29 @@ def load_config(path: str, options: dict | None, work_dir: str | None = None) ->
             base of the form 'package::name'.
         CfgOptionError: an option has no place in the config.
     """
+    cfg = read_config(path)
+    if options:
+        for note in check_cfg_options(cfg, options):
+            print(note, file=sys.stderr)
+        cfg.merge_from_dict(options)
+    default = os.path.join('work_dirs', Path(path).stem)
+    cfg.work_dir = work_dir or cfg.get('work_dir') or default
+    return cfg
+
+
+def read_config(path: str) -> Config:
+    """A config file, given by its path or its name in the package.
+
+    Raises:
+        LaunchError: there is no such file, Python cannot parse it, or it needs a package that is
+            missing.
+    """
     try:
         path = find_config(path)
     except FileNotFoundError as error:
         raise LaunchError(str(error)) from None
     try:
-        cfg = Config.fromfile(path)
+        return Config.fromfile(path)
     except SyntaxError as error:
         raise LaunchError(f'config file {path} cannot be parsed: {error}') from None
     except ModuleNotFoundError as error:
@@ -106,13 +123,6 @@ def load_config(path: str, options: dict | None, work_dir: str | None = None) ->
                 "MMEngine needs pkg_resources for names with '::'. Run: pip install 'setuptools<82'"
             )
         raise LaunchError(f'config file {path}: {reason}') from None
-    if options:
-        for note in check_cfg_options(cfg, options):
-            print(note, file=sys.stderr)
-        cfg.merge_from_dict(options)
-    default = os.path.join('work_dirs', Path(path).stem)
-    cfg.work_dir = work_dir or cfg.get('work_dir') or default
-    return cfg
 
 
 def check_checkpoint(path: str) -> None:

@@ -114,6 +114,22 @@ def test_no_network_is_larger_than_its_file(tmp_path, monkeypatch):
         load_trained('x.pth')
 
 
+def test_settings_beside_the_model_are_only_read_too(tmp_path):
+    text = Config.fromfile(CONFIGS / 'toyfaces_32.py').pretty_text
+    checkpoint(tmp_path / 'x.pth', stage=1, cfg='test_evaluator = {[1]: 2}\n' + text)
+    with pytest.raises(ValueError, match=r'x\.pth cannot be used: '):
+        load_trained(tmp_path / 'x.pth')
+
+
+def test_configs_are_found_by_name_and_explained(tmp_path):
+    checkpoint(tmp_path / 'x.pth', stage=1, cfg='')
+    assert load_trained(tmp_path / 'x.pth', 'coordgan/toyfaces_32.py').encoder is None
+    (tmp_path / 'bad.py').write_text('model = dict(')
+    for name, message in ((tmp_path / 'bad.py', 'cannot be parsed'), ('no.py', 'does not exist')):
+        with pytest.raises(ValueError, match=message):
+            load_trained(tmp_path / 'x.pth', name)
+
+
 def test_another_generator_is_refused(tmp_path):
     text = Config.fromfile(CONFIGS / 'toyfaces_32.py').pretty_text
     text = text.replace("type='CoordGANGenerator'", "type='StyleGAN2Generator'")

@@ -76,6 +76,14 @@ def test_refined_codes(run, untrained):
         assert (expected != quantize_coords(torch.from_numpy(other.coords))).any()
 
 
+def test_folders_give_their_pictures(run, untrained):
+    Path('folder').mkdir()
+    for name in ('folder/a.png', 'folder/b.png', 'c.png'):
+        save_picture(name, (32, 32))
+    run(untrained['toyfaces_32_encoder'], 'folder', 'c.png', '--out', 'page.html')
+    assert [p['name'] for p in stored('page.html')['pictures']] == ['a.png', 'b.png', 'c.png']
+
+
 def test_samples(run, untrained):
     """Of either stage; the same seed gives the same page; maps of any size."""
     for name, checkpoint in untrained.items():
@@ -122,7 +130,7 @@ def test_existing_files_are_kept_without_force(run, untrained, capsys):
     options = (untrained['toyfaces_32'], '--samples', 2, '--out', 'page.html')
     with pytest.raises(SystemExit):
         run(*options)
-    assert 'page.html exists: give another --out, or --force' in capsys.readouterr().err
+    assert 'page.html exists already: give another name, or --force' in capsys.readouterr().err
     assert Path('page.html').read_text() == 'mine'
     run(*options, '--force')
     assert len(stored('page.html')['pictures']) == 2
@@ -134,6 +142,10 @@ def test_errors(run, untrained, capsys):
     save_picture('a.png', (32, 32))
     Path('b.png').write_bytes(b'no picture')
     Path('bad.pth').write_bytes(b'no checkpoint')
+    Path('in.html').write_bytes(b'a picture with a misleading name')
+    Path('many').mkdir()
+    for number in range(17):
+        save_picture(f'many/{number}.png', (2, 2))
     cases = [
         ((stage2, 'a.png'), '2 to 16 pictures, but got 1'),
         ((stage2, *['a.png'] * 17), '2 to 16 pictures, but got 17'),
@@ -141,13 +153,16 @@ def test_errors(run, untrained, capsys):
         ((stage2,), 'either image files or --samples N'),
         ((stage2, 'a.png', 'a.png', '--samples', 2), 'either image files or --samples N'),
         ((stage2, 'a.png', 'b.png'), 'cannot read image b.png'),
-        ((stage2, 'a.png', 'c.png'), 'cannot read image c.png'),
+        ((stage2, 'a.png', 'c.png'), 'there is no picture or folder c.png'),
         ((stage1, 'a.png', 'a.png'), 'stage 1 and has no encoder'),
         (('bad.pth', '--samples', 2), 'bad.pth is refused'),
         (('none.pth', '--samples', 2), 'none.pth does not exist'),
         ((stage1, '--samples', 2, '--size', 300), '--size must be 8 to 256'),
-        ((stage1, '--samples', 2, '--out', '.'), '--out . is a folder'),
-        ((stage1, '--samples', 2, '--out', 'no/page.html'), 'folder of --out no/page.html does'),
+        ((stage1, '--samples', 2, '--out', 'x.htm/'), 'x.htm/: the name must end in .html or .htm'),
+        ((stage1, '--samples', 2, '--out', 'a.png/page.html'), 'cannot write into a.png'),
+        ((stage2, 'a.png', 'in.html', '--out', 'in.html', '--force'), 'in.html is an input'),
+        ((stage2, 'many', '--refine', 1), '2 to 16 pictures, but got 17'),
+        ((stage1, '--samples', 2, '--refine', 1), '--refine improves the codes of image files'),
     ]
     for arguments, message in cases:
         with pytest.raises(SystemExit) as info:

@@ -132,10 +132,16 @@ def test_other_results_are_not_written(exported, error, tmp_path, monkeypatch, c
     monkeypatch.setitem(names, 'start_session', off)
     (tmp_path / 'old.onnx').write_text('what was there')
     with pytest.raises(SystemExit) as end:
-        tool['main']([str(folder / 'model.pth'), '--out', str(tmp_path / 'old.onnx')])
+        tool['main']([str(folder / 'model.pth'), '--out', str(tmp_path / 'old.onnx'), '--force'])
     assert end.value.code == 1
     assert 'old.onnx is not written: results are not within 0.0001' in capsys.readouterr().err
     assert (tmp_path / 'old.onnx').read_text() == 'what was there'
+
+
+def test_existing_files_are_kept_without_force(exported, tmp_path, capsys):
+    (tmp_path / 'old.onnx').write_text('what was there')
+    error = fails([str(exported[0] / 'model.pth'), '--out', str(tmp_path / 'old.onnx')], capsys)
+    assert 'exists already' in error and (tmp_path / 'old.onnx').read_text() == 'what was there'
 
 
 def fails(arguments, capsys) -> str:

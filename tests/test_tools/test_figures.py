@@ -143,13 +143,39 @@ def test_reference(run, untrained, mode):
     check_transfer('out/label_transfer.png', checkpoint, pictures, [labels], colors)
 
 
+def test_folders_are_counted_by_their_pictures(run, untrained, capsys):
+    Path('many').mkdir()
+    for number in range(64):
+        Image.new('RGB', (2, 2)).save(f'many/{number}.png')
+    Image.new('RGB', (2, 2)).save('one.png')
+    with pytest.raises(SystemExit):
+        run(untrained['toyfaces_32_encoder'], 'many', 'one.png', '--out', 'out')
+    assert 'number of pictures must be 2 to 64, but is 65' in capsys.readouterr().err
+
+
+def test_inputs_are_kept_even_with_force(run, untrained, capsys):
+    Path('out').mkdir()
+    Image.new('RGB', (4, 4)).save('out/texture_swap.png')
+    with pytest.raises(SystemExit):
+        run(
+            untrained['toyfaces_32_encoder'],
+            *['out/texture_swap.png'] * 2,
+            '--out',
+            'out',
+            '--force',
+        )
+    assert 'out/texture_swap.png is an input: give another name' in capsys.readouterr().err
+
+
 def test_existing_figures_are_kept_without_force(run, untrained, capsys):
     Path('out').mkdir()
     Path('out/texture_swap.png').write_text('mine')
     options = (untrained['toyfaces_32'], '--out', 'out', '--num', 2)
     with pytest.raises(SystemExit):
         run(*options)
-    assert 'texture_swap.png exists: give another --out, or --force' in capsys.readouterr().err
+    assert (
+        'texture_swap.png exists already: give another name, or --force' in capsys.readouterr().err
+    )
     assert names('out') == {'texture_swap.png'}
     run(*options, '--only', 'correspondence_maps')
     assert Path('out/texture_swap.png').read_text() == 'mine'
@@ -180,7 +206,7 @@ def test_errors(run, untrained, capsys):
         ((stage2, '--reference', 'a.png', 'narrow.png'), 'mask and picture differ in size'),
         ((stage2, '--reference', 'a.png', 'colours.png'), 'is a colour picture (mode RGB)'),
         ((stage2, '--reference', 'a.png', 'a.png', '--toy-faces'), 'leave out --reference'),
-        ((stage2, '--out', 'a.png'), '--out a.png is not a folder'),
+        ((stage2, '--out', 'a.png'), 'cannot write into a.png'),
         (('none.pth',), 'none.pth does not exist'),
     ]
     for arguments, message in cases:
@@ -188,4 +214,4 @@ def test_errors(run, untrained, capsys):
             run('--out', 'out', *arguments)
         assert info.value.code == 2
         assert message in capsys.readouterr().err
-        assert not Path('out').exists()
+        assert not list(Path().glob('out/*'))

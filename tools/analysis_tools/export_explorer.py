@@ -12,6 +12,7 @@ import torch
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.codes import seed_codes
 from mmcoordgan.apis.infer_cli.loading import explained, load
+from mmcoordgan.apis.infer_cli.outputs import check_file, list_inputs
 from mmcoordgan.apis.infer_cli.parser import add_common, add_refining
 from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.engine.checkpoint_files import atomic_file
@@ -44,7 +45,8 @@ def parse_args() -> argparse.Namespace:
         'images',
         nargs='*',
         metavar='IMAGE',
-        help=f'{MIN_PICTURES} to {MAX_PICTURES} image files; they need a checkpoint of stage 2',
+        help=f'{MIN_PICTURES} to {MAX_PICTURES} image files, or folders of them; they need a '
+        'checkpoint of stage 2',
     )
     parser.add_argument(
         '--samples', type=int, metavar='N', help='show N generated pictures instead of images'
@@ -77,6 +79,9 @@ def check_args(args: argparse.Namespace) -> None:
     """
     if bool(args.images) == (args.samples is not None):
         raise LaunchError('give either image files or --samples N')
+    if args.refine and not args.images:
+        raise LaunchError('--refine improves the codes of image files: give some')
+    args.images = [picture for path in args.images for picture in list_inputs([path])]
     count = len(args.images) or args.samples
     if not MIN_PICTURES <= count <= MAX_PICTURES:
         raise LaunchError(
@@ -84,12 +89,8 @@ def check_args(args: argparse.Namespace) -> None:
         )
     if args.size is not None and not MIN_SIZE <= args.size <= MAX_SIZE:
         raise LaunchError(f'--size must be {MIN_SIZE} to {MAX_SIZE}, but got {args.size}')
-    if os.path.isdir(args.out):
-        raise LaunchError(f'--out {args.out} is a folder: give the name of a file')
-    if not os.path.isdir(os.path.dirname(os.path.abspath(args.out))):
-        raise LaunchError(f'the folder of --out {args.out} does not exist')
-    if os.path.lexists(args.out) and not args.force:
-        raise LaunchError(f'{args.out} exists: give another --out, or --force to replace it')
+    protected = [args.checkpoint, *args.images]
+    check_file(args.out, ['.html', '.htm'], force=args.force, protected=protected)
 
 
 def display_names(paths: list[str]) -> list[str]:

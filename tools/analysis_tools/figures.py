@@ -16,6 +16,7 @@ from torch import Tensor
 from mmcoordgan.apis import CoordGANInferencer, TrainedNetworks
 from mmcoordgan.apis.codes import seed_codes
 from mmcoordgan.apis.infer_cli.loading import explained, load
+from mmcoordgan.apis.infer_cli.outputs import check_file, list_inputs
 from mmcoordgan.apis.infer_cli.parser import add_common, add_refining
 from mmcoordgan.apis.masks import check_labels, read_label_mask
 from mmcoordgan.datasets import ToyFaces
@@ -63,7 +64,10 @@ def parse_args() -> argparse.Namespace:
         'checkpoint', help='checkpoint, or work dir of a training, which stands for its last one'
     )
     parser.add_argument(
-        'images', nargs='*', metavar='IMAGE', help='image files; default: generated pictures'
+        'images',
+        nargs='*',
+        metavar='IMAGE',
+        help='image files, or folders of them; default: generated ones',
     )
     parser.add_argument('--out', required=True, metavar='DIR', help='folder for the figures')
     parser.add_argument(
@@ -100,6 +104,9 @@ def check_args(args: argparse.Namespace) -> None:
         raise LaunchError('give image files, or --num and --toy-faces, but not both')
     if args.toy_faces and args.reference:
         raise LaunchError('--toy-faces brings its own reference: leave out --reference')
+    if args.refine and not (args.images or args.toy_faces or args.reference):
+        raise LaunchError('--refine improves the codes of pictures that are read: name some')
+    args.images = [picture for path in args.images for picture in list_inputs([path])]
     count = len(args.images) or (6 if args.num is None else args.num)
     values = dict(pictures=(count, MAX_PICTURES), steps=(args.steps, MAX_STEPS))
     for name, (value, most) in values.items():
@@ -108,11 +115,10 @@ def check_args(args: argparse.Namespace) -> None:
     if args.min_cell < 1 or args.seed < 0:
         raise LaunchError('--min-cell must be at least 1 and --seed at least 0')
     args.num = count
-    if os.path.lexists(args.out) and not os.path.isdir(args.out):
-        raise LaunchError(f'--out {args.out} is not a folder')
-    existing = [p for p in (Path(args.out, f'{n}.png') for n in args.only or FIGURES) if p.exists()]
-    if existing and not args.force:
-        raise LaunchError(f'{existing[0]} exists: give another --out, or --force to replace it')
+    protected = [args.checkpoint, *args.images, *(args.reference or [])]
+    for name in args.only or FIGURES:
+        path = os.path.join(args.out, f'{name}.png')
+        check_file(path, ['.png'], force=args.force, protected=protected)
 
 
 def wanted_figures(args: argparse.Namespace, networks: TrainedNetworks) -> list[str]:
@@ -236,7 +242,6 @@ def draw(args: argparse.Namespace) -> None:
         inferencer = load(args)
         figures = wanted_figures(args, inferencer.networks)
         pictures, transfer = collect(args, inferencer)
-    os.makedirs(args.out, exist_ok=True)
     generator, temperature = inferencer.networks.generator, inferencer.temperature
     drawings = {
         'texture_swap': lambda: texture_swap(generator, pictures),

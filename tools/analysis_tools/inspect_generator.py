@@ -61,6 +61,8 @@ def main() -> None:
 
 
 def inspect(args: argparse.Namespace) -> None:
+    if args.samples < 2:
+        raise LaunchError(f'--samples must be at least 2, but is {args.samples}')
     try:
         trained = load_trained(args.checkpoint)
     except ValueError as error:

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmcoordgan.apis import TrainedNetworks, load_trained
+from mmcoordgan.apis.infer_cli.outputs import check_file
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError, explained_errors
 from mmcoordgan.version import __version__
@@ -49,6 +50,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('checkpoint', help='checkpoint of stage 2 (an encoder), or its work dir')
     parser.add_argument('--out', required=True, metavar='FILE', help='the model: FILE.onnx')
+    parser.add_argument('--force', action='store_true', help='replace FILE if it exists')
     parser.add_argument('--config', help='config file, for a checkpoint that does not hold its own')
     parser.add_argument(
         '--batch-size', type=int, default=1, metavar='N', help='pictures at once when timed [1]'
@@ -177,6 +179,7 @@ def milliseconds(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
 @torch.no_grad()
 def export(args: argparse.Namespace) -> bool:
     """Export, compare, write and time; whether the results were the same."""
+    check_file(args.out, ['.onnx'], force=args.force, protected=[args.checkpoint])
     torch.manual_seed(0)
     torch.set_num_threads(args.threads or torch.get_num_threads())
     trained = load_trained(args.checkpoint, args.config)
@@ -198,7 +201,6 @@ def export(args: argparse.Namespace) -> bool:
             file=sys.stderr,
         )
         return False
-    Path(args.out).absolute().parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(args.out) as file:
         file.write(model)
     print(f'{args.out}: {len(model) / 2**20:.1f} MiB, opset {OPSET}')
