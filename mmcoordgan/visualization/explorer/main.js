@@ -3,7 +3,12 @@
 const ANNOUNCE_AFTER = 300; // milliseconds without a further key
 
 /** Kinds of actions, in words. */
-const ACTIONS = { point: 'point', remove: 'removal of a point', stroke: 'stroke', clear: 'clearing' };
+const ACTIONS = {
+  point: 'point',
+  remove: 'removal of a point',
+  stroke: 'stroke',
+  clear: 'clearing',
+};
 
 const element = (id) => document.getElementById(id);
 
@@ -105,6 +110,7 @@ class Explorer {
     if (this.tool === 'look') this.announce(view, pixel);
   }
 
+  /** Returns whether the key meant something. */
   onKey(view, event) {
     return this.keys.onPictureKey(view, event);
   }
