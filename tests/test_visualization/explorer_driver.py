@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,33 @@ class Page:
             *(self.pictures, css, SIZE),
         )
 
+    def status(self) -> str:
+        """What a screen reader was told last."""
+        return self.find('#status')[0].get_attribute('textContent')
+
+    def focused(self) -> str:
+        return self.browser.switch_to.active_element.get_attribute('id')
+
+    def asks_before_closing(self) -> bool:
+        """Newer browsers ask if the event is prevented, older ones if it has a returnValue."""
+        prevented, value = self.browser.execute_script(
+            'const event = document.createEvent("BeforeUnloadEvent");'
+            'event.initEvent("beforeunload", false, true); window.dispatchEvent(event);'
+            'return [event.defaultPrevented, event.returnValue];'
+        )
+        assert prevented == (value != ''), (prevented, value)
+        return prevented
+
+    def save_to(self, folder: Path) -> Path:
+        """Press Save; returns the file."""
+        options = dict(behavior='allow', downloadPath=str(folder))
+        self.browser.execute_cdp_cmd('Browser.setDownloadBehavior', options)
+        self.press('save')
+        file, deadline = folder / 'correspondences.json', time.time() + 10
+        while not file.exists() and time.time() < deadline:
+            time.sleep(0.05)
+        return file
+
     def captions(self) -> list[str]:
         return [caption.text for caption in self.find('.match')]
 
@@ -165,3 +193,10 @@ class Page:
     def labels(self) -> np.ndarray:
         script = 'return explorer.annotations.labels.map((labels) => Array.from(labels))'
         return np.array(self.browser.execute_script(script))
+
+
+def check_shown(page: Page, picture: int, pixel: int) -> None:
+    """The cursor and the captions of all pictures, where the user points at a pixel of one."""
+    assert page.shown('.cursor') == [matches[pixel] for matches in MATCHES[picture]]
+    others = range(len(MAPS))
+    assert page.captions() == [expected_caption(picture, other, pixel) for other in others]

@@ -24,6 +24,10 @@ class Annotations {
     this.labels = Array.from({ length: this.pictures }, () => new Uint8Array(pixels));
   }
 
+  get empty() {
+    return !this.points.length && this.labels.every((labels) => labels.every((label) => !label));
+  }
+
   addPoint(picture, pixel, label) {
     this.lastId += 1;
     this.add({ kind: 'point', id: this.lastId, picture, pixel, label });
@@ -67,20 +71,25 @@ class Annotations {
     this.undone = [];
   }
 
+  /** Returns the action that is undone, if there is one. */
   undo() {
     this.endStroke();
-    if (!this.actions.length) return;
-    this.undone.push(this.actions.pop());
+    const action = this.actions.pop();
+    if (!action) return null;
+    this.undone.push(action);
     this.reset();
-    this.actions.forEach((action) => this.apply(action));
+    this.actions.forEach((earlier) => this.apply(earlier));
+    return action;
   }
 
+  /** Returns the action that is done again, if there is one. */
   redo() {
     this.endStroke();
-    if (!this.undone.length) return;
     const action = this.undone.pop();
+    if (!action) return null;
     this.apply(action);
     this.actions.push(action);
+    return action;
   }
 
   apply(action) {

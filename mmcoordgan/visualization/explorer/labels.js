@@ -4,6 +4,7 @@ const LABEL_COLORS = [
   [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66],
   [0, 114, 178], [213, 94, 0], [204, 121, 167], [150, 150, 150],
 ];
+const DARK_LABELS = new Set([5]); // white text is legible on them, black on the others
 const TILE = 8; // period of the hatching
 
 /** Whether the hatching of each label is dark at (x, y) of its tile. */

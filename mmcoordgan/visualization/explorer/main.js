@@ -1,7 +1,14 @@
-/* The page: its tools, and what happens when the user points, clicks, paints or presses keys. */
+/* The page: its tools, and what happens when the user points, clicks or paints. */
 
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const ANNOUNCE_AFTER = 300; // milliseconds without a further key
+
+/** Kinds of actions, in words. */
+const ACTIONS = {
+  point: 'point',
+  remove: 'removal of a point',
+  stroke: 'stroke',
+  clear: 'clearing',
+};
 
 const element = (id) => document.getElementById(id);
 
@@ -18,7 +25,8 @@ class Explorer {
     this.views = data.pictures.map(
       (picture, i) => new PictureView(element('pictures'), picture, i, data.size, this),
     );
-    this.saved = true;
+    this.keys = new Keys(this);
+    this.dirty = false; // whether something would be lost
     this.setUpTools();
     this.setUpHelp();
     this.refresh();
@@ -51,7 +59,13 @@ class Explorer {
     const matches = this.matchTexts(view, this.annotations.matches(view.number, pixel));
     const text = `${prefix}${view.name} at ${view.positionText(pixel)}. ${matches.join('. ')}.`;
     clearTimeout(this.announcing);
-    this.announcing = setTimeout(() => (element('status').textContent = text), ANNOUNCE_AFTER);
+    this.announcing = setTimeout(() => this.say(text), ANNOUNCE_AFTER);
+  }
+
+  /** Tell screen readers something at once, instead of what was still to be announced. */
+  say(text) {
+    clearTimeout(this.announcing);
+    element('status').textContent = text;
   }
 
   /** The matches in all pictures but `view`, in words. */
@@ -88,7 +102,7 @@ class Explorer {
   onRelease() {
     if (!this.annotations.stroke) return;
     this.annotations.endStroke();
-    this.refresh();
+    this.changed();
   }
 
   onClick(view, pixel) {
@@ -96,54 +110,19 @@ class Explorer {
     if (this.tool === 'look') this.announce(view, pixel);
   }
 
+  /** Returns whether the key meant something. */
+  onKey(view, event) {
+    return this.keys.onPictureKey(view, event);
+  }
+
   addPoint(view, pixel) {
     this.annotations.addPoint(view.number, pixel, this.label);
-    this.refresh();
+    this.changed();
     this.announce(view, pixel, `Point ${this.annotations.points.length} placed. `);
   }
 
-  // ---------------------------------------------------------------- keys
-
-  /** Returns whether the key meant something. */
-  onKey(view, event) {
-    if (event.ctrlKey || event.metaKey) return this.onControlKey(event);
-    if (event.altKey) return false;
-    const step = event.shiftKey ? 8 : 1;
-    if (event.key in ARROWS) return this.moveCursor(view, ARROWS[event.key], step);
-    if (event.key === 'Enter' || event.key === ' ') return this.useTool(view);
-    if (event.key === 'Escape') this.onLeave();
-    else if (event.key === '[' || event.key === ']') this.changeBrush(event.key === ']' ? 1 : -1);
-    else if (LABEL_COLORS[Number(event.key) - 1]) this.chooseLabel(Number(event.key));
-    else return false;
-    return true;
-  }
-
-  onControlKey(event) {
-    const key = event.key.toLowerCase();
-    if (key === 'z' && !event.shiftKey) this.undo();
-    else if (key === 'y' || key === 'z') this.redo();
-    else return false;
-    return true;
-  }
-
-  middle() {
-    return Math.floor(this.size / 2) * (this.size + 1);
-  }
-
-  moveCursor(view, [dx, dy], step) {
-    const { size } = this;
-    const hidden = view.cursor.hidden;
-    const pixel = view.pixel ?? this.middle();
-    const clamp = (value) => Math.min(size - 1, Math.max(0, value));
-    const column = clamp((pixel % size) + (hidden ? 0 : dx * step));
-    const row = clamp(Math.floor(pixel / size) + (hidden ? 0 : dy * step));
-    this.onLook(view, row * size + column); // the first key only shows the cursor
-    this.announce(view, row * size + column);
-    return true;
-  }
-
   useTool(view) {
-    const pixel = view.pixel ?? this.middle();
+    const pixel = view.pixel ?? view.middle();
     this.onLook(view, pixel);
     if (this.onPress(view, pixel)) {
       this.onRelease();
@@ -152,7 +131,6 @@ class Explorer {
     } else {
       this.addPoint(view, pixel);
     }
-    return true;
   }
 
   // ---------------------------------------------------------------- tools
@@ -184,7 +162,9 @@ class Explorer {
       element(action).addEventListener('click', () => this[action]());
     }
     window.addEventListener('beforeunload', (event) => {
-      if (!this.saved) event.preventDefault();
+      if (!this.dirty) return;
+      event.preventDefault();
+      event.returnValue = true; // what older browsers look at
     });
   }
 
@@ -194,10 +174,13 @@ class Explorer {
     element('fair').textContent = this.correspondence.fairLimit;
   }
 
+  /** Returns its width, in words. */
   changeBrush(difference) {
     const brush = element('brush');
     brush.value = Number(brush.value) + difference;
-    element('brush-value').textContent = `${2 * brush.value + 1} px`;
+    const width = `${2 * brush.value + 1} px`;
+    element('brush-value').textContent = width;
+    return width;
   }
 
   labelName(label) {
@@ -214,23 +197,29 @@ class Explorer {
     this.labelNames[this.label - 1] = name;
     const option = element('label').selectedOptions[0];
     option.textContent = `${this.label} · ${this.labelName(this.label)}`;
-    this.saved = false;
+    this.dirty = true;
     this.refreshPoints();
   }
 
   undo() {
-    this.annotations.undo();
-    this.refresh();
+    const action = this.annotations.undo();
+    if (!action) return this.say('Nothing to undo.');
+    this.changed();
+    this.say(`Undone: ${ACTIONS[action.kind]}. ${this.annotations.actions.length} left to undo.`);
   }
 
   redo() {
-    this.annotations.redo();
-    this.refresh();
+    const action = this.annotations.redo();
+    if (!action) return this.say('Nothing to redo.');
+    this.changed();
+    this.say(`Redone: ${ACTIONS[action.kind]}. ${this.annotations.undone.length} left to redo.`);
   }
 
   clear() {
+    if (this.annotations.empty) return this.say('Nothing to clear.');
     this.annotations.clear();
-    this.refresh();
+    this.changed();
+    this.say('All points and labels cleared.');
   }
 
   save() {
@@ -241,16 +230,23 @@ class Explorer {
     link.download = 'correspondences.json';
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-    this.saved = true;
+    this.dirty = false;
+    this.say(`Saved as ${link.download}.`);
   }
 
   // ---------------------------------------------------------------- showing
 
+  /** After every action: now there is something to save. */
+  changed() {
+    this.dirty = true;
+    this.refresh();
+  }
+
   refresh() {
     const { actions, undone } = this.annotations;
-    element('undo').disabled = !actions.length;
-    element('redo').disabled = !undone.length;
-    this.saved = !actions.length;
+    // Not `disabled`, which would take the focus from a button that was just pressed.
+    element('undo').setAttribute('aria-disabled', !actions.length);
+    element('redo').setAttribute('aria-disabled', !undone.length);
     this.refreshPoints();
     this.refreshLabels();
   }
@@ -290,8 +286,9 @@ class Explorer {
     button.setAttribute('aria-label', `Remove point ${number}`);
     button.addEventListener('click', () => {
       this.annotations.removePoint(point.id);
-      this.refresh();
+      this.changed();
       element('undo').focus();
+      this.say(`Point ${number} removed. Points: ${this.annotations.points.length}.`);
     });
     append(item, 'span', 'matches').textContent = this.matchTexts(view, point.matches).join(' · ');
   }

@@ -79,6 +79,10 @@ class PictureView {
     return along(event.clientY - box.top, box.height) * this.size + column;
   }
 
+  middle() {
+    return Math.floor(this.size / 2) * (this.size + 1);
+  }
+
   /** Centre of a pixel, in percent of the picture. */
   place(element, pixel) {
     element.style.left = `${(((pixel % this.size) + 0.5) / this.size) * 100}%`;
@@ -122,6 +126,7 @@ class PictureView {
       const marker = append(this.points, 'div', `marker point ${kind}`);
       marker.textContent = number;
       marker.style.background = `rgb(${LABEL_COLORS[label - 1].join(' ')})`;
+      marker.style.color = DARK_LABELS.has(label) ? '#fff' : '#000';
       this.place(marker, pixel);
     }
   }
