@@ -1,8 +1,11 @@
 # CoordGAN's generator at 16 x 16 under MMagic's StyleGAN2: its discriminator, losses, path length
 # regularization and averaging. No loss of CoordGAN's keeps structure and texture apart here.
 _base_ = ['mmagic::_base_/gen_default_runtime.py', 'mmagic::_base_/models/base_styleganv2.py']
+custom_imports = dict(imports=['mmcoordgan.models.mmagic_preprocessor'])
 model = dict(
-    data_preprocessor=dict(output_channel_order='RGB'),
+    data_preprocessor=dict(
+        type='mmcoordgan.GenerativeDataPreprocessor', output_channel_order='RGB'
+    ),
     generator=dict(
         _delete_=True,
         type='mmcoordgan.JointLatentGenerator',

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from mmcoordgan.mmagic_import import from_mmagic
 from mmcoordgan.registry import TRANSFORMS
 
-from .transforms import PackInputs
+from .transforms import META_KEYS, PackInputs
 
 
 @TRANSFORMS.register_module()
@@ -18,18 +21,17 @@ class PackMMagicInputs(PackInputs):
         ImportError: If MMagic is not installed.
     """
 
+    def __init__(self, *, bgr_to_rgb: bool = False, meta_keys: Sequence[str] = META_KEYS) -> None:
+        super().__init__(bgr_to_rgb=bgr_to_rgb, meta_keys=meta_keys)
+        self.data_sample_class = from_mmagic(
+            'structures', 'DataSample', user='PackMMagicInputs', instead='take PackInputs'
+        )
+
     def transform(self, results: dict) -> dict:
         """Pack one sample."""
-        try:
-            from mmagic.structures import DataSample
-        except ImportError as error:
-            raise ImportError(
-                f'PackMMagicInputs needs MMagic, whose import fails ({error}): see "With MMagic" '
-                'in the README, or take PackInputs'
-            ) from error
         packed = super().transform(results)
         plain = packed['data_samples']
         orders = {'img_channel_order': 'RGB', 'gt_channel_order': 'BGR'}
-        sample = DataSample(metainfo={**plain.metainfo, **orders})
+        sample = self.data_sample_class(metainfo={**plain.metainfo, **orders})
         sample.set_data({**dict(plain.items()), 'gt_img': packed['inputs'].flip(0)})
         return {'inputs': packed['inputs'], 'data_samples': sample}

@@ -28,8 +28,10 @@ class CoordGANVisualizationHook(Hook):
     written to ``<work_dir>/pictures/iter_000500.png`` and handed to the Runner's visualizer as
     ``samples``, for TensorBoard and the like. See :func:`mmcoordgan.visualization.sample_grid`
     for what they show; other generators, such as MMagic's StyleGAN2, show one sample per cell
-    (:func:`mmcoordgan.visualization.plain_grid`). Training is the same with and without this hook:
-    it leaves the random state and the modules' modes as they were.
+    (:func:`mmcoordgan.visualization.plain_grid`). A generator of CoordGAN's must draw RGB; others
+    draw in the order of ``model.data_preprocessor.output_channel_order``, where MMagic's
+    preprocessors have it (None is BGR there), and RGB elsewhere. Training is the same with and
+    without this hook: it leaves the random state and the modules' modes as they were.
 
     Args:
         interval: Iterations between pictures, at least 1.
@@ -85,7 +87,7 @@ class CoordGANVisualizationHook(Hook):
         device = next(generator.parameters()).device
         # A generator that draws noise while it renders must not shift the training's.
         with torch.random.fork_rng([device] if device.type == 'cuda' else []):
-            picture = self._picture(generator)
+            picture = self._picture(generator, _channel_order(runner.model))
         folder = osp.join(runner.work_dir, 'pictures')
         mmengine.mkdir_or_exist(folder)
         path = osp.join(folder, f'iter_{iteration:06d}.png')
@@ -94,7 +96,7 @@ class CoordGANVisualizationHook(Hook):
         runner.visualizer.add_image('samples', picture, step=iteration)
         self.last_drawn = iteration
 
-    def _picture(self, generator: Any) -> np.ndarray:
+    def _picture(self, generator: Any, order: str) -> np.ndarray:
         source = torch.Generator().manual_seed(self.seed)
         rows, columns = self.num_structures, self.num_textures
         if hasattr(generator, 'map_structure'):
@@ -108,7 +110,8 @@ class CoordGANVisualizationHook(Hook):
                 'neither map_structure nor noise_size nor style_channels. Take the hook out of the '
                 'config'
             )
-        return plain_grid(generator, torch.randn(rows, columns, size, generator=source))
+        picture = plain_grid(generator, torch.randn(rows, columns, size, generator=source))
+        return picture if order == 'RGB' else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
     def _generator(self, model: nn.Module) -> Any:
         model = unwrap(model)
@@ -121,3 +124,8 @@ class CoordGANVisualizationHook(Hook):
                 'out of the config'
             )
         return unwrap(generator)
+
+
+def _channel_order(model: nn.Module) -> str:
+    preprocessor = getattr(unwrap(model), 'data_preprocessor', None)
+    return getattr(preprocessor, 'output_channel_order', 'RGB') or 'BGR'

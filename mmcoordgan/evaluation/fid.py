@@ -10,10 +10,12 @@ import torch
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
+from mmcoordgan.models.image_bytes import to_bytes
 from mmcoordgan.registry import METRICS
 
 EXTRACTOR = 'inception-v3-compat'  # torch-fidelity's name of TensorFlow's Inception of 2015
 LAYERS = ('64', '192', '768', '2048')
+LARGEST = 8.0  # of pictures in about [-1, 1]; bytes go beyond it, and are never negative
 
 
 @METRICS.register_module()
@@ -72,11 +74,23 @@ class FID(BaseMetric):
         Args:
             data_batch: ``inputs``: real pictures, uint8 RGB (3, H, W).
             data_samples: Predictions with ``fake_img``, RGB (3, S, S) in about [-1, 1].
+
+        Raises:
+            ValueError: If they are MMagic's pictures, BGR in 0..255.
         """
         fake = torch.stack([sample['fake_img'] for sample in data_samples])
+        largest = float(fake.max())
+        if largest > LARGEST and float(fake.min()) >= 0:
+            raise ValueError(
+                f'FID expects fake_img as RGB in about [-1, 1], but a value is {largest:.0f}: '
+                "MMagic's GANs, and any model on data of PackMMagicInputs, give BGR in 0..255. "
+                "End the data set's pipeline with PackInputs, or take "
+                'mmagic.FrechetInceptionDistance'
+            )
         real = torch.stack(list(data_batch['inputs'])).to(fake.device)
-        fake_bytes = ((fake + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        self.results.extend(zip(self._features(real), self._features(fake_bytes)))
+        rows = zip(self._features(real), self._features(to_bytes(fake)))
+        # A row of a batch would be pickled with all of the batch.
+        self.results.extend((row_real.clone(), row_fake.clone()) for row_real, row_fake in rows)
 
     def compute_metrics(self, results: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
         """The distance between all real and all generated pictures."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mmcoordgan.datasets import SwapSeeds
+from mmcoordgan.mmagic_import import from_mmagic
 from mmcoordgan.models.training import build_module
 from mmcoordgan.registry import METRICS
 
@@ -178,14 +179,12 @@ def build_identity(config: dict) -> nn.Module:
             raise FileNotFoundError(f'identity.ir_se50_weights: there is no file {weights}')
         config['ir_se50_weights'] = Path(weights).absolute().as_uri()
     if config.get('type') == 'mmagic.IDLossModel':
-        try:
-            from mmagic.models.editors.arcface.id_loss import IDLossModel
-        except ImportError as error:
-            raise ImportError(
-                f'identity=mmagic.IDLossModel needs MMagic, whose import fails ({error}): see '
-                '"With MMagic" in the README, or leave identity out'
-            ) from error
-        config['type'] = IDLossModel  # MMagic registers it under another name, ArcFace
+        config['type'] = from_mmagic(  # MMagic registers it under another name, ArcFace
+            'models.editors.arcface.id_loss',
+            'IDLossModel',
+            user='identity=mmagic.IDLossModel',
+            instead='leave identity out',
+        )
     return build_module(config)
 
 

@@ -32,6 +32,8 @@ def mode_seeking_loss(image_distance: Tensor, latent_distance: Tensor) -> Tensor
 class ModeSeekingStyleGAN2(StyleGAN2):
     """MMagic's ``StyleGAN2`` with :func:`mode_seeking_loss` between the halves of a batch.
 
+    An odd batch leaves out its last picture from this loss.
+
     Args:
         *args: Of ``StyleGAN2``.
         perceptual: Config or module of the distance between pictures, RGB in [-1, 1].
@@ -53,11 +55,20 @@ class ModeSeekingStyleGAN2(StyleGAN2):
     def train_generator(
         self, inputs: Any, data_samples: Any, optimizer_wrapper: OptimWrapper
     ) -> dict[str, Tensor]:
-        """One step of the generator; the log shows ``loss_mode_seeking``, weighted."""
+        """One step of the generator; the log shows ``loss_mode_seeking``, weighted.
+
+        Raises:
+            ValueError: If the batch has a single picture.
+        """
+        half = len(data_samples) // 2
+        if half == 0:
+            raise ValueError(
+                f'{type(self).__name__} compares the halves of a batch, but the batch has one '
+                'picture: train_dataloader.batch_size must be at least 2'
+            )
         noise = self.noise_fn(num_batches=len(data_samples))
         images = self.generator(noise, return_noise=False)
         loss, log = self.gen_loss(self.discriminator(images), len(data_samples))
-        half = len(noise) // 2
         distance = self.perceptual(images[:half], images[half : 2 * half])
         latent_distance = (noise[:half] - noise[half : 2 * half]).abs().mean()
         seeking = self.mode_seeking_weight * mode_seeking_loss(distance, latent_distance)

@@ -9,6 +9,7 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from .image_bytes import to_bytes
 from .training import sample_codes
 
 SAMPLE_MODELS = ('ema', 'orig', 'ema/orig')
@@ -160,5 +161,5 @@ def mmagic_samples(model: Any, request: Mapping, samples: list | None) -> list:
 
 
 def to_mmagic(images: Tensor) -> Tensor:
-    """RGB in [-1, 1] -> BGR in 0..255, (..., 3, H, W); what lies outside is clipped."""
-    return ((images + 1) * 127.5).clamp(0, 255).flip(-3)
+    """RGB in [-1, 1] -> BGR in 0..255, (..., 3, H, W), whole numbers in floats, as MMagic's are."""
+    return to_bytes(images).flip(-3).float()

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmcoordgan.models.image_bytes import to_bytes
+
 # sRGB colours of the frame's corners: [top, bottom][left, right]. All of them are light enough
 # for the texture to show, and no two places of the frame share a colour.
 _CORNERS = (((255, 196, 0), (240, 60, 110)), ((0, 190, 120), (70, 110, 255)))
@@ -69,12 +71,11 @@ def images_to_uint8(images: np.ndarray | Tensor) -> np.ndarray:
 
     Values outside the range are clamped; values that are not finite become black.
     """
-    values = _to_numpy(images).astype(np.float64)
-    if values.ndim < 3 or values.shape[-3] != 3:
-        raise ValueError(f'images must be (..., 3, H, W), got {values.shape}')
-    values = np.where(np.isfinite(values), values, -1.0)
-    levels = np.rint((np.clip(values, -1.0, 1.0) + 1.0) * 127.5)
-    return np.moveaxis(levels, -3, -1).astype(np.uint8)
+    if not isinstance(images, Tensor):
+        images = torch.from_numpy(np.ascontiguousarray(images))
+    if images.ndim < 3 or images.shape[-3] != 3:
+        raise ValueError(f'images must be (..., 3, H, W), got {tuple(images.shape)}')
+    return to_bytes(images).movedim(-3, -1).contiguous().cpu().numpy()
 
 
 def _to_numpy(values: np.ndarray | Tensor) -> np.ndarray:

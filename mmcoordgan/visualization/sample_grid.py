@@ -72,12 +72,13 @@ def plain_grid(generator: Any, noise: Tensor, *, min_cell: int = 96) -> np.ndarr
     The generator runs in evaluation mode and is left in the mode it was in.
 
     Args:
-        generator: A module that turns latents (B, C) into RGB pictures (B, 3, S, S) in [-1, 1].
+        generator: A module that turns latents (B, C) into pictures (B, 3, S, S) in [-1, 1].
         noise: (rows, columns, C) latents, one for each cell.
         min_cell: Smaller pictures are enlarged by a whole factor to at least this size.
 
     Returns:
-        uint8 RGB of as many rows and columns of cells, see :func:`arrange_cells`.
+        uint8 of as many rows and columns of cells, see :func:`arrange_cells`, in the generator's
+        channel order.
     """
     device = next((p.device for p in generator.parameters()), noise.device)
     with _evaluation_mode(generator):

@@ -184,3 +184,21 @@ def test_generators_with_one_latent_show_a_sample_per_cell(tmp_path):
     model.generator_ema = nn.Linear(1, 1)
     with pytest.raises(AttributeError, match=r'cannot draw samples of Linear.*out of the'):
         hook().before_train(run)
+
+
+@pytest.mark.parametrize('order', ['RGB', 'BGR', None])
+def test_channel_order_of_mmagics_models(tmp_path, order):
+    model = nn.Module()
+    model.generator = StyleGenerator()
+    nn.init.zeros_(model.generator.paint.weight)
+    model.generator.paint.bias.data = torch.tensor([9.0, 0.0, -9.0])
+    model.data_preprocessor = nn.Module()
+    model.data_preprocessor.output_channel_order = order
+    run = stub_runner(model, tmp_path)
+    hook(use_ema=False).before_train(run)
+    ((_, drawn, _),) = run.visualizer.added
+    red, blue = [255, 128, 0], [0, 128, 255]
+    assert drawn[50, 50].tolist() == (red if order == 'RGB' else blue)
+    assert (
+        read(tmp_path / 'pictures' / 'iter_000000.png')[50, 50].tolist() == drawn[50, 50].tolist()
+    )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
+import types
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from mmcoordgan.evaluation import FID
 
@@ -15,3 +19,43 @@ def test_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match='Run: pip install torch-fidelity'):
         FID()
+
+
+class Mean(nn.Module):
+    """In place of Inception: the mean colour, many times."""
+
+    def __init__(self, name: str, layers: list[str], weights: str | None):
+        super().__init__()
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        assert images.dtype == torch.uint8
+        return (images.float().mean((2, 3)).repeat(1, 2048 // 3),)
+
+
+@pytest.fixture
+def metric(monkeypatch) -> FID:
+    name = 'torch_fidelity.feature_extractor_inceptionv3'
+    module = types.SimpleNamespace(FeatureExtractorInceptionV3=Mean)
+    monkeypatch.setitem(sys.modules, 'torch_fidelity', types.ModuleType('torch_fidelity'))
+    monkeypatch.setitem(sys.modules, name, module)
+    return FID()
+
+
+def batch(fakes: Tensor) -> tuple[dict, list[dict]]:
+    real = torch.full(fakes.shape, 100, dtype=torch.uint8)
+    return {'inputs': list(real)}, [{'fake_img': fake} for fake in fakes]
+
+
+def test_what_processes_exchange_is_the_features(metric: FID):
+    metric.process(*batch(torch.full((50, 3, 2, 2), 0.2)))
+    real, fake = metric.results[7]
+    assert real.shape == (2046,) and (real == 100).all() and (fake == 153).all()
+    size = sum(len(pickle.dumps(pair)) for pair in metric.results)
+    assert size < 1.1 * 50 * 2 * 2046 * 4 + 50 * 1000
+
+
+def test_pictures_in_bytes(metric: FID):
+    with pytest.raises(ValueError, match=r'a value is 255.*BGR in 0..255.*with PackInputs'):
+        metric.process(*batch(torch.tensor([0.0, 255.0]).expand(2, 3, 2, 2)))
+    metric.process(*batch(torch.tensor([-9.0, 9.0]).expand(2, 3, 2, 2)))  # as a bad generator's
+    assert (metric.results[0][1] == 127.5).all()

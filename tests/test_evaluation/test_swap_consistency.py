@@ -108,6 +108,24 @@ def test_loops_and_batches_agree(tmp_path):
     assert metric.evaluate() == pytest.approx(found, rel=1e-4)
 
 
+def requests(monkeypatch, rank: int, processes: int) -> list[int]:
+    """The seeds that one of several processes asks for."""
+    name = 'mmcoordgan.evaluation.swap_consistency.get_dist_info'
+    monkeypatch.setattr(name, lambda: (rank, processes))
+    metric = SwapConsistency(MeanLoss(), num_samples=5, seed=3)
+    sampler = metric.get_metric_sampler(None, types.SimpleNamespace(batch_size=2), [metric])
+    return [int(seed) for request in sampler for seed in request['inputs']['swap_seed']]
+
+
+def test_processes_share_the_requests_of_one(monkeypatch):
+    alone = requests(monkeypatch, 0, 1)
+    assert len(set(alone)) == 5
+    ranks = [requests(monkeypatch, rank, 2) for rank in range(2)]
+    assert len(ranks[0]) == len(ranks[1])
+    # MMEngine collects results in turn, and drops what exceeds the number of samples.
+    assert [seed for turn in zip(*ranks) for seed in turn][:5] == alone
+
+
 def test_metrics_that_share_samples_ask_for_the_same():
     metrics = [SwapConsistency(MeanLoss(), num_samples=n) for n in (2, 3)]
     with pytest.raises(ValueError, match='num_samples and seed must be the same'):

@@ -1,0 +1,16 @@
+"""Pictures as bytes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Values in [-1, 1] -> uint8 in 0..255, rounded, of the same shape and on the same device.
+
+    Values outside the range are clamped; values that are not finite become black.
+    """
+    values = images.detach().double()
+    values = torch.where(values.isfinite(), values, -torch.ones_like(values)).clamp(-1, 1)
+    return ((values + 1) * 127.5).round().to(torch.uint8)

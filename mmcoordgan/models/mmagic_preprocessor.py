@@ -1,0 +1,37 @@
+"""MMagic's preprocessor for RGB models. Imports MMagic: name it in ``custom_imports``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmagic.models import DataPreprocessor
+from mmagic.structures import DataSample
+from torch import Tensor
+
+from mmcoordgan.registry import MODELS
+
+
+@MODELS.register_module()
+class GenerativeDataPreprocessor(DataPreprocessor):
+    """MMagic's ``DataPreprocessor`` that knows the channel order of pictures made from noise.
+
+    MMagic's metrics ask for such pictures without data samples, and its preprocessor then takes
+    them as BGR, whatever the model was trained on: the metrics of a model with
+    ``output_channel_order='RGB'`` would compare swapped colours. Same arguments.
+    """
+
+    def destruct(
+        self, outputs: Tensor, data_samples: Any = None, key: str = 'img'
+    ) -> list | Tensor:
+        """Pictures as the model makes them -> BGR in 0..255.
+
+        Args:
+            outputs: (B, 3, H, W) in [-1, 1], with the default ``mean`` and ``std``.
+            data_samples: None: the pictures are in ``output_channel_order``. Otherwise see
+                MMagic's.
+            key: See MMagic's.
+        """
+        if data_samples is None and self.output_channel_order is not None:
+            order = {f'{key}_output_channel_order': self.output_channel_order}
+            data_samples = DataSample(metainfo=order)
+        return super().destruct(outputs, data_samples, key)
