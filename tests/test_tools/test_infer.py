@@ -16,13 +16,14 @@ from PIL import Image
 from tiny_inversion import EVALUATOR, SIZE, STAGE1, labels, pictures, write_checkpoint
 
 from mmcoordgan.apis import CoordGANInferencer
+from mmcoordgan.apis.infer_cli import transfer
 from mmcoordgan.apis.infer_cli.main import VERBS
 from mmcoordgan.apis.infer_cli.parser import EXAMPLES, build_parser
 from mmcoordgan.apis.infer_cli.transfer import correspondence_picture
 from mmcoordgan.apis.masks import default_palette, write_label_png
 from mmcoordgan.apis.pictures import resize_to
 from mmcoordgan.apis.results import Correspondence
-from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.datasets import BrokenImageError, ToyFaces
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
 PALETTE = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90]], np.uint8)
@@ -361,6 +362,46 @@ def test_ctrl_c_keeps_what_is_written(folder, infer, stage2, monkeypatch):
     code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
     assert code == 130 and 'interrupted' in message
     assert below(folder / 'labels') == ['a.png', 'b.png']
+
+
+@pytest.mark.parametrize('error, code', [(KeyboardInterrupt(), 130), (OSError(28, 'full'), 1)])
+def test_points_are_kept_when_a_run_ends_early(folder, infer, stage2, monkeypatch, error, code):
+    Path('p.csv').write_text('x,y\n3,4\n')
+    verb = ('transfer-points', stage2, 'faces', '--reference', 'one.png', '--points', 'p.csv')
+    assert infer(*verb, '--out', 'whole.csv')[0] == 0
+    write, drawn = transfer.write_png, []
+
+    def ends_early(path, image):
+        drawn.append(path)
+        if len(drawn) == 2:
+            raise error
+        write(path, image)
+
+    monkeypatch.setattr(transfer, 'write_png', ends_early)
+    assert infer(*verb, '--out', 'all.csv', '--overlay', 'look')[0] == code
+    assert rows_of('all.csv') == rows_of('whole.csv')[:2]
+
+
+def test_a_picture_that_goes_away_costs_its_overlay(folder, infer, stage2, monkeypatch):
+    read = transfer.original
+
+    def gone(source):
+        if str(source).endswith('b.jpg'):
+            raise BrokenImageError(f'cannot read {source}: gone')
+        return read(source)
+
+    monkeypatch.setattr(transfer, 'original', gone)
+    Path('p.csv').write_text('x,y\n3,4\n')
+    points = ('faces', '--reference', 'one.png', '--points', 'p.csv', '--out', 'all.csv')
+    code, message = infer('transfer-points', stage2, *points, '--overlay', 'look')
+    assert code == 1 and 'cannot read faces/b.jpg: gone' in message
+    assert len(rows_of('all.csv')) == 3 and below(folder / 'look') == ['a.png', 'sub/c.png']
+    code, message = infer('transfer-labels', stage2, 'faces', *LABEL, '--overlay', 'shown')
+    assert code == 1 and 'cannot read faces/b.jpg: gone' in message
+    assert below(folder / 'labels') == ['a.png', 'b.png', 'sub/c.png']
+    pair = ('one.png', 'faces/b.jpg', '--out', 'm.npz', '--overview', 'm.png')
+    code, message = infer('correspond', stage2, *pair)
+    assert code == 1 and 'gone' in message and Path('m.npz').exists()
 
 
 def test_true_labels_of_toy_faces(folder, infer, stage2):

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from mmcoordgan.apis.pictures import folder_pictures
+from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError
 
@@ -40,7 +41,10 @@ class Failures:
         return 1
 
     def write(self, name: str, path: str, write: Callable[..., Any], *values: Any) -> None:
-        """``write(path, *values)`` in its folder; a name that the disk does not take is a failure.
+        """``write(path, *values)`` in its folder.
+
+        A name that the disk does not take is a failure, and so is a picture to draw on that can no
+        longer be read.
 
         Raises:
             OSError: The disk is full, or the like.
@@ -49,7 +53,8 @@ class Failures:
             os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
             write(path, *values)
         except OSError as error:
-            if error.errno not in (errno.ENAMETOOLONG, errno.EILSEQ):
+            named = error.errno in (errno.ENAMETOOLONG, errno.EILSEQ)
+            if not named and not isinstance(error, BrokenImageError):
                 raise
             self.add(name, error)
 
