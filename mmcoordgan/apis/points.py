@@ -41,9 +41,18 @@ def read_points(path: str) -> tuple[list[str], np.ndarray]:
             x, y = float(row['x']), float(row['y'])
             if not math.isfinite(x + y):
                 raise ValueError(f'point {number} is not finite')
-            labels.append(str(row.get('label') or number))
+            label = row.get('label')
+            labels.append(str(number if label in (None, '') else label))
             points.append((x, y))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
+    except (
+        ValueError,
+        OverflowError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        csv.Error,
+    ) as error:
         raise ValueError(
             f'{path} holds no points ({type(error).__name__}: {error}): a CSV needs a header with '
             'the columns x, y and optionally label, a JSON {"points": [{"label": ..., "x": ..., '

@@ -27,7 +27,10 @@ from tiny_inversion import (
 )
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.encoding_inferencer import EncodingInferencer
+from mmcoordgan.apis.encoding_inferencer import (
+    MIN_TEMPERATURE,
+    EncodingInferencer,
+)
 from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
@@ -284,12 +287,12 @@ def test_nothing_that_a_checkpoint_names_is_built_or_opened(tmp_path, monkeypatc
         inferencer = CoordGANInferencer(path, device='cpu', show_progress=False)
         inferencer.encode(pictures(1))
         with pytest.raises(ValueError, match=message):
-            inferencer.encode(pictures(1), refine=2)
+            inferencer.iter_encode(pictures(1), refine=2)  # before anything is read
     with pytest.raises(FileNotFoundError, match='mine'):
         inferencer = CoordGANInferencer(
             tmp_path / '0.pth', device='cpu', vgg_weights='mine.pth', show_progress=False
         )
-        inferencer.encode(pictures(1), refine=2)
+        inferencer.iter_encode(pictures(1), refine=2)
 
 
 def test_errors_come_at_the_call(stage2, inferencer, generator, tmp_path):
@@ -314,7 +317,14 @@ def test_errors_come_at_the_call(stage2, inferencer, generator, tmp_path):
         (lambda: generator.iter_interpolate(1, 2, frames=1), 'frames must be at least 2'),
         (lambda: generator.iter_interpolate(1, 2, part='pose'), 'part must be one of'),
         (lambda: generator.iter_interpolate(image, 2), 'stage 1 and has no encoder'),
-        (lambda: CoordGANInferencer(stage2[0], temperature=-1), 'temperature must be positive'),
+        (
+            lambda: CoordGANInferencer(stage2[0], temperature=-1),
+            'temperature must be at least 1e-06',
+        ),
+        (lambda: CoordGANInferencer(stage2[0], temperature=1e-12), '0 takes the nearest pixel'),
+        (lambda: CoordGANInferencer(stage2[0], temperature=1e-40), 'but got 1e-40; 0 takes'),
+        (lambda: CoordGANInferencer(stage2[0], temperature=np.inf), '0 takes the nearest pixel'),
+        (lambda: CoordGANInferencer(stage2[0], temperature=np.nan), 'but got nan; 0 takes'),
         (lambda: CoordGANInferencer(stage2[0], device='cuda:7'), 'device cuda:7 is not available'),
         (lambda: CoordGANInferencer(stage2[0], device='toaster'), 'toaster'),
     ):
@@ -331,6 +341,29 @@ def test_hard_transfer_is_temperature_zero(stage2):
     (found,) = hard.transfer_labels(image, mask, image)
     assert np.array_equal(found.labels, mask)
     assert set(np.unique(found.probabilities)) == {0, 1}
+
+
+@pytest.mark.parametrize('temperature', [MIN_TEMPERATURE, 1e30])
+def test_the_limits_of_the_temperature_carry_labels(stage2, temperature):
+    arguments = dict(device='cpu', show_progress=False)
+    image, mask, queries = pictures(1)[0], labels(1)[0], pictures(3, seed=1)
+    found = CoordGANInferencer(stage2[0], temperature=temperature, **arguments)
+    soft = [f.probabilities for f in found.transfer_labels(image, mask, queries)]
+    if temperature < 1:
+        nearest = CoordGANInferencer(stage2[0], temperature=0, **arguments)
+        hard = [f.probabilities for f in nearest.transfer_labels(image, mask, queries)]
+        assert np.allclose(soft, hard, atol=1e-3)
+    else:
+        shares = np.bincount(mask.ravel(), minlength=3)[:, None, None] / mask.size
+        assert np.allclose(soft, shares, atol=1e-4)
+    assert np.isfinite(found.correspond(image, queries[0]).matches).all()
+
+
+def test_a_config_with_an_impossible_temperature(tmp_path):
+    write_checkpoint(tmp_path / 'x.pth', test_evaluator={**EVALUATOR, 'temperature': 1e-12})
+    with pytest.raises(ValueError, match=r'from the config of .*x\.pth; 0 takes the nearest'):
+        CoordGANInferencer(tmp_path / 'x.pth', device='cpu')
+    assert CoordGANInferencer(tmp_path / 'x.pth', device='cpu', temperature=0).temperature == 0
 
 
 def test_the_temperature_of_the_config(tmp_path):

@@ -32,6 +32,17 @@ def test_csv_and_json_say_the_same(tmp_path):
         assert points.tolist() == expected and points.dtype == np.float32
 
 
+def test_labels_that_are_numbers(tmp_path):
+    path = write(
+        tmp_path / 'x.json', '[{"label": 7, "x": 1, "y": 2}, {"label": 0, "x": 3, "y": 4}]'
+    )
+    assert read_points(path)[0] == ['7', '0']
+    path = write(
+        tmp_path / 'y.json', '[{"label": "", "x": 1, "y": 2}, {"label": null, "x": 3, "y": 4}]'
+    )
+    assert read_points(path)[0] == ['0', '1']
+
+
 BAD = {
     'empty.csv': '',
     'header.csv': 'x,y\n',
@@ -42,6 +53,7 @@ BAD = {
     'list.json': '[[1, 2]]',
     'number.json': '7',
     'nan.json': '[{"x": NaN, "y": 1}]',
+    'huge.json': '[{"x": 1' + '0' * 400 + ', "y": 1}]',
     'deep.json': '[' * 100_000,
     'broken.json': '{"points": [',
     'empty.json': '{"points": []}',
