@@ -179,10 +179,9 @@ class EncodingInferencer(BaseInferencer):
 
     def _prepare_refinement(self, refine: bool | int) -> Refinement | None:
         refinement = choose_refinement(self.networks, refine)
-        if refinement is not None and refinement.perceptual_weight > 0:
-            if self._perceptual is None:
-                perceptual = build_perceptual(self.networks, self.vgg_weights)
-                self._perceptual = perceptual.to(self.device)
+        needed = refinement is not None and refinement.perceptual_weight > 0
+        if needed and self._perceptual is None:
+            self._perceptual = build_perceptual(self.networks, self.vgg_weights).to(self.device)
         return refinement
 
     @torch.no_grad()

@@ -56,9 +56,9 @@ class CoordGANInferencer(RenderingInferencer):
         scope: As for MMEngine's inferencers.
         show_progress: Show a progress bar, on standard error.
         temperature: Of the soft correspondence, at the size of the generator's maps, in units of
-            the frame, at least 1e-6; 0 takes the nearest pixel. Default: what the checkpoint's config evaluates
-            label transfer with, so that results are those that ``tools/test.py`` measures; else
-            the published 0.01 at 128 x 128 maps, in pixels: 0.04 at 32 x 32.
+            the frame, at least 1e-6; 0 takes the nearest pixel. Default: what the checkpoint's
+            config evaluates label transfer with, so that results are those that ``tools/test.py``
+            measures; else the published 0.01 at 128 x 128 maps, in pixels: 0.04 at 32 x 32.
         vgg_weights: Path or URL of VGG16's weights, to refine codes by LPIPS.
 
     Raises:

@@ -40,6 +40,9 @@ class RenderingInferencer(EncodingInferencer):
     ) -> Iterator[list[Rendering]]:
         """Paint the structure of each picture with the texture of others.
 
+        Memory does not grow with the number of structures, but with that of textures: their codes
+        are kept, and one row of results at a time, at the structure's size.
+
         Args:
             structure_from: Pictures; one row of results for each.
             texture_from: Pictures, whose codes are all kept; one result in each row.

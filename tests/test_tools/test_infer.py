@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
-from tiny_inversion import EVALUATOR, SIZE, STAGE1, labels, pictures, write_checkpoint
+from tiny_inversion import EVALUATOR, SIZE, STAGE1, STAGE2, labels, pictures, write_checkpoint
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.infer_cli import transfer
@@ -347,6 +348,55 @@ def test_samples_and_ways(folder, infer, stage1):
     ):
         code, found = infer(*arguments)
         assert code == 2 and message in found, found
+
+
+def test_ways_that_cannot_be_gone(folder, infer, stage1, stage2, monkeypatch):
+    monkeypatch.setattr(CoordGANInferencer, '_render', pytest.fail)  # all is said before
+    (folder / 'frames').mkdir()
+    Image.fromarray(pictures(1)[0]).save('frames/frame0000.png')
+    before = (folder / 'frames' / 'frame0000.png').read_bytes()
+    pair, seeds = ('faces/a.png', 'one.png'), ('seed:1', 'seed:2')
+    for arguments, message in (
+        ((stage2, 'frames/frame0000.png', 'one.png', '--out', 'frames'), 'overwrite the input'),
+        ((stage2, 'one.png', 'frames/frame0000.png', '--out', 'frames'), 'overwrite the input'),
+        ((stage1, *seeds, '--out', 'x.gif', '--refine', 7), 'both ends are seeds'),
+        ((stage1, *seeds, '--out', 'x', '--fps', 20), '--fps is for GIFs'),
+        ((stage2, *pair, '--out', 'x.gif', '--fps', 0.001), 'must lie in 1..50, but is 0.001'),
+        ((stage2, *pair, '--out', 'x.gif', '--fps', 51), 'must lie in 1..50, but is 51'),
+        ((stage2, *pair, '--out', 'x.gif', '--fps', 'nan'), 'must lie in 1..50, but is nan'),
+    ):
+        code, found = infer('interpolate', *arguments, '--force')
+        assert code == 2 and message in found.splitlines()[-1], found
+        assert not Path('x').exists() and not Path('x.gif').exists()
+    assert (folder / 'frames' / 'frame0000.png').read_bytes() == before
+
+
+@pytest.mark.parametrize('fps, milliseconds', [(None, 100), (1, 1000), (30, 30), (50, 20)])
+def test_gifs_count_in_hundredths(folder, infer, stage1, fps, milliseconds):
+    rate = () if fps is None else ('--fps', fps)
+    way = ('interpolate', stage1, 'seed:1', 'seed:2', '--frames', 3, '--part', 'both')
+    assert infer(*way, '--out', 'x.gif', *rate)[0] == 0
+    with Image.open('x.gif') as animation:
+        assert animation.info['duration'] == milliseconds
+
+
+def test_weights_that_a_checkpoint_may_not_choose(folder, infer, tmp_path):
+    perceptual = dict(type='LPIPSLoss', vgg_weights='mine.pth')
+    write_checkpoint(tmp_path / 'x.pth')
+    content = torch.load(tmp_path / 'x.pth', weights_only=True)
+    model = {**STAGE2, 'perceptual': perceptual}
+    content['meta']['cfg'] = Config({'model': model}).pretty_text
+    torch.save(content, tmp_path / 'x.pth')
+    refined = ('--out', 'codes', '--refine', 2)
+    code, message = infer('encode', 'x.pth', 'faces', *refined)
+    assert code == 2 and '(--vgg-weights)' in message and len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize('verb', ['encode', 'transfer-labels'])
+def test_skipping_and_overwriting_exclude_each_other(folder, infer, stage2, verb):
+    more = LABEL if verb == 'transfer-labels' else ('--out', 'codes')
+    code, message = infer(verb, stage2, 'faces', *more, '--skip-existing', '--force')
+    assert code == 2 and 'not allowed with argument' in message
 
 
 def test_ctrl_c_keeps_what_is_written(folder, infer, stage2, monkeypatch):

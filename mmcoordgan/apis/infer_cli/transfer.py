@@ -149,7 +149,11 @@ def write_points(path: str, found: PointTransfer) -> None:
 
 
 def draw_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """A copy of a picture, enlarged to at least 256 pixels, with numbered points."""
+    """A copy of a picture, enlarged to at least 256 pixels, with its points.
+
+    The colour of the n-th, n = 0, 1, ..., is that of label n % 255 + 1 in
+    :func:`~mmcoordgan.apis.masks.default_palette`, in all pictures.
+    """
     factor = max(1, -(-256 // max(image.shape[:2])))
     canvas = np.ascontiguousarray(np.repeat(np.repeat(image, factor, 0), factor, 1))
     radius = max(2, max(canvas.shape[:2]) // 100)
