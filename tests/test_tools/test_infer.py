@@ -144,7 +144,7 @@ def test_inputs_are_never_overwritten(folder, infer, stage2):
         (('link', '--out', 'faces'), 'lies in the folder of pictures'),
         (('faces/a.png', '--out', 'faces'), 'would overwrite the input faces/a.png'),
         (('faces/sub/c.png', 'one.png', '--out', '.'), 'would overwrite the input'),
-        (('faces', '--out', 'labels', '--overlay', 'labels'), 'is given twice'),
+        (('faces', '--out', 'labels', '--overlay', 'labels'), 'needs its own folder'),
     ):
         code, found = infer('transfer-labels', stage2, *arguments, *reference, '--force')
         assert code == 2 and message in found, found
@@ -158,6 +158,20 @@ def test_inputs_are_never_overwritten(folder, infer, stage2):
         code, found = infer(*arguments, '--force')
         assert code == 2 and message in found, found
     assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_results_of_two_kinds_never_collide(folder, infer, stage1, stage2):
+    Image.fromarray(pictures(1)[0]).save('faces/c.bmp')  # its overlay is the label of sub/c.png
+    verb = ('transfer-labels', stage2, 'faces', '--reference', 'one.png', 'mask.png', '--force')
+    for out, overlay in (('x', 'x/sub'), ('x/sub', 'x'), ('x', 'x/.')):
+        code, message = infer(*verb, '--out', out, '--overlay', overlay)
+        assert code == 2 and f'results in {out} and in {overlay} would both be' in message
+        assert not Path('x').exists()
+    assert infer(*verb, '--out', 'x', '--overlay', 'x/look')[0] == 0
+    names = ['a.png', 'b.png', 'c.png', 'sub/c.png']
+    assert below(folder / 'x') == sorted([*names, *(f'look/{name}' for name in names)])
+    code, message = infer('sample', stage1, '-n', 2, '--out', 'y', '--maps', 'y')
+    assert code == 2 and 'needs its own folder' in message
 
 
 def test_names_that_collide(folder, infer, stage2):
@@ -183,7 +197,7 @@ def test_unreadable_pictures_are_listed_at_the_end(folder, infer, stage2):
     exif[0x0112] = 6
     Image.fromarray(pictures(1, 10, 20)[0]).save('faces/turned.jpg', exif=exif)
     code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
-    assert code == 1 and 'infer.py: 4 pictures were left out:' in message
+    assert code == 1 and 'infer.py: 4 pictures or results were left out:' in message
     assert re.findall(r'faces/(\w+\.\w+): ', message) == [
         'gone.png',
         'half.jpg',
@@ -208,7 +222,7 @@ def test_names_that_are_no_text(folder, infer, stage2):
     Path(f'faces/broken{name}').touch()
     os.rename('faces/b.jpg', 'faces/' + 'n' * 250 + '.jpg')
     code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
-    assert code == 1 and '2 pictures were left out' in message
+    assert code == 1 and '2 pictures or results were left out' in message
     assert 'the file is empty' in message and 'File name too long' in message
     assert below(folder / 'labels') == ['sub/c.png', name]
     Path('p.csv').write_text('x,y\n3,4\n')
@@ -322,6 +336,26 @@ def test_textures_get_folders(folder, infer, stage2):
     Image.fromarray(pictures(1)[0]).save('c.bmp')
     code, message = infer(*verb, 'faces/sub/c.png', 'c.bmp', '--out', 'z')
     assert code == 2 and 'the textures faces/sub/c.png and c.bmp would both be' in message
+
+
+def test_a_texture_that_cannot_be_read_ends_the_run(folder, infer, stage2):
+    Path('broken.png').touch()
+    verb = ('swap-texture', stage2, '--structure', 'faces', '--texture', 'one.png', 'broken.png')
+    code, message = infer(*verb, '--out', 'x')
+    assert code == 2 and 'broken.png' in message and len(message.splitlines()) == 1
+    assert below(folder / 'x') == []
+
+
+def test_the_colours_of_drawn_points():
+    image = np.zeros((300, 300, 3), np.uint8)
+    points = np.array([[20, 30], [200, 50], [60, 250]], np.float32)
+    drawn = transfer.draw_points(image, points)
+    for number, (x, y) in enumerate(points.astype(int)):
+        assert np.array_equal(drawn[y, x], default_palette()[number + 1])
+    small = transfer.draw_points(image[:100, :128], points[:1])  # twice as large
+    assert small.shape == (200, 256, 3)
+    assert np.array_equal(small[60, 40], default_palette()[1])
+    assert not image.any()
 
 
 def test_samples_and_ways(folder, infer, stage1):

@@ -60,11 +60,11 @@ def sample(args: argparse.Namespace, failures: Failures) -> None:
     given = args.truncation
     with explained():
         shares = truncation_pair(given[0] if len(given) == 1 else tuple(given))
-    check_distinct_folders(args.out, args.maps)
     if args.number < 1 or not 0 <= args.seed <= 2**63 - args.number:
         raise LaunchError('-n must be at least 1, and seeds lie in 0..2**63 - 1')
     digits = max(4, len(str(args.seed + args.number - 1)))
     names = [f'seed{seed:0{digits}}' for seed in range(args.seed, args.seed + args.number)]
+    check_distinct_folders(names, args.out, args.maps)
     for folder in filter(None, (args.out, args.maps)):
         plan_outputs({name: name for name in names}, folder, '.png', force=args.force)
         prepare_folder(folder)

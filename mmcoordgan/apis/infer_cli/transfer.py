@@ -65,7 +65,7 @@ def transfer_labels(args: argparse.Namespace, failures: Failures) -> None:
     inputs = list_inputs(args.pictures)
     references, masks = zip(*args.reference)
     protected = [*references, *masks]
-    check_distinct_folders(args.out, args.overlay)
+    check_distinct_folders(inputs.values(), args.out, args.overlay)
     planned = plan(args, inputs, args.out, '.png', protected)
     overlays = plan(args, inputs, args.overlay, '.png', protected)
     soft = plan(args, inputs, args.probabilities, '.npz', protected)
