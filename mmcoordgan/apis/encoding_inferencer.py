@@ -128,9 +128,7 @@ class EncodingInferencer(BaseInferencer):
         """Encode a batch."""
         return [_encoding(*pair) for pair in zip(inputs, self._invert(inputs, refine))]
 
-    def visualize(
-        self, inputs: list, preds: Any, show: bool = False, return_vis: bool = False
-    ) -> Any:
+    def visualize(self, inputs: list, preds: Any, return_vis: bool = False) -> Any:
         """With ``return_vis``, a row of pictures for each input: itself, map, reconstruction."""
         return [picture_row(encoding) for encoding in preds] if return_vis else None
 
@@ -163,16 +161,21 @@ class EncodingInferencer(BaseInferencer):
             )
         return float(given)
 
-    def _read_one(self, source: Source) -> Picture:
-        return read_picture(source, self._size)
+    def _read_one(self, source: Source, name: str = 'picture 0') -> Picture:
+        return read_picture(source, self._size, name)
 
     def _invert_all(
-        self, inputs: Sources, batch_size: int, refine: bool | int, on_broken: OnBroken | None
+        self,
+        inputs: Sources,
+        batch_size: int,
+        refine: bool | int,
+        on_broken: OnBroken | None,
+        kind: str = 'picture',
     ) -> Iterator[tuple[Picture, Inversion]]:
         """Checks its arguments now, reads and encodes pictures when they are asked for."""
         sources, total = known(inputs)
         self._prepare_refinement(refine)
-        pictures = iter_pictures(sources, self._size, on_broken)
+        pictures = iter_pictures(sources, self._size, on_broken, kind)
         shown = progress(pictures, self.show_progress, total)
         batches = self.preprocess(shown, batch_size)
         return (pair for batch in batches for pair in zip(batch, self._invert(batch, refine)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 import tracemalloc
 from functools import partial
@@ -304,7 +305,7 @@ def test_errors_come_at_the_call(stage2, inferencer, generator, tmp_path):
         (lambda: inferencer.iter_encode(image, refine=-1), 'refinement needs steps >= 0'),
         (
             lambda: inferencer.iter_transfer_labels(image, mask.T, image),
-            r'mask 0 is 20x50 \(width x height\), but picture 0 is 50x20',
+            r'mask 0 is 20x50 \(width x height\), but reference 0 is 50x20',
         ),
         (lambda: inferencer.iter_transfer_labels([image], [mask] * 2, image), '1 references came'),
         (lambda: inferencer.iter_transfer_points(image, [1, 2], image), r'array \(N, 2\)'),
@@ -333,6 +334,32 @@ def test_errors_come_at_the_call(stage2, inferencer, generator, tmp_path):
     with pytest.raises(BrokenImageError, match=r'none\.png'):
         inferencer.encode(tmp_path / 'none.png')
     assert os.listdir(tmp_path) == []
+
+
+def test_every_argument_of_visualize_can_be_given():
+    arguments = set(inspect.signature(CoordGANInferencer.visualize).parameters)
+    assert arguments - {'self', 'inputs', 'preds'} == CoordGANInferencer.visualize_kwargs
+
+
+def test_arrays_are_called_what_they_are(inferencer):
+    good, bad, mask = pictures(1)[0], pictures(1)[0].astype(float), labels(1)[0]
+    for call, name in (
+        (lambda: inferencer.correspond(bad, good), 'picture a'),
+        (lambda: inferencer.correspond(good, bad), 'picture b'),
+        (lambda: inferencer.transfer_labels([good, bad], [mask] * 2, good), 'reference 1'),
+        (lambda: inferencer.transfer_labels(good, mask, [good, bad]), 'picture 1'),
+        (lambda: inferencer.transfer_points(bad, [[1, 2]], good), 'the reference'),
+        (lambda: inferencer.swap_texture(good, [good, bad]), 'texture 1'),
+        (lambda: inferencer.swap_texture([good, bad], good), 'picture 1'),
+        (lambda: inferencer.interpolate(bad, good), 'start'),
+        (lambda: inferencer.interpolate(good, bad), 'end'),
+    ):
+        with pytest.raises(ValueError, match=rf'^{name} must be an array \(H, W, 3\) of uint8'):
+            call()
+    with pytest.raises(ValueError, match=r'reference 1 is 16x16'):
+        inferencer.transfer_labels([good] * 2, [mask, mask[:8]], good)
+    with pytest.raises(ValueError, match='lies outside the reference, which'):
+        inferencer.transfer_points(good, [[99, 2]], good)
 
 
 def test_hard_transfer_is_temperature_zero(stage2):
