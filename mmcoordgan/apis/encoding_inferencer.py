@@ -15,7 +15,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from mmcoordgan.models.inversion import Inversion
-from mmcoordgan.models.refinement import refine_codes
+from mmcoordgan.models.refinement import Refinement, refine_codes
 from mmcoordgan.visualization import arrange_cells, coords_to_colors, images_to_uint8
 
 from .correspondence import default_temperature
@@ -24,6 +24,9 @@ from .progress import progress
 from .refining import build_perceptual, choose_refinement
 from .results import Encoding
 from .trained import TrainedNetworks, load_trained
+
+MIN_TEMPERATURE = 1e-6
+"""It takes the nearest pixel; some 10,000 times less, the soft transfer overflows float32."""
 
 
 class EncodingInferencer(BaseInferencer):
@@ -57,13 +60,7 @@ class EncodingInferencer(BaseInferencer):
         self.vgg_weights = vgg_weights
         self._perceptual: Any = None
         super().__init__(None, os.fspath(weights), device or get_device(), scope, show_progress)
-        if temperature is None:
-            temperature = self.networks.temperature
-        if temperature is None:
-            temperature = default_temperature(self.networks.generator.base_resolution)
-        if not 0 <= temperature < float('inf'):
-            raise ValueError(f'temperature must be positive, or 0, but got {temperature}')
-        self.temperature = float(temperature)
+        self.temperature = self._choose_temperature(temperature)
 
     @property
     def networks(self) -> TrainedNetworks:
@@ -131,9 +128,7 @@ class EncodingInferencer(BaseInferencer):
         """Encode a batch."""
         return [_encoding(*pair) for pair in zip(inputs, self._invert(inputs, refine))]
 
-    def visualize(
-        self, inputs: list, preds: Any, show: bool = False, return_vis: bool = False
-    ) -> Any:
+    def visualize(self, inputs: list, preds: Any, return_vis: bool = False) -> Any:
         """With ``return_vis``, a row of pictures for each input: itself, map, reconstruction."""
         return [picture_row(encoding) for encoding in preds] if return_vis else None
 
@@ -153,19 +148,44 @@ class EncodingInferencer(BaseInferencer):
         encoder = self.networks.require_encoder()
         return max(encoder.input_size, self.networks.generator.image_size)
 
-    def _read_one(self, source: Source) -> Picture:
-        return read_picture(source, self._size)
+    def _choose_temperature(self, given: float | None) -> float:
+        origin = ''
+        if given is None and self.networks.temperature is not None:
+            given, origin = self.networks.temperature, f' from the config of {self.networks.source}'
+        if given is None:
+            given = default_temperature(self.networks.generator.base_resolution)
+        if given != 0 and not MIN_TEMPERATURE <= given < float('inf'):
+            raise ValueError(
+                f'temperature must be at least {MIN_TEMPERATURE:g} of the frame and finite, but '
+                f'got {given}{origin}; 0 takes the nearest pixel'
+            )
+        return float(given)
+
+    def _read_one(self, source: Source, name: str = 'picture 0') -> Picture:
+        return read_picture(source, self._size, name)
 
     def _invert_all(
-        self, inputs: Sources, batch_size: int, refine: bool | int, on_broken: OnBroken | None
+        self,
+        inputs: Sources,
+        batch_size: int,
+        refine: bool | int,
+        on_broken: OnBroken | None,
+        kind: str = 'picture',
     ) -> Iterator[tuple[Picture, Inversion]]:
         """Checks its arguments now, reads and encodes pictures when they are asked for."""
         sources, total = known(inputs)
-        choose_refinement(self.networks, refine)
-        pictures = iter_pictures(sources, self._size, on_broken)
+        self._prepare_refinement(refine)
+        pictures = iter_pictures(sources, self._size, on_broken, kind)
         shown = progress(pictures, self.show_progress, total)
         batches = self.preprocess(shown, batch_size)
         return (pair for batch in batches for pair in zip(batch, self._invert(batch, refine)))
+
+    def _prepare_refinement(self, refine: bool | int) -> Refinement | None:
+        refinement = choose_refinement(self.networks, refine)
+        needed = refinement is not None and refinement.perceptual_weight > 0
+        if needed and self._perceptual is None:
+            self._perceptual = build_perceptual(self.networks, self.vgg_weights).to(self.device)
+        return refinement
 
     @torch.no_grad()
     def _invert(self, pictures: Sequence[Picture], refine: bool | int) -> list[Inversion]:
@@ -174,10 +194,8 @@ class EncodingInferencer(BaseInferencer):
         images = torch.from_numpy(np.stack([picture.image for picture in pictures]))
         images = images.to(self.device).permute(0, 3, 1, 2) / 127.5 - 1
         found = networks.invert(images)
-        refinement = choose_refinement(networks, refine)
+        refinement = self._prepare_refinement(refine)
         if refinement is not None:
-            if self._perceptual is None and refinement.perceptual_weight > 0:
-                self._perceptual = build_perceptual(networks, self.vgg_weights).to(self.device)
             refined = refine_codes(
                 networks.generator, self._perceptual, images, *found[:2], refinement
             )

@@ -56,9 +56,9 @@ class CoordGANInferencer(RenderingInferencer):
         scope: As for MMEngine's inferencers.
         show_progress: Show a progress bar, on standard error.
         temperature: Of the soft correspondence, at the size of the generator's maps, in units of
-            the frame; 0 takes the nearest pixel. Default: what the checkpoint's config evaluates
-            label transfer with, so that results are those that ``tools/test.py`` measures; else
-            the published 0.01 at 128 x 128 maps, in pixels: 0.04 at 32 x 32.
+            the frame, at least 1e-6; 0 takes the nearest pixel. Default: what the checkpoint's
+            config evaluates label transfer with, so that results are those that ``tools/test.py``
+            measures; else the published 0.01 at 128 x 128 maps, in pixels: 0.04 at 32 x 32.
         vgg_weights: Path or URL of VGG16's weights, to refine codes by LPIPS.
 
     Raises:
@@ -81,7 +81,7 @@ class CoordGANInferencer(RenderingInferencer):
             b: One picture.
             refine: See :meth:`iter_encode`.
         """
-        first, second = self._read_one(a), self._read_one(b)
+        first, second = self._read_one(a, 'picture a'), self._read_one(b, 'picture b')
         maps = [self._indexed(inversion) for inversion in self._invert([first, second], refine)]
         field = match_field(maps[0], maps[1], self.temperature)
         matches, distance = at_size(field, *first.shape)
@@ -156,7 +156,7 @@ class CoordGANInferencer(RenderingInferencer):
             raise ValueError(f'{len(sources)} references came with {len(masks)} label masks')
         coords, labels = [], []
         for number, (source, mask) in enumerate(zip(sources, masks)):
-            picture = self._read_one(source)
+            picture = self._read_one(source, f'reference {number}')
             name = f'mask {number}' if isinstance(mask, np.ndarray) else os.fspath(mask)
             values = mask if isinstance(mask, np.ndarray) else read_label_mask(mask).labels
             check_labels(values, picture.shape, name, picture.name)
@@ -197,7 +197,7 @@ class CoordGANInferencer(RenderingInferencer):
             ValueError: ``points`` are no such array, or lie outside the picture; and as
                 :meth:`iter_encode`.
         """
-        picture = self._read_one(reference)
+        picture = self._read_one(reference, 'the reference')
         places = to_shares(_checked_points(points, picture), picture.shape)
         source = self._indexed(self._invert([picture], refine)[0])
         encoded = self._invert_all(queries, batch_size, refine, on_broken)

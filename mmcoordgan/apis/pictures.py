@@ -22,7 +22,7 @@ class Picture(NamedTuple):
     """A picture, squeezed to the square that the networks see."""
 
     name: str
-    """Its path, or its number where it came as an array."""
+    """Its path, or what it is called where it came as an array."""
     image: np.ndarray
     """(S, S, 3) uint8 RGB."""
     shape: tuple[int, int]
@@ -76,7 +76,7 @@ def folder_pictures(folder: str) -> list[str]:
 
 
 def iter_pictures(
-    inputs: Sources, size: int, on_broken: OnBroken | None = None
+    inputs: Sources, size: int, on_broken: OnBroken | None = None, kind: str = 'picture'
 ) -> Iterator[Picture]:
     """Read pictures one at a time, as :class:`~mmcoordgan.datasets.LoadImage` does.
 
@@ -85,6 +85,7 @@ def iter_pictures(
         size: Side of the squares.
         on_broken: Called with the name of an unreadable picture and the error, and the picture is
             left out. None raises the error.
+        kind: Arrays are named by it and their number.
 
     Raises:
         BrokenImageError: If a picture cannot be read; names it.
@@ -93,7 +94,7 @@ def iter_pictures(
     load = LoadImage(size=size)
     for number, source in enumerate(iter_sources(inputs)):
         if isinstance(source, np.ndarray):
-            yield _from_array(source, size, f'picture {number}')
+            yield _from_array(source, size, f'{kind} {number}')
             continue
         try:
             found = load.transform({'img_path': os.fspath(source)})
@@ -105,8 +106,13 @@ def iter_pictures(
         yield Picture(os.fspath(source), found['img'], found['ori_shape'])
 
 
-def read_picture(source: Source, size: int) -> Picture:
+def read_picture(source: Source, size: int, name: str = 'picture 0') -> Picture:
     """The one picture of ``source``.
+
+    Args:
+        source: A path or an array.
+        size: Side of the square.
+        name: Of an array.
 
     Raises:
         ValueError: If it is a folder, or no picture; see :func:`iter_pictures`.
@@ -114,6 +120,8 @@ def read_picture(source: Source, size: int) -> Picture:
     is_path = isinstance(source, (str, os.PathLike))
     if is_path and os.path.isdir(source):  # type: ignore[arg-type]
         raise ValueError(f'{os.fspath(source)} is a folder: one picture is needed here')  # type: ignore[arg-type]
+    if isinstance(source, np.ndarray) and source.ndim <= 3:
+        return _from_array(source, size, name)
     found = list(iter_pictures([source], size))
     if len(found) != 1:
         raise ValueError(f'one picture is needed here, but got {len(found)}')

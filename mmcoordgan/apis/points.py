@@ -41,9 +41,18 @@ def read_points(path: str) -> tuple[list[str], np.ndarray]:
             x, y = float(row['x']), float(row['y'])
             if not math.isfinite(x + y):
                 raise ValueError(f'point {number} is not finite')
-            labels.append(str(row.get('label') or number))
+            label = row.get('label')
+            labels.append(str(number if label in (None, '') else label))
             points.append((x, y))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
+    except (
+        ValueError,
+        OverflowError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        csv.Error,
+    ) as error:
         raise ValueError(
             f'{path} holds no points ({type(error).__name__}: {error}): a CSV needs a header with '
             'the columns x, y and optionally label, a JSON {"points": [{"label": ..., "x": ..., '
@@ -60,36 +69,50 @@ def points_writer(path: str, labels: Sequence[str]) -> Iterator[Callable[[PointT
 
     CSV: one line per point, with the columns picture, label, x, y, confidence. JSON:
     ``{"pictures": [{"picture": ..., "points": [{"label", "x", "y", "confidence"}]}]}``.
+
+    An error or Ctrl-C ends the file after the picture that was added last, and goes on: what was
+    computed is kept. Before the first picture, it leaves alone what ``path`` held.
     """
+    head, between, foot, text_of = _layout(path)
+    count = 0
+    stopped: BaseException | None = None
     with atomic_file(path) as binary:
         file = io.TextIOWrapper(binary, 'utf-8', 'surrogateescape', newline='')
-        if path.lower().endswith('.json'):
-            yield from _write_json(file, labels)
-        else:
-            yield from _write_csv(file, labels)
+
+        def add(found: PointTransfer) -> None:
+            nonlocal count
+            file.write((between if count else head) + text_of(found, labels))
+            count += 1
+
+        try:
+            yield add
+        except BaseException as error:
+            if not count:
+                raise
+            stopped = error
+        file.write(foot if count else head + foot)
         file.flush()
         file.detach()
+    if stopped is not None:
+        raise stopped
 
 
-def _write_csv(file: Any, labels: Sequence[str]) -> Iterator[Callable[[PointTransfer], Any]]:
-    writer = csv.writer(file)
-    writer.writerow(_COLUMNS)
-    yield lambda found: writer.writerows(
-        [row[column] for column in _COLUMNS] for row in _rows(found, labels)
-    )
+def _layout(path: str) -> tuple[str, str, str, Callable[[PointTransfer, Sequence[str]], str]]:
+    """What begins a file, separates pictures and ends it, and the text of one picture."""
+    if path.lower().endswith('.json'):
+        return '{"pictures": [\n', ',\n', '\n]}\n', _json_text
+    return ','.join(_COLUMNS) + '\r\n', '', '', _csv_text
 
 
-def _write_json(file: Any, labels: Sequence[str]) -> Iterator[Callable[[PointTransfer], Any]]:
-    separator = '{"pictures": [\n'
+def _csv_text(found: PointTransfer, labels: Sequence[str]) -> str:
+    text = io.StringIO(newline='')
+    csv.DictWriter(text, _COLUMNS).writerows(_rows(found, labels))
+    return text.getvalue()
 
-    def add(found: PointTransfer) -> None:
-        nonlocal separator
-        rows = [{k: v for k, v in row.items() if k != 'picture'} for row in _rows(found, labels)]
-        file.write(separator + json.dumps({'picture': found.name, 'points': rows}))
-        separator = ',\n'
 
-    yield add
-    file.write((separator if separator.startswith('{') else '\n') + ']}\n')
+def _json_text(found: PointTransfer, labels: Sequence[str]) -> str:
+    rows = [{k: v for k, v in row.items() if k != 'picture'} for row in _rows(found, labels)]
+    return json.dumps({'picture': found.name, 'points': rows})
 
 
 def _rows(found: PointTransfer, labels: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -40,6 +40,9 @@ class RenderingInferencer(EncodingInferencer):
     ) -> Iterator[list[Rendering]]:
         """Paint the structure of each picture with the texture of others.
 
+        Memory does not grow with the number of structures, but with that of textures: their codes
+        are kept, and one row of results at a time, at the structure's size.
+
         Args:
             structure_from: Pictures; one row of results for each.
             texture_from: Pictures, whose codes are all kept; one result in each row.
@@ -50,7 +53,7 @@ class RenderingInferencer(EncodingInferencer):
         Yields:
             Renderings with the name and at the size of the structure's picture.
         """
-        encoded = self._invert_all(texture_from, batch_size, refine, None)
+        encoded = self._invert_all(texture_from, batch_size, refine, None, 'texture')
         textures = [inversion.texture_w for _, inversion in encoded]
         structures = self._invert_all(structure_from, batch_size, refine, on_broken)
         return (
@@ -124,7 +127,7 @@ class RenderingInferencer(EncodingInferencer):
             ValueError: An argument is out of its range, or as :meth:`iter_encode`.
         """
         codes.check_way(frames, part)
-        ends = [self._codes(source, refine) for source in (start, end)]
+        ends = [self._codes(start, refine, 'start'), self._codes(end, refine, 'end')]
         (structure, texture), (last_structure, last_texture) = ends
 
         def render(number: int) -> Rendering:
@@ -137,10 +140,10 @@ class RenderingInferencer(EncodingInferencer):
 
     # ------------------------------------------------------------------ helpers
 
-    def _codes(self, source: Source | int, refine: bool | int) -> tuple[Tensor, Tensor]:
+    def _codes(self, source: Source | int, refine: bool | int, name: str) -> tuple[Tensor, Tensor]:
         if isinstance(source, int):
             return codes.seed_codes(self.networks.generator, source)
-        inversion = self._invert([self._read_one(source)], refine)[0]
+        inversion = self._invert([self._read_one(source, name)], refine)[0]
         return inversion.structure_w, inversion.texture_w
 
     @torch.no_grad()

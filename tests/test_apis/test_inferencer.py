@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 import tracemalloc
 from functools import partial
@@ -27,7 +28,10 @@ from tiny_inversion import (
 )
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.encoding_inferencer import EncodingInferencer
+from mmcoordgan.apis.encoding_inferencer import (
+    MIN_TEMPERATURE,
+    EncodingInferencer,
+)
 from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
@@ -284,12 +288,12 @@ def test_nothing_that_a_checkpoint_names_is_built_or_opened(tmp_path, monkeypatc
         inferencer = CoordGANInferencer(path, device='cpu', show_progress=False)
         inferencer.encode(pictures(1))
         with pytest.raises(ValueError, match=message):
-            inferencer.encode(pictures(1), refine=2)
+            inferencer.iter_encode(pictures(1), refine=2)  # before anything is read
     with pytest.raises(FileNotFoundError, match='mine'):
         inferencer = CoordGANInferencer(
             tmp_path / '0.pth', device='cpu', vgg_weights='mine.pth', show_progress=False
         )
-        inferencer.encode(pictures(1), refine=2)
+        inferencer.iter_encode(pictures(1), refine=2)
 
 
 def test_errors_come_at_the_call(stage2, inferencer, generator, tmp_path):
@@ -301,7 +305,7 @@ def test_errors_come_at_the_call(stage2, inferencer, generator, tmp_path):
         (lambda: inferencer.iter_encode(image, refine=-1), 'refinement needs steps >= 0'),
         (
             lambda: inferencer.iter_transfer_labels(image, mask.T, image),
-            r'mask 0 is 20x50 \(width x height\), but picture 0 is 50x20',
+            r'mask 0 is 20x50 \(width x height\), but reference 0 is 50x20',
         ),
         (lambda: inferencer.iter_transfer_labels([image], [mask] * 2, image), '1 references came'),
         (lambda: inferencer.iter_transfer_points(image, [1, 2], image), r'array \(N, 2\)'),
@@ -314,7 +318,14 @@ def test_errors_come_at_the_call(stage2, inferencer, generator, tmp_path):
         (lambda: generator.iter_interpolate(1, 2, frames=1), 'frames must be at least 2'),
         (lambda: generator.iter_interpolate(1, 2, part='pose'), 'part must be one of'),
         (lambda: generator.iter_interpolate(image, 2), 'stage 1 and has no encoder'),
-        (lambda: CoordGANInferencer(stage2[0], temperature=-1), 'temperature must be positive'),
+        (
+            lambda: CoordGANInferencer(stage2[0], temperature=-1),
+            'temperature must be at least 1e-06',
+        ),
+        (lambda: CoordGANInferencer(stage2[0], temperature=1e-12), '0 takes the nearest pixel'),
+        (lambda: CoordGANInferencer(stage2[0], temperature=1e-40), 'but got 1e-40; 0 takes'),
+        (lambda: CoordGANInferencer(stage2[0], temperature=np.inf), '0 takes the nearest pixel'),
+        (lambda: CoordGANInferencer(stage2[0], temperature=np.nan), 'but got nan; 0 takes'),
         (lambda: CoordGANInferencer(stage2[0], device='cuda:7'), 'device cuda:7 is not available'),
         (lambda: CoordGANInferencer(stage2[0], device='toaster'), 'toaster'),
     ):
@@ -325,12 +336,61 @@ def test_errors_come_at_the_call(stage2, inferencer, generator, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_every_argument_of_visualize_can_be_given():
+    arguments = set(inspect.signature(CoordGANInferencer.visualize).parameters)
+    assert arguments - {'self', 'inputs', 'preds'} == CoordGANInferencer.visualize_kwargs
+
+
+def test_arrays_are_called_what_they_are(inferencer):
+    good, bad, mask = pictures(1)[0], pictures(1)[0].astype(float), labels(1)[0]
+    for call, name in (
+        (lambda: inferencer.correspond(bad, good), 'picture a'),
+        (lambda: inferencer.correspond(good, bad), 'picture b'),
+        (lambda: inferencer.transfer_labels([good, bad], [mask] * 2, good), 'reference 1'),
+        (lambda: inferencer.transfer_labels(good, mask, [good, bad]), 'picture 1'),
+        (lambda: inferencer.transfer_points(bad, [[1, 2]], good), 'the reference'),
+        (lambda: inferencer.swap_texture(good, [good, bad]), 'texture 1'),
+        (lambda: inferencer.swap_texture([good, bad], good), 'picture 1'),
+        (lambda: inferencer.interpolate(bad, good), 'start'),
+        (lambda: inferencer.interpolate(good, bad), 'end'),
+    ):
+        with pytest.raises(ValueError, match=rf'^{name} must be an array \(H, W, 3\) of uint8'):
+            call()
+    with pytest.raises(ValueError, match=r'reference 1 is 16x16'):
+        inferencer.transfer_labels([good] * 2, [mask, mask[:8]], good)
+    with pytest.raises(ValueError, match='lies outside the reference, which'):
+        inferencer.transfer_points(good, [[99, 2]], good)
+
+
 def test_hard_transfer_is_temperature_zero(stage2):
     hard = CoordGANInferencer(stage2[0], device='cpu', temperature=0, show_progress=False)
     image, mask = pictures(1)[0], labels(1)[0]
     (found,) = hard.transfer_labels(image, mask, image)
     assert np.array_equal(found.labels, mask)
     assert set(np.unique(found.probabilities)) == {0, 1}
+
+
+@pytest.mark.parametrize('temperature', [MIN_TEMPERATURE, 1e30])
+def test_the_limits_of_the_temperature_carry_labels(stage2, temperature):
+    arguments = dict(device='cpu', show_progress=False)
+    image, mask, queries = pictures(1)[0], labels(1)[0], pictures(3, seed=1)
+    found = CoordGANInferencer(stage2[0], temperature=temperature, **arguments)
+    soft = [f.probabilities for f in found.transfer_labels(image, mask, queries)]
+    if temperature < 1:
+        nearest = CoordGANInferencer(stage2[0], temperature=0, **arguments)
+        hard = [f.probabilities for f in nearest.transfer_labels(image, mask, queries)]
+        assert np.allclose(soft, hard, atol=1e-3)
+    else:
+        shares = np.bincount(mask.ravel(), minlength=3)[:, None, None] / mask.size
+        assert np.allclose(soft, shares, atol=1e-4)
+    assert np.isfinite(found.correspond(image, queries[0]).matches).all()
+
+
+def test_a_config_with_an_impossible_temperature(tmp_path):
+    write_checkpoint(tmp_path / 'x.pth', test_evaluator={**EVALUATOR, 'temperature': 1e-12})
+    with pytest.raises(ValueError, match=r'from the config of .*x\.pth; 0 takes the nearest'):
+        CoordGANInferencer(tmp_path / 'x.pth', device='cpu')
+    assert CoordGANInferencer(tmp_path / 'x.pth', device='cpu', temperature=0).temperature == 0
 
 
 def test_the_temperature_of_the_config(tmp_path):

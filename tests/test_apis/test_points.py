@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -31,6 +32,17 @@ def test_csv_and_json_say_the_same(tmp_path):
         assert points.tolist() == expected and points.dtype == np.float32
 
 
+def test_labels_that_are_numbers(tmp_path):
+    path = write(
+        tmp_path / 'x.json', '[{"label": 7, "x": 1, "y": 2}, {"label": 0, "x": 3, "y": 4}]'
+    )
+    assert read_points(path)[0] == ['7', '0']
+    path = write(
+        tmp_path / 'y.json', '[{"label": "", "x": 1, "y": 2}, {"label": null, "x": 3, "y": 4}]'
+    )
+    assert read_points(path)[0] == ['0', '1']
+
+
 BAD = {
     'empty.csv': '',
     'header.csv': 'x,y\n',
@@ -41,6 +53,7 @@ BAD = {
     'list.json': '[[1, 2]]',
     'number.json': '7',
     'nan.json': '[{"x": NaN, "y": 1}]',
+    'huge.json': '[{"x": 1' + '0' * 400 + ', "y": 1}]',
     'deep.json': '[' * 100_000,
     'broken.json': '{"points": [',
     'empty.json': '{"points": []}',
@@ -87,9 +100,22 @@ def test_json_comes_back(tmp_path):
     assert point == {'label': 'mouth', 'x': 3.0, 'y': 4.0, 'confidence': 0.5}
 
 
-def test_a_file_that_was_not_finished_is_not_there(tmp_path):
-    path = tmp_path / 'x.csv'
-    with pytest.raises(RuntimeError), points_writer(str(path), ['nose']) as add:
-        add(transfers()[0])
-        raise RuntimeError
-    assert os.listdir(tmp_path) == []
+@pytest.mark.parametrize('error', [KeyboardInterrupt, OSError, RuntimeError])
+@pytest.mark.parametrize('ending', ['csv', 'json'])
+def test_an_error_keeps_what_was_added(ending, error, tmp_path):
+    path, whole = tmp_path / f'x.{ending}', tmp_path / f'whole.{ending}'
+    for target, stop in ((path, True), (whole, False)):
+        with suppress(error), points_writer(str(target), ['nose', 'mouth']) as add:
+            for found in transfers():
+                add(found)
+            if stop:
+                raise error
+    assert path.read_bytes() == whole.read_bytes()
+    assert sorted(os.listdir(tmp_path)) == [whole.name, path.name]
+    with pytest.raises(error), points_writer(str(path), ['nose', 'mouth']):
+        raise error  # before the first picture: the file of the run before is kept
+    assert path.read_bytes() == whole.read_bytes()
+    path.unlink()
+    with pytest.raises(error), points_writer(str(path), ['nose', 'mouth']):
+        raise error
+    assert os.listdir(tmp_path) == [whole.name]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_inversion import EVALUATOR, SIZE, write_checkpoint
+
+from mmcoordgan.apis.results import Correspondence
+from mmcoordgan.datasets import ToyFaces
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'analysis_tools' / 'benchmark_inference.py'
@@ -36,3 +41,20 @@ def test_memory_is_flat_and_the_command_line_scores_as_the_evaluator(tmp_path):
     for row in rows[:2]:
         assert float(row[5]) == pytest.approx(float(default[1]), abs=0.02)
         assert float(row[6]) == pytest.approx(float(default[2]), abs=0.02)
+
+
+def test_matches_are_refined_too(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOL.parent))
+    table = runpy.run_path(str(TOOL))['confidence_table']
+    asked = []
+
+    class Asked:
+        def correspond(self, a: np.ndarray, b: np.ndarray, refine: int = 0) -> Correspondence:
+            asked.append(refine)
+            x, y = np.meshgrid(np.arange(32), np.arange(32))
+            sure = np.ones((32, 32), np.float32)
+            return Correspondence(np.stack([x, y]).astype(np.float32), sure - 1, sure)
+
+    faces = ToyFaces(size=32, length=2, seed=0, cache=False)
+    assert len(table(Asked(), faces, 1, 7)) == 1
+    assert asked == [7]

@@ -12,17 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
-from tiny_inversion import EVALUATOR, SIZE, STAGE1, labels, pictures, write_checkpoint
+from tiny_inversion import EVALUATOR, SIZE, STAGE1, STAGE2, labels, pictures, write_checkpoint
 
 from mmcoordgan.apis import CoordGANInferencer
+from mmcoordgan.apis.infer_cli import transfer
 from mmcoordgan.apis.infer_cli.main import VERBS
 from mmcoordgan.apis.infer_cli.parser import EXAMPLES, build_parser
 from mmcoordgan.apis.infer_cli.transfer import correspondence_picture
 from mmcoordgan.apis.masks import default_palette, write_label_png
 from mmcoordgan.apis.pictures import resize_to
 from mmcoordgan.apis.results import Correspondence
-from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.datasets import BrokenImageError, ToyFaces
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
 PALETTE = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90]], np.uint8)
@@ -142,7 +144,7 @@ def test_inputs_are_never_overwritten(folder, infer, stage2):
         (('link', '--out', 'faces'), 'lies in the folder of pictures'),
         (('faces/a.png', '--out', 'faces'), 'would overwrite the input faces/a.png'),
         (('faces/sub/c.png', 'one.png', '--out', '.'), 'would overwrite the input'),
-        (('faces', '--out', 'labels', '--overlay', 'labels'), 'is given twice'),
+        (('faces', '--out', 'labels', '--overlay', 'labels'), 'needs its own folder'),
     ):
         code, found = infer('transfer-labels', stage2, *arguments, *reference, '--force')
         assert code == 2 and message in found, found
@@ -156,6 +158,20 @@ def test_inputs_are_never_overwritten(folder, infer, stage2):
         code, found = infer(*arguments, '--force')
         assert code == 2 and message in found, found
     assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_results_of_two_kinds_never_collide(folder, infer, stage1, stage2):
+    Image.fromarray(pictures(1)[0]).save('faces/c.bmp')  # its overlay is the label of sub/c.png
+    verb = ('transfer-labels', stage2, 'faces', '--reference', 'one.png', 'mask.png', '--force')
+    for out, overlay in (('x', 'x/sub'), ('x/sub', 'x'), ('x', 'x/.')):
+        code, message = infer(*verb, '--out', out, '--overlay', overlay)
+        assert code == 2 and f'results in {out} and in {overlay} would both be' in message
+        assert not Path('x').exists()
+    assert infer(*verb, '--out', 'x', '--overlay', 'x/look')[0] == 0
+    names = ['a.png', 'b.png', 'c.png', 'sub/c.png']
+    assert below(folder / 'x') == sorted([*names, *(f'look/{name}' for name in names)])
+    code, message = infer('sample', stage1, '-n', 2, '--out', 'y', '--maps', 'y')
+    assert code == 2 and 'needs its own folder' in message
 
 
 def test_names_that_collide(folder, infer, stage2):
@@ -181,7 +197,7 @@ def test_unreadable_pictures_are_listed_at_the_end(folder, infer, stage2):
     exif[0x0112] = 6
     Image.fromarray(pictures(1, 10, 20)[0]).save('faces/turned.jpg', exif=exif)
     code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
-    assert code == 1 and 'infer.py: 4 pictures were left out:' in message
+    assert code == 1 and 'infer.py: 4 pictures or results were left out:' in message
     assert re.findall(r'faces/(\w+\.\w+): ', message) == [
         'gone.png',
         'half.jpg',
@@ -206,7 +222,7 @@ def test_names_that_are_no_text(folder, infer, stage2):
     Path(f'faces/broken{name}').touch()
     os.rename('faces/b.jpg', 'faces/' + 'n' * 250 + '.jpg')
     code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
-    assert code == 1 and '2 pictures were left out' in message
+    assert code == 1 and '2 pictures or results were left out' in message
     assert 'the file is empty' in message and 'File name too long' in message
     assert below(folder / 'labels') == ['sub/c.png', name]
     Path('p.csv').write_text('x,y\n3,4\n')
@@ -238,7 +254,7 @@ def test_what_cannot_be_done_is_said_first(folder, infer, stage1, stage2):
             'one.png is a colour picture',
         ),
         ((stage2, *verb, '--out', 'x', '--batch-size', '0'), 'batch_size must be at least 1'),
-        ((stage2, *verb, '--out', 'x', '--temperature', 'nan'), 'temperature must be positive'),
+        ((stage2, *verb, '--out', 'x', '--temperature', '1e-12'), '0 takes the nearest'),
     ):
         code, found = infer('transfer-labels', *arguments)
         assert code == 2 and message in found and len(found.splitlines()) == 1, found
@@ -322,6 +338,26 @@ def test_textures_get_folders(folder, infer, stage2):
     assert code == 2 and 'the textures faces/sub/c.png and c.bmp would both be' in message
 
 
+def test_a_texture_that_cannot_be_read_ends_the_run(folder, infer, stage2):
+    Path('broken.png').touch()
+    verb = ('swap-texture', stage2, '--structure', 'faces', '--texture', 'one.png', 'broken.png')
+    code, message = infer(*verb, '--out', 'x')
+    assert code == 2 and 'broken.png' in message and len(message.splitlines()) == 1
+    assert below(folder / 'x') == []
+
+
+def test_the_colours_of_drawn_points():
+    image = np.zeros((300, 300, 3), np.uint8)
+    points = np.array([[20, 30], [200, 50], [60, 250]], np.float32)
+    drawn = transfer.draw_points(image, points)
+    for number, (x, y) in enumerate(points.astype(int)):
+        assert np.array_equal(drawn[y, x], default_palette()[number + 1])
+    small = transfer.draw_points(image[:100, :128], points[:1])  # twice as large
+    assert small.shape == (200, 256, 3)
+    assert np.array_equal(small[60, 40], default_palette()[1])
+    assert not image.any()
+
+
 def test_samples_and_ways(folder, infer, stage1):
     verb = ('sample', stage1, '-n', 2, '--seed', 3, '--truncation', 0.5, 1, '--out', 'x')
     assert infer(*verb, '--maps', 'maps')[0] == 0
@@ -348,6 +384,55 @@ def test_samples_and_ways(folder, infer, stage1):
         assert code == 2 and message in found, found
 
 
+def test_ways_that_cannot_be_gone(folder, infer, stage1, stage2, monkeypatch):
+    monkeypatch.setattr(CoordGANInferencer, '_render', pytest.fail)  # all is said before
+    (folder / 'frames').mkdir()
+    Image.fromarray(pictures(1)[0]).save('frames/frame0000.png')
+    before = (folder / 'frames' / 'frame0000.png').read_bytes()
+    pair, seeds = ('faces/a.png', 'one.png'), ('seed:1', 'seed:2')
+    for arguments, message in (
+        ((stage2, 'frames/frame0000.png', 'one.png', '--out', 'frames'), 'overwrite the input'),
+        ((stage2, 'one.png', 'frames/frame0000.png', '--out', 'frames'), 'overwrite the input'),
+        ((stage1, *seeds, '--out', 'x.gif', '--refine', 7), 'both ends are seeds'),
+        ((stage1, *seeds, '--out', 'x', '--fps', 20), '--fps is for GIFs'),
+        ((stage2, *pair, '--out', 'x.gif', '--fps', 0.001), 'must lie in 1..50, but is 0.001'),
+        ((stage2, *pair, '--out', 'x.gif', '--fps', 51), 'must lie in 1..50, but is 51'),
+        ((stage2, *pair, '--out', 'x.gif', '--fps', 'nan'), 'must lie in 1..50, but is nan'),
+    ):
+        code, found = infer('interpolate', *arguments, '--force')
+        assert code == 2 and message in found.splitlines()[-1], found
+        assert not Path('x').exists() and not Path('x.gif').exists()
+    assert (folder / 'frames' / 'frame0000.png').read_bytes() == before
+
+
+@pytest.mark.parametrize('fps, milliseconds', [(None, 100), (1, 1000), (30, 30), (50, 20)])
+def test_gifs_count_in_hundredths(folder, infer, stage1, fps, milliseconds):
+    rate = () if fps is None else ('--fps', fps)
+    way = ('interpolate', stage1, 'seed:1', 'seed:2', '--frames', 3, '--part', 'both')
+    assert infer(*way, '--out', 'x.gif', *rate)[0] == 0
+    with Image.open('x.gif') as animation:
+        assert animation.info['duration'] == milliseconds
+
+
+def test_weights_that_a_checkpoint_may_not_choose(folder, infer, tmp_path):
+    perceptual = dict(type='LPIPSLoss', vgg_weights='mine.pth')
+    write_checkpoint(tmp_path / 'x.pth')
+    content = torch.load(tmp_path / 'x.pth', weights_only=True)
+    model = {**STAGE2, 'perceptual': perceptual}
+    content['meta']['cfg'] = Config({'model': model}).pretty_text
+    torch.save(content, tmp_path / 'x.pth')
+    refined = ('--out', 'codes', '--refine', 2)
+    code, message = infer('encode', 'x.pth', 'faces', *refined)
+    assert code == 2 and '(--vgg-weights)' in message and len(message.splitlines()) == 1
+
+
+@pytest.mark.parametrize('verb', ['encode', 'transfer-labels'])
+def test_skipping_and_overwriting_exclude_each_other(folder, infer, stage2, verb):
+    more = LABEL if verb == 'transfer-labels' else ('--out', 'codes')
+    code, message = infer(verb, stage2, 'faces', *more, '--skip-existing', '--force')
+    assert code == 2 and 'not allowed with argument' in message
+
+
 def test_ctrl_c_keeps_what_is_written(folder, infer, stage2, monkeypatch):
     whole = CoordGANInferencer._carry_labels
 
@@ -361,6 +446,46 @@ def test_ctrl_c_keeps_what_is_written(folder, infer, stage2, monkeypatch):
     code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
     assert code == 130 and 'interrupted' in message
     assert below(folder / 'labels') == ['a.png', 'b.png']
+
+
+@pytest.mark.parametrize('error, code', [(KeyboardInterrupt(), 130), (OSError(28, 'full'), 1)])
+def test_points_are_kept_when_a_run_ends_early(folder, infer, stage2, monkeypatch, error, code):
+    Path('p.csv').write_text('x,y\n3,4\n')
+    verb = ('transfer-points', stage2, 'faces', '--reference', 'one.png', '--points', 'p.csv')
+    assert infer(*verb, '--out', 'whole.csv')[0] == 0
+    write, drawn = transfer.write_png, []
+
+    def ends_early(path, image):
+        drawn.append(path)
+        if len(drawn) == 2:
+            raise error
+        write(path, image)
+
+    monkeypatch.setattr(transfer, 'write_png', ends_early)
+    assert infer(*verb, '--out', 'all.csv', '--overlay', 'look')[0] == code
+    assert rows_of('all.csv') == rows_of('whole.csv')[:2]
+
+
+def test_a_picture_that_goes_away_costs_its_overlay(folder, infer, stage2, monkeypatch):
+    read = transfer.original
+
+    def gone(source):
+        if str(source).endswith('b.jpg'):
+            raise BrokenImageError(f'cannot read {source}: gone')
+        return read(source)
+
+    monkeypatch.setattr(transfer, 'original', gone)
+    Path('p.csv').write_text('x,y\n3,4\n')
+    points = ('faces', '--reference', 'one.png', '--points', 'p.csv', '--out', 'all.csv')
+    code, message = infer('transfer-points', stage2, *points, '--overlay', 'look')
+    assert code == 1 and 'cannot read faces/b.jpg: gone' in message
+    assert len(rows_of('all.csv')) == 3 and below(folder / 'look') == ['a.png', 'sub/c.png']
+    code, message = infer('transfer-labels', stage2, 'faces', *LABEL, '--overlay', 'shown')
+    assert code == 1 and 'cannot read faces/b.jpg: gone' in message
+    assert below(folder / 'labels') == ['a.png', 'b.png', 'sub/c.png']
+    pair = ('one.png', 'faces/b.jpg', '--out', 'm.npz', '--overview', 'm.png')
+    code, message = infer('correspond', stage2, *pair)
+    assert code == 1 and 'gone' in message and Path('m.npz').exists()
 
 
 def test_true_labels_of_toy_faces(folder, infer, stage2):

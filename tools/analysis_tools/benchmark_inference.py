@@ -140,12 +140,14 @@ def evaluator_figures(
     return lines
 
 
-def confidence_table(inferencer: CoordGANInferencer, faces: ToyFaces, pairs: int) -> list[str]:
+def confidence_table(
+    inferencer: CoordGANInferencer, faces: ToyFaces, pairs: int, refine: int
+) -> list[str]:
     """True distance of matches on faces, by confidence; pairs (0, 1), (2, 3), ..."""
     sure, errors = [], []
     for index in range(0, 2 * pairs, 2):
         a, b = (faces.render(i, i) for i in (index, index + 1))
-        found = inferencer.correspond(a['img'], b['img'])
+        found = inferencer.correspond(a['img'], b['img'], refine=refine)
         x, y = np.rint(found.matches).astype(int)
         error = np.linalg.norm(b['gt_coords'][:, y, x] - a['gt_coords'], axis=0)
         face = a['gt_seg_map'] > 0
@@ -213,7 +215,7 @@ def measure(args: argparse.Namespace, root: Path, faces: ToyFaces) -> None:
     print('\n'.join(evaluator_figures(inferencer, faces, args)))
     print(f'\nmatches between {args.pairs} pairs of faces, pixels of the face\n')
     print(f'{"confidence":10}{"pixels":>12}{"mean error":>12}{"error < 0.1":>14}')
-    print('\n'.join(confidence_table(inferencer, faces, args.pairs)))
+    print('\n'.join(confidence_table(inferencer, faces, args.pairs, args.refine)))
 
 
 if __name__ == '__main__':

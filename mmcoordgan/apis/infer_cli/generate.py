@@ -60,11 +60,11 @@ def sample(args: argparse.Namespace, failures: Failures) -> None:
     given = args.truncation
     with explained():
         shares = truncation_pair(given[0] if len(given) == 1 else tuple(given))
-    check_distinct_folders(args.out, args.maps)
     if args.number < 1 or not 0 <= args.seed <= 2**63 - args.number:
         raise LaunchError('-n must be at least 1, and seeds lie in 0..2**63 - 1')
     digits = max(4, len(str(args.seed + args.number - 1)))
     names = [f'seed{seed:0{digits}}' for seed in range(args.seed, args.seed + args.number)]
+    check_distinct_folders(names, args.out, args.maps)
     for folder in filter(None, (args.out, args.maps)):
         plan_outputs({name: name for name in names}, folder, '.png', force=args.force)
         prepare_folder(folder)
@@ -80,12 +80,18 @@ def interpolate(args: argparse.Namespace, failures: Failures) -> None:
     with explained():
         check_way(args.frames, args.part)
         start, end = _end(args.start), _end(args.end)
+    if args.refine and isinstance(start, int) and isinstance(end, int):
+        raise LaunchError('--refine improves codes of pictures, but both ends are seeds: drop it')
     as_gif = args.out.lower().endswith('.gif')
+    if args.fps is not None and not as_gif:
+        raise LaunchError(f'--fps is for GIFs, but --out {args.out} is a folder: drop --fps')
+    ends = (args.start, args.end)
     names = [f'frame{number:04}' for number in range(args.frames)]
     if as_gif:
-        check_file(args.out, ['.gif'], force=args.force, protected=(args.start, args.end))
+        check_file(args.out, ['.gif'], force=args.force, protected=ends)
     else:
-        plan_outputs({name: name for name in names}, args.out, '.png', force=args.force)
+        named = {name: name for name in names}
+        plan_outputs(named, args.out, '.png', protected=ends, force=args.force)
         prepare_folder(args.out)
     inferencer = load(args)
     with explained():
@@ -93,17 +99,18 @@ def interpolate(args: argparse.Namespace, failures: Failures) -> None:
             start, end, args.frames, part=args.part, refine=args.refine
         )
     if as_gif:
-        write_gif(args.out, [found.image for found in frames], args.fps)
+        write_gif(args.out, [found.image for found in frames], args.fps or 10.0)
         return
     for name, found in zip(names, frames):
         write_png(os.path.join(args.out, f'{name}.png'), found.image)
 
 
 def write_gif(path: str, images: list[np.ndarray], fps: float) -> None:
-    """Write pictures (H, W, 3) uint8 as an endless animation."""
+    """Write pictures (H, W, 3) uint8 as an endless animation, to the nearest 1/100 s a frame."""
     first, *others = [Image.fromarray(image) for image in images]
+    duration = 10 * round(100 / fps)
     with atomic_file(path) as file:
-        first.save(file, 'GIF', save_all=True, append_images=others, duration=1000 / fps, loop=0)
+        first.save(file, 'GIF', save_all=True, append_images=others, duration=duration, loop=0)
 
 
 def _end(text: str) -> str | int:

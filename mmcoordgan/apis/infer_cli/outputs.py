@@ -14,12 +14,13 @@ import numpy as np
 from PIL import Image
 
 from mmcoordgan.apis.pictures import folder_pictures
+from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError
 
 
 class Failures:
-    """Pictures that could not be read or named, told at the end."""
+    """Pictures that could not be read and results that could not be written, told at the end."""
 
     def __init__(self, program: str) -> None:
         self.program = program
@@ -34,13 +35,17 @@ class Failures:
         """Print them, and return the exit code."""
         if not self.found:
             return 0
-        print(f'{self.program}: {len(self.found)} pictures were left out:', file=sys.stderr)
+        count = len(self.found)
+        print(f'{self.program}: {count} pictures or results were left out:', file=sys.stderr)
         for message in self.found:
             print(f'  {message}', file=sys.stderr)
         return 1
 
     def write(self, name: str, path: str, write: Callable[..., Any], *values: Any) -> None:
-        """``write(path, *values)`` in its folder; a name that the disk does not take is a failure.
+        """``write(path, *values)`` in its folder.
+
+        A name that the disk does not take is a failure, and so is a picture to draw on that can no
+        longer be read.
 
         Raises:
             OSError: The disk is full, or the like.
@@ -49,7 +54,8 @@ class Failures:
             os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
             write(path, *values)
         except OSError as error:
-            if error.errno not in (errno.ENAMETOOLONG, errno.EILSEQ):
+            named = error.errno in (errno.ENAMETOOLONG, errno.EILSEQ)
+            if not named and not isinstance(error, BrokenImageError):
                 raise
             self.add(name, error)
 
@@ -153,11 +159,28 @@ def check_file(
     prepare_folder(os.path.dirname(path) or '.')
 
 
-def check_distinct_folders(*folders: str | None) -> None:
-    """Raise LaunchError if two kinds of pictures would go into one folder under the same names."""
-    given = [os.path.realpath(folder) for folder in folders if folder is not None]
-    if len(set(given)) < len(given):
-        raise LaunchError(f'{folders[-1]} is given twice: each kind of result needs its own folder')
+def check_distinct_folders(names: Iterable[str], *folders: str | None) -> None:
+    """Raise LaunchError if results of two kinds, with one ending, would be the same file.
+
+    So they would in one folder, and in ``look`` and ``look/sub`` for pictures ``sub/a`` and ``a``.
+
+    Args:
+        names: Of the pictures, as :func:`list_inputs` gives them.
+        folders: One for each kind, or None where it is not asked for.
+    """
+    stems = [os.path.splitext(name)[0] for name in names]
+    owners: dict[str, int] = {}
+    for number, folder in enumerate(folders):
+        if folder is None:
+            continue
+        root = os.path.realpath(folder)
+        for path in (os.path.normpath(os.path.join(root, stem)) for stem in stems):
+            other = owners.setdefault(path, number)
+            if other != number:
+                raise LaunchError(
+                    f'results in {folders[other]} and in {folder} would both be {path}: each kind '
+                    'of result needs its own folder'
+                )
 
 
 def prepare_folder(folder: str) -> None:

@@ -10,8 +10,10 @@ Use a trained checkpoint on pictures.
 
 The checkpoint is enough: it carries its config. PICTURES are files and folders (with all pictures
 below); results keep their names below the output folder. Pictures may have any size and shape, and
-results have the picture's own. Nothing is overwritten without --force. A picture that cannot be
-read is left out and listed at the end; the exit code is then 1. Each verb has its own help:
+results have the picture's own; those of sample and interpolate have the generator's. Nothing is
+overwritten without --force. A picture that cannot be read is left out and listed at the end; the
+exit code is then 1. A reference, a texture or another picture that all results need ends the run,
+with exit code 2. Each verb has its own help:
 
   infer.py transfer-labels --help
 """
@@ -51,7 +53,9 @@ pixel. FILE is a CSV with the columns label, x, y (the label may be missing), or
 """,
     'swap-texture': """\
 Paint the structure of pictures with the texture of another. Results have the names and sizes of the
-structures' pictures; with several textures there is a folder for each.
+structures' pictures; with several textures there is a folder for each. Any number of structures
+will do; memory grows with the number of textures, whose codes and results for one structure are
+held at once.
 
   infer.py swap-texture stage2.pth --structure photos/ --texture anna.jpg --out swapped/
 """,
@@ -92,7 +96,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
         verb_parser = _new(verbs.add_parser, verb, help=summary, description=text)
         verb_parser.add_argument('checkpoint', metavar='CHECKPOINT', help='file, or its work dir')
         add(verb_parser)
-        add_common(verb_parser)
+        add_common(verb_parser, skipping=verb in ('encode', 'transfer-labels'))
     return parser
 
 
@@ -106,7 +110,6 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--overview', metavar='DIR', help='also draw picture, map and reconstruction in a row'
     )
-    _add_skipping(parser)
     _add_reading(parser)
 
 
@@ -136,7 +139,6 @@ def _add_transfer_labels(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='also write soft label probabilities (C, h, w) at the size of the maps, as .npz',
     )
-    _add_skipping(parser)
     _add_matching(parser)
     _add_reading(parser)
 
@@ -187,7 +189,9 @@ def _add_interpolate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--frames', type=int, default=16, help='pictures, both ends included [16]')
     parser.add_argument(
-        '--fps', type=_positive, default=10.0, help='frames per second of GIFs [10]'
+        '--fps',
+        type=_rate,
+        help='frames per second of GIFs, 1..50; these count in 1/100 s: 30 becomes 33.3 [10]',
     )
     parser.add_argument(
         '--out', metavar='FILE.gif|DIR', required=True, help='an animation, or a folder for PNGs'
@@ -218,10 +222,13 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     add_refining(parser)
 
 
-def _add_skipping(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '--skip-existing', action='store_true', help='leave out pictures whose result exists'
-    )
+def _add_overwriting(parser: argparse.ArgumentParser, skipping: bool = False) -> None:
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument('--force', action='store_true', help='overwrite results')
+    if skipping:
+        group.add_argument(
+            '--skip-existing', action='store_true', help='leave out pictures whose result exists'
+        )
 
 
 def add_refining(parser: argparse.ArgumentParser) -> None:
@@ -237,15 +244,15 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
+def add_common(parser: argparse.ArgumentParser, skipping: bool = False) -> None:
     parser.add_argument('--config', metavar='FILE', help='for a checkpoint without its config')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ... [a GPU if there is one]')
-    parser.add_argument('--force', action='store_true', help='overwrite results')
+    _add_overwriting(parser, skipping)
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
 
 
-def _positive(text: str) -> float:
+def _rate(text: str) -> float:
     value = float(text)
-    if not 0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f'must be positive, but is {text}')
+    if not 1 <= value <= 50:
+        raise argparse.ArgumentTypeError(f'must lie in 1..50, but is {text}')
     return value

@@ -12,7 +12,7 @@ from mmcoordgan.apis.encoding_inferencer import picture_row
 from mmcoordgan.apis.masks import full_palette, read_label_mask, write_label_png
 from mmcoordgan.apis.pictures import original, resize_to
 from mmcoordgan.apis.points import ENDINGS, points_writer, read_points
-from mmcoordgan.apis.results import Correspondence, LabelTransfer
+from mmcoordgan.apis.results import Correspondence, LabelTransfer, PointTransfer
 from mmcoordgan.visualization import arrange_cells, overlay_labels
 
 from .loading import explained, load, settings
@@ -57,7 +57,7 @@ def correspond(args: argparse.Namespace, failures: Failures) -> None:
         found = inferencer.correspond(args.a, args.b, refine=args.refine)
     write_npz(args.out, found._asdict())
     if args.overview is not None:
-        write_png(args.overview, correspondence_picture(original(args.a), original(args.b), found))
+        failures.write(args.a, args.overview, write_correspondence, pair, found)
 
 
 def transfer_labels(args: argparse.Namespace, failures: Failures) -> None:
@@ -65,7 +65,7 @@ def transfer_labels(args: argparse.Namespace, failures: Failures) -> None:
     inputs = list_inputs(args.pictures)
     references, masks = zip(*args.reference)
     protected = [*references, *masks]
-    check_distinct_folders(args.out, args.overlay)
+    check_distinct_folders(inputs.values(), args.out, args.overlay)
     planned = plan(args, inputs, args.out, '.png', protected)
     overlays = plan(args, inputs, args.overlay, '.png', protected)
     soft = plan(args, inputs, args.probabilities, '.npz', protected)
@@ -104,8 +104,7 @@ def transfer_points(args: argparse.Namespace, failures: Failures) -> None:
         for found in results:
             add(found)
             if found.name in overlays:
-                image = draw_points(original(found.name), found.points)
-                failures.write(found.name, overlays[found.name], write_png, image)
+                failures.write(found.name, overlays[found.name], write_points, found)
 
 
 def plan(
@@ -144,8 +143,17 @@ def write_overlay(path: str, found: LabelTransfer, palette: np.ndarray | None) -
     write_png(path, overlay_labels(image, found.labels, full_palette(palette)))
 
 
+def write_points(path: str, found: PointTransfer) -> None:
+    """The picture, enlarged where it is small, with its points."""
+    write_png(path, draw_points(original(found.name), found.points))
+
+
 def draw_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """A copy of a picture, enlarged to at least 256 pixels, with numbered points."""
+    """A copy of a picture, enlarged to at least 256 pixels, with its points.
+
+    The colour of the n-th, n = 0, 1, ..., is that of label n % 255 + 1 in
+    :func:`~mmcoordgan.apis.masks.default_palette`, in all pictures.
+    """
     factor = max(1, -(-256 // max(image.shape[:2])))
     canvas = np.ascontiguousarray(np.repeat(np.repeat(image, factor, 0), factor, 1))
     radius = max(2, max(canvas.shape[:2]) // 100)
@@ -155,6 +163,12 @@ def draw_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
         cv2.circle(canvas, centre, radius + 1, (255, 255, 255), -1, cv2.LINE_AA)
         cv2.circle(canvas, centre, radius, color, -1, cv2.LINE_AA)
     return canvas
+
+
+def write_correspondence(path: str, pair: tuple[str, str], found: Correspondence) -> None:
+    """See :func:`correspondence_picture`."""
+    a, b = (original(source) for source in pair)
+    write_png(path, correspondence_picture(a, b, found))
 
 
 def correspondence_picture(a: np.ndarray, b: np.ndarray, found: Correspondence) -> np.ndarray:
