@@ -102,7 +102,7 @@ class SwapConsistency(BaseMetric):
                 ``structure_swap_img``, each RGB (3, S, S) in about [-1, 1].
 
         Raises:
-            KeyError: If a prediction lacks one of them.
+            ValueError: If a prediction lacks one of them.
         """
         samples = [s.to_dict() if isinstance(s, BaseDataElement) else s for s in data_samples]
         images = _stack(samples, 'fake_img')
@@ -191,7 +191,7 @@ def build_identity(config: dict) -> nn.Module:
 def _stack(samples: Sequence[dict], key: str) -> Tensor:
     missing = [sample for sample in samples if key not in sample]
     if missing:
-        raise KeyError(
+        raise ValueError(
             f'SwapConsistency: the predictions have no {key}. They have where the data set asks '
             "for it: dataset=dict(type='SwapSeeds', length=1000) in the dataloader"
         )

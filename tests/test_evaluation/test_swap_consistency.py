@@ -134,7 +134,7 @@ def test_metrics_that_share_samples_ask_for_the_same():
 
 def test_errors(monkeypatch, tmp_path):
     metric = SwapConsistency(MeanLoss())
-    with pytest.raises(KeyError, match=r"no texture_swap_img.*type='SwapSeeds'"):
+    with pytest.raises(ValueError, match=r"no texture_swap_img.*type='SwapSeeds'"):
         metric.process(None, [{'fake_img': picture(0)}])
     with pytest.raises(ValueError, match='num_samples must be at least 1, but got 0'):
         SwapConsistency(MeanLoss(), num_samples=0)
