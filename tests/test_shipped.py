@@ -71,7 +71,7 @@ def test_a_base_that_mmengine_cannot_look_up_is_explained(tmp_path, monkeypatch)
     with pytest.raises(LaunchError, match=r"mine\.py: .* pip install 'setuptools<82'"):
         load_config('mine.py', None)
     Path('other.py').write_text('x = __import__("no_such_module")')
-    with pytest.raises(LaunchError, match="other.py: No module named 'no_such_module'"):
+    with pytest.raises(LaunchError, match=r"other\.py: No module named 'no_such_module'"):
         load_config('other.py', None)
 
 
