@@ -165,9 +165,9 @@ def test_preprocessor_stacks_mmagics_samples_when_testing():
 
 
 def test_mmagics_pictures_are_bgr_in_bytes():
-    rgb = torch.tensor([-1.0, 0.1, 1.5])[:, None, None]
+    rgb = torch.tensor([-1.0, 0.103, 1.5])[:, None, None]
     found = to_mmagic(rgb)
-    assert found.dtype == torch.float32 and found.flatten().tolist() == [255, 140, 0]
+    assert found.dtype == torch.float32 and found.flatten().tolist() == [255, 141, 0]
     assert to_mmagic(torch.full((3, 1, 1), float('nan'))).flatten().tolist() == [0, 0, 0]
 
 
