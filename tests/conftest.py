@@ -25,6 +25,12 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tools that run in this process forbid unsafe loading: until the end of the test only."""
+    monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', raising=False)
+
+
 @pytest.fixture(scope='session')
 def lpips(tmp_path_factory: pytest.TempPathFactory):
     """LPIPS on the deterministic VGG16 behind the reference numbers, read from a file."""

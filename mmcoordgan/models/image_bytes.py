@@ -11,6 +11,6 @@ def to_bytes(images: Tensor) -> Tensor:
 
     Values outside the range are clamped; values that are not finite become black.
     """
-    values = images.detach().double()
+    values = images.detach().float()
     values = torch.where(values.isfinite(), values, -torch.ones_like(values)).clamp(-1, 1)
     return ((values + 1) * 127.5).round().to(torch.uint8)

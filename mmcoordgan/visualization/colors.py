@@ -75,7 +75,7 @@ def images_to_uint8(images: np.ndarray | Tensor) -> np.ndarray:
         images = torch.from_numpy(np.ascontiguousarray(images))
     if images.ndim < 3 or images.shape[-3] != 3:
         raise ValueError(f'images must be (..., 3, H, W), got {tuple(images.shape)}')
-    return to_bytes(images).movedim(-3, -1).contiguous().cpu().numpy()
+    return to_bytes(images.detach().cpu()).movedim(-3, -1).contiguous().numpy()
 
 
 def _to_numpy(values: np.ndarray | Tensor) -> np.ndarray:
