@@ -6,6 +6,7 @@ import datetime
 import os
 import pickle
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -194,6 +195,9 @@ def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
 def leave_processes() -> None:
     """Say goodbye to the other processes, if there are any."""
     if torch.distributed.is_initialized():
+        # Destroying the group joins gloo's threads, without giving way to Python threads in older
+        # versions of PyTorch: one that still lets go of its last tensor would wait for ever.
+        time.sleep(0.2)
         torch.distributed.destroy_process_group()
 
 
