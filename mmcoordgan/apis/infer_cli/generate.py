@@ -65,14 +65,16 @@ def sample(args: argparse.Namespace, failures: Failures) -> None:
     digits = max(4, len(str(args.seed + args.number - 1)))
     names = [f'seed{seed:0{digits}}' for seed in range(args.seed, args.seed + args.number)]
     check_distinct_folders(names, args.out, args.maps)
+    plans = {}
     for folder in filter(None, (args.out, args.maps)):
-        plan_outputs({name: name for name in names}, folder, '.png', force=args.force)
+        named = {name: name for name in names}
+        plans[folder] = plan_outputs(named, folder, '.png', force=args.force)
         prepare_folder(folder)
     inferencer = load(args)
     for name, found in zip(names, inferencer.iter_sample(args.number, args.seed, shares)):
-        write_png(os.path.join(args.out, f'{name}.png'), found.image)
+        write_png(plans[args.out][name], found.image)
         if args.maps is not None:
-            write_png(os.path.join(args.maps, f'{name}.png'), coords_to_colors(found.coords))
+            write_png(plans[args.maps][name], coords_to_colors(found.coords))
 
 
 def interpolate(args: argparse.Namespace, failures: Failures) -> None:
@@ -86,12 +88,12 @@ def interpolate(args: argparse.Namespace, failures: Failures) -> None:
     if args.fps is not None and not as_gif:
         raise LaunchError(f'--fps is for GIFs, but --out {args.out} is a folder: drop --fps')
     ends = (args.start, args.end)
-    names = [f'frame{number:04}' for number in range(args.frames)]
+    planned: dict[str, str] = {}
     if as_gif:
         check_file(args.out, ['.gif'], force=args.force, protected=ends)
     else:
-        named = {name: name for name in names}
-        plan_outputs(named, args.out, '.png', protected=ends, force=args.force)
+        named = {name: name for name in (f'frame{n:04}' for n in range(args.frames))}
+        planned = plan_outputs(named, args.out, '.png', protected=ends, force=args.force)
         prepare_folder(args.out)
     inferencer = load(args)
     with explained():
@@ -101,8 +103,8 @@ def interpolate(args: argparse.Namespace, failures: Failures) -> None:
     if as_gif:
         write_gif(args.out, [found.image for found in frames], args.fps or 10.0)
         return
-    for name, found in zip(names, frames):
-        write_png(os.path.join(args.out, f'{name}.png'), found.image)
+    for path, found in zip(planned.values(), frames):
+        write_png(path, found.image)
 
 
 def write_gif(path: str, images: list[np.ndarray], fps: float) -> None:
