@@ -12,7 +12,7 @@ import torch
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.codes import seed_codes
 from mmcoordgan.apis.infer_cli.loading import explained, load
-from mmcoordgan.apis.infer_cli.outputs import check_file, list_inputs
+from mmcoordgan.apis.infer_cli.outputs import check_file, list_pictures
 from mmcoordgan.apis.infer_cli.parser import add_common, add_refining
 from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.engine.checkpoint_files import atomic_file
@@ -81,7 +81,7 @@ def check_args(args: argparse.Namespace) -> None:
         raise LaunchError('give either image files or --samples N')
     if args.refine and not args.images:
         raise LaunchError('--refine improves the codes of image files: give some')
-    args.images = [picture for path in args.images for picture in list_inputs([path])]
+    args.images = list_pictures(args.images)
     count = len(args.images) or args.samples
     if not MIN_PICTURES <= count <= MAX_PICTURES:
         raise LaunchError(

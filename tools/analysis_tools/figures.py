@@ -16,7 +16,7 @@ from torch import Tensor
 from mmcoordgan.apis import CoordGANInferencer, TrainedNetworks
 from mmcoordgan.apis.codes import seed_codes
 from mmcoordgan.apis.infer_cli.loading import explained, load
-from mmcoordgan.apis.infer_cli.outputs import check_file, list_inputs
+from mmcoordgan.apis.infer_cli.outputs import check_file, list_pictures
 from mmcoordgan.apis.infer_cli.parser import add_common, add_refining
 from mmcoordgan.apis.masks import check_labels, read_label_mask
 from mmcoordgan.datasets import ToyFaces
@@ -106,7 +106,7 @@ def check_args(args: argparse.Namespace) -> None:
         raise LaunchError('--toy-faces brings its own reference: leave out --reference')
     if args.refine and not (args.images or args.toy_faces or args.reference):
         raise LaunchError('--refine improves the codes of pictures that are read: name some')
-    args.images = [picture for path in args.images for picture in list_inputs([path])]
+    args.images = list_pictures(args.images)
     count = len(args.images) or (6 if args.num is None else args.num)
     values = dict(pictures=(count, MAX_PICTURES), steps=(args.steps, MAX_STEPS))
     for name, (value, most) in values.items():

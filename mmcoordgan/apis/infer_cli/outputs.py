@@ -83,6 +83,11 @@ def list_inputs(paths: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def list_pictures(paths: Sequence[str]) -> list[str]:
+    """Every picture of :func:`list_inputs`, as often as it is named."""
+    return [picture for path in paths for picture in list_inputs([path])]
+
+
 def plan_outputs(
     inputs: dict[str, str],
     out: str,
