@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -29,6 +31,13 @@ def _seed() -> None:
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tools that run in this process forbid unsafe loading: until the end of the test only."""
     monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_default_scope() -> Iterator[None]:
+    """Configs and MMagic's tests set MMEngine's default scope: until the end of the test only."""
+    with DefaultScope.overwrite_default_scope('mmcoordgan'):
+        yield
 
 
 @pytest.fixture(scope='session')

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 
 from mmcoordgan.registry import MODELS
 
@@ -53,9 +53,9 @@ EVALUATOR = dict(type='SegTransferIoU', num_classes=3, temperature=0.05, referen
 
 def write_checkpoint(path: Path, model: dict = STAGE2, **settings):
     """Write a checkpoint with its config, and return the model."""
-    init_default_scope('mmcoordgan')
     torch.manual_seed(1)
-    built = MODELS.build(model).eval()
+    with DefaultScope.overwrite_default_scope('mmcoordgan'):
+        built = MODELS.build(model).eval()
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))

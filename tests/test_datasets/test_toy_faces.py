@@ -4,11 +4,13 @@ import hashlib
 import io
 import subprocess
 import sys
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
 from mmengine.dataset import RepeatDataset, pseudo_collate
+from mmengine.registry import DefaultScope
 
 from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.toy_face_shape import (
@@ -31,7 +33,8 @@ def digest(dataset: ToyFaces, indices: range) -> str:
     return sha.hexdigest()
 
 
-def test_registered_and_buildable_without_default_scope():
+def test_registered_and_buildable_without_default_scope(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
     dataset = DATASETS.build({'type': 'ToyFaces', 'size': 16, 'length': 3})
     assert isinstance(dataset, ToyFaces)
     assert len(dataset) == 3

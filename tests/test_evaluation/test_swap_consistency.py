@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import nn
 
@@ -19,7 +18,6 @@ from mmcoordgan.models.losses import PerceptualDistance
 from mmcoordgan.registry import METRICS
 
 ROOT = Path(__file__).parents[2]
-init_default_scope('mmcoordgan')
 
 
 class MeanLoss(PerceptualDistance):

@@ -8,13 +8,10 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
-from mmengine.registry import init_default_scope
 
 from mmcoordgan.models import CoordGAN, coordgan
 from mmcoordgan.models.pairs import swap_partners
 from mmcoordgan.registry import MODELS
-
-init_default_scope('mmcoordgan')
 
 TINY = dict(
     type='CoordGAN',
@@ -58,7 +55,7 @@ def optimizers(model: CoordGAN) -> OptimWrapperDict:
         model,
         Config(
             dict(
-                constructor='CoordGANOptimWrapperConstructor',
+                constructor='mmcoordgan.CoordGANOptimWrapperConstructor',
                 generator=dict(optimizer=adam),
                 discriminator=dict(optimizer=adam),
             )

@@ -7,7 +7,6 @@ import copy
 import pytest
 import torch
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from mmengine.structures import BaseDataElement, PixelData
 
@@ -16,8 +15,6 @@ from mmcoordgan.models.distributed import CoordGANDistributed
 from mmcoordgan.models.losses import L1Loss, l1_loss
 from mmcoordgan.models.pairs import swap_partners
 from mmcoordgan.registry import MODELS
-
-init_default_scope('mmcoordgan')
 
 GENERATOR = dict(
     type='CoordGANGenerator',
@@ -76,7 +73,7 @@ def optimizer(model: CoordGANInversion) -> OptimWrapper:
     return build_optim_wrapper(
         model,
         dict(
-            constructor='CoordGANOptimWrapperConstructor',
+            constructor='mmcoordgan.CoordGANOptimWrapperConstructor',
             encoder=dict(optimizer=dict(type='Adam', lr=0.01, betas=(0.0, 0.99))),
         ),
     )

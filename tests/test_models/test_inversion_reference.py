@@ -30,9 +30,6 @@ REFERENCE_NAMES = dict(  # theirs -> ours
 
 @pytest.fixture
 def model(lpips) -> CoordGANInversion:
-    from mmengine.registry import init_default_scope
-
-    init_default_scope('mmcoordgan')
     return CoordGANInversion(
         generator=reference.small_generator(),
         encoder=reference.small_encoder(),

@@ -5,15 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from mmengine.model import ImgDataPreprocessor
-from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement
 
 from mmcoordgan.datasets import SwapSeeds
 from mmcoordgan.models import CoordGAN, GANDataPreprocessor
 from mmcoordgan.models.networks import CoordGANGenerator, JointLatentGenerator
 from mmcoordgan.models.sampling import to_mmagic
-
-init_default_scope('mmcoordgan')
 
 SIZES = dict(
     image_size=16,

@@ -40,9 +40,6 @@ FULL_STRENGTH = 32_000  # every term acts with its full weight, the lazy ones in
 @pytest.fixture
 def model(lpips) -> CoordGAN:
     """CoordGAN with the reference's small networks; codes and crops are injected by the tests."""
-    from mmengine.registry import init_default_scope
-
-    init_default_scope('mmcoordgan')
     generator = reference.small_generator()
     generator.noise = 'zero'  # the reference's numbers were made without noise
     return CoordGAN(

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +46,6 @@ def test_both_loops_deliver_the_same_pictures(photos):
     """Up to flips, which both draw at random."""
     plain = benchmark['PlainFolder'](str(photos), 128)
     cfg = Config.fromfile(CONFIG)
-    init_default_scope(cfg.default_scope)
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
     cfg.train_dataloader.dataset.data_root = str(photos)
     batches = benchmark['our_batches'](cfg)

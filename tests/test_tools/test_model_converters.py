@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_checkpoint
 from official_files import official
@@ -134,7 +133,6 @@ def test_more_in_the_file(capsys):
 def build_optimizers(config: str):
     """The model of a config, with the converted weights, and its optimizers."""
     cfg = Config.fromfile(config)
-    init_default_scope('mmcoordgan')
     cfg.model.perceptual.vgg_weights = None
     model = MODELS.build(cfg.model)
     load_checkpoint(model, 'mm.pth', strict=True)
@@ -433,7 +431,6 @@ def test_tensors_that_the_reference_does_not_have(capsys):
 def test_toy_models_are_refused(capsys):
     """Other kernels, levels and a single texture code: nothing is written."""
     cfg = Config.fromfile(str(ROOT / 'configs/coordgan/toyfaces_32_encoder.py'))
-    init_default_scope('mmcoordgan')
     cfg.model.stage1_checkpoint = None
     torch.save({'state_dict': MODELS.build(cfg.model).state_dict()}, 'toy.pth')
     error = fails(to_official, ['toy.pth', 'back.pt'], capsys)
