@@ -44,12 +44,18 @@ def build_perceptual(networks: TrainedNetworks, vgg_weights: str | None) -> Perc
         vgg_weights: Path or URL of torchvision's VGG16 weights, for LPIPS.
 
     Raises:
-        ValueError: If the config names something else; if LPIPS lacks its weights.
+        ValueError: If the config names something else; if LPIPS lacks its weights, or the other
+            loss is given some.
         FileNotFoundError: If VGG16's weights are missing, or cannot be downloaded.
     """
     config: Any = networks.perceptual if isinstance(networks.perceptual, dict) else {}
     kind = str(config.get('type')).rpartition('.')[2].strip("'>")
     if kind == 'StructureTensorLoss':
+        if vgg_weights is not None:
+            raise ValueError(
+                f'{networks.source} compares pictures by StructureTensorLoss, without VGG16: drop '
+                'vgg_weights (--vgg-weights)'
+            )
         scales = config.get('num_scales', 3)
         if not isinstance(scales, int) or not 1 <= scales <= MAX_SCALES:
             raise ValueError(f'num_scales of {networks.source} must be 1..16, but is {scales!r}')

@@ -21,6 +21,8 @@ from mmengine.runner import (
 )
 from torch.utils.data import DataLoader
 
+from mmcoordgan.models.refinement import Refinement
+
 from .signatures import accepted_parameters
 
 # Keys that MMEngine and this package read from the top of a config, besides the Runner's arguments.
@@ -49,11 +51,12 @@ _BY_NAME: dict[str, set[str]] = {
     'clip_grad': {'clip_value', 'error_if_nonfinite', 'max_norm', 'norm_type', 'type'},
     'paramwise_cfg': _MULTIPLIERS | {'bypass_duplicate', 'custom_keys', 'dwconv_decay_mult'},
 }
-# ... or the classes that MMEngine takes for them.
+# ... or the classes that MMEngine and this package take for them.
 _DEFAULT_CLASS: dict[str, Any] = {
     'val_cfg': ValLoop,
     'test_cfg': TestLoop,
     'log_processor': LogProcessor,
+    'model.refinement': Refinement,
     'model_wrapper_cfg': MMDistributedDataParallel,
     'train_dataloader': DataLoader,
     'val_dataloader': DataLoader,
@@ -107,7 +110,7 @@ def check_cfg_options(cfg: Config, options: dict) -> list[str]:
 
     A dotted key is accepted where the config already has it. A new name is accepted in a dict
     that has a ``type``, if the class of that name takes such an argument; in a dict for which
-    MMEngine assumes a class, such as ``train_cfg``, likewise; and at the top, if the Runner takes
+    a class is assumed, such as ``train_cfg``, likewise; and at the top, if the Runner takes
     it. A number picks an element of a list. A ``type`` among the options counts as the dict's.
 
     Args:
@@ -225,7 +228,7 @@ def _accepted_names(node: dict, options: dict, path: list[str]) -> set[str]:
 
 
 def _assumed(node: dict, path: list[str]) -> list[Any]:
-    """The class that MMEngine takes for a dict without a type."""
+    """The class that is taken for a dict without a type."""
     if path == ['train_cfg']:
         return [EpochBasedTrainLoop if node.get('by_epoch', True) else IterBasedTrainLoop]
     if path[0] == 'optim_wrapper' and (len(path) == 1 or 'optimizer' in node):

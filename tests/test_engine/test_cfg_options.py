@@ -118,6 +118,13 @@ def test_a_new_type_brings_its_own_arguments(cfg):
     check_cfg_options(cfg, {f'{optimizer}.momentum': 0.9, f'{optimizer}.type': 'SGD'})
 
 
+def test_refinement_has_no_type():
+    toy = Config(dict(default_scope='mmcoordgan', model=dict(refinement=dict(steps=50))))
+    assert check_cfg_options(toy, {'model.refinement.l1_weight': 0}) == []
+    with pytest.raises(CfgOptionError, match=r'did you mean model\.refinement\.l1_weight\?'):
+        check_cfg_options(toy, {'model.refinement.l1_wieght': 0})
+
+
 def test_a_note_where_the_option_changes_nothing(cfg):
     (note,) = check_cfg_options(cfg, {'train_pipeline.1.prob': 1.0, 'train_pipeline.0.type': 'A'})
     assert note.startswith('note: train_pipeline is a variable of the config file')

@@ -426,6 +426,15 @@ def test_weights_that_a_checkpoint_may_not_choose(folder, infer, tmp_path):
     assert code == 2 and '(--vgg-weights)' in message and len(message.splitlines()) == 1
 
 
+def test_weights_that_nothing_would_read(folder, infer, stage2):
+    given = ('encode', stage2, 'faces', '--out', 'codes', '--vgg-weights', 'mine.pth')
+    code, message = infer(*given)
+    assert code == 2 and 'add --refine STEPS' in message
+    code, message = infer(*given, '--refine', 2)
+    assert code == 2 and 'without VGG16: drop vgg_weights (--vgg-weights)' in message
+    assert not any(Path('codes').iterdir())
+
+
 @pytest.mark.parametrize('verb', ['encode', 'transfer-labels'])
 def test_skipping_and_overwriting_exclude_each_other(folder, infer, stage2, verb):
     more = LABEL if verb == 'transfer-labels' else ('--out', 'codes')

@@ -15,6 +15,9 @@ from .outputs import Failures
 
 def load(args: argparse.Namespace) -> CoordGANInferencer:
     """The inferencer that the options describe."""
+    vgg_weights = getattr(args, 'vgg_weights', None)
+    if vgg_weights is not None and not args.refine:
+        raise LaunchError('--vgg-weights serves to refine codes: add --refine STEPS, or drop it')
     with explained():
         return CoordGANInferencer(
             args.config,
@@ -22,7 +25,7 @@ def load(args: argparse.Namespace) -> CoordGANInferencer:
             device=args.device,
             show_progress=not args.quiet,
             temperature=getattr(args, 'temperature', None),
-            vgg_weights=getattr(args, 'vgg_weights', None),
+            vgg_weights=vgg_weights,
         )
 
 
