@@ -171,6 +171,14 @@ class Page:
             time.sleep(0.05)
         return file
 
+    def open_file(self, path: Path) -> str:
+        """Choose a file to open; returns what the page says of it."""
+        chooser, deadline = self.find('#file')[0], time.time() + 10
+        chooser.send_keys(str(path))
+        while chooser.get_property('value') and time.time() < deadline:
+            time.sleep(0.02)
+        return self.find('#problem')[0].text or self.status()
+
     def captions(self) -> list[str]:
         return [caption.text for caption in self.find('.match')]
 

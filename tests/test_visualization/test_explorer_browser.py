@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 
 import numpy as np
 import pytest
@@ -16,8 +15,6 @@ from explorer_driver import (
     SIZE,
     Page,
     check_shown,
-    cycle,
-    position,
     random_pictures,
     spread,
 )
@@ -116,32 +113,6 @@ def test_paint(page):
     check([])
     page.press('undo')
     check(strokes)
-
-
-def test_save(page, tmp_path):
-    page.choose('point')
-    page.mouse(3, 200, press=True)
-    name = page.find('#label-name')[0]
-    name.clear()
-    name.send_keys('chin')
-    page.choose('paint')
-    page.set_brush(0)
-    page.mouse(0, 17, press=True)
-    saved = json.loads(page.save_to(tmp_path).read_text(encoding='utf-8'))
-    assert saved['size'] == SIZE
-    assert [picture['name'] for picture in saved['pictures']] == NAMES
-    assert [picture['width'] for picture in saved['pictures']] == [16, 16, 16, 32]
-    assert saved['labels'][:2] == [dict(label=1, name='chin'), dict(label=2, name='Label 2')]
-    assert saved['points'] == [
-        dict(
-            label=1,
-            picture=3,
-            positions=[position(MATCHES[3][b][200]) for b in range(4)],
-            cycle_distances=[cycle(3, b, 200) for b in range(3)] + [0],
-        )
-    ]
-    labels = np.array([picture['labels'] for picture in saved['pictures']])
-    np.testing.assert_array_equal(labels.reshape(4, -1), spread([(0, 1, [17])]))
 
 
 def test_it_asks_before_work_is_lost(page, tmp_path):

@@ -157,7 +157,7 @@ def test_everything_has_a_name_for_screen_readers(page):
 def test_focus_is_visible(page):
     from selenium.webdriver.common.keys import Keys
 
-    page.find('#save')[0].send_keys(Keys.TAB)
+    page.find('#open')[0].send_keys(Keys.TAB)
     assert page.browser.switch_to.active_element == page.pictures[0]
     assert page.pictures[0].value_of_css_property('outline-style') == 'solid'
 

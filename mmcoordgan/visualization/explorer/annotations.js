@@ -1,9 +1,10 @@
 /* What the user adds: labelled points and painted labels, as a list of actions.
  *
  * Actions: { kind: 'point', id, picture, pixel, label }, { kind: 'remove', id },
- * { kind: 'stroke', picture, label, pixels }, { kind: 'clear' }. Label 0 is none. A stroke labels
- * its pixels and, in every other picture, all pixels that correspond to one of them; later strokes
- * cover earlier ones.
+ * { kind: 'stroke', picture, label, pixels }, { kind: 'clear' }, { kind: 'open', points, labels }.
+ * Label 0 is none. A stroke labels its pixels and, in every other picture, all pixels that
+ * correspond to one of them; later strokes cover earlier ones. What is opened takes the place of
+ * all that was there.
  */
 
 class Annotations {
@@ -29,8 +30,12 @@ class Annotations {
   }
 
   addPoint(picture, pixel, label) {
+    this.add({ kind: 'point', ...this.newPoint({ picture, pixel, label }) });
+  }
+
+  newPoint(point) {
     this.lastId += 1;
-    this.add({ kind: 'point', id: this.lastId, picture, pixel, label });
+    return { ...point, id: this.lastId };
   }
 
   removePoint(id) {
@@ -39,6 +44,11 @@ class Annotations {
 
   clear() {
     this.add({ kind: 'clear' });
+  }
+
+  /** Take what readAnnotations found. */
+  open({ points, labels }) {
+    this.add({ kind: 'open', points: points.map((point) => this.newPoint(point)), labels });
   }
 
   beginStroke(picture, label) {
@@ -96,7 +106,16 @@ class Annotations {
     if (action.kind === 'clear') this.reset();
     else if (action.kind === 'stroke') this.paint(action, action.pixels);
     else if (action.kind === 'remove') this.points = this.points.filter((p) => p.id !== action.id);
-    else this.points.push({ ...action, matches: this.matches(action.picture, action.pixel) });
+    else if (action.kind === 'point') this.place(action);
+    else {
+      this.points = [];
+      action.points.forEach((point) => this.place(point));
+      this.labels = action.labels.map((labels) => labels.slice());
+    }
+  }
+
+  place({ id, picture, pixel, label }) {
+    this.points.push({ id, picture, pixel, label, matches: this.matches(picture, pixel) });
   }
 
   /** The pixel itself and its match in every other picture, in the order of the pictures. */
@@ -119,30 +138,5 @@ class Annotations {
         if (painted[sources[pixel]]) labels[pixel] = label;
       }
     });
-  }
-
-  /** All of it as plain values; positions are [column, row], label maps are rows of numbers. */
-  export(pictures, labelNames) {
-    const { size } = this.correspondence;
-    const position = (pixel) => [pixel % size, Math.floor(pixel / size)];
-    const row = (values, number) => Array.from(values.slice(number * size, (number + 1) * size));
-    const rows = (values) => Array.from({ length: size }, (_, number) => row(values, number));
-    return {
-      format: 'mmcoordgan explorer 1',
-      size,
-      labels: labelNames.map((name, i) => ({ label: i + 1, name })),
-      points: this.points.map(({ picture, label, matches }) => ({
-        label,
-        picture,
-        positions: matches.map((match) => position(match.pixel)),
-        cycle_distances: matches.map((match) => match.cycle),
-      })),
-      pictures: pictures.map(({ name, width, height }, i) => ({
-        name,
-        width,
-        height,
-        labels: rows(this.labels[i]),
-      })),
-    };
   }
 }

@@ -8,6 +8,7 @@ const ACTIONS = {
   remove: 'removal of a point',
   stroke: 'stroke',
   clear: 'clearing',
+  open: 'opening of a file',
 };
 
 const element = (id) => document.getElementById(id);
@@ -151,7 +152,9 @@ class Explorer {
       root.style.setProperty('--picture-width', `${zoom.value}px`);
     });
     element('label').addEventListener('change', () => this.chooseLabel(this.label));
-    element('label-name').addEventListener('input', (event) => this.renameLabel(event.target.value));
+    element('label-name').addEventListener('input', (event) => {
+      this.renameLabel(this.label, event.target.value);
+    });
     this.chooseLabel(1);
     const tools = element('tools');
     tools.addEventListener('submit', (event) => event.preventDefault());
@@ -161,6 +164,12 @@ class Explorer {
     for (const action of ['undo', 'redo', 'clear', 'save']) {
       element(action).addEventListener('click', () => this[action]());
     }
+    const file = element('file');
+    element('open').addEventListener('click', () => file.click());
+    file.addEventListener('change', async () => {
+      if (file.files.length) await this.open(file.files[0]);
+      file.value = ''; // so that the same file can be opened again
+    });
     window.addEventListener('beforeunload', (event) => {
       if (!this.dirty) return;
       event.preventDefault();
@@ -193,10 +202,9 @@ class Explorer {
     drawTiles(element('swatch'), () => label);
   }
 
-  renameLabel(name) {
-    this.labelNames[this.label - 1] = name;
-    const option = element('label').selectedOptions[0];
-    option.textContent = `${this.label} · ${this.labelName(this.label)}`;
+  renameLabel(label, name) {
+    this.labelNames[label - 1] = name;
+    element('label').options[label - 1].textContent = `${label} · ${this.labelName(label)}`;
     this.dirty = true;
     this.refreshPoints();
   }
@@ -224,7 +232,8 @@ class Explorer {
 
   save() {
     const names = this.labelNames.map((_, i) => this.labelName(i + 1));
-    const text = JSON.stringify(this.annotations.export(this.data.pictures, names));
+    const saved = describeAnnotations(this.annotations, this.data.pictures, names);
+    const text = JSON.stringify(saved);
     const link = document.createElement('a');
     link.href = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
     link.download = 'correspondences.json';
@@ -234,11 +243,32 @@ class Explorer {
     this.say(`Saved as ${link.download}.`);
   }
 
+  /** Take what a saved file holds for what is here; that can be undone, but for names of labels. */
+  async open(file) {
+    let saved;
+    try {
+      saved = readAnnotations(await file.text(), this.size, this.data.pictures);
+    } catch (error) {
+      const reason = error instanceof SavedFileError ? error.message : 'it cannot be read';
+      element('problem').textContent = `${file.name} is not opened: ${reason}.`;
+      element('problem').hidden = false;
+      return;
+    }
+    const { dirty } = this;
+    this.annotations.open(saved);
+    saved.names.forEach((name, i) => this.renameLabel(i + 1, name));
+    this.chooseLabel(this.label);
+    this.changed();
+    this.dirty = dirty; // what was not saved before is not saved now
+    this.say(`Opened ${file.name}. Points: ${saved.points.length}.`);
+  }
+
   // ---------------------------------------------------------------- showing
 
   /** After every action: now there is something to save. */
   changed() {
     this.dirty = true;
+    element('problem').hidden = true;
     this.refresh();
   }
 

@@ -1,0 +1,185 @@
+"""Annotations of the explorer in a file, and back."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+from explorer_driver import MATCHES, NAMES, SIZE, Page, cycle, position, spread
+
+
+def test_save(page, tmp_path):
+    page.choose('point')
+    page.mouse(3, 200, press=True)
+    name = page.find('#label-name')[0]
+    name.clear()
+    name.send_keys('chin')
+    page.choose('paint')
+    page.set_brush(0)
+    page.mouse(0, 17, press=True)
+    saved = json.loads(page.save_to(tmp_path).read_text(encoding='utf-8'))
+    assert saved['size'] == SIZE
+    assert [picture['name'] for picture in saved['pictures']] == NAMES
+    assert [picture['width'] for picture in saved['pictures']] == [16, 16, 16, 32]
+    assert saved['labels'][:2] == [dict(label=1, name='chin'), dict(label=2, name='Label 2')]
+    assert saved['points'] == [
+        dict(
+            label=1,
+            picture=3,
+            positions=[position(MATCHES[3][b][200]) for b in range(4)],
+            cycle_distances=[cycle(3, b, 200) for b in range(3)] + [0],
+        )
+    ]
+    labels = np.array([picture['labels'] for picture in saved['pictures']])
+    np.testing.assert_array_equal(labels.reshape(4, -1), spread([(0, 1, [17])]))
+
+
+def annotate(page: Page) -> None:
+    """Three points, the first of which is removed, two strokes, a name, a pixel erased."""
+    page.choose('point')
+    page.mouse(0, 40, press=True)
+    page.mouse(3, 200, press=True)
+    page.find('[aria-label="Remove point 1"]')[0].click()
+    page.mouse(0, 30, press=True)
+    page.choose('paint')
+    page.set_brush(1)
+    page.mouse(0, 100, press=True)
+    page.find('#label')[0].send_keys('3')
+    page.find('#label-name')[0].send_keys('!')
+    page.mouse(1, 102, 105, press=True)
+    page.choose('erase')
+    page.set_brush(0)
+    page.mouse(0, 100, press=True)
+
+
+def listed(page: Page) -> list[tuple[int, int]]:
+    """Picture and pixel of every point, as the list on the page says."""
+    texts = [item.text for item in page.find('#points li')]
+    found = [re.search(r', (.+) at (\d+), (\d+)', text.splitlines()[0]) for text in texts]
+    return [(NAMES.index(m[1]), int(m[3]) * SIZE + int(m[2])) for m in found]
+
+
+def test_open(browser, path, page, tmp_path):
+    annotate(page)
+    file, labels = page.save_to(tmp_path / 'first'), page.labels()
+    assert labels.max() == 3 and listed(page) == [(3, 200), (0, 30)]
+    page = Page(browser, path)
+    assert not page.labels().any()
+    page.find('#label')[0].send_keys('3')
+    assert page.open_file(file) == 'Opened correspondences.json. Points: 2.'
+    assert not page.asks_before_closing()
+    np.testing.assert_array_equal(page.labels(), labels)
+    np.testing.assert_array_equal(page.drawn_labels(), labels > 0)
+    assert listed(page) == [(3, 200), (0, 30)]
+    assert page.shown('.point') == [matches[200] for matches in MATCHES[3]]
+    assert page.find('#label-name')[0].get_property('value') == 'Label 3!'
+    assert page.find('#label option')[2].text == '3 · Label 3!'
+    again = page.save_to(tmp_path / 'second')
+    assert again.read_text(encoding='utf-8') == file.read_text(encoding='utf-8')
+    # One goes on from there, and back.
+    page.choose('point')
+    page.mouse(0, 7, press=True)
+    page.find('[aria-label="Remove point 1"]')[0].click()
+    assert listed(page) == [(0, 30), (0, 7)]
+    page.choose('paint')
+    page.mouse(0, 100, press=True)
+    assert not np.array_equal(page.labels(), labels)
+    for _ in range(3):
+        page.press('undo')
+    np.testing.assert_array_equal(page.labels(), labels)
+    assert listed(page) == [(3, 200), (0, 30)]
+    page.press('undo')
+    assert page.status() == 'Undone: opening of a file. 0 left to undo.'
+    assert not page.labels().any() and page.find('.point') == []
+    page.press('redo')
+    np.testing.assert_array_equal(page.labels(), labels)
+
+
+def test_opening_keeps_what_was_not_saved_before(page, tmp_path):
+    page.choose('point')
+    page.mouse(0, 40, press=True)
+    file = page.save_to(tmp_path)
+    page.mouse(0, 50, press=True)
+    page.open_file(file)
+    assert page.asks_before_closing()  # point 2 exists nowhere else
+    assert len(page.find('#points li')) == 1
+    page.press('undo')
+    assert len(page.find('#points li')) == 2
+
+
+def test_matches_follow_from_the_maps(page, tmp_path):
+    """As where the file is from a page of the same pictures by another network."""
+    page.choose('point')
+    page.mouse(2, 40, press=True)
+    content = json.loads(page.save_to(tmp_path).read_text(encoding='utf-8'))
+    content['points'][0]['positions'][0] = [0, 0]
+    page.press('clear')
+    page.open_file(write(tmp_path / 'other.json', content))
+    assert page.shown('.point') == [matches[40] for matches in MATCHES[2]]
+
+
+def write(path: Path, content: object) -> Path:
+    path.write_text(json.dumps(content), encoding='utf-8')
+    return path
+
+
+def test_files_that_cannot_be_opened(page, tmp_path):
+    page.choose('point')
+    page.mouse(0, 40, press=True)
+    file = page.save_to(tmp_path)
+    whole = json.loads(file.read_text(encoding='utf-8'))
+    point, picture = whole['points'][0], whole['pictures'][1]
+    first, long = whole['pictures'][0], [[0] * SIZE] * (SIZE + 1)
+    damaged = {
+        'this page did not save it': [
+            None,
+            7,
+            [],
+            {},
+            {**whole, 'format': 'mmcoordgan explorer 2'},
+        ],
+        'its maps have 32 pixels a side, but those here 16': [{**whole, 'size': 32}],
+        'it lacks a list of pictures': [{**whole, 'pictures': None}],
+        'it is about 3 pictures, but here are 4': [{**whole, 'pictures': whole['pictures'][:3]}],
+        f'its picture 2 is <i>b</i>.png, but here it is {NAMES[1]}': [
+            {**whole, 'pictures': [first, {**picture, 'name': '<i>b</i>.png'}, *[{}] * 2]},
+        ],
+        f'its labels of {NAMES[0]} are damaged': [
+            {**whole, 'pictures': [{**first, 'labels': labels}, *whole['pictures'][1:]]}
+            for labels in ([], long, [[9] * SIZE] * SIZE, [[0.5] * SIZE] * SIZE, ['0'] * SIZE**2)
+        ],
+        'it lacks a list of labels of every pixel': [
+            {**whole, 'pictures': [{**first, 'labels': 'x'}, *whole['pictures'][1:]]},
+        ],
+        'it lacks a list of points': [{**whole, 'points': {}}],
+        'its point 2 is damaged': [
+            {**whole, 'points': [point, changed]}
+            for changed in (
+                None,
+                {**point, 'label': 0},
+                {**point, 'label': 9},
+                {**point, 'picture': 4},
+                {**point, 'picture': 'length'},
+                {**point, 'positions': [[SIZE, 0]] * 4},
+                {**point, 'positions': [[0, -1]] * 4},
+                {**point, 'positions': [[0]] * 4},
+            )
+        ],
+        'its names of labels are damaged': [
+            {**whole, 'labels': labels}
+            for labels in (whole['labels'][:7], [*whole['labels'][:7], {'label': 8, 'name': None}])
+        ],
+    }
+    for reason, contents in damaged.items():
+        for content in contents:
+            said = page.open_file(write(tmp_path / 'x.json', content))
+            assert said == f'x.json is not opened: {reason}.', content
+    (tmp_path / 'x.json').write_text('{')
+    assert page.open_file(tmp_path / 'x.json') == 'x.json is not opened: it is not JSON.'
+    assert page.find('#problem')[0].aria_role == 'alert'
+    assert page.shown('.point') == [matches[40] for matches in MATCHES[0]]
+    assert not page.asks_before_closing()
+    assert page.open_file(file) == 'Opened correspondences.json. Points: 1.'
+    assert not page.find('#problem')[0].is_displayed()
