@@ -12,6 +12,7 @@ from test_coordgan import TINY, optimizers
 from test_inversion import build as build_inversion
 from test_inversion import optimizer
 
+from mmcoordgan.engine.launch import leave_processes
 from mmcoordgan.models.distributed import CoordGANDistributed
 from mmcoordgan.models.finite import FiniteGuard
 from mmcoordgan.models.networks import discriminator
@@ -126,7 +127,7 @@ def process(rank: int, folder: str) -> None:
     result = run(model, Inputs(model, slice(2 * rank, 2 * rank + 2)), wrapped)
     torch.save(result, f'{folder}/{rank}.pth')
     torch.save(skipped_step(model, wrapped, bad=rank == 1), f'{folder}/{rank}_skipped.pth')
-    dist.destroy_process_group()
+    leave_processes()
 
 
 def skipped_step(model, wrapped, bad: bool) -> tuple[list[str], dict]:

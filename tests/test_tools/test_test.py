@@ -190,6 +190,7 @@ def test_same_numbers_with_two_processes(tmp_path):
         env=environment,
         capture_output=True,
         text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'GPU number: 2' in done.stdout + done.stderr

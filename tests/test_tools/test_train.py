@@ -25,7 +25,7 @@ ENV = dict(os.environ, PYTHONPATH=str(TOY), OMP_NUM_THREADS='1', PYTHONWARNINGS=
 
 def train(config, *arguments, cwd=None, program=(sys.executable, str(ROOT / 'tools/train.py'))):
     command = [*program, str(config), *map(str, arguments)]
-    return subprocess.run(command, env=ENV, cwd=cwd, capture_output=True, text=True)
+    return subprocess.run(command, env=ENV, cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(autouse=True)
