@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmcoordgan.geometry import IndexedCoords, hard_transfer, soft_transfer
+from mmcoordgan.geometry import IndexedCoords, carry
 
 PUBLISHED_TEMPERATURE, PUBLISHED_WIDTH = 0.01, 128
 FULL_DOUBT = 0.1
@@ -35,15 +35,6 @@ def default_temperature(width: int) -> float:
     return PUBLISHED_TEMPERATURE * PUBLISHED_WIDTH / width
 
 
-def carry(
-    values: Tensor, source: IndexedCoords, target: Tensor | IndexedCoords, temperature: float
-) -> Tensor:
-    """Soft transfer, or its limit where the temperature is 0: hard transfer."""
-    if temperature == 0:
-        return hard_transfer(values, source, target)
-    return soft_transfer(values, source, target, temperature)
-
-
 def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
     """(1, 2, height, width): the centres of the pixels of a picture of this size, x first."""
     height, width = size
@@ -60,7 +51,7 @@ def match_field(a: IndexedCoords, b: IndexedCoords, temperature: float) -> Match
     Args:
         a: Map (1, 2, h, w).
         b: Map (1, 2, H, W).
-        temperature: See :func:`carry`.
+        temperature: Of the soft correspondence, in units of the frame; 0 takes the nearest pixel.
     """
     start = pixel_centres(a.coords.shape[-2:], a.coords)
     there = carry(pixel_centres(b.coords.shape[-2:], b.coords), b, a, temperature)

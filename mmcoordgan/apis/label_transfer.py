@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,24 @@ from torch import Tensor
 from mmcoordgan.datasets.soft_labels import resize_labels
 from mmcoordgan.evaluation.transfer_metric import transfer_all
 from mmcoordgan.geometry import IndexedCoords
+
+
+def soft_labels(labels: np.ndarray, classes: Iterable[int], size: int) -> Tensor:
+    """Soft one-hot labels of some classes at another size.
+
+    As :func:`mmcoordgan.datasets.soft_labels.resize_labels`, but one class at a time: masks may be
+    much larger than maps.
+
+    Args:
+        labels: (H, W) integer.
+        classes: C of them.
+        size: Height and width of the result.
+
+    Returns:
+        (C, size, size) float32 in [0, 1].
+    """
+    masks = ((labels == label).astype(np.uint8) for label in classes)
+    return torch.from_numpy(np.stack([resize_labels(mask, 2, size)[1] for mask in masks]))
 
 
 class LabelledReferences:
@@ -29,19 +47,13 @@ class LabelledReferences:
     def __init__(self, coords: Tensor, labels: Sequence[np.ndarray]) -> None:
         self.coords = IndexedCoords(coords)
         self.classes = np.unique(np.concatenate([np.unique(part) for part in labels]))
-        size = coords.shape[-1]
-        soft = [[self._resize(part == label, size) for label in self.classes] for part in labels]
-        self.soft = torch.from_numpy(np.array(soft)).to(coords)  # (K, C, h, w)
+        soft = [soft_labels(part, self.classes, coords.shape[-1]) for part in labels]
+        self.soft = torch.stack(soft).to(coords)  # (K, C, h, w)
 
     def carry_to(self, coords: Tensor, temperature: float) -> Tensor:
         """Soft label probabilities (C, h, w) of one picture with the map (1, 2, h, w)."""
-        carried = transfer_all(self.soft, self.coords, coords, temperature or None)  # (1, K, ...)
+        carried = transfer_all(self.soft, self.coords, coords, temperature)  # (1, K, C, h, w)
         return carried[0].sum(0) / len(self.soft)
-
-    @staticmethod
-    def _resize(mask: np.ndarray, size: int) -> np.ndarray:
-        """One class at a time: masks may be much larger than maps."""
-        return resize_labels(mask.astype(np.uint8), 2, size)[1]
 
 
 def best_class(probabilities: Tensor, shape: tuple[int, int]) -> Tensor:

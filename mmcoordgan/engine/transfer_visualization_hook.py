@@ -125,11 +125,11 @@ class TransferVisualizationHook(Hook):
                 "references: use sampler=dict(type='ReferenceSampler', "
                 f'num_references={self.num_references}) in test_dataloader'
             )
-        width = query.coords.shape[-1]
-        temperature = self.temperature * (self.reference_size or width) / width
-        cells = transfer_row(
-            reference, query, palette, temperature if self.mode == 'soft' else None
-        )
+        temperature = 0.0
+        if self.mode == 'soft':
+            width = query.coords.shape[-1]
+            temperature = self.temperature * (self.reference_size or width) / width
+        cells = transfer_row(reference, query, palette, temperature)
         folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
         mmengine.mkdir_or_exist(folder)
         path = osp.join(folder, f'{index:05d}.png')

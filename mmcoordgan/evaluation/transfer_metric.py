@@ -12,7 +12,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mmcoordgan.geometry import IndexedCoords, hard_transfer, soft_transfer
+from mmcoordgan.geometry import IndexedCoords, carry
 
 from .examples import Example, Examples, read_example, sample_index, stack
 
@@ -20,7 +20,7 @@ MODES = ('soft', 'hard')
 
 
 def transfer_all(
-    values: Tensor, sources: Tensor | IndexedCoords, targets: Tensor, temperature: float | None
+    values: Tensor, sources: Tensor | IndexedCoords, targets: Tensor, temperature: float
 ) -> Tensor:
     """Carry values from each of K references to each of B queries.
 
@@ -30,20 +30,14 @@ def transfer_all(
         values: (K, C, h, w).
         sources: The references' maps (K, 2, h, w).
         targets: The queries' maps (B, 2, H, W).
-        temperature: Of the soft correspondence, > 0; None transfers hard.
+        temperature: Of the soft correspondence, in units of the frame; 0 takes the nearest pixel.
 
     Returns:
         (B, K, C, H, W).
     """
-    carried = []
-    for target in targets:
-        # One query at a time, so that rounding does not depend on what shares its batch.
-        target = IndexedCoords(target[None])
-        if temperature is None:
-            carried.append(hard_transfer(values, sources, target))
-        else:
-            carried.append(soft_transfer(values, sources, target, temperature))  # (K, C, H, W)
-    return torch.stack(carried)
+    # One query at a time, so that rounding does not depend on what shares its batch.
+    queries = [IndexedCoords(target[None]) for target in targets]
+    return torch.stack([carry(values, sources, query, temperature) for query in queries])
 
 
 class TransferMetric(BaseMetric):
@@ -221,7 +215,7 @@ class TransferMetric(BaseMetric):
         if maps not in self._indexed:
             self._indexed[maps] = IndexedCoords(getattr(self._references, maps))
         targets = getattr(queries, maps)
-        temperature = None
+        temperature = 0.0
         if self.mode == 'soft':
             width = targets.shape[-1]
             temperature = self.temperature * (self.reference_size or width) / width

@@ -3,11 +3,12 @@
 from .chamfer import chamfer_to_grid
 from .grid import canonical_grid
 from .index import IndexedCoords
-from .transfer import hard_transfer, soft_transfer
+from .transfer import carry, hard_transfer, soft_transfer
 
 __all__ = [
     'IndexedCoords',
     'canonical_grid',
+    'carry',
     'chamfer_to_grid',
     'hard_transfer',
     'soft_transfer',

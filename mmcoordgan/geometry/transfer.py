@@ -95,6 +95,18 @@ def hard_transfer(
     return carried.unflatten(2, target.coords.shape[-2:])
 
 
+def carry(
+    values: Tensor,
+    source_coords: Tensor | IndexedCoords,
+    target_coords: Tensor | IndexedCoords,
+    temperature: float,
+) -> Tensor:
+    """:func:`soft_transfer`, or its limit :func:`hard_transfer` where the temperature is 0."""
+    if temperature == 0:
+        return hard_transfer(values, source_coords, target_coords)
+    return soft_transfer(values, source_coords, target_coords, temperature)
+
+
 def _indexed(
     values: Tensor, source_coords: Tensor | IndexedCoords, target_coords: Tensor | IndexedCoords
 ) -> tuple[IndexedCoords, IndexedCoords]:

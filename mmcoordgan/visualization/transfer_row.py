@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmcoordgan.geometry import hard_transfer, soft_transfer
+from mmcoordgan.geometry import carry
 
 from .colors import coords_to_colors
 
@@ -82,7 +82,7 @@ def transfer_row(
     reference: TransferPicture,
     query: TransferPicture,
     palette: Sequence[Sequence[int]] | np.ndarray | None = None,
-    temperature: float | None = 0.01,
+    temperature: float = 0.01,
 ) -> list[np.ndarray]:
     """Pictures of one transfer, for :func:`mmcoordgan.visualization.arrange_cells`.
 
@@ -97,7 +97,7 @@ def transfer_row(
         reference: Where colours and labels come from.
         query: Where they go.
         palette: Colours of the classes; needed for labelled references.
-        temperature: Of the soft correspondence, in units of the frame; None transfers hard.
+        temperature: Of the soft correspondence, in units of the frame; 0 takes the nearest pixel.
 
     Returns:
         4 or 6 pictures, uint8 RGB.
@@ -108,7 +108,8 @@ def transfer_row(
     colors = torch.from_numpy(reference.image).permute(2, 0, 1)[None].to(reference.coords)
     colors = _resize(colors, reference.coords)
     values = colors if reference.labels is None else torch.cat([colors, reference.labels[None]], 1)
-    carried = _transfer(values, reference.coords, query.coords, temperature)[0]  # (3 [+ C], h, w)
+    maps = reference.coords[None], query.coords[None]
+    carried = carry(values, *maps, temperature)[0]  # (3 [+ C], h, w)
     warped = carried[:3].permute(1, 2, 0).round().clamp(0, 255).byte().cpu().numpy()
     cells = [reference.image, query.image, coords_to_colors(query.coords), warped]
     if reference.labels is None:
@@ -122,12 +123,6 @@ def transfer_row(
     else:
         cells.append(overlay_labels(query.image, query.labels.argmax(0), palette))
     return cells
-
-
-def _transfer(values: Tensor, source: Tensor, target: Tensor, temperature: float | None) -> Tensor:
-    if temperature is None:
-        return hard_transfer(values, source[None], target[None])
-    return soft_transfer(values, source[None], target[None], temperature)
 
 
 def _resize(colors: Tensor, coords: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from mmcoordgan.apis import CoordGANInferencer, load_trained
+from mmcoordgan.apis.masks import default_palette
 from mmcoordgan.datasets import ToyFaces
-from mmcoordgan.datasets.celebamask_hq import PALETTE
 from mmcoordgan.visualization import TransferPicture, arrange_cells, transfer_row
 from mmcoordgan.visualization.paper_figures import CodedPictures, texture_swap
 
@@ -123,7 +123,7 @@ def test_toy_faces(run, untrained):
 
 @pytest.mark.parametrize('mode', ['palette', 'grey'])
 def test_reference(run, untrained, mode):
-    """The mask's own colours, or CelebAMask-HQ's where it has none."""
+    """The mask's own colours, or those of transfer-labels where it has none."""
     checkpoint = untrained['toyfaces_32_encoder']
     faces = ToyFaces(size=32, length=3, seed=7)
     samples = [faces.get_data_info(i) for i in range(3)]
@@ -139,7 +139,7 @@ def test_reference(run, untrained, mode):
     options = ['--reference', '0.png', 'mask.png', '--only', 'label_transfer', '--out', 'out']
     run(checkpoint, *images, *options)
     pictures = [sample['img'] for sample in samples]
-    colors = palette if mode == 'palette' else PALETTE
+    colors = palette if mode == 'palette' else default_palette()
     check_transfer('out/label_transfer.png', checkpoint, pictures, [labels], colors)
 
 

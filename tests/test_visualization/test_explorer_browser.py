@@ -115,6 +115,26 @@ def test_paint(page):
     check(strokes)
 
 
+def test_a_second_finger_does_not_lose_the_stroke_of_the_first(browser, page):
+    def touch(kind: str, *places: tuple[int, int]) -> None:
+        points = [
+            dict(id=i, x=x, y=y) for i, (x, y) in enumerate(page.point(*place) for place in places)
+        ]
+        browser.execute_cdp_cmd('Input.dispatchTouchEvent', dict(type=kind, touchPoints=points))
+
+    set_screen(browser, 1280, 900, phone=True)
+    page.choose('paint')
+    page.set_brush(0)
+    touch('touchStart', (0, 40))
+    touch('touchStart', (0, 40), (1, 90))
+    touch('touchEnd', (0, 40))
+    touch('touchEnd')
+    strokes = [(0, 1, [40]), (1, 1, [90])]
+    np.testing.assert_array_equal(page.labels(), spread(strokes))
+    page.press('undo')
+    np.testing.assert_array_equal(page.labels(), spread(strokes[:1]))
+
+
 def test_it_asks_before_work_is_lost(page, tmp_path):
     def saved() -> bool:
         return page.save_to(folders.pop()).exists()

@@ -45,7 +45,7 @@ def test_colours_and_labels_travel_from_reference_to_query():
     """The query shows the reference moved to the right, and its map says so."""
     reference = picture(0)
     query = picture(1, coords=canonical_grid(4, 4).roll(1, dims=2))
-    for temperature in (1e-3, None):
+    for temperature in (1e-3, 0):
         cells = transfer_row(reference, query, PALETTE, temperature)
         moved = reference.labels.argmax(0).roll(1, dims=1)
         expected = [
@@ -76,7 +76,7 @@ def test_pictures_larger_than_their_maps():
     image = np.zeros((4, 4, 3), np.uint8)
     image[:, 2:] = 200
     large = TransferPicture(image, coords, labels)
-    cells = transfer_row(large, large, PALETTE, temperature=None)
+    cells = transfer_row(large, large, PALETTE, temperature=0)
     assert [cell.shape[0] for cell in cells] == [4, 4, 2, 2, 4, 4]
     # Antialiased, which reaches a little across the edge.
     assert cells[3][:, :, 0].tolist() == [[29, 171], [29, 171]]

@@ -18,9 +18,9 @@ from mmcoordgan.apis.codes import seed_codes
 from mmcoordgan.apis.infer_cli.loading import explained, load
 from mmcoordgan.apis.infer_cli.outputs import check_file, list_pictures
 from mmcoordgan.apis.infer_cli.parser import add_common, add_refining
-from mmcoordgan.apis.masks import check_labels, read_label_mask
+from mmcoordgan.apis.label_transfer import soft_labels
+from mmcoordgan.apis.masks import check_labels, full_palette, read_label_mask
 from mmcoordgan.datasets import ToyFaces
-from mmcoordgan.datasets.celebamask_hq import PALETTE
 from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError, explained_errors
@@ -166,15 +166,7 @@ def read_reference_mask(mask: str, picture: str) -> tuple[np.ndarray, list]:
     """Labels (H, W) uint8 of a picture, and a palette with a colour for each."""
     labels, colors = read_label_mask(mask)
     check_labels(labels, read_rgb(picture).shape[:2], mask, picture)
-    if colors is None or len(colors) <= labels.max():
-        colors = np.array([PALETTE[0], *PALETTE[1:] * 15])
-    return labels, colors.tolist()
-
-
-def soft_labels(labels: np.ndarray, num_classes: int, size: int) -> Tensor:
-    """One-hot labels (num_classes, size, size)."""
-    small = np.array(Image.fromarray(labels).resize((size, size), Image.Resampling.NEAREST))
-    return torch.nn.functional.one_hot(torch.from_numpy(small).long(), num_classes).permute(2, 0, 1)
+    return labels, full_palette(colors).tolist()
 
 
 class Transfer(NamedTuple):
@@ -198,11 +190,9 @@ def label_transfer(generator: torch.nn.Module, transfer: Transfer, temperature: 
     for number, (image, structure_w) in enumerate(zip(transfer.images, transfer.structure_w)):
         coords, labels = generator.warp(structure_w[None])[0], None
         if number < len(transfer.labels):
-            labels = soft_labels(transfer.labels[number], used, size).to(coords)
+            labels = soft_labels(transfer.labels[number], range(used), size).to(coords)
         shown.append(TransferPicture(image, coords, labels))
-    return [
-        transfer_row(shown[0], query, transfer.palette, temperature or None) for query in shown[1:]
-    ]
+    return [transfer_row(shown[0], query, transfer.palette, temperature) for query in shown[1:]]
 
 
 def toy_faces(

@@ -52,6 +52,7 @@ class Annotations {
   }
 
   beginStroke(picture, label) {
+    this.endStroke(); // of another finger
     this.stroke = { kind: 'stroke', picture, label, pixels: [] };
   }
 
