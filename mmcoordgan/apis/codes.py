@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +16,7 @@ PARTS = ('structure', 'texture', 'both')
 
 def check_seed(seed: int) -> None:
     """Raise ValueError unless ``seed`` is an integer in 0..2**63 - 1."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
         raise ValueError(f'a seed must be an integer in 0..2**63 - 1, but got {seed!r}')
 
 
@@ -29,7 +30,7 @@ def seed_codes(generator: CoordGANGenerator, seed: int) -> tuple[Tensor, Tensor]
         ValueError: If the seed is no integer in 0..2**63 - 1.
     """
     check_seed(seed)
-    source = torch.Generator().manual_seed(seed)
+    source = torch.Generator().manual_seed(int(seed))
     structure_z = torch.randn(1, generator.structure_dim, generator=source)
     texture_z = torch.randn(1, generator.texture_dim, generator=source)
     device = next(generator.parameters()).device

@@ -54,7 +54,8 @@ class CoordGANInferencer(RenderingInferencer):
         weights: The checkpoint, if ``model`` is the config or None.
         device: Where the networks run. Default: MMEngine's choice, a GPU if there is one.
         scope: As for MMEngine's inferencers.
-        show_progress: Show a progress bar, on standard error.
+        show_progress: Show a progress bar, on standard error (``inferencer(inputs)``: MMEngine's
+            own, on standard output).
         temperature: Of the soft correspondence, at the size of the generator's maps, in units of
             the frame, at least 1e-6; 0 takes the nearest pixel. Default: what the checkpoint's
             config evaluates label transfer with, so that results are those that ``tools/test.py``
@@ -82,7 +83,8 @@ class CoordGANInferencer(RenderingInferencer):
             refine: See :meth:`iter_encode`.
         """
         first, second = self._read_one(a, 'picture a'), self._read_one(b, 'picture b')
-        maps = [self._indexed(inversion) for inversion in self._invert([first, second], refine)]
+        inversions = self._invert([first, second], refine)
+        maps = [IndexedCoords(inversion.coords) for inversion in inversions]
         field = match_field(maps[0], maps[1], self.temperature)
         matches, distance = at_size(field, *first.shape)
         return Correspondence(
@@ -199,7 +201,7 @@ class CoordGANInferencer(RenderingInferencer):
         """
         picture = self._read_one(reference, 'the reference')
         places = to_shares(_checked_points(points, picture), picture.shape)
-        source = self._indexed(self._invert([picture], refine)[0])
+        source = IndexedCoords(self._invert([picture], refine)[0].coords)
         encoded = self._invert_all(queries, batch_size, refine, on_broken)
         return self._carry_points(source, places.to(source.coords), encoded)
 
@@ -210,16 +212,10 @@ class CoordGANInferencer(RenderingInferencer):
         encoded: Iterator[tuple[Picture, Inversion]],
     ) -> Iterator[PointTransfer]:
         for query, inversion in encoded:
-            field = match_field(source, self._indexed(inversion), self.temperature)
+            field = match_field(source, IndexedCoords(inversion.coords), self.temperature)
             matches, distance = at_points(field, places)
             found = to_pixels(matches.T, query.shape).T
             yield PointTransfer(query.name, as_array(found), as_array(confidence(distance)))
-
-    # ------------------------------------------------------------------ helpers
-
-    @staticmethod
-    def _indexed(inversion: Inversion) -> IndexedCoords:
-        return IndexedCoords(inversion.coords)
 
 
 def _listed(given: Any, single_ndim: int) -> list:

@@ -62,8 +62,9 @@ def read_label_mask(path: str | os.PathLike) -> LabelMask:
         return LabelMask(read_mask(path, NUM_LABELS).astype(np.uint8))
     try:
         with open_image(path) as image:
+            step = _step(image)
             turn_upright(image)
-            kind, mode, values = image.format, image.mode, np.array(image)
+            kind, mode, values = image.format, image.mode, np.array(image) // step
             colors = image.getpalette('RGB') if mode == 'P' else None
     except Exception as error:  # decoders raise SyntaxError, struct.error, EOFError, ...
         raise BrokenImageError(
@@ -82,6 +83,13 @@ def read_label_mask(path: str | os.PathLike) -> LabelMask:
         )
     palette = None if colors is None else np.array(colors, np.uint8).reshape(-1, 3)
     return LabelMask(values.astype(np.uint8), palette)
+
+
+def _step(image: Image.Image) -> int:
+    """What Pillow multiplies grey values of 2 or 4 bits by."""
+    for *_, coding in getattr(image, 'tile', ()):  # a text, or a tuple that begins with one
+        return {'L;2': 85, 'L;4': 17}.get(coding if isinstance(coding, str) else coding[0], 1)
+    return 1
 
 
 def check_labels(labels: np.ndarray, shape: tuple[int, int], mask: str, picture: str) -> None:

@@ -10,12 +10,14 @@ import numpy as np
 from PIL import Image
 
 from mmcoordgan.datasets import BrokenImageError, LoadImage
-from mmcoordgan.datasets.image_folder import list_images
+from mmcoordgan.datasets.image_folder import IMAGE_EXTENSIONS, list_images
 from mmcoordgan.datasets.loading import read_rgb
 
 Source = Union[str, os.PathLike, np.ndarray]
 Sources = Union[Source, Iterable[Source]]
 OnBroken = Callable[[str, Exception], Any]
+# Of all formats that are read; data sets for training look for the most common ones only.
+EXTENSIONS = (*IMAGE_EXTENSIONS, '.gif', '.jp2', '.pgm', '.ppm', '.tif', '.tiff')
 
 
 class Picture(NamedTuple):
@@ -69,7 +71,7 @@ def folder_pictures(folder: str) -> list[str]:
     Raises:
         ValueError: If there are none.
     """
-    found = list_images(folder)
+    found = list_images(folder, EXTENSIONS)
     if not found:
         raise ValueError(f"the folder '{folder}' and its subfolders hold no picture")
     return [os.path.join(folder, path) for path in found]

@@ -127,4 +127,4 @@ def _json_rows(text: str) -> list:
 
 
 def _csv_rows(text: str) -> Iterator[dict]:
-    return csv.DictReader(io.StringIO(text, newline=''), strict=True)
+    return csv.DictReader(io.StringIO(text, newline=''), strict=True, skipinitialspace=True)

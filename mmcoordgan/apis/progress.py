@@ -12,7 +12,7 @@ Item = TypeVar('Item')
 
 
 def progress(items: Iterable[Item], show: bool = True, total: int | None = None) -> Iterator[Item]:
-    """The items, with a bar on standard error, as MMEngine's inferencers show it."""
+    """The items, with a bar on standard error, which looks like that of MMEngine's inferencers."""
     if not show:
         return iter(items)
     if total is None and isinstance(items, Sized):

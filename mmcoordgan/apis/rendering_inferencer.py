@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -141,7 +142,7 @@ class RenderingInferencer(EncodingInferencer):
     # ------------------------------------------------------------------ helpers
 
     def _codes(self, source: Source | int, refine: bool | int, name: str) -> tuple[Tensor, Tensor]:
-        if isinstance(source, int):
+        if isinstance(source, (int, np.integer)):
             return codes.seed_codes(self.networks.generator, source)
         inversion = self._invert([self._read_one(source, name)], refine)[0]
         return inversion.structure_w, inversion.texture_w

@@ -15,7 +15,7 @@ class Encoding(NamedTuple):
     """What the encoder sees in a picture."""
 
     name: str
-    """Path of the picture, or its number where it came as an array."""
+    """Path of the picture, or 'picture 0' and so on where it came as an array."""
     shape: tuple[int, int]
     """(H, W) of the picture itself."""
     structure_w: np.ndarray

@@ -185,6 +185,9 @@ def _check_new_name(node: dict, options: dict, parts: list[str], depth: int) -> 
     name, path = parts[depth], parts[:depth]
     if 'custom_keys' in path[-2:]:  # parts of parameter names, and settings of any optimizer
         return
+    kind = options.get('.'.join([*path, 'type']), node.get('type'))
+    if kind is not None and not _components(kind):
+        return  # who builds it will say that there is no such class
     accepted = _accepted_names(node, options, path)
     if name in accepted | _EVERYWHERE:
         child = parts[: depth + 1]

@@ -38,7 +38,7 @@ class FID(BaseMetric):
 
     Raises:
         ImportError: If torch-fidelity is not installed.
-        FileNotFoundError: If there is no file ``weights``.
+        FileNotFoundError: If there is no file ``weights``, or they cannot be downloaded.
         ValueError: If ``layer`` is another one.
     """
 
@@ -56,7 +56,10 @@ class FID(BaseMetric):
         if layer not in LAYERS:
             raise ValueError(f'layer must be one of {LAYERS}, but got {layer!r}')
         try:
-            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+            from torch_fidelity.feature_extractor_inceptionv3 import (
+                URL_INCEPTION_V3,
+                FeatureExtractorInceptionV3,
+            )
         except ImportError as error:
             raise ImportError(
                 f'FID needs torch-fidelity, whose import fails ({error}). '
@@ -65,7 +68,13 @@ class FID(BaseMetric):
         if weights is not None and not Path(weights).is_file():
             raise FileNotFoundError(f'FID.weights: there is no file {weights}')
         self.layer = layer
-        self.extractor = FeatureExtractorInceptionV3(EXTRACTOR, [layer], weights).eval()
+        try:
+            self.extractor = FeatureExtractorInceptionV3(EXTRACTOR, [layer], weights).eval()
+        except OSError as error:
+            raise FileNotFoundError(
+                f"FID: Inception's weights cannot be had ({error}). Fetch {URL_INCEPTION_V3} on "
+                'another machine and set FID.weights to where it is'
+            ) from error
 
     @torch.no_grad()
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:

@@ -185,7 +185,13 @@ def build_identity(config: dict) -> nn.Module:
             user='identity=mmagic.IDLossModel',
             instead='leave identity out',
         )
-    return build_module(config)
+    try:
+        return build_module(config)
+    except OSError as error:
+        raise FileNotFoundError(
+            f'the weights of {config["type"]} cannot be had ({error}). Fetch them on another '
+            'machine and set identity.ir_se50_weights to where they are'
+        ) from error
 
 
 def _stack(samples: Sequence[dict], key: str) -> Tensor:

@@ -30,8 +30,7 @@ def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str
     if not isinstance(inputs, Mapping):
         inputs = {'num_batches': len(inputs)}
     request: dict[str, Any] = dict(inputs)
-    if 'img' in request:  # pictures of MMagic's data sets
-        request.setdefault('num_batches', len(request.pop('img')))
+    images = request.pop('img', None)  # of MMagic's data sets
     unknown = [key for key in request if key not in REQUEST_KEYS]
     if unknown:
         raise ValueError(
@@ -46,6 +45,8 @@ def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str
     _check_together(request)
     wanted = {key: request[key] for key in ('num_batches',) if key in request}
     wanted |= {key: len(request[key]) for key in ('structure_z', 'swap_seed') if key in request}
+    if images is not None:
+        wanted['pictures'] = len(images)
     if data_samples is not None and len(data_samples):
         wanted['data samples'] = len(data_samples)
     if not wanted:

@@ -32,6 +32,11 @@ def test_files_folders_arrays_and_iterables(folder):
     assert list(iter_sources(path for path in paths)) == paths
     assert len(list(iter_sources(np.stack([IMAGE] * 3)))) == 3
     assert known(folder)[1] == 3 and known(iter(paths))[1] is None
+    kinds = ('jpg', 'JPEG', 'webp', 'gif', 'tif', 'TIFF', 'jp2', 'pgm', 'ppm')
+    for number, kind in enumerate(kinds):
+        Image.fromarray(IMAGE).convert('L').save(folder / f'sub/{number}.{kind}')
+        read_picture(folder / f'sub/{number}.{kind}', 8)
+    assert len(list(iter_sources(folder))) == 3 + len(kinds)
     with pytest.raises(TypeError, match='but got a int'):
         list(iter_sources([7]))
     (folder / 'empty').mkdir()

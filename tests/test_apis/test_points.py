@@ -24,6 +24,7 @@ def test_csv_and_json_say_the_same(tmp_path):
     for name, text, labels in (
         ('a.csv', 'label,x,y\nnose,1.5,2\n,3,4\n', ['nose', '1']),
         ('b.csv', '\ufeffx,y\r\n1.5,2\r\n3,4\r\n', ['0', '1']),
+        ('spaces.csv', 'label, x, y\nnose, 1.5, 2\n, 3, 4\n', ['nose', '1']),
         ('c.json', '{"points": [{"label": "nose", "x": 1.5, "y": 2}, {"x": 3, "y": 4}]}', None),
         ('d.json', '[{"label": "nose", "x": 1.5, "y": 2}, {"x": 3, "y": 4}]', None),
     ):

@@ -125,6 +125,11 @@ def test_refinement_has_no_type():
         check_cfg_options(toy, {'model.refinement.l1_wieght': 0})
 
 
+def test_classes_that_are_not_found_are_left_to_who_builds_them():
+    loss = Config(dict(default_scope='mmcoordgan', test_evaluator=dict(identity=dict(type='a.B'))))
+    assert check_cfg_options(loss, {'test_evaluator.identity.weights': 'x'}) == []
+
+
 def test_a_note_where_the_option_changes_nothing(cfg):
     (note,) = check_cfg_options(cfg, {'train_pipeline.1.prob': 1.0, 'train_pipeline.0.type': 'A'})
     assert note.startswith('note: train_pipeline is a variable of the config file')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 import types
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -35,10 +36,19 @@ class Mean(nn.Module):
 @pytest.fixture
 def metric(monkeypatch) -> FID:
     name = 'torch_fidelity.feature_extractor_inceptionv3'
-    module = types.SimpleNamespace(FeatureExtractorInceptionV3=Mean)
+    module = types.SimpleNamespace(FeatureExtractorInceptionV3=Mean, URL_INCEPTION_V3='http://x')
     monkeypatch.setitem(sys.modules, 'torch_fidelity', types.ModuleType('torch_fidelity'))
     monkeypatch.setitem(sys.modules, name, module)
     return FID()
+
+
+def test_weights_that_cannot_be_downloaded(metric: FID, monkeypatch):
+    def offline(*arguments):
+        raise URLError('no route')
+
+    monkeypatch.setattr(Mean, '__init__', offline)
+    with pytest.raises(FileNotFoundError, match=r'no route.*Fetch http://x .*set FID\.weights'):
+        FID()
 
 
 def batch(fakes: Tensor) -> tuple[dict, list[dict]]:

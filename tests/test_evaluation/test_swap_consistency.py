@@ -6,6 +6,7 @@ import copy
 import sys
 import types
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from torch import nn
 
 from mmcoordgan.evaluation import SwapConsistency
 from mmcoordgan.models.losses import PerceptualDistance
-from mmcoordgan.registry import METRICS
+from mmcoordgan.registry import METRICS, MODELS
 
 ROOT = Path(__file__).parents[2]
 
@@ -124,6 +125,14 @@ def test_processes_share_the_requests_of_one(monkeypatch):
     assert [seed for turn in zip(*ranks) for seed in turn][:5] == alone
 
 
+@MODELS.register_module()
+class Offline(nn.Module):
+    """As MMagic's network where its weights cannot be downloaded."""
+
+    def __init__(self):
+        raise URLError('no route')
+
+
 def test_metrics_that_share_samples_ask_for_the_same():
     metrics = [SwapConsistency(MeanLoss(), num_samples=n) for n in (2, 3)]
     with pytest.raises(ValueError, match='num_samples and seed must be the same'):
@@ -139,6 +148,8 @@ def test_errors(monkeypatch, tmp_path):
     identity = dict(type='mmagic.IDLossModel', ir_se50_weights=str(tmp_path / 'none.pth'))
     with pytest.raises(FileNotFoundError, match=r'identity.ir_se50_weights: there is no file'):
         SwapConsistency(MeanLoss(), identity=copy.deepcopy(identity))
+    with pytest.raises(FileNotFoundError, match=r'weights of Offline .*identity\.ir_se50_weights'):
+        SwapConsistency(MeanLoss(), identity=dict(type='Offline'))
     monkeypatch.setitem(sys.modules, 'mmagic', None)
     monkeypatch.setitem(sys.modules, 'mmagic.models.editors.arcface.id_loss', None)
     identity.pop('ir_se50_weights')

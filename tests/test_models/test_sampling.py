@@ -83,6 +83,7 @@ def test_swap_seeds_data_set():
         ({'texture_z': torch.zeros(1, 4), 'num_batches': 1}, 'structure_z and texture_z together'),
         ({'swap_seed': [1], 'sample_model': 'ema'}, 'takes swap_seed or sample_model, not both'),
         ({'sample_model': 'ema', 'use_ema': False, 'num_batches': 1}, 'sample_model or use_ema'),
+        ({'img': [0, 0], 'num_batches': 5}, r"different numbers .*'num_batches': 5, 'pictures': 2"),
         ({'swap_seed': [1, 2], 'num_batches': 3}, "different numbers .*'num_batches': 3, 'swap_s"),
     ],
 )

@@ -152,6 +152,7 @@ def test_errors(run, untrained, capsys):
         ((stage2, '--samples', 1), '2 to 16 pictures, but got 1'),
         ((stage2,), 'either image files or --samples N'),
         ((stage2, 'a.png', 'a.png', '--samples', 2), 'either image files or --samples N'),
+        ((stage2, 'a.png', 'a.png', '--seed', 0), '--seed is for --samples'),
         ((stage2, 'a.png', 'b.png'), 'cannot read image b.png'),
         ((stage2, 'a.png', 'c.png'), 'there is no picture or folder c.png'),
         ((stage1, 'a.png', 'a.png'), 'stage 1 and has no encoder'),

@@ -135,10 +135,10 @@ def test_reference(run, untrained, mode):
         mask = Image.frombytes('P', (32, 32), labels.tobytes())
         mask.putpalette(palette.astype(np.uint8).tobytes())
     mask.save('mask.png')
-    images = ['1.png', '2.png']
+    images = ['1.png', '2.png'] if mode == 'palette' else ['1.png']
     options = ['--reference', '0.png', 'mask.png', '--only', 'label_transfer', '--out', 'out']
     run(checkpoint, *images, *options)
-    pictures = [sample['img'] for sample in samples]
+    pictures = [sample['img'] for sample in samples[: 1 + len(images)]]
     colors = palette if mode == 'palette' else default_palette()
     check_transfer('out/label_transfer.png', checkpoint, pictures, [labels], colors)
 
@@ -206,6 +206,16 @@ def test_errors(run, untrained, capsys):
         ((stage2, '--reference', 'a.png', 'narrow.png'), 'mask and picture differ in size'),
         ((stage2, '--reference', 'a.png', 'colours.png'), 'is a colour picture (mode RGB)'),
         ((stage2, '--reference', 'a.png', 'a.png', '--toy-faces'), 'leave out --reference'),
+        ((stage2, 'a.png', 'a.png', '--seed', 0), '--seed is for pictures that are made'),
+        ((stage2, '--only', 'texture_swap', '--steps', 5), '--steps is for interpolations'),
+        (
+            (stage2, '--only', 'texture_swap', '--reference', 'a.png', 'a.png'),
+            '--reference is for label_transfer',
+        ),
+        (
+            (stage2, 'a.png', '--reference', 'a.png', 'a.png'),
+            'number of pictures must be 2 to 64, but is 1',
+        ),
         ((stage2, '--out', 'a.png'), 'cannot write into a.png'),
         (('none.pth',), 'none.pth does not exist'),
     ]

@@ -18,7 +18,7 @@ from tiny_inversion import EVALUATOR, SIZE, STAGE1, STAGE2, labels, pictures, wr
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.infer_cli import transfer
-from mmcoordgan.apis.infer_cli.main import VERBS
+from mmcoordgan.apis.infer_cli.main import VERBS, run
 from mmcoordgan.apis.infer_cli.parser import EXAMPLES, build_parser
 from mmcoordgan.apis.infer_cli.transfer import correspondence_picture
 from mmcoordgan.apis.masks import default_palette, write_label_png
@@ -139,9 +139,9 @@ def test_inputs_are_never_overwritten(folder, infer, stage2):
     reference = ('--reference', 'one.png', 'mask.png')
     os.symlink('faces', 'link')
     for arguments, message in (
-        (('faces', '--out', 'faces'), 'lies in the folder of pictures'),
-        (('faces', '--out', 'faces/labels'), 'lies in the folder of pictures'),
-        (('link', '--out', 'faces'), 'lies in the folder of pictures'),
+        (('faces', '--out', 'faces'), 'lie in the folder of pictures'),
+        (('faces', '--out', 'faces/labels'), 'lie in the folder of pictures'),
+        (('link', '--out', 'faces'), 'lie in the folder of pictures'),
         (('faces/a.png', '--out', 'faces'), 'would overwrite the input faces/a.png'),
         (('faces/sub/c.png', 'one.png', '--out', '.'), 'would overwrite the input'),
         (('faces', '--out', 'labels', '--overlay', 'labels'), 'needs its own folder'),
@@ -259,6 +259,29 @@ def test_what_cannot_be_done_is_said_first(folder, infer, stage1, stage2):
         code, found = infer('transfer-labels', *arguments)
         assert code == 2 and message in found and len(found.splitlines()) == 1, found
         assert not Path('x').exists() or below(folder / 'x') == []
+
+
+def test_names_of_overlays_need_overlays(folder, infer, stage2):
+    Path('points.csv').write_text('x,y\n1,2\n')
+    way = ('transfer-points', stage2, 'faces', '--reference', 'one.png', '--points', 'points.csv')
+    code, message = infer(*way, '--out', 'all.csv', '--keep-extension')
+    assert code == 2 and 'add --overlay' in message
+    assert infer(*way, '--out', 'all.csv', '--keep-extension', '--overlay', 'shown')[0] == 0
+    assert below(folder / 'shown') == ['a.png.png', 'b.jpg.png', 'sub/c.png.png']
+
+
+@pytest.mark.parametrize('error', [PermissionError('gone'), MemoryError('too large')])
+def test_pictures_left_out_are_told_however_a_run_ends(folder, stage2, monkeypatch, capsys, error):
+    def fail(*arguments):
+        raise error
+
+    Path('faces/0.png').write_bytes(b'no picture')
+    monkeypatch.setattr(transfer, 'write_npz', fail)
+    with pytest.raises((SystemExit, MemoryError)):
+        run(argv=['encode', stage2, 'faces', '--out', 'codes', '--quiet'])
+    message = capsys.readouterr().err
+    assert '1 pictures or results were left out' in message and 'faces/0.png' in message
+    assert ('error: gone' in message) == isinstance(error, OSError)
 
 
 def test_a_full_disk_ends_the_run(folder, infer, stage2, monkeypatch):
@@ -395,13 +418,15 @@ def test_ways_that_cannot_be_gone(folder, infer, stage1, stage2, monkeypatch):
         ((stage2, 'one.png', 'frames/frame0000.png', '--out', 'frames'), 'overwrite the input'),
         ((stage1, *seeds, '--out', 'x.gif', '--refine', 7), 'both ends are seeds'),
         ((stage1, *seeds, '--out', 'x', '--fps', 20), '--fps is for GIFs'),
+        ((stage1, *seeds, '--out', 'x.webp'), 'x.webp must be a .gif, or a folder'),
+        ((stage1, *seeds, '--out', 'x.MP4'), 'x.MP4 must be a .gif, or a folder'),
         ((stage2, *pair, '--out', 'x.gif', '--fps', 0.001), 'must lie in 1..50, but is 0.001'),
         ((stage2, *pair, '--out', 'x.gif', '--fps', 51), 'must lie in 1..50, but is 51'),
         ((stage2, *pair, '--out', 'x.gif', '--fps', 'nan'), 'must lie in 1..50, but is nan'),
     ):
         code, found = infer('interpolate', *arguments, '--force')
         assert code == 2 and message in found.splitlines()[-1], found
-        assert not Path('x').exists() and not Path('x.gif').exists()
+        assert list(Path().glob('x*')) == []
     assert (folder / 'frames' / 'frame0000.png').read_bytes() == before
 
 

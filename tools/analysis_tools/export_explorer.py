@@ -51,7 +51,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--samples', type=int, metavar='N', help='show N generated pictures instead of images'
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed of the first sample [0]')
+    parser.add_argument('--seed', type=int, help='seed of the first sample [0]')
     parser.add_argument('--out', required=True, metavar='FILE', help='the HTML file to write')
     parser.add_argument(
         '--size',
@@ -81,6 +81,9 @@ def check_args(args: argparse.Namespace) -> None:
         raise LaunchError('give either image files or --samples N')
     if args.refine and not args.images:
         raise LaunchError('--refine improves the codes of image files: give some')
+    if args.seed is not None and args.images:
+        raise LaunchError('--seed is for --samples: drop it')
+    args.seed = args.seed or 0
     args.images = list_pictures(args.images)
     count = len(args.images) or args.samples
     if not MIN_PICTURES <= count <= MAX_PICTURES:

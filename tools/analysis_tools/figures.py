@@ -67,7 +67,8 @@ def parse_args() -> argparse.Namespace:
         'images',
         nargs='*',
         metavar='IMAGE',
-        help='image files, or folders of them; default: generated ones',
+        help=f'2 to {MAX_PICTURES} image files, or folders of them; 1 will do for label_transfer '
+        'alone; default: generated ones',
     )
     parser.add_argument('--out', required=True, metavar='DIR', help='folder for the figures')
     parser.add_argument(
@@ -86,8 +87,8 @@ def parse_args() -> argparse.Namespace:
         'each pixel as palette index or grey value',
     )
     parser.add_argument('--num', type=int, metavar='N', help='pictures if no IMAGE is given [6]')
-    parser.add_argument('--seed', type=int, default=0, help='seed of generated or toy pictures [0]')
-    parser.add_argument('--steps', type=int, default=8, help='cells of an interpolation [8]')
+    parser.add_argument('--seed', type=int, help='seed of generated or toy pictures [0]')
+    parser.add_argument('--steps', type=int, help='cells of an interpolation [8]')
     parser.add_argument('--min-cell', type=int, default=96, help='least side of a cell [96]')
     add_refining(parser)
     add_common(parser)
@@ -104,21 +105,39 @@ def check_args(args: argparse.Namespace) -> None:
         raise LaunchError('give image files, or --num and --toy-faces, but not both')
     if args.toy_faces and args.reference:
         raise LaunchError('--toy-faces brings its own reference: leave out --reference')
-    if args.refine and not (args.images or args.toy_faces or args.reference):
-        raise LaunchError('--refine improves the codes of pictures that are read: name some')
+    figures = args.only or list(FIGURES)
+    check_used(args, figures)
+    args.seed, args.steps = args.seed or 0, 8 if args.steps is None else args.steps
     args.images = list_pictures(args.images)
     count = len(args.images) or (6 if args.num is None else args.num)
-    values = dict(pictures=(count, MAX_PICTURES), steps=(args.steps, MAX_STEPS))
-    for name, (value, most) in values.items():
-        if not 2 <= value <= most:
-            raise LaunchError(f'the number of {name} must be 2 to {most}, but is {value}')
+    least = 1 if args.reference and figures == ['label_transfer'] else 2
+    values = dict(pictures=(count, least, MAX_PICTURES), steps=(args.steps, 2, MAX_STEPS))
+    for name, (value, least, most) in values.items():
+        if not least <= value <= most:
+            raise LaunchError(f'the number of {name} must be {least} to {most}, but is {value}')
     if args.min_cell < 1 or args.seed < 0:
         raise LaunchError('--min-cell must be at least 1 and --seed at least 0')
     args.num = count
     protected = [args.checkpoint, *args.images, *(args.reference or [])]
-    for name in args.only or FIGURES:
+    for name in figures:
         path = os.path.join(args.out, f'{name}.png')
         check_file(path, ['.png'], force=args.force, protected=protected)
+
+
+def check_used(args: argparse.Namespace, figures: list[str]) -> None:
+    """Refuse options that nothing would read.
+
+    Raises:
+        LaunchError: with the reason.
+    """
+    if args.refine and not (args.images or args.toy_faces or args.reference):
+        raise LaunchError('--refine improves the codes of pictures that are read: name some')
+    if args.seed is not None and args.images:
+        raise LaunchError('--seed is for pictures that are made: drop it, or leave out IMAGE')
+    if args.steps is not None and not any('interpolation' in name for name in figures):
+        raise LaunchError('--steps is for interpolations, which --only leaves out: drop it')
+    if args.reference and 'label_transfer' not in figures:
+        raise LaunchError('--reference is for label_transfer, which --only leaves out: drop it')
 
 
 def wanted_figures(args: argparse.Namespace, networks: TrainedNetworks) -> list[str]:

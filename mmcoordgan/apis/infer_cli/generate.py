@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mmcoordgan.apis.codes import check_way, truncation_pair
+from mmcoordgan.apis.pictures import EXTENSIONS
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError
 from mmcoordgan.visualization import coords_to_colors
@@ -23,6 +24,8 @@ from .outputs import (
     prepare_folder,
     write_png,
 )
+
+VIDEOS = ('.apng', '.avi', '.mkv', '.mov', '.mp4', '.webm')
 
 
 def swap_texture(args: argparse.Namespace, failures: Failures) -> None:
@@ -87,6 +90,8 @@ def interpolate(args: argparse.Namespace, failures: Failures) -> None:
     as_gif = args.out.lower().endswith('.gif')
     if args.fps is not None and not as_gif:
         raise LaunchError(f'--fps is for GIFs, but --out {args.out} is a folder: drop --fps')
+    if not as_gif and os.path.splitext(args.out)[1].lower() in (*EXTENSIONS, *VIDEOS):
+        raise LaunchError(f'--out {args.out} must be a .gif, or a folder for PNG files')
     ends = (args.start, args.end)
     planned: dict[str, str] = {}
     if as_gif:

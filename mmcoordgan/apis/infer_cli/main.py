@@ -23,6 +23,9 @@ VERBS: dict[str, Any] = {
 }
 
 
+EXPLAINED = (FileNotFoundError, NotADirectoryError, PermissionError)
+
+
 def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks for.
 
@@ -47,10 +50,10 @@ def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
             print(f'{program}: interrupted; files that are written are complete', file=sys.stderr)
             failures.report()
             return 130
-        except OSError as error:
-            if isinstance(error, (FileNotFoundError, NotADirectoryError, PermissionError)):
+        except BaseException as error:
+            failures.report()
+            if not isinstance(error, OSError) or isinstance(error, EXPLAINED):
                 raise
             print(f'{program}: error: {error}', file=sys.stderr)
-            failures.report()
             return 1
     return failures.report()

@@ -119,8 +119,8 @@ def plan_outputs(
     for folder in folders:
         if os.path.isdir(folder) and _is_below(out, folder):
             raise LaunchError(
-                f'--out {out} lies in the folder of pictures {folder}, so that the next run would '
-                'take results for pictures: give another folder'
+                f'results in {out} would lie in the folder of pictures {folder}, so that the next '
+                'run would take them for pictures: give another folder'
             )
     planned: dict[str, str] = {}
     for picture, name in inputs.items():
@@ -132,7 +132,7 @@ def plan_outputs(
     for picture, path in planned.items():
         if os.path.realpath(path) in own:
             raise LaunchError(
-                f'the result for {picture} would overwrite the input {path}: give another --out'
+                f'the result for {picture} would overwrite the input {path}: give another folder'
             )
     existing = [path for path in planned.values() if os.path.lexists(path)]
     if skip_existing:

@@ -194,7 +194,10 @@ def _add_interpolate(parser: argparse.ArgumentParser) -> None:
         help='frames per second of GIFs, 1..50; these count in 1/100 s: 30 becomes 33.3 [10]',
     )
     parser.add_argument(
-        '--out', metavar='FILE.gif|DIR', required=True, help='an animation, or a folder for PNGs'
+        '--out',
+        metavar='FILE.gif|DIR',
+        required=True,
+        help='an animation, in which frames that are equal become one, or a folder for PNGs',
     )
     add_refining(parser)
 

@@ -13,6 +13,7 @@ from mmcoordgan.apis.masks import full_palette, read_label_mask, write_label_png
 from mmcoordgan.apis.pictures import original, resize_to
 from mmcoordgan.apis.points import ENDINGS, points_writer, read_points
 from mmcoordgan.apis.results import Correspondence, LabelTransfer, PointTransfer
+from mmcoordgan.engine.launch import LaunchError
 from mmcoordgan.visualization import arrange_cells, overlay_labels
 
 from .loading import explained, load, settings
@@ -92,6 +93,8 @@ def transfer_points(args: argparse.Namespace, failures: Failures) -> None:
     inputs = list_inputs(args.pictures)
     protected = [*inputs, args.reference, args.points]
     check_file(args.out, ENDINGS, force=args.force, protected=protected)
+    if args.keep_extension and args.overlay is None:
+        raise LaunchError('--keep-extension is about names of overlays: add --overlay, or drop it')
     with explained():
         labels, points = read_points(args.points)
     overlays = plan(args, inputs, args.overlay, '.png', protected)
