@@ -36,10 +36,11 @@ class LaunchError(Exception):
 def explained_errors(program: str) -> Iterator[None]:
     """End the program with one message where the user, and not the code, is at fault.
 
-    Impossible options end it with exit code 2. Missing or forbidden files and refused checkpoints
-    end it with exit code 1, and the message names the line that asked for the file. So do
-    packages that are missing, a checkpoint that cannot be written and losses that are not finite.
-    All other errors keep their traceback.
+    Requests that a tool itself found impossible (LaunchError) end it with exit code 2: options,
+    and checkpoints that :func:`check_checkpoint` refuses. What is met later ends it with exit code
+    1: missing or forbidden files, where the message names the line that asked for the file;
+    checkpoints that ``torch.load`` refuses; packages that are missing; a checkpoint that cannot be
+    written; losses that are not finite. All other errors keep their traceback.
     """
     try:
         yield

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
+import os
 import runpy
 from contextlib import redirect_stdout
 from io import StringIO
@@ -108,34 +110,73 @@ def test_the_file_says_what_it_takes_and_gives(exported):
     assert 'batch of 1, 1 threads: PyTorch ' in printed and ' ms, ONNX ' in printed
 
 
-@pytest.mark.parametrize('error', [1.1e-4, float('nan')])
-def test_other_results_are_not_written(exported, error, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def quick(exported, tmp_path, monkeypatch):
+    """Call the tool on the exported model, in place of old.onnx; the exit code."""
     folder, _ = exported
     content = (folder / 'new' / 'model.onnx').read_bytes()
-    names = tool['main'].__globals__
-    start_session = names['start_session']
+    (tmp_path / 'old.onnx').write_text('what was there')
 
     class Model:
         SerializeToString = staticmethod(lambda: content)
+
+    monkeypatch.setitem(tool['main'].__globals__, 'to_onnx', lambda network, source: Model)
+
+    def run() -> int:
+        out = str(tmp_path / 'old.onnx')
+        with pytest.raises(SystemExit) as end:
+            tool['main']([str(folder / 'model.pth'), '--out', out, '--force'])
+        return end.value.code
+
+    return run
+
+
+def off_by(error: float):
+    def change(results: list[np.ndarray]) -> None:
+        results[0][-1, 1, 3, 5] += error
+
+    return change
+
+
+def cut(results: list[np.ndarray]) -> None:
+    results[1] = results[1][:, :-1]
+
+
+@pytest.mark.parametrize('change', [off_by(1.1e-4), off_by(float('nan')), cut])
+def test_other_results_are_not_written(quick, change, tmp_path, monkeypatch, capsys):
+    names = tool['main'].__globals__
+    start_session = names['start_session']
 
     def off(model, threads):
         session = start_session(model, threads)
 
         def run(images):
             results = session(images)
-            results[0][-1, 1, 3, 5] += error
+            change(results)
             return results
 
         return run
 
-    monkeypatch.setitem(names, 'to_onnx', lambda network, source: Model)
     monkeypatch.setitem(names, 'start_session', off)
-    (tmp_path / 'old.onnx').write_text('what was there')
-    with pytest.raises(SystemExit) as end:
-        tool['main']([str(folder / 'model.pth'), '--out', str(tmp_path / 'old.onnx'), '--force'])
-    assert end.value.code == 1
-    assert 'old.onnx is not written: results are not within 0.0001' in capsys.readouterr().err
+    assert quick() == 1
+    printed = capsys.readouterr()
+    assert 'old.onnx is not written: results are not within 0.0001' in printed.err
+    assert ('structure_w is (5, 7), but in PyTorch (5, 8)' in printed.out) == (change is cut)
     assert (tmp_path / 'old.onnx').read_text() == 'what was there'
+
+
+def test_a_full_disk_leaves_what_was_there(quick, tmp_path, monkeypatch, capsys):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'fsync', full)
+        assert quick() == 1
+    assert 'old.onnx is not written: [Errno 28] No space left' in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ['old.onnx']
+    assert (tmp_path / 'old.onnx').read_text() == 'what was there'
+    assert quick() == 0
+    assert (tmp_path / 'old.onnx').read_bytes()[:4] != b'what'
 
 
 def test_existing_files_are_kept_without_force(exported, tmp_path, capsys):

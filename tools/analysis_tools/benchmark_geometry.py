@@ -195,10 +195,6 @@ def label_cost(references: int, queries: int, size: int, device: str, threads: i
 # ---------------------------------------------------------------------- tables
 
 
-def times(cost: Cost, of: Cost) -> str:
-    return f'{of.seconds / cost.seconds:7.0f}x{of.peak / cost.peak:7.0f}x'
-
-
 def print_soft(args: argparse.Namespace) -> None:
     print('\nsoft_transfer, one pair, 3 colours, temperature 0.01 * 128 / size')
     print(

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from mmcoordgan.apis import load_trained
+from mmcoordgan.apis import CoordGANInferencer
+from mmcoordgan.apis.infer_cli.loading import explained
 from mmcoordgan.engine.launch import LaunchError, explained_errors
 from mmcoordgan.evaluation.map_quality import folded_share, separation, structure_spread
 from mmcoordgan.models.losses import PerceptualDistance, StructureTensorLoss
 from mmcoordgan.models.networks import CoordGANGenerator
+
+CHUNK = 8
+"""Pictures that pass the generator together; of all others, maps alone are kept."""
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,10 +29,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint of either stage, or its work dir')
     parser.add_argument('--samples', type=int, default=256, help='number of pictures [256]')
     parser.add_argument('--seed', type=int, default=0, help='seed of the latent codes [0]')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 ... [a GPU if there is one]')
     return parser.parse_args()
 
 
-@torch.no_grad()
+def in_chunks(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """``function(*inputs)``, a few samples at a time; its results are brought to the CPU."""
+    chunks = zip(*(values.split(CHUNK) for values in inputs))
+    return torch.cat([function(*chunk).cpu() for chunk in chunks])
+
+
 def distances(perceptual: PerceptualDistance, x: Tensor, y: Tensor) -> Tensor:
     """Distance of every pair (N,)."""
     return torch.stack([perceptual(a[None], b[None]) for a, b in zip(x, y)])
@@ -35,16 +46,26 @@ def distances(perceptual: PerceptualDistance, x: Tensor, y: Tensor) -> Tensor:
 
 @torch.no_grad()
 def figures(generator: torch.nn.Module, samples: int, seed: int) -> dict[str, float]:
+    """What is printed, by its names; the codes do not depend on the device."""
     generator.eval()
+    device = next(generator.parameters()).device
     source = torch.Generator().manual_seed(seed)
-    structure_z = torch.randn(samples, generator.structure_dim, generator=source)
-    texture_z = torch.randn(samples, generator.texture_dim, generator=source)
-    coords = generator.warp(generator.map_structure(structure_z))
+    structure_z = torch.randn(samples, generator.structure_dim, generator=source).to(device)
+    texture_z = torch.randn(samples, generator.texture_dim, generator=source).to(device)
+    coords = in_chunks(generator.warp, generator.map_structure(structure_z))
     texture_w = generator.map_texture(texture_z)
-    images = generator.synthesize(coords, texture_w)
     perceptual = StructureTensorLoss()
-    same = distances(perceptual, images, generator.synthesize(coords, texture_w.roll(1, 0)))
-    other = distances(perceptual, images, generator.synthesize(coords.roll(1, 0), texture_w))
+
+    def compare(coords: Tensor, other_coords: Tensor, w: Tensor, other_w: Tensor) -> Tensor:
+        """Distances (N, 2) to another texture and to another structure."""
+        coords, other_coords = coords.to(device), other_coords.to(device)
+        images = generator.synthesize(coords, w)
+        same = distances(perceptual, images, generator.synthesize(coords, other_w))
+        other = distances(perceptual, images, generator.synthesize(other_coords, w))
+        return torch.stack([same, other], dim=1)
+
+    others = coords.roll(1, 0), texture_w.roll(1, 0)
+    same, other = in_chunks(compare, coords, others[0], texture_w, others[1]).T.contiguous()
     return {
         'same structure': same.mean().item(),
         'other structure': other.mean().item(),
@@ -63,12 +84,11 @@ def main() -> None:
 def inspect(args: argparse.Namespace) -> None:
     if args.samples < 2:
         raise LaunchError(f'--samples must be at least 2, but is {args.samples}')
-    try:
-        trained = load_trained(args.checkpoint)
-    except ValueError as error:
-        raise LaunchError(str(error)) from None
+    with explained():
+        inferencer = CoordGANInferencer(weights=args.checkpoint, device=args.device)
+    trained = inferencer.networks
     torch.manual_seed(args.seed)
-    fresh = CoordGANGenerator(**trained.arguments['generator'])
+    fresh = CoordGANGenerator(**trained.arguments['generator']).to(inferencer.device)
     before = figures(fresh, args.samples, args.seed)
     after = figures(trained.generator, args.samples, args.seed)
     print(f'{args.samples} samples, seed {args.seed}, averaged weights of {trained.source}')

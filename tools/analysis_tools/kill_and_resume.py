@@ -247,7 +247,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--work-dir',
         default='work_dirs/kill_and_resume',
-        help='where both trainings go; emptied first [work_dirs/kill_and_resume]',
+        help='where both trainings go, as alone and killed; those of an earlier call are removed '
+        'first, and nothing else [work_dirs/kill_and_resume]',
     )
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as for train.py'
