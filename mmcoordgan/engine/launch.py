@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import os
 import pickle
 import sys
@@ -27,6 +28,8 @@ from .cfg_options import CfgOptionError, check_cfg_options
 from .checkpoint_files import check_checkpoint_file
 from .resumable_checkpoint_hook import CheckpointWriteError
 
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
 
 class LaunchError(Exception):
     """A request that cannot be met; the message says what the user can do about it."""
@@ -39,8 +42,8 @@ def explained_errors(program: str) -> Iterator[None]:
     Requests that a tool itself found impossible (LaunchError) end it with exit code 2: options,
     and checkpoints that :func:`check_checkpoint` refuses. What is met later ends it with exit code
     1: missing or forbidden files, where the message names the line that asked for the file;
-    checkpoints that ``torch.load`` refuses; packages that are missing; a checkpoint that cannot be
-    written; losses that are not finite. All other errors keep their traceback.
+    checkpoints that ``torch.load`` refuses; packages that are missing; a full disk; losses that are
+    not finite. All other errors keep their traceback.
     """
     try:
         yield
@@ -58,6 +61,11 @@ def explained_errors(program: str) -> Iterator[None]:
     except (CheckpointWriteError, NonFiniteError) as error:
         message = error.strerror if isinstance(error, OSError) else error
         print(f'{program}: error: {message}', file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _FULL_DISK:
+            raise
+        print(f'{program}: error: {error}', file=sys.stderr)
         sys.exit(1)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[-1]

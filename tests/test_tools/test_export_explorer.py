@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -135,6 +136,19 @@ def test_existing_files_are_kept_without_force(run, untrained, capsys):
     run(*options, '--force')
     assert len(stored('page.html')['pictures']) == 2
     assert [path.name for path in Path().iterdir()] == ['page.html']
+
+
+def test_a_full_disk_is_said(run, untrained, capsys, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(SystemExit) as end:
+        run(untrained['toyfaces_32'], '--samples', 2, '--out', 'page.html')
+    assert end.value.code == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.endswith('error: [Errno 28] No space left on device')
+    assert list(Path().glob('page*')) == []
 
 
 def test_errors(run, untrained, capsys):

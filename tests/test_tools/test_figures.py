@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -182,6 +183,19 @@ def test_existing_figures_are_kept_without_force(run, untrained, capsys):
     run(*options, '--force')
     assert Image.open('out/texture_swap.png').size == (296, 296)
     assert len(names('out')) == 4
+
+
+def test_a_full_disk_is_said(run, untrained, capsys, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(SystemExit) as end:
+        run(untrained['toyfaces_32'], '--num', 2, '--out', 'figures')
+    assert end.value.code == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.endswith('error: [Errno 28] No space left on device')
+    assert list(Path().glob('figures/*')) == []
 
 
 def test_errors(run, untrained, capsys):
