@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmcoordgan.engine.cfg_options import CfgOptionsAction
+from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.checkpoint_fit_hook import CheckpointMismatchError
 from mmcoordgan.engine.launch import (
     LaunchError,
@@ -38,7 +40,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out',
         metavar='FILE',
-        help='write the metrics (FILE.json) or the predicted correspondence maps (FILE.npz)',
+        help='write the metrics (FILE.json; null for NaN) or the predicted correspondence maps '
+        '(FILE.npz)',
     )
     parser.add_argument(
         '--show-dir',
@@ -167,10 +170,12 @@ class MetricsHook(Hook):
 
 
 def write_metrics(path: str, metrics: dict) -> None:
-    """Write names and numbers as JSON, on the main process."""
+    """Write names and numbers as JSON, on the main process; what is not finite becomes null."""
     if is_main_process():
-        text = json.dumps({key: float(value) for key, value in metrics.items()}, indent=2)
-        Path(path).write_text(text + '\n')
+        numbers = {key: float(value) for key, value in metrics.items()}
+        numbers = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
+        with atomic_file(path) as file:
+            file.write(f'{json.dumps(numbers, indent=2)}\n'.encode())
 
 
 def main(argv: list[str] | None = None) -> None:

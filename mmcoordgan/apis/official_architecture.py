@@ -235,7 +235,13 @@ class _Finder:
 
     def count(self, pattern: str) -> int:
         """How many layers are numbered so, from 0."""
-        return self.numbers(pattern)[-1] + 1
+        count = self.numbers(pattern)[-1] + 1
+        if count > len(self.sizes):
+            raise ArchitectureError(
+                f'the {self.network} has a {pattern} numbered {count - 1} (in our names), but only '
+                f'{len(self.sizes)} tensors'
+            )
+        return count
 
 
 def _channel_base(network: str, widths: Mapping[int, int], channels: int) -> int:

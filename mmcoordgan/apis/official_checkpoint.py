@@ -283,18 +283,24 @@ def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any
         raise FileNotFoundError(f'checkpoint {path} does not exist')
     options = safe_load_options(path)
     try:
-        try:
-            content = torch.load(str(path), **options)
-        except pickle.UnpicklingError as error:
-            if not trust:
-                raise _refusal(path, error) from None
-            content = torch.load(str(path), **{**options, 'weights_only': False})
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ValueError(f'checkpoint {path} cannot be read: {reason}') from None
+        content = _load(path, **options)
+    except pickle.UnpicklingError as error:
+        if not trust:
+            raise _refusal(path, error) from None
+        content = _load(path, **{**options, 'weights_only': False})
     if not isinstance(content, dict):
         raise ValueError(f'checkpoint {path} holds no dict, but {type(content).__name__}')
     return content
+
+
+def _load(path: Path, **options: Any) -> Any:
+    """``torch.load``, whose refusals stay UnpicklingErrors; damage is a ValueError."""
+    try:
+        return torch.load(str(path), **options)
+    except Exception as error:  # bytes that are no pickle fail in any way
+        if options['weights_only'] and isinstance(error, pickle.UnpicklingError):
+            raise
+        raise ValueError(f'checkpoint {path} cannot be read: {refusal_reason(error)}') from None
 
 
 def _refusal(path: Path, error: Exception) -> ValueError:

@@ -26,6 +26,8 @@ from .plain_config import read_setting
 
 ConfigSource = Union[str, Path, Config, Mapping, None]
 
+_COUNTS = ('mapping_layers', 'num_levels', 'num_texture_codes')
+
 
 @dataclass(frozen=True)
 class TrainedNetworks:
@@ -216,10 +218,23 @@ def _arguments(network: Callable[..., Any], model: Mapping, name: str) -> dict[s
     return arguments
 
 
+def _check_counts(arguments: Mapping, name: str, tensors: Mapping[str, Tensor]) -> None:
+    """Layers, levels and heads have tensors of their own: more of them would be built for ever."""
+    for key, value in arguments.items():
+        listed = isinstance(value, (list, tuple))
+        count = len(value) if listed else value if key in _COUNTS else 0
+        if isinstance(count, int) and count > len(tensors):
+            raise ValueError(
+                f'{name}.{key} of its config stands for {count} parts, but it has {len(tensors)} '
+                f'tensors of the {name}'
+            )
+
+
 def _build(
     network: Callable[..., Any], arguments: dict, name: str, tensors: Mapping[str, Tensor]
 ) -> Any:
     """A network with the file's tensors."""
+    _check_counts(arguments, name, tensors)
     # Without memory first, so that a config which does not belong to the tensors costs nothing.
     without_memory = torch.device('meta')
     with without_memory if hasattr(without_memory, '__enter__') else nullcontext():

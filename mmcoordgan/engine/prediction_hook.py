@@ -15,6 +15,8 @@ from mmengine.structures import BaseDataElement
 from mmcoordgan.evaluation.examples import sample_index
 from mmcoordgan.registry import HOOKS
 
+from .checkpoint_files import atomic_file
+
 
 @HOOKS.register_module()
 class PredictionHook(Hook):
@@ -74,10 +76,11 @@ class PredictionHook(Hook):
         for other in range(world_size):
             with np.load(self._part(other), allow_pickle=False) as part:
                 parts.append(dict(part))
-            os.unlink(self._part(other))
         joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         _, first = np.unique(joined['sample_idx'], return_index=True)  # sorted
         _save(self.path, {key: values[first] for key, values in joined.items()})
+        for other in range(world_size):
+            os.unlink(self._part(other))
 
     def _part(self, rank: int) -> str:
         return f'{self.path}.rank{rank}.part'
@@ -88,5 +91,5 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
 
 
 def _save(path: str, arrays: dict[str, np.ndarray]) -> None:
-    with open(path, 'wb') as file:
+    with atomic_file(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]

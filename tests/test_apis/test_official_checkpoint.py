@@ -205,6 +205,13 @@ def test_misfits(stored, network, name, change, message):
         load_official_checkpoint(stored(replaced(network, name, change)))
 
 
+def test_layers_without_end_are_refused(stored):
+    content = official('s32')
+    content['g_ema']['style.20000000.bias'] = torch.zeros(1)
+    with pytest.raises(ValueError, match=r'numbered 19999999 .*but only \d+ tensors'):
+        load_official_checkpoint(stored(content))
+
+
 def test_all_misfits_are_listed(stored):
     content = official('s32')
     del content['d']['final_conv.1.bias'], content['g']['lff.ffm.conv.bias']
@@ -258,9 +265,14 @@ def test_missing_and_damaged_files(tmp_path):
     path = tmp_path / 'official.pt'
     with pytest.raises(FileNotFoundError, match=r'official\.pt does not exist'):
         load_official_checkpoint(path)
-    path.write_bytes(b'no pickle')
-    with pytest.raises(ValueError, match=r'official\.pt'):
-        load_official_checkpoint(path)
+    for content in (b'no pickle', b'hello world\n', b'', b'\x80\x02.', b'PK\x03\x04', b'q\xff.'):
+        path.write_bytes(content)
+        for trust in (False, True):
+            with pytest.raises(ValueError, match=r'official\.pt'):
+                load_official_checkpoint(path, trust=trust)
+    path.write_bytes(b'cno_such_module\nThing\n.')
+    with pytest.raises(ValueError, match=r'cannot be read: No module named .no_such_module'):
+        load_official_checkpoint(path, trust=True)
     torch.save(official('s32', ['g']), path)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(ValueError, match='cannot be read'):

@@ -114,6 +114,27 @@ def test_no_network_is_larger_than_its_file(tmp_path, monkeypatch):
         load_trained('x.pth')
 
 
+@pytest.mark.parametrize(
+    ('part', 'key', 'count'),
+    [
+        ('generator', 'mapping_layers', 10**6),
+        ('generator', 'num_levels', 10**6),
+        ('encoder', 'num_texture_codes', 10**6),
+        ('encoder', 'channels', [8] * 10**4),
+    ],
+)
+def test_no_config_is_longer_than_its_file(part, key, count, tmp_path):
+    """Modules without end would be built before they could be compared with the tensors."""
+    checkpoint(tmp_path / 'x.pth', stage=2)
+    cfg = Config.fromfile(CONFIGS / 'toyfaces_32_encoder.py')
+    cfg.model[part][key] = count
+    content = torch.load(tmp_path / 'x.pth', weights_only=True)
+    content['meta']['cfg'] = f'model = {cfg.model.to_dict()!r}'
+    torch.save(content, tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match=rf'{part}\.{key} of its config stands for 10+ parts'):
+        load_trained(tmp_path / 'x.pth')
+
+
 def test_settings_beside_the_model_are_only_read_too(tmp_path):
     text = Config.fromfile(CONFIGS / 'toyfaces_32.py').pretty_text
     checkpoint(tmp_path / 'x.pth', stage=1, cfg='test_evaluator = {[1]: 2}\n' + text)

@@ -117,6 +117,13 @@ def test_benchmarks_of_the_reference(kind, datasetgan, tmp_path):
     assert metrics['identity_iou'] < metrics['strict_iou'] < metrics['iou'] < metrics['fused_iou']
 
 
+def test_metrics_that_are_no_numbers(tmp_path):
+    write_metrics = tool['write_metrics']
+    write_metrics('x.json', {'a': 1.5, 'b': float('nan'), 'c': torch.tensor(float('inf'))})
+    text = Path('x.json').read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == {'a': 1.5, 'b': None, 'c': None}
+
+
 def test_predictions_and_pictures(datasetgan, tmp_path, capsys):
     config = write_config(tmp_path, 'car')
     options = ['--cfg-options', *at_32(datasetgan), 'custom_hooks.0.max_pictures=2']

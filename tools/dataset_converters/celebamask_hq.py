@@ -40,7 +40,10 @@ def pack(number: int, mask_dir: str, out_dir: str, num_classes: int) -> str:
         image.putpalette([value for colour in PALETTE[:num_classes] for value in colour])
         info = PngInfo()
         info.add_text(PNG_CLASSES_KEY, str(num_classes))
-        image.save(unfinished, format='PNG', pnginfo=info)
+        with open(unfinished, 'wb') as file:
+            image.save(file, format='PNG', pnginfo=info)
+            file.flush()
+            os.fsync(file.fileno())  # a name without content would pass for done
         if not np.array_equal(read_packed_labels(unfinished, num_classes), labels):
             return f'image {number}: the packed labels differ from the masks'
         os.replace(unfinished, os.path.join(out_dir, f'{number}.png'))

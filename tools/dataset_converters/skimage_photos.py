@@ -38,6 +38,8 @@ def main() -> None:
         help='enlarge to this height and width and save as JPEG, as large data are',
     )
     args = parser.parse_args()
+    if min(args.side, args.stride, 1 if args.enlarge is None else args.enlarge) < 1:
+        parser.error('--side, --stride and --enlarge must be at least 1')
     try:
         from skimage import data
     except ImportError:
@@ -53,7 +55,10 @@ def main() -> None:
                 image = image.resize((args.enlarge, args.enlarge), Image.Resampling.BICUBIC)
                 image.save(path.with_suffix('.jpg'), quality=95)
             count += 1
-    print(f'{count} pictures of {image.width} x {image.height} in {args.out}')
+    if not count:
+        parser.error(f'no photograph has {args.side} pixels a side: give a smaller --side')
+    side = args.enlarge or args.side
+    print(f'{count} pictures of {side} x {side} in {args.out}')
 
 
 if __name__ == '__main__':
