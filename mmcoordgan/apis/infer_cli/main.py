@@ -21,8 +21,7 @@ VERBS: dict[str, Any] = {
     'sample': generate.sample,
     'interpolate': generate.interpolate,
 }
-
-
+# What explained_errors makes one message of.
 EXPLAINED = (FileNotFoundError, NotADirectoryError, PermissionError)
 
 
