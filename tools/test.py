@@ -40,8 +40,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out',
         metavar='FILE',
-        help='write the metrics (FILE.json; null for NaN) or the predicted correspondence maps '
-        '(FILE.npz)',
+        help='write the metrics (FILE.json; null where one is not finite) or the predicted '
+        'correspondence maps (FILE.npz)',
     )
     parser.add_argument(
         '--show-dir',
@@ -170,12 +170,12 @@ class MetricsHook(Hook):
 
 
 def write_metrics(path: str, metrics: dict) -> None:
-    """Write names and numbers as JSON, on the main process; what is not finite becomes null."""
+    """Write names and numbers as JSON, which has none that are not finite, on the main process."""
     if is_main_process():
-        numbers = {key: float(value) for key, value in metrics.items()}
-        numbers = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
+        values = {key: float(value) for key, value in metrics.items()}
+        finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
         with atomic_file(path) as file:
-            file.write(f'{json.dumps(numbers, indent=2)}\n'.encode())
+            file.write(f'{json.dumps(finite, indent=2)}\n'.encode())
 
 
 def main(argv: list[str] | None = None) -> None:

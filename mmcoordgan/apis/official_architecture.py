@@ -234,14 +234,21 @@ class _Finder:
         return sorted(found)
 
     def count(self, pattern: str) -> int:
-        """How many layers are numbered so, from 0."""
-        count = self.numbers(pattern)[-1] + 1
-        if count > len(self.sizes):
-            raise ArchitectureError(
-                f'the {self.network} has a {pattern} numbered {count - 1} (in our names), but only '
-                f'{len(self.sizes)} tensors'
+        """How many layers are numbered so, from 0, without gaps: no more than there are tensors."""
+        numbers = self.numbers(pattern)
+        last = numbers[-1]
+        if last >= len(numbers):
+            gap = next(k for k, number in enumerate(numbers) if k != number)
+            found = next(
+                self.labels.get(name, name)
+                for name in self.sizes
+                if (m := re.match(pattern, name)) and int(m[1]) == last
             )
-        return count
+            raise ArchitectureError(
+                f'{found} belongs to layer {last} of the {self.network}, but of layer {gap} there '
+                'is nothing (in our names, from 0)'
+            )
+        return last + 1
 
 
 def _channel_base(network: str, widths: Mapping[int, int], channels: int) -> int:

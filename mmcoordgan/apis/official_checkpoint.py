@@ -11,7 +11,12 @@ from typing import Any, Callable, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mmcoordgan.engine.checkpoint_files import atomic_file, refusal_reason, safe_load_options
+from mmcoordgan.engine.checkpoint_files import (
+    atomic_file,
+    refusal_reason,
+    safe_load_options,
+    unreadable,
+)
 from mmcoordgan.models.networks import (
     CoordGANDiscriminator,
     CoordGANEncoder,
@@ -283,24 +288,24 @@ def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any
         raise FileNotFoundError(f'checkpoint {path} does not exist')
     options = safe_load_options(path)
     try:
-        content = _load(path, **options)
+        content = torch.load(str(path), **options)
     except pickle.UnpicklingError as error:
         if not trust:
             raise _refusal(path, error) from None
-        content = _load(path, **{**options, 'weights_only': False})
+        content = _load_trusted(path, {**options, 'weights_only': False})
+    except Exception as error:  # bytes that are no pickle fail in any way
+        raise unreadable(path, error) from None
     if not isinstance(content, dict):
         raise ValueError(f'checkpoint {path} holds no dict, but {type(content).__name__}')
     return content
 
 
-def _load(path: Path, **options: Any) -> Any:
-    """``torch.load``, whose refusals stay UnpicklingErrors; damage is a ValueError."""
+def _load_trusted(path: Path, options: dict[str, Any]) -> Any:
+    """Objects of any kind, whose classes may be missing here or raise what they like."""
     try:
         return torch.load(str(path), **options)
-    except Exception as error:  # bytes that are no pickle fail in any way
-        if options['weights_only'] and isinstance(error, pickle.UnpicklingError):
-            raise
-        raise ValueError(f'checkpoint {path} cannot be read: {refusal_reason(error)}') from None
+    except Exception as error:
+        raise unreadable(path, error) from None
 
 
 def _refusal(path: Path, error: Exception) -> ValueError:

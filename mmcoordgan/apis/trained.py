@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,10 @@ from .plain_config import read_setting
 
 ConfigSource = Union[str, Path, Config, Mapping, None]
 
-_COUNTS = ('mapping_layers', 'num_levels', 'num_texture_codes')
+COUNTS = ('mapping_layers', 'num_levels', 'num_texture_codes')
+"""Settings that say how many layers a network has."""
+SIDES = ('image_size', 'base_resolution', 'input_size')
+"""Settings whose every doubling is a layer."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +126,19 @@ def load_trained(
         arguments, networks = {}, {}
         for name, network, tensors in _stored_networks(state):
             arguments[name] = _arguments(network, model, name)
+            _check_size(arguments[name], name, tensors, os.path.getsize(path))
             networks[name] = _build(network, arguments[name], name, tensors).to(device)
         settings = model.get('refinement')
         refinement = Refinement(**settings) if settings else None
         temperature = _temperature(content, given, networks['generator'].base_resolution)
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, OverflowError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RuntimeError,
+        ArithmeticError,
+    ) as error:
         raise ValueError(f'{path} cannot be used: {error}') from None
     return TrainedNetworks(
         networks['generator'],
@@ -218,15 +229,25 @@ def _arguments(network: Callable[..., Any], model: Mapping, name: str) -> dict[s
     return arguments
 
 
-def _check_counts(arguments: Mapping, name: str, tensors: Mapping[str, Tensor]) -> None:
-    """Layers, levels and heads have tensors of their own: more of them would be built for ever."""
+def _check_size(
+    arguments: Mapping[str, Any], name: str, tensors: Mapping[str, Tensor], file_size: int
+) -> None:
+    """Refuse a network of more layers or bytes than its file, before anything is built."""
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if claimed > file_size:
+        raise ValueError(
+            f'the tensors of its {name} claim {claimed} bytes of a file of {file_size}'
+        )
     for key, value in arguments.items():
-        listed = isinstance(value, (list, tuple))
-        count = len(value) if listed else value if key in _COUNTS else 0
-        if isinstance(count, int) and count > len(tensors):
+        layers = 0
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            layers = len(value)
+        elif isinstance(value, int) and key in (*COUNTS, *SIDES):
+            layers = value if key in COUNTS else value.bit_length()
+        if layers > len(tensors):
             raise ValueError(
-                f'{name}.{key} of its config stands for {count} parts, but it has {len(tensors)} '
-                f'tensors of the {name}'
+                f'the setting model.{name}.{key} of its config asks for more layers than the file '
+                f'holds tensors of the {name} ({len(tensors)})'
             )
 
 
@@ -234,7 +255,6 @@ def _build(
     network: Callable[..., Any], arguments: dict, name: str, tensors: Mapping[str, Tensor]
 ) -> Any:
     """A network with the file's tensors."""
-    _check_counts(arguments, name, tensors)
     # Without memory first, so that a config which does not belong to the tensors costs nothing.
     without_memory = torch.device('meta')
     with without_memory if hasattr(without_memory, '__enter__') else nullcontext():

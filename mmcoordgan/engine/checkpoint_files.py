@@ -100,7 +100,7 @@ def check_checkpoint_file(path: str | Path) -> None:
             "alone and save it with torch.save({'state_dict': ...}, path)."
         ) from None
     except Exception as error:  # bytes that are no pickle fail in any way
-        raise ValueError(f'checkpoint {path} cannot be read: {refusal_reason(error)}') from None
+        raise unreadable(path, error) from None
 
 
 def safe_load_options(path: Path) -> dict[str, Any]:
@@ -112,6 +112,15 @@ def safe_load_options(path: Path) -> dict[str, Any]:
     if zipfile.is_zipfile(path) and 'mmap' in inspect.signature(torch.load).parameters:
         options['mmap'] = True
     return options
+
+
+def unreadable(path: Path, error: Exception) -> ValueError:
+    """What to raise where reading a file failed; many errors say little beside their type."""
+    kind, reason = type(error).__name__, refusal_reason(error)
+    told = kind if reason == kind else f'{kind}: {reason}'
+    return ValueError(
+        f'checkpoint {path} cannot be read ({told}): is it complete, and is it a checkpoint?'
+    )
 
 
 def refusal_reason(error: BaseException) -> str:

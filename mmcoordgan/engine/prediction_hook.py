@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any
 
 import mmengine
 import numpy as np
@@ -26,7 +26,8 @@ class PredictionHook(Hook):
     text, empty where a picture has no file; and for each of ``keys`` that the model predicts, an
     array (N, ...) float32. Every picture appears once, whatever the number of processes. Processes
     exchange their parts through files beside ``path``, which therefore must lie on a file system
-    that all of them see.
+    that all of them see. The parts go when the archive is complete; until then an archive of before
+    stays.
 
     Args:
         path: A file whose name ends in ``.npz``.
@@ -67,7 +68,8 @@ class PredictionHook(Hook):
         """Write this process's part; the main process puts the parts together."""
         rank, world_size = get_dist_info()
         mmengine.mkdir_or_exist(os.path.dirname(os.path.abspath(self.path)))
-        _save(self._part(rank), _columns(self._rows))
+        with open(self._part(rank), 'wb') as file:
+            _save(file, _columns(self._rows))
         self._rows = []
         barrier()
         if rank != 0:
@@ -78,7 +80,8 @@ class PredictionHook(Hook):
                 parts.append(dict(part))
         joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         _, first = np.unique(joined['sample_idx'], return_index=True)  # sorted
-        _save(self.path, {key: values[first] for key, values in joined.items()})
+        with atomic_file(self.path) as file:
+            _save(file, {key: values[first] for key, values in joined.items()})
         for other in range(world_size):
             os.unlink(self._part(other))
 
@@ -90,6 +93,5 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     return {key: np.array([row[key] for row in rows]) for key in (rows[0] if rows else ())}
 
 
-def _save(path: str, arrays: dict[str, np.ndarray]) -> None:
-    with atomic_file(path) as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+def _save(file: IO[bytes], arrays: dict[str, np.ndarray]) -> None:
+    np.savez(file, **arrays)  # type: ignore[arg-type]

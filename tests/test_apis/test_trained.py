@@ -114,25 +114,49 @@ def test_no_network_is_larger_than_its_file(tmp_path, monkeypatch):
         load_trained('x.pth')
 
 
-@pytest.mark.parametrize(
-    ('part', 'key', 'count'),
-    [
-        ('generator', 'mapping_layers', 10**6),
-        ('generator', 'num_levels', 10**6),
-        ('encoder', 'num_texture_codes', 10**6),
-        ('encoder', 'channels', [8] * 10**4),
-    ],
-)
-def test_no_config_is_longer_than_its_file(part, key, count, tmp_path):
-    """Modules without end would be built before they could be compared with the tensors."""
+LAYERS = {
+    'generator.mapping_layers': 10**12,
+    'generator.num_levels': 200_000,
+    'generator.image_size': 2**200_000,
+    'generator.base_resolution': 2**1000,
+    'encoder.num_texture_codes': 200_000,
+    'encoder.input_size': 2**200_000,
+    'encoder.channels': [1] * 200_000,
+    'encoder.texture_channels': b'\1' * 200_000,
+}
+
+
+@pytest.mark.parametrize('setting', LAYERS)
+def test_no_network_has_more_layers_than_its_file(setting, tmp_path):
+    """They would take minutes, or all memory, to build."""
     checkpoint(tmp_path / 'x.pth', stage=2)
     cfg = Config.fromfile(CONFIGS / 'toyfaces_32_encoder.py')
-    cfg.model[part][key] = count
+    cfg.merge_from_dict({f'model.{setting}': LAYERS[setting]})
+    reason = rf'the setting model\.{setting} of its config asks for more layers than the file'
+    with pytest.raises(ValueError, match=rf'x\.pth cannot be used: {reason} holds tensors'):
+        load_trained(tmp_path / 'x.pth', cfg)
+
+
+def test_no_tensor_is_larger_than_its_file(tmp_path):
+    """A tensor may repeat one number, or hold none at all."""
+    checkpoint(tmp_path / 'x.pth', stage=1)
     content = torch.load(tmp_path / 'x.pth', weights_only=True)
-    content['meta']['cfg'] = f'model = {cfg.model.to_dict()!r}'
-    torch.save(content, tmp_path / 'x.pth')
-    with pytest.raises(ValueError, match=rf'{part}\.{key} of its config stands for 10+ parts'):
-        load_trained(tmp_path / 'x.pth')
+    cfg = Config.fromfile(CONFIGS / 'toyfaces_32.py')
+    cfg.model.generator.structure_dim = 2**36
+    name, size = 'generator_ema.structure_mapping.layers.0.weight', (64, 2**36)  # 16 TiB
+    for tensor in (torch.zeros(1).expand(size), torch.zeros(size, device='meta')):
+        content['state_dict'][name] = tensor
+        torch.save(content, tmp_path / 'x.pth')
+        with pytest.raises(ValueError, match=r'tensors of its generator claim 17592\d+ bytes of '):
+            load_trained(tmp_path / 'x.pth', cfg)
+
+
+def test_a_network_of_nothing(tmp_path):
+    checkpoint(tmp_path / 'x.pth', stage=1)
+    cfg = Config.fromfile(CONFIGS / 'toyfaces_32.py')
+    cfg.model.generator.structure_dim = 0
+    with pytest.raises(ValueError, match=r'x\.pth cannot be used: '):
+        load_trained(tmp_path / 'x.pth', cfg)
 
 
 def test_settings_beside_the_model_are_only_read_too(tmp_path):

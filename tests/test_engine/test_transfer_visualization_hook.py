@@ -96,26 +96,3 @@ def test_predictions_of_several_processes(tmp_path, monkeypatch):
     with np.load(path, allow_pickle=False) as maps:
         assert maps['sample_idx'].tolist() == [0, 1, 2, 3]
         assert maps['coords'].shape == (4, 2, 8, 8) and maps['img_path'].tolist() == [''] * 4
-
-
-def test_a_full_disk_keeps_the_parts_and_the_older_file(tmp_path, monkeypatch):
-    path = tmp_path / 'maps.npz'
-    path.write_bytes(b'older')
-    whole = np.savez
-
-    def until_the_end(file, **arrays):
-        whole(file, **arrays)
-        saved.append(arrays)
-        if len(saved) == 2:  # the part, then all
-            raise OSError(28, 'No space left on device')
-
-    saved: list = []
-    monkeypatch.setattr(np, 'savez', until_the_end)
-    hook = PredictionHook(str(path))
-    runner = run(hook, tmp_path, batch(0, 1))
-    with pytest.raises(OSError, match='No space left'):
-        hook.after_test_epoch(runner)
-    assert path.read_bytes() == b'older'
-    assert sorted(os.listdir(tmp_path)) == ['maps.npz', 'maps.npz.rank0.part']
-    with np.load(f'{path}.rank0.part', allow_pickle=False) as part:
-        assert part['sample_idx'].tolist() == [0, 1]

@@ -1,49 +1,51 @@
-"""tools/dataset_converters/skimage_photos.py: cuts of photographs, and clear errors."""
+"""skimage_photos.py: cuts, and settings for which there are none."""
 
 from __future__ import annotations
 
+import os
 import sys
 import types
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-PHOTO = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+TOOL = 'dataset_converters/skimage_photos.py'
 
 
-@pytest.fixture
-def run(run_tool, monkeypatch):
-    """The tool, on one small picture in place of scikit-image's."""
-    monkeypatch.setitem(sys.modules, 'skimage', types.SimpleNamespace(data=Photos()))
-    return partial(run_tool, 'dataset_converters/skimage_photos.py')
+@pytest.fixture(autouse=True)
+def photos(monkeypatch) -> np.ndarray:
+    """A stand-in for scikit-image, whose photographs all are (20, 30, 3)."""
+    photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    names = ('astronaut', 'chelsea', 'coffee', 'rocket', 'retina', 'hubble_deep_field')
+    package = types.ModuleType('skimage')
+    package.data = types.SimpleNamespace(**{name: lambda: photo for name in names})
+    monkeypatch.setitem(sys.modules, 'skimage', package)
+    return photo
 
 
-class Photos:
-    def __getattr__(self, name: str):
-        return lambda: PHOTO
-
-
-def test_cuts(run, capsys):
-    run('out', '--side', 16, '--stride', 8)
-    found = sorted(path for path in Path('out').iterdir() if path.name.endswith('_01.png'))
-    assert f'{2 * len(found)} pictures of 16 x 16 in out' in capsys.readouterr().out
-    assert np.array_equal(np.array(Image.open(found[0])), PHOTO[:16, 8:24])
-    run('large', '--side', 16, '--stride', 8, '--enlarge', 32)
-    assert f'{2 * len(found)} pictures of 32 x 32 in large' in capsys.readouterr().out
+def test_cuts(run_tool, photos, capsys):
+    run_tool(TOOL, 'out', '--side', 16, '--stride', 4)
+    assert capsys.readouterr().out == '48 pictures of 16 x 16 in out\n'  # 2 x 4 of each
+    assert len(os.listdir('out')) == 48
+    cut = np.asarray(Image.open('out/rocket_05.png'))
+    np.testing.assert_array_equal(cut, photos[4:20, 4:20])
+    run_tool(TOOL, 'large', '--side', 20, '--stride', 100, '--enlarge', 40)
+    assert capsys.readouterr().out == '6 pictures of 40 x 40 in large\n'
+    assert Image.open('large/retina_00.jpg').size == (40, 40)
 
 
 @pytest.mark.parametrize(
-    ('options', 'message'),
+    ('arguments', 'message'),
     [
-        (['--side', 4000], 'no photograph has 4000 pixels a side: give a smaller --side'),
-        (['--stride', 0], '--side, --stride and --enlarge must be at least 1'),
-        (['--side', 16, '--enlarge', 0], '--side, --stride and --enlarge must be at least 1'),
+        (('--side', 21), '--side 21: no photograph is that large, at most 20 fits'),
+        (('--side', 0), '--side must be at least 1, got 0'),
+        (('--stride', 0), '--stride must be at least 1, got 0'),
+        (('--enlarge', -1), '--enlarge must be at least 1, got -1'),
     ],
 )
-def test_errors(run, options, message, capsys):
+def test_settings_without_pictures(run_tool, arguments, message, capsys):
     with pytest.raises(SystemExit) as end:
-        run('out', *options)
-    assert end.value.code == 2 and message in capsys.readouterr().err
+        run_tool(TOOL, 'out', *arguments)
+    assert end.value.code == 2 and capsys.readouterr().err.endswith(f'error: {message}\n')
+    assert not os.path.exists('out')

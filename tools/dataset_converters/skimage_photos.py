@@ -38,16 +38,22 @@ def main() -> None:
         help='enlarge to this height and width and save as JPEG, as large data are',
     )
     args = parser.parse_args()
-    if min(args.side, args.stride, 1 if args.enlarge is None else args.enlarge) < 1:
-        parser.error('--side, --stride and --enlarge must be at least 1')
+    for name in ('side', 'stride', 'enlarge'):
+        number = getattr(args, name)
+        if number is not None and number < 1:
+            parser.error(f'--{name} must be at least 1, got {number}')
     try:
         from skimage import data
     except ImportError:
         parser.error('this needs scikit-image: pip install scikit-image')
+    photos = {name: getattr(data, name)() for name in PHOTOS}
+    largest = max(min(photo.shape[:2]) for photo in photos.values())
+    if args.side > largest:
+        parser.error(f'--side {args.side}: no photograph is that large, at most {largest} fits')
     args.out.mkdir(parents=True, exist_ok=True)
     count = 0
-    for name in PHOTOS:
-        for index, piece in enumerate(crops(getattr(data, name)(), args.side, args.stride)):
+    for name, photo in photos.items():
+        for index, piece in enumerate(crops(photo, args.side, args.stride)):
             image, path = Image.fromarray(piece), args.out / f'{name}_{index:02d}'
             if args.enlarge is None:
                 image.save(path.with_suffix('.png'))
@@ -55,8 +61,6 @@ def main() -> None:
                 image = image.resize((args.enlarge, args.enlarge), Image.Resampling.BICUBIC)
                 image.save(path.with_suffix('.jpg'), quality=95)
             count += 1
-    if not count:
-        parser.error(f'no photograph has {args.side} pixels a side: give a smaller --side')
     side = args.enlarge or args.side
     print(f'{count} pictures of {side} x {side} in {args.out}')
 

@@ -1,0 +1,44 @@
+"""PredictionHook: nothing is lost where the archive cannot be written."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import BaseDataElement
+
+from mmcoordgan.engine import prediction_hook
+from mmcoordgan.engine.prediction_hook import PredictionHook
+
+
+def predict(hook: PredictionHook, value: float) -> None:
+    """Test two pictures, the second first, whose maps are ``value`` and its double."""
+    hook.before_test_epoch(None)
+    for index in (1, 0):
+        output = BaseDataElement(metainfo=dict(sample_idx=index))
+        output.coords = torch.full((2, 3, 3), value * (index + 1))
+        hook.after_test_iter(None, 1 - index, outputs=[output])
+    hook.after_test_epoch(None)
+
+
+def test_a_full_disk_loses_no_map(tmp_path, monkeypatch):
+    hook = PredictionHook(str(tmp_path / 'maps.npz'))
+    predict(hook, 1.0)
+    assert os.listdir(tmp_path) == ['maps.npz']
+    before = (tmp_path / 'maps.npz').read_bytes()
+
+    def fill_disk(file, arrays):
+        if file.name == str(tmp_path / 'maps.npz.rank0.part'):
+            return np.savez(file, **arrays)
+        file.write(b'half an archive')
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(prediction_hook, '_save', fill_disk)
+    with pytest.raises(OSError, match='No space left'):
+        predict(hook, 5.0)
+    assert (tmp_path / 'maps.npz').read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ['maps.npz', 'maps.npz.rank0.part']
+    with np.load(tmp_path / 'maps.npz.rank0.part', allow_pickle=False) as part:
+        assert part['coords'][:, 0, 0, 0].tolist() == [10.0, 5.0]
