@@ -223,8 +223,8 @@ class _Finder:
 
     def one(self, pattern: str, dim: int, default: int) -> int:
         """The size that a single tensor shows; ``default`` where it is missing."""
-        found = [s[dim] for name, s in self.sizes.items() if re.fullmatch(pattern, name)]
-        return found[0] if found else default
+        found = [s for name, s in self.sizes.items() if re.fullmatch(pattern, name)]
+        return found[0][dim] if found and len(found[0]) > dim else default
 
     def numbers(self, pattern: str) -> list[int]:
         """The numbers in names that begin with ``pattern``, in order."""

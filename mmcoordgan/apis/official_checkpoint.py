@@ -152,9 +152,11 @@ def inspect_official(content: Mapping[str, Any], source: str) -> OfficialCheckpo
     for key in keys:
         if not isinstance(content[key], Mapping):
             raise ValueError(f'{source}: {key} is no state dict, but {type(content[key]).__name__}')
+        if not all(isinstance(name, str) for name in content[key]):
+            raise ValueError(f'{source}: {key} is no state dict: not all of its keys are names')
     try:
         checkpoint = _infer(content, source, keys)
-    except ArchitectureError as error:
+    except ValueError as error:
         raise ValueError(f'{source}: {error}') from None
     problems = [
         problem for key in keys for problem in misfits(key, content[key], checkpoint.layout(key))
@@ -212,7 +214,8 @@ def _base_of_discriminator(state: Mapping[str, Any], image_size: int) -> int:
     """The base resolution of a file without generator, by the widths behind the from-RGB layers."""
 
     def width(name: str) -> int:
-        return len(state[name]) if name in state else -1
+        shape = getattr(state.get(name), 'shape', ())
+        return shape[0] if shape else -1
 
     fitting = []
     for halvings in range(FROM_RGB_LAYERS):

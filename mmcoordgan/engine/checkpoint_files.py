@@ -37,13 +37,14 @@ class AtomicLocalBackend(LocalBackend):
 def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     """A binary file to write, which gets its name when it is complete and on the disk.
 
-    Until then it lies beside ``path``, as ``<name>.<random>.part``; an error removes it and leaves
-    alone what ``path`` held before.
+    Until then it lies beside ``path``, as ``<name>.<random>.part`` (the file's own ``name``); an
+    error removes it and leaves alone what ``path`` held before.
     """
     folder, name = os.path.split(os.path.abspath(path))
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f'{name}.', suffix='.part')
+    os.close(handle)
     try:
-        with os.fdopen(handle, 'wb') as file:
+        with open(temporary, 'wb') as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -225,6 +225,24 @@ def test_layers_are_numbered_without_gaps(network, name, gap):
         inspect_official(content, 'file')
 
 
+@pytest.mark.parametrize(
+    ('network', 'name', 'value', 'message'),
+    [
+        ('g', 5, torch.zeros(1), 'g is no state dict: not all of its keys are names'),
+        ('d', 5, torch.zeros(1), 'd is no state dict: not all of its keys are names'),
+        ('d', 'from_rgb.0.1.bias', torch.tensor(1.0), '.* do not tell the base resolution'),
+        ('d', 'from_rgb.0.1.bias', 3, '.* do not tell the base resolution'),
+        ('g', 'style.1.weight', torch.zeros(3), r'.*g\.style\.1\.weight has shape \(3,\)'),
+        ('g', f'style.{"9" * 5000}.bias', torch.zeros(1), '.*4300 digits'),
+    ],
+)
+def test_state_dicts_of_nonsense(network, name, value, message):
+    content = official('s32', [network])
+    content[network][name] = value
+    with pytest.raises(ValueError, match=f'^file:? {message}'):
+        inspect_official(content, 'file')
+
+
 def test_all_misfits_are_listed(stored):
     content = official('s32')
     del content['d']['final_conv.1.bias'], content['g']['lff.ffm.conv.bias']

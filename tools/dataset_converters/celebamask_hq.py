@@ -11,6 +11,7 @@ can be stopped and started again; it goes on with the images that are missing.
 from __future__ import annotations
 
 import argparse
+import glob
 import os
 import sys
 import time
@@ -29,24 +30,22 @@ from mmcoordgan.datasets.celebamask_hq import (
     paint_labels,
     read_packed_labels,
 )
+from mmcoordgan.engine.checkpoint_files import atomic_file
 
 
 def pack(number: int, mask_dir: str, out_dir: str, num_classes: int) -> str:
     """Write the labels of one image; return what went wrong, or an empty string."""
-    unfinished = os.path.join(out_dir, f'.{number}.png.part')
     try:
         labels = paint_labels(mask_dir, number, num_classes)
         image = Image.fromarray(labels)
         image.putpalette([value for colour in PALETTE[:num_classes] for value in colour])
         info = PngInfo()
         info.add_text(PNG_CLASSES_KEY, str(num_classes))
-        with open(unfinished, 'wb') as file:
+        with atomic_file(os.path.join(out_dir, f'{number}.png')) as file:
             image.save(file, format='PNG', pnginfo=info)
             file.flush()
-            os.fsync(file.fileno())  # a name without content would pass for done
-        if not np.array_equal(read_packed_labels(unfinished, num_classes), labels):
-            return f'image {number}: the packed labels differ from the masks'
-        os.replace(unfinished, os.path.join(out_dir, f'{number}.png'))
+            if not np.array_equal(read_packed_labels(file.name, num_classes), labels):
+                raise ValueError('the packed labels differ from the masks')
     except (OSError, ValueError) as error:
         return f'image {number}: {error}'
     return ''
@@ -89,6 +88,8 @@ def main(argv: list[str] | None = None) -> int:
         args.data_root, f'CelebAMask-HQ-labels-{args.num_classes}'
     )
     os.makedirs(out_dir, exist_ok=True)
+    for unfinished in glob.glob(os.path.join(glob.escape(out_dir), '*.png.*.part')):
+        os.unlink(unfinished)
     numbers = [int(os.path.splitext(name)[0]) for name in list_numbered_images(img_dir)]
     done = set(os.listdir(out_dir))
     missing = [number for number in numbers if f'{number}.png' not in done]
