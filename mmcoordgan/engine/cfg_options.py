@@ -185,7 +185,7 @@ def _check_new_name(node: dict, options: dict, parts: list[str], depth: int) -> 
     name, path = parts[depth], parts[:depth]
     if 'custom_keys' in path[-2:]:  # parts of parameter names, and settings of any optimizer
         return
-    kind = options.get('.'.join([*path, 'type']), node.get('type'))
+    kind = _kind(node, options, path)
     if kind is not None and not _components(kind):
         return  # who builds it will say that there is no such class
     accepted = _accepted_names(node, options, path)
@@ -208,6 +208,11 @@ def _check_new_name(node: dict, options: dict, parts: list[str], depth: int) -> 
     )
 
 
+def _kind(node: dict, options: dict, path: list[str]) -> Any:
+    """The type of the dict at ``path``, if it has one."""
+    return options.get('.'.join([*path, 'type']), node.get('type'))
+
+
 def _accepted_names(node: dict, options: dict, path: list[str]) -> set[str]:
     """Names that the dict at ``path`` takes, whether it has them or not."""
     place = '.'.join(path)
@@ -217,7 +222,7 @@ def _accepted_names(node: dict, options: dict, path: list[str]) -> set[str]:
         return _BY_PLACE[place]
     if path[-1] in _BY_NAME:
         return _BY_NAME[path[-1]]
-    kind = options.get(f'{place}.type', node.get('type'))
+    kind = _kind(node, options, path)
     components = _components(kind) if kind is not None else _assumed(node, path)
     names = {'type'} if kind is not None else set()
     names = names.union(*map(accepted_parameters, components))

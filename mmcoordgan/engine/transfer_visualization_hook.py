@@ -15,6 +15,7 @@ from mmengine.hooks import Hook
 from mmengine.structures import BaseDataElement
 
 from mmcoordgan.evaluation.examples import read_example, sample_index
+from mmcoordgan.evaluation.transfer_metric import temperature_at
 from mmcoordgan.registry import HOOKS
 from mmcoordgan.visualization import (
     TransferPicture,
@@ -125,10 +126,9 @@ class TransferVisualizationHook(Hook):
                 "references: use sampler=dict(type='ReferenceSampler', "
                 f'num_references={self.num_references}) in test_dataloader'
             )
-        temperature = 0.0
-        if self.mode == 'soft':
-            width = query.coords.shape[-1]
-            temperature = self.temperature * (self.reference_size or width) / width
+        temperature = temperature_at(
+            query.coords.shape[-1], self.mode, self.temperature, self.reference_size
+        )
         cells = transfer_row(reference, query, palette, temperature)
         folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
         mmengine.mkdir_or_exist(folder)

@@ -19,6 +19,14 @@ from .examples import Example, Examples, read_example, sample_index, stack
 MODES = ('soft', 'hard')
 
 
+def temperature_at(width: int, mode: str, temperature: float, reference_size: int | None) -> float:
+    """The temperature of :func:`transfer_all` for maps of ``width``; 0 where ``mode`` is 'hard'.
+
+    The other arguments are those of :class:`TransferMetric`.
+    """
+    return temperature * (reference_size or width) / width if mode == 'soft' else 0.0
+
+
 def transfer_all(
     values: Tensor, sources: Tensor | IndexedCoords, targets: Tensor, temperature: float
 ) -> Tensor:
@@ -215,10 +223,9 @@ class TransferMetric(BaseMetric):
         if maps not in self._indexed:
             self._indexed[maps] = IndexedCoords(getattr(self._references, maps))
         targets = getattr(queries, maps)
-        temperature = 0.0
-        if self.mode == 'soft':
-            width = targets.shape[-1]
-            temperature = self.temperature * (self.reference_size or width) / width
+        temperature = temperature_at(
+            targets.shape[-1], self.mode, self.temperature, self.reference_size
+        )
         return transfer_all(values, self._indexed[maps], targets, temperature)
 
     def _sums(self) -> dict[str, Tensor]:
