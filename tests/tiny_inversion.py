@@ -47,6 +47,7 @@ STAGE2 = dict(
     perceptual=dict(type='StructureTensorLoss'),
     losses={},
     refinement=dict(steps=3, lr=0.05),
+    render_predictions=True,
 )
 EVALUATOR = dict(type='SegTransferIoU', num_classes=3, temperature=0.05, reference_size=SIZE)
 

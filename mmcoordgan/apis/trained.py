@@ -64,7 +64,7 @@ class TrainedNetworks:
         Raises:
             ValueError: If the checkpoint has no encoder.
         """
-        return self.decode(*self.require_encoder()(images))
+        return self.decode(*self.require_encoder()(images)[:2])
 
     @torch.no_grad()
     def decode(self, structure_w: Tensor, texture_w: Tensor) -> Inversion:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mmcoordgan.registry import MODELS
 
 from .finite import FiniteGuard
+from .networks.protocols import Encoding, check_codes_fit, encode
 from .pairs import swap_partners
 from .pretrained import STAGE1_KEY, check_fit, load_stage1_generator, part_of
 from .refinement import Refinement, refine_codes
@@ -64,7 +65,9 @@ class CoordGANInversion(BaseModel):
             :class:`CoordGAN`, or the work dir of its training. Not needed (and may be missing)
             where a checkpoint of this model is loaded. None: the weights are there already.
         refinement: None, or the arguments of :class:`~.refinement.Refinement`, e.g.
-            ``dict(steps=50, lr=0.05)``: predictions also come refined by gradient descent.
+            ``dict(steps=50, lr=0.05)``: predictions also come refined by gradient descent. Needs
+            an encoder that gives structure codes.
+        render_predictions: Render the predictions too, as ``reconstruction``.
         accumulative_counts: Parts of a batch that are computed one after the other, with their
             gradients accumulated: an iteration is one of the whole batch, with the memory of a
             part.
@@ -77,8 +80,8 @@ class CoordGANInversion(BaseModel):
             not fit together, or if ``refinement`` is out of range.
     """
 
-    generator: Any
-    encoder: Any
+    generator: Any  # a Generator
+    encoder: Any  # an Encoder
     perceptual: Any
     losses: Any
     iteration: Tensor
@@ -91,6 +94,7 @@ class CoordGANInversion(BaseModel):
         perceptual: dict | nn.Module | None = None,
         stage1_checkpoint: str | None = None,
         refinement: dict | None = None,
+        render_predictions: bool = False,
         accumulative_counts: int = 1,
         on_nonfinite: str = 'error',
         data_preprocessor: dict | nn.Module | None = None,
@@ -98,11 +102,12 @@ class CoordGANInversion(BaseModel):
         super().__init__(data_preprocessor=build_module(data_preprocessor))
         self.generator = build_module(generator).requires_grad_(False).eval()
         self.encoder = build_module(encoder)
-        self._check_codes()
+        check_codes_fit(self.encoder, self.generator)
         self.perceptual = build_module(perceptual)
         self.losses = LossTerms(losses, known=REAL_TERMS + SYNTHESIZED_TERMS)
         self.refinement = Refinement(**refinement) if refinement else None
         self._check_perceptual()
+        self.render_predictions = render_predictions
         self.stage1_checkpoint = stage1_checkpoint
         self._generator_is_trained = stage1_checkpoint is None
         self.accumulative_counts = accumulative_counts
@@ -194,77 +199,73 @@ class CoordGANInversion(BaseModel):
             iteration: Decides which terms act.
         """
         needs_real = self.losses.acts(iteration, *REAL_TERMS)
-        fakes = None
-        if self.losses.acts(iteration, *SYNTHESIZED_TERMS):
-            fakes = self.synthesize(*self.sample_codes(len(real)))
-        pictures = [real] * needs_real + ([fakes.reconstruction] if fakes else [])
-        if not pictures:
-            return {}
-        # All pictures pass the encoder together: one large batch is faster than two.
-        structure_w, texture_w = self.encoder(torch.cat(pictures))
-        coords = self.generator.warp(structure_w)
-        first, last = slice(len(real)), slice(-len(real), None)
+        needs_fakes = self.losses.acts(iteration, *SYNTHESIZED_TERMS)
         losses = {}
         if needs_real:
-            losses.update(self._real_losses(real, texture_w[first], coords[first], iteration))
-        if fakes is not None:
-            found = structure_w[last], texture_w[last], coords[last]
-            losses.update(self._synthesized_losses(fakes, *found, iteration))
+            losses.update(self._real_losses(real, self.encode(real), iteration))
+        if needs_fakes:
+            truth, fakes = self.synthesize(*self.sample_codes(len(real)))
+            losses.update(self._synthesized_losses(truth, self.encode(fakes), iteration))
         return self.losses.scheduled(losses, iteration)
 
     def sample_codes(self, batch: int) -> tuple[Tensor, Tensor]:
         """Normal latent codes: structure (B, structure_dim), texture (B, texture_dim)."""
         return sample_codes(self.generator, batch)
 
-    def synthesize(self, structure_z: Tensor, texture_z: Tensor) -> Inversion:
-        """Generated pictures with their true codes and maps; ``texture_w`` has one code each."""
+    def synthesize(self, structure_z: Tensor, texture_z: Tensor) -> tuple[Encoding, Tensor]:
+        """True codes and maps of latents, and the images rendered from them (B, 3, S, S)."""
         generator = self.generator
-        return self.decode(generator.map_structure(structure_z), generator.map_texture(texture_z))
+        structure_w, texture_w = (
+            generator.map_structure(structure_z),
+            generator.map_texture(texture_z),
+        )
+        truth = Encoding(structure_w, texture_w, generator.warp(structure_w))
+        return truth, self.render(truth)
 
-    def decode(self, structure_w: Tensor, texture_w: Tensor) -> Inversion:
-        """Maps and pictures of codes; differentiable in both."""
-        coords = self.generator.warp(structure_w)
-        picture = self.generator.synthesize(coords, texture_w)
-        return Inversion(structure_w, texture_w, coords, picture)
+    def encode(self, images: Tensor) -> Encoding:
+        """Codes and maps of RGB images (B, 3, H, W) in [-1, 1]; renders nothing."""
+        return encode(self.encoder, self.generator, images)
 
-    def _real_losses(
-        self, real: Tensor, texture_w: Tensor, coords: Tensor, iteration: int
-    ) -> dict[str, Tensor]:
+    def render(self, encoding: Encoding) -> Tensor:
+        """Encodings with maps -> RGB images (B, 3, S, S) in about [-1, 1]; differentiable."""
+        return self.generator.synthesize(encoding.coords, encoding.texture_w)
+
+    def _real_losses(self, real: Tensor, found: Encoding, iteration: int) -> dict[str, Tensor]:
         losses, terms, perceptual = {}, self.losses, self.perceptual
         features = None
         if terms.acts(iteration, *PERCEPTUAL_TERMS):
             features = perceptual.features(real)
         if terms.acts(iteration, 'rec_l1', 'rec_perceptual'):
-            rendered = self.generator.synthesize(coords, texture_w)
+            rendered = self.render(found)
             if terms.acts(iteration, 'rec_l1'):
                 losses['rec_l1'] = terms['rec_l1'](rendered, real)
             if terms.acts(iteration, 'rec_perceptual'):
-                found = perceptual.features(rendered)
-                losses['rec_perceptual'] = terms['rec_perceptual'](perceptual, found, features)
+                losses['rec_perceptual'] = terms['rec_perceptual'](
+                    perceptual, perceptual.features(rendered), features
+                )
         if terms.acts(iteration, 'swap_perceptual'):
-            swapped = self.generator.synthesize(coords, swap_partners(texture_w))
-            found = perceptual.features(swapped)
-            losses['swap_perceptual'] = terms['swap_perceptual'](perceptual, found, features)
+            swapped = self.render(found._replace(texture_w=swap_partners(found.texture_w)))
+            losses['swap_perceptual'] = terms['swap_perceptual'](
+                perceptual, perceptual.features(swapped), features
+            )
         return losses
 
     def _synthesized_losses(
         self,
-        fakes: Inversion,
-        structure_w: Tensor,
-        texture_w: Tensor,
-        coords: Tensor,
+        truth: Encoding,
+        found: Encoding,
         iteration: int,
     ) -> dict[str, Tensor]:
         losses, terms = {}, self.losses
         if terms.acts(iteration, 'structure_w'):
-            losses['structure_w'] = terms['structure_w'](structure_w, fakes.structure_w)
+            losses['structure_w'] = terms['structure_w'](found.structure_w, truth.structure_w)
         if terms.acts(iteration, 'texture_w'):
-            truth = fakes.texture_w
-            if texture_w.dim() == 3:  # every layer's code is the same one
-                truth = truth[:, None].expand_as(texture_w)
-            losses['texture_w'] = terms['texture_w'](texture_w, truth)
+            texture_w = truth.texture_w
+            if found.texture_w.dim() == 3:  # every layer's code is the same one
+                texture_w = texture_w[:, None].expand_as(found.texture_w)
+            losses['texture_w'] = terms['texture_w'](found.texture_w, texture_w)
         if terms.acts(iteration, 'coords'):
-            losses['coords'] = terms['coords'](coords, fakes.coords)
+            losses['coords'] = terms['coords'](found.coords, truth.coords)
         return losses
 
     # ------------------------------------------------------------------ prediction
@@ -284,16 +285,16 @@ class CoordGANInversion(BaseModel):
 
         Returns:
             'tensor': reconstructions (B, 3, S, S) in about [-1, 1]. 'predict': B data elements
-            with ``structure_w``, ``texture_w``, ``coords`` (2, H, W) and ``reconstruction``
-            (3, S, S), and with ``refinement`` also ``refined_structure_w``, ``refined_texture_w``,
-            ``refined_coords`` and ``refined_reconstruction``.
+            with ``structure_w`` (where the encoder gives one), ``texture_w`` and ``coords``
+            (2, H, W); with ``render_predictions`` also ``reconstruction`` (3, S, S). With
+            ``refinement`` the same once more, under names that begin with ``refined_``.
 
         Raises:
             ValueError: If ``mode`` is another one: training goes through :meth:`train_step`. If
                 there are not as many data samples as pictures.
         """
         if mode == 'tensor':
-            return self.decode(*self.encoder(inputs)).reconstruction
+            return self.render(self.encode(inputs))
         if mode != 'predict':
             raise ValueError(f"mode must be 'tensor' or 'predict', but got {mode!r}")
         if data_samples is not None and len(data_samples) != len(inputs):
@@ -307,34 +308,39 @@ class CoordGANInversion(BaseModel):
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> dict[str, Tensor]:
-        """The fields of the predictions, each for B pictures (B, 3, H, W) in [-1, 1]."""
-        inversion = self.decode(*self.encoder(images))
-        fields = inversion._asdict()
-        if self.refinement is not None and self.refinement.steps > 0:
+        """The fields of the predictions, each for B images (B, 3, H, W) in [-1, 1]."""
+        encoding = self.encode(images)
+        found = {'': encoding}
+        structure_w = encoding.structure_w
+        if structure_w is not None and self.refinement is not None and self.refinement.steps > 0:
             codes = refine_codes(
-                self.generator, self.perceptual, images, *inversion[:2], self.refinement
+                self.generator,
+                self.perceptual,
+                images,
+                structure_w,
+                encoding.texture_w,
+                self.refinement,
             )
-            refined = self.decode(*codes)._asdict()
-            fields.update({f'refined_{name}': value for name, value in refined.items()})
+            found['refined_'] = Encoding(*codes, self.generator.warp(codes[0]))
+        fields = {}
+        for prefix, encoding in found.items():
+            for name, values in encoding._asdict().items():
+                if values is not None:
+                    fields[f'{prefix}{name}'] = values
+            if self.render_predictions:
+                fields[f'{prefix}reconstruction'] = self.render(encoding)
         return fields
 
     # ------------------------------------------------------------------ helpers
-
-    def _check_codes(self) -> None:
-        for name in ('structure_width', 'texture_width'):
-            found, needed = getattr(self.encoder, name), getattr(self.generator, name)
-            if found != needed:
-                raise ValueError(f"encoder.{name} must be the generator's {needed}, but is {found}")
-        found, needed = self.encoder.num_texture_codes, self.generator.num_texture_codes
-        if found not in (1, needed):
-            raise ValueError(
-                f'encoder.num_texture_codes must be 1 (W) or {needed} (W+, one code for each layer '
-                f'of the generator), but is {found}'
-            )
 
     def _check_perceptual(self) -> None:
         users = [f'loss term {name}' for name in PERCEPTUAL_TERMS if name in self.losses]
         if self.refinement is not None and self.refinement.perceptual_weight > 0:
             users.append('refinement with perceptual_weight > 0')
+        if self.refinement is not None and self.encoder.structure_width is None:
+            raise ValueError(
+                f'refinement needs structure codes, which a {type(self.encoder).__name__} '
+                'does not give'
+            )
         if users and self.perceptual is None:
             raise ValueError(f'{users[0]} needs perceptual, a perceptual distance')

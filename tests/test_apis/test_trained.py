@@ -43,6 +43,7 @@ def test_stage_2_inverts_as_its_model_does(tmp_path):
     model = checkpoint(tmp_path / 'x.pth', stage=2)
     trained = load_trained(tmp_path / 'x.pth')
     images = torch.rand(2, 3, 48, 48) * 2 - 1
+    model.render_predictions = True
     expected = model.predict(images)
     for name, value in trained.invert(images)._asdict().items():
         assert torch.equal(value, expected[name]), name

@@ -13,6 +13,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from mmcoordgan.models import CoordGAN, CoordGANInversion
 from mmcoordgan.models.distributed import CoordGANDistributed
 from mmcoordgan.models.losses import L1Loss, l1_loss
+from mmcoordgan.models.networks import Encoding
 from mmcoordgan.models.pairs import swap_partners
 from mmcoordgan.registry import MODELS
 
@@ -62,6 +63,8 @@ STAGE1 = dict(
 def build(**changes) -> CoordGANInversion:
     config = {**copy.deepcopy(TINY), **changes}
     config['encoder'] = {**TINY['encoder'], **changes.get('encoder', {})}
+    if 'replace_encoder' in config:
+        config['encoder'] = config.pop('replace_encoder')
     return MODELS.build(config)
 
 
@@ -116,12 +119,12 @@ def test_the_frozen_generator_has_constant_noise_while_training():
     model = build().train()
     torch.nn.init.ones_(model.generator.stem.noise_strength)
     z = torch.randn(2, 4), torch.randn(2, 4)
-    pictures = [model.synthesize(*z).reconstruction for _ in range(2)]
+    pictures = [model.synthesize(*z)[1] for _ in range(2)]
     assert torch.equal(*pictures)
     model.generator.noise = 'zero'  # of a generator in training mode
-    assert torch.equal(model.synthesize(*z).reconstruction, pictures[0])
+    assert torch.equal(model.synthesize(*z)[1], pictures[0])
     model.generator.train()
-    assert not torch.equal(model.synthesize(*z).reconstruction, pictures[0])
+    assert not torch.equal(model.synthesize(*z)[1], pictures[0])
 
 
 def test_terms_act_by_their_schedules():
@@ -147,12 +150,12 @@ def test_terms_by_their_definitions(build_model):
     with torch.no_grad():
         losses = model.encoder_losses(real, 0)
         generator, perceptual = model.generator, model.perceptual
-        ws, wt = model.encoder(real)
+        ws, wt, _ = model.encoder(real)
         rec = generator.synthesize(generator.warp(ws), wt)
         swapped = generator.synthesize(generator.warp(ws), swap_partners(wt))
         true_ws, true_wt = generator.map_structure(z[0]), generator.map_texture(z[1])
         true_coords = generator.warp(true_ws)
-        found_ws, found_wt = model.encoder(generator.synthesize(true_coords, true_wt))
+        found_ws, found_wt, _ = model.encoder(generator.synthesize(true_coords, true_wt))
         if found_wt.dim() == 3:
             true_wt = true_wt[:, None]
         expected = dict(
@@ -169,20 +172,20 @@ def test_terms_by_their_definitions(build_model):
 
 
 @pytest.mark.parametrize(
-    ('names', 'encoded'), [(('coords',), 4), (('rec_l1',), 4), (('rec_l1', 'coords'), 8)]
+    ('names', 'encoded'), [(('coords',), [4]), (('rec_l1',), [4]), (('rec_l1', 'coords'), [4, 4])]
 )
 def test_pictures_that_no_term_needs_are_not_encoded(names, encoded):
     model = build(losses={name: TINY['losses'][name] for name in names})
     sizes = []
     model.encoder.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
     assert set(model.train_step(batch(), optimizer(model))) == set(names)
-    assert sizes == [encoded]
+    assert sizes == encoded
 
 
 def test_training_learns_to_reconstruct():
     model = build()
     wrapper = optimizer(model)
-    data = model.synthesize(torch.randn(4, 4), torch.randn(4, 4)).reconstruction
+    data = model.synthesize(torch.randn(4, 4), torch.randn(4, 4))[1]
     logs = [model.train_step({'inputs': data}, wrapper) for _ in range(40)]
     assert logs[-1]['rec_l1'] < 0.6 * logs[0]['rec_l1']
 
@@ -383,22 +386,57 @@ def test_predictions_carry_samples_on(build_model, codes):
     ]
     data = dict(batch(3), data_samples=samples)
     predictions = model.test_step(data)
-    inversion = model.decode(*model.encoder(data['inputs']))
+    encoding = model.encode(data['inputs'])
     for index, prediction in enumerate(predictions):
         assert prediction.sample_idx == index
         assert torch.equal(prediction.gt_coords.data, samples[index].gt_coords.data)
-        for name, values in inversion._asdict().items():
+        for name, values in encoding._asdict().items():
             value = prediction.get(name)
             assert torch.equal(value, values[index]) and not value.requires_grad, name
-        shapes = [tuple(prediction.get(name).shape) for name in inversion._fields]
-        assert shapes == [(6,), codes, (2, 16, 16), (3, 16, 16)]
-    assert fields(predictions[0]) == {'gt_coords', *inversion._fields}
+        shapes = [tuple(prediction.get(name).shape) for name in encoding._fields]
+        assert shapes == [(6,), codes, (2, 16, 16)]
+    assert fields(predictions[0]) == {'gt_coords', *encoding._fields}
     assert fields(model(data['inputs'], samples, mode='predict')[0]) == fields(predictions[0])
     assert fields(samples[0]) == {'gt_coords'}  # the data's own are left alone
 
 
+class DenseEncoder(torch.nn.Module):
+    """Finds a map by itself, and no structure code."""
+
+    input_size, structure_width, texture_width, num_texture_codes = 16, None, 5, 1
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 2 + 5, 3, padding=1)
+
+    def forward(self, images):
+        x = self.conv(images)
+        return Encoding(None, x[:, 2:].mean(dim=(2, 3)), x[:, :2].tanh())
+
+
+def test_an_encoder_may_find_the_map_itself():
+    losses = {name: term for name, term in TINY['losses'].items() if name != 'structure_w'}
+    model = build(losses=losses, replace_encoder=DenseEncoder())
+    model.generator.warp_net = None  # for the synthesized images alone
+    found = model.predict(batch(2)['inputs'])
+    assert found.keys() == {'texture_w', 'coords'} and found['coords'].shape == (2, 2, 16, 16)
+    model = build(losses=losses, replace_encoder=DenseEncoder())
+    wrapper = optimizer(model)
+    before = snapshot(model.encoder)
+    assert set(model.train_step(batch(), wrapper)) == set(losses)
+    assert all(not torch.equal(v, before[k]) for k, v in model.encoder.state_dict().items())
+    with pytest.raises(ValueError, match='refinement needs structure codes, which a DenseEncoder'):
+        build(replace_encoder=DenseEncoder(), refinement=dict(steps=1, lr=0.1))
+
+
+def test_nothing_is_rendered_unless_asked_for(monkeypatch):
+    model = build().eval()
+    monkeypatch.setattr(model.generator, 'synthesize', None)
+    assert set(model.predict(batch(2)['inputs'])) == {'structure_w', 'texture_w', 'coords'}
+
+
 def test_modes():
-    model = build(refinement=dict(steps=0, lr=0.1)).eval()
+    model = build(refinement=dict(steps=0, lr=0.1), render_predictions=True).eval()
     inputs = batch(3)['inputs']
     predictions = model(inputs, mode='predict')
     pictures = model(inputs, mode='tensor')
@@ -412,8 +450,8 @@ def test_modes():
 
 @pytest.mark.parametrize('build_model', [build, with_w])
 def test_refinement_brings_reconstructions_nearer(build_model):
-    model = build_model(refinement=dict(steps=40, lr=0.05)).eval()
-    images = model.synthesize(torch.randn(4, 4), torch.randn(4, 4)).reconstruction
+    model = build_model(refinement=dict(steps=40, lr=0.05), render_predictions=True).eval()
+    images = model.synthesize(torch.randn(4, 4), torch.randn(4, 4))[1]
     weights = snapshot(model)
     with torch.no_grad():  # as test loops do
         predictions = model.test_step({'inputs': images})
@@ -421,11 +459,10 @@ def test_refinement_brings_reconstructions_nearer(build_model):
         before = l1_loss(prediction.reconstruction, image)
         after = l1_loss(prediction.refined_reconstruction, image)
         assert after < 0.9 * before
-        again = model.decode(
-            prediction.refined_structure_w[None], prediction.refined_texture_w[None]
-        )
-        assert torch.allclose(again.coords[0], prediction.refined_coords, atol=1e-6)
-        assert torch.allclose(again.reconstruction[0], prediction.refined_reconstruction, atol=1e-5)
+        coords = model.generator.warp(prediction.refined_structure_w[None])
+        again = model.generator.synthesize(coords, prediction.refined_texture_w[None])
+        assert torch.allclose(coords[0], prediction.refined_coords, atol=1e-6)
+        assert torch.allclose(again[0], prediction.refined_reconstruction, atol=1e-5)
         assert not prediction.refined_coords.requires_grad
     assert same(model, weights)
     assert all(p.grad is None for p in model.parameters())
@@ -447,8 +484,8 @@ def test_refinement_treats_every_picture_alone(weight):
 
 def test_refinement_without_perceptual_distance():
     options = dict(steps=20, lr=0.05, perceptual_weight=0.0)
-    model = build(perceptual=None, losses={}, refinement=options).eval()
-    images = model.synthesize(torch.randn(2, 4), torch.randn(2, 4)).reconstruction
+    model = build(perceptual=None, losses={}, refinement=options, render_predictions=True).eval()
+    images = model.synthesize(torch.randn(2, 4), torch.randn(2, 4))[1]
     found = model.predict(images)
     assert l1_loss(found['refined_reconstruction'], images) < l1_loss(
         found['reconstruction'], images
@@ -462,7 +499,7 @@ def test_refinement_by_hand():
     found = model.predict(images)
     for index in range(2):
         codes = [found[k][index : index + 1].clone().requires_grad_() for k in CODES]
-        picture = model.decode(*codes).reconstruction
+        picture = model.generator.synthesize(model.generator.warp(codes[0]), codes[1])
         image = images[index : index + 1]
         loss = 2 * (picture - image).abs().mean() + 3 * model.perceptual(picture, image)
         for name, code, gradient in zip(CODES, codes, torch.autograd.grad(loss, codes)):

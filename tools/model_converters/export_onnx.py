@@ -97,7 +97,7 @@ class Correspondence(nn.Module):
         self.generator = trained.generator
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        structure_w, texture_w = self.encoder(images)
+        structure_w, texture_w, _ = self.encoder(images)
         return self.generator.warp(structure_w), structure_w, texture_w
 
 

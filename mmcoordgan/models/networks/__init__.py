@@ -5,6 +5,7 @@ from .encoder import CoordGANEncoder
 from .generator import CoordGANGenerator
 from .joint_latent import JointLatentGenerator
 from .patch_discriminator import CoordGANPatchDiscriminator, CropRectangles
+from .protocols import Encoder, Encoding, Generator, encode
 
 __all__ = [
     'CoordGANDiscriminator',
@@ -12,5 +13,9 @@ __all__ = [
     'CoordGANGenerator',
     'CoordGANPatchDiscriminator',
     'CropRectangles',
+    'Encoder',
+    'Encoding',
+    'Generator',
     'JointLatentGenerator',
+    'encode',
 ]

@@ -12,6 +12,7 @@ from mmcoordgan.registry import MODELS
 
 from ._checks import check_power_of_two
 from .layers import EqualizedConv2d, EqualizedLinear, PaddedDown, ReflectedResidualDown
+from .protocols import Encoding
 
 
 @MODELS.register_module()
@@ -88,15 +89,15 @@ class CoordGANEncoder(nn.Module):
             EqualizedLinear(widths[-1], texture_width) for _ in range(num_texture_codes)
         )
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode pictures.
+    def forward(self, images: Tensor) -> Encoding:
+        """Encode images.
 
         Args:
             images: RGB (B, 3, H, W) in [-1, 1]; resized where they are not ``input_size`` square.
 
         Returns:
-            Structure codes (B, structure_width); texture codes (B, num_texture_codes,
-            texture_width), or (B, texture_width) where ``num_texture_codes`` is 1.
+            Structure codes (B, structure_width) and texture codes (B, num_texture_codes,
+            texture_width), or (B, texture_width) where ``num_texture_codes`` is 1; no map.
 
         Raises:
             ValueError: If ``images`` is no batch of RGB pictures.
@@ -107,4 +108,4 @@ class CoordGANEncoder(nn.Module):
         structure_w = self.structure_head(self.structure_conv(x).flatten(1))
         pooled = self.texture_blocks(x).mean(dim=(2, 3))
         codes = [head(pooled) for head in self.texture_heads]
-        return structure_w, codes[0] if len(codes) == 1 else torch.stack(codes, dim=1)
+        return Encoding(structure_w, codes[0] if len(codes) == 1 else torch.stack(codes, dim=1))
