@@ -1,18 +1,13 @@
-# MMagic's StyleGAN2 at 16 x 16 on this package's data, with its LPIPS and its pictures.
-# Set train_dataloader.dataset.data_root to a folder of pictures.
+# MMagic's StyleGAN2 at 16 x 16 on this package's ImageFolder.
+# Set train_dataloader.dataset.data_root to a folder of images.
 _base_ = ['mmagic::_base_/gen_default_runtime.py', 'mmagic::_base_/models/base_styleganv2.py']
-custom_imports = dict(
-    imports=['mmcoordgan.models.mode_seeking', 'mmcoordgan.models.mmagic_preprocessor']
-)
+custom_imports = dict(imports=['mmcoordgan.integrations.mmagic_preprocessor'])
 model = dict(
-    type='mmcoordgan.ModeSeekingStyleGAN2',
-    # LPIPS sees RGB.
     data_preprocessor=dict(
         type='mmcoordgan.GenerativeDataPreprocessor', output_channel_order='RGB'
     ),
     generator=dict(out_size=16, style_channels=64, num_mlps=4),
     discriminator=dict(in_size=16),
-    perceptual=dict(type='mmcoordgan.LPIPSLoss'),
 )
 train_dataloader = dict(
     batch_size=4,

@@ -1,7 +1,7 @@
 # CoordGAN's generator at 16 x 16 under MMagic's StyleGAN2: its discriminator, losses, path length
 # regularization and averaging. No loss of CoordGAN's keeps structure and texture apart here.
 _base_ = ['mmagic::_base_/gen_default_runtime.py', 'mmagic::_base_/models/base_styleganv2.py']
-custom_imports = dict(imports=['mmcoordgan.models.mmagic_preprocessor'])
+custom_imports = dict(imports=['mmcoordgan.integrations.mmagic_preprocessor'])
 model = dict(
     data_preprocessor=dict(
         type='mmcoordgan.GenerativeDataPreprocessor', output_channel_order='RGB'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmcoordgan.mmagic_import import from_mmagic
+from mmcoordgan.integrations.mmagic import from_mmagic
 from mmcoordgan.registry import TRANSFORMS
 
 from .transforms import META_KEYS, PackInputs

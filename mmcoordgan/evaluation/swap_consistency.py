@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mmcoordgan.datasets import SwapSeeds
-from mmcoordgan.mmagic_import import from_mmagic
+from mmcoordgan.integrations.mmagic import from_mmagic
 from mmcoordgan.models.training import build_module
 from mmcoordgan.registry import METRICS
 

@@ -326,7 +326,7 @@ class CoordGAN(BaseModel):
             (3, S, S) in about [-1, 1] and ``coords`` (2, H, W); with ``swap_seed`` also
             ``texture_swap_img`` (same structure, other texture) and ``structure_swap_img``. Where
             ``sample_model`` or MMagic's data samples came in, MMagic's data samples with pictures
-            as MMagic's metrics take them, see ``models.sampling.mmagic_samples``.
+            as MMagic's metrics take them, see ``integrations.mmagic.answer``.
 
         Raises:
             ValueError: If ``mode`` is another one: training goes through :meth:`train_step`. If a

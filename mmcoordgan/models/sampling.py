@@ -9,7 +9,8 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from .image_bytes import to_bytes
+from mmcoordgan.integrations import mmagic
+
 from .training import sample_codes
 
 SAMPLE_MODELS = ('ema', 'orig', 'ema/orig')
@@ -109,12 +110,13 @@ def seeded_codes(generator: Any, seeds: Sequence[int] | Tensor) -> tuple[Tensor,
 
 def predict(model: Any, request: Mapping, data_samples: Any) -> list[BaseDataElement]:
     """The predictions of :meth:`CoordGAN.forward`."""
-    if hasattr(data_samples, 'split'):  # MMagic's, stacked
-        data_samples = data_samples.split(allow_nonseq_value=True)
-        if 'swap_seed' not in request:
-            return mmagic_samples(model, request, data_samples)
-    if 'sample_model' in request:
-        return mmagic_samples(model, request, None)
+    samples = mmagic.split_samples(data_samples)
+    if 'sample_model' in request or (samples is not None and 'swap_seed' not in request):
+        codes = request_codes(model.generator, request)
+        return mmagic.answer(
+            request, samples, len(codes[0]), lambda ema: model.sample(*codes, use_ema=ema)
+        )
+    data_samples = samples or data_samples
     use_ema = request.get('use_ema', True)
     if 'swap_seed' in request:
         fields = swap_fields(model, request['swap_seed'], use_ema)
@@ -139,28 +141,3 @@ def swap_fields(model: Any, seeds: Sequence[int] | Tensor, use_ema: bool) -> dic
         texture_swap_img=model.sample(structure, other_texture, use_ema=use_ema)[0],
         structure_swap_img=model.sample(other_structure, texture, use_ema=use_ema)[0],
     )
-
-
-def mmagic_samples(model: Any, request: Mapping, samples: list | None) -> list:
-    """Answers to MMagic: its ``DataSample``, pictures BGR in 0..255.
-
-    ``fake_img`` (3, S, S) and ``coords``; with ``sample_model='ema/orig'``, both generators'
-    ``fake_img`` of the same codes, in ``ema`` and ``orig``.
-    """
-    from mmagic.structures import DataSample
-
-    average = 'ema' if request.get('use_ema', True) else 'orig'
-    kinds = request.get('sample_model', average).split('/')
-    codes = request_codes(model.generator, request)
-    drawn = {kind: model.sample(*codes, use_ema=kind == 'ema') for kind in kinds}
-    answers = samples or [DataSample() for _ in codes[0]]
-    for index, answer in enumerate(answers):
-        for kind, (images, coords) in drawn.items():
-            fields = dict(fake_img=to_mmagic(images[index]), coords=coords[index])
-            answer.set_data(fields if len(kinds) == 1 else {kind: DataSample(**fields)})
-    return answers
-
-
-def to_mmagic(images: Tensor) -> Tensor:
-    """RGB in [-1, 1] -> BGR in 0..255, (..., 3, H, W), whole numbers in floats, as MMagic's are."""
-    return to_bytes(images).flip(-3).float()

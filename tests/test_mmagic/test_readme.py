@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import reference
 import torch
 from mmagic.registry import MODELS
 from mmengine.config import Config
@@ -28,8 +27,7 @@ SHORT = {
     'coordgan/toyfaces_32_encoder.py': 'train_dataloader.dataset.length=16 '
     'test_dataloader.dataset.length=7 model.refinement.steps=1',
     'mmagic/stylegan2_16.py': 'train_dataloader.num_workers=0 '
-    'train_dataloader.persistent_workers=False default_hooks.logger.interval=1 '
-    'model.perceptual.vgg_weights=vgg16.pth',
+    'train_dataloader.persistent_workers=False default_hooks.logger.interval=1',
     'mmagic/stylegan2_coordgan_16.py': 'default_hooks.logger.interval=1',
     'mmagic/toyfaces_32_metrics.py': 'test_dataloader.dataset.length=100',
 }
@@ -61,7 +59,6 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
     """What the three examples print, and the folder that they ran in."""
     folder = tmp_path_factory.mktemp('examples')
     (folder / 'configs').symlink_to(ROOT / 'configs')
-    torch.save(reference.vgg_state_dict(), folder / 'vgg16.pth')
     (folder / 'pictures').mkdir()
     for index in range(4):
         pixels = np.random.default_rng(index).integers(0, 256, (20, 20, 3), dtype=np.uint8)
@@ -82,7 +79,6 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
         )
         printed.append(done.stdout + done.stderr)
         assert done.returncode == 0, f'{script}\n{printed[-1][-6000:]}'
-    (folder / 'vgg16.pth').unlink()
     return printed, folder
 
 
@@ -100,12 +96,8 @@ def trained(folder: Path, run: str) -> nn.Module:
     """The model that an example trained."""
     cfg = Config.fromfile(ROOT / 'configs' / 'mmagic' / f'{run}.py')
     init_default_scope(cfg.default_scope)
-    cfg.model.pop('perceptual', None)
-    if run == 'stylegan2_16':
-        cfg.model.type = 'StyleGAN2'
     model = MODELS.build(cfg.model)
     state = torch.load(folder / 'work_dirs' / run / 'iter_2.pth')['state_dict']
-    state = {name: value for name, value in state.items() if not name.startswith('perceptual.')}
     model.load_state_dict(state)
     return model.eval()
 
@@ -113,7 +105,6 @@ def trained(folder: Path, run: str) -> nn.Module:
 @pytest.mark.parametrize('run', ['stylegan2_16', 'stylegan2_coordgan_16'])
 def test_mmagics_gans_take_our_parts(logs, run: str):
     (_, printed, _), folder = logs
-    assert len(re.findall(r'loss_mode_seeking: [\d.]+', printed)) == 2
     assert 'loss_path_regular' in printed
     before, after = (
         cv2.imread(str(folder / 'work_dirs' / run / 'pictures' / f'iter_00000{i}.png'))

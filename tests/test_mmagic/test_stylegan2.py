@@ -1,4 +1,4 @@
-"""MMagic's StyleGAN2 on our parts: the order of its channels, and batches of the added loss."""
+"""MMagic's StyleGAN2 on our parts: the order of its channels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import torch
 from mmagic.evaluation import MultiScaleStructureSimilarity
 from mmagic.registry import MODELS
 from mmengine.config import Config
-from mmengine.logging import MessageHub
-from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
@@ -30,19 +28,9 @@ class OneColour(nn.Module):
         return ORANGE[:, None, None].expand(len(noise), 3, 16, 16)
 
 
-class Pairs(nn.Module):
-    """Keeps the number of pictures that are compared."""
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        self.sizes = (len(x), len(y))
-        return (x - y).abs().mean()
-
-
 def build(name: str) -> nn.Module:
     cfg = Config.fromfile(ROOT / 'configs' / 'mmagic' / f'{name}.py')
     init_default_scope(cfg.default_scope)
-    if 'perceptual' in cfg.model:
-        cfg.model.perceptual = Pairs()
     return MODELS.build(cfg.model)
 
 
@@ -75,13 +63,3 @@ def test_the_model_is_trained_on_rgb():
     data = preprocessor(batch, training=True)
     assert data['inputs'][0, :, 0, 0].tolist() == [1, -1, -1]
     assert data['data_samples'].gt_img[0, :, 0, 0].tolist() == [1, -1, -1]
-
-
-def test_mode_seeking_compares_the_halves_of_a_batch():
-    model = build('stylegan2_16')
-    MessageHub.get_current_instance().update_info('iter', 1)  # without path regularization
-    optimizer = OptimWrapper(torch.optim.SGD(model.generator.parameters(), lr=0.1))
-    log = model.train_generator({}, [None] * 3, optimizer)
-    assert model.perceptual.sizes == (1, 1) and log['loss_mode_seeking'].isfinite()
-    with pytest.raises(ValueError, match=r'train_dataloader\.batch_size must be at least 2'):
-        model.train_generator({}, [None], optimizer)

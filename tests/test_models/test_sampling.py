@@ -8,9 +8,10 @@ from mmengine.model import ImgDataPreprocessor
 from mmengine.structures import BaseDataElement
 
 from mmcoordgan.datasets import SwapSeeds
+from mmcoordgan.integrations.joint_latent import JointLatentGenerator
+from mmcoordgan.integrations.mmagic import to_mmagic
 from mmcoordgan.models import CoordGAN, GANDataPreprocessor
-from mmcoordgan.models.networks import CoordGANGenerator, JointLatentGenerator
-from mmcoordgan.models.sampling import to_mmagic
+from mmcoordgan.models.networks import CoordGANGenerator
 
 SIZES = dict(
     image_size=16,

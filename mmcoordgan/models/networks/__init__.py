@@ -3,7 +3,6 @@
 from .discriminator import CoordGANDiscriminator
 from .encoder import CoordGANEncoder
 from .generator import CoordGANGenerator
-from .joint_latent import JointLatentGenerator
 from .patch_discriminator import CoordGANPatchDiscriminator, CropRectangles
 from .protocols import Encoder, Encoding, Generator, encode
 
@@ -16,6 +15,5 @@ __all__ = [
     'Encoder',
     'Encoding',
     'Generator',
-    'JointLatentGenerator',
     'encode',
 ]

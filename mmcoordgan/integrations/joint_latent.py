@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmcoordgan.models.networks import CoordGANGenerator
 from mmcoordgan.registry import MODELS
-
-from .generator import CoordGANGenerator
 
 
 @MODELS.register_module()

@@ -1,0 +1,73 @@
+"""Take parts from MMagic, and answer its requests. Imports MMagic only when it is needed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+Sample = Callable[[bool], tuple[Tensor, Tensor]]
+"""Whether to use the averaged generator -> images (B, 3, S, S) and maps (B, 2, H, W)."""
+
+
+def from_mmagic(module: str, name: str, *, user: str, instead: str) -> Any:
+    """``name`` out of ``mmagic.<module>``.
+
+    Args:
+        module: Without the leading 'mmagic.'.
+        name: Of a class or function in it.
+        user: What needs it, for the error.
+        instead: What to do without MMagic, for the error.
+
+    Raises:
+        ImportError: If MMagic cannot be imported.
+    """
+    try:
+        return getattr(importlib.import_module(f'mmagic.{module}'), name)
+    except ImportError as error:
+        raise ImportError(
+            f'{user} needs MMagic, whose import fails ({error}): see "With MMagic" in the README, '
+            f'or {instead}'
+        ) from error
+
+
+def split_samples(data_samples: Any) -> list | None:
+    """MMagic's data samples, which its preprocessors stack, one by one; None for any others."""
+    if not hasattr(data_samples, 'split'):
+        return None
+    return data_samples.split(allow_nonseq_value=True)
+
+
+def answer(request: Mapping, samples: list | None, batch: int, sample: Sample) -> list:
+    """Answer a request for samples as MMagic's metrics take it.
+
+    Args:
+        request: ``sample_model``, 'ema', 'orig' or 'ema/orig', or ``use_ema``.
+        samples: MMagic's data samples to fill in; None for new ones.
+        batch: Number of images.
+        sample: Draws the images, for each generator from the same codes.
+
+    Returns:
+        MMagic's ``DataSample`` with ``fake_img`` (3, S, S), BGR in 0..255, and ``coords``. With
+        ``sample_model='ema/orig'`` they are in ``ema`` and ``orig``.
+    """
+    from mmagic.structures import DataSample
+
+    average = 'ema' if request.get('use_ema', True) else 'orig'
+    kinds = request.get('sample_model', average).split('/')
+    drawn = {kind: sample(kind == 'ema') for kind in kinds}
+    answers = samples or [DataSample() for _ in range(batch)]
+    for index, data_sample in enumerate(answers):
+        for kind, (images, coords) in drawn.items():
+            fields = dict(fake_img=to_mmagic(images[index]), coords=coords[index])
+            data_sample.set_data(fields if len(kinds) == 1 else {kind: DataSample(**fields)})
+    return answers
+
+
+def to_mmagic(images: Tensor) -> Tensor:
+    """RGB in [-1, 1] -> BGR in 0..255, (..., 3, H, W), whole numbers in floats, as MMagic's are."""
+    from mmcoordgan.models.image_bytes import to_bytes
+
+    return to_bytes(images).flip(-3).float()
