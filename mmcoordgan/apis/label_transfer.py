@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmcoordgan.datasets.soft_labels import resize_labels
+from mmcoordgan.datasets.transforms import resize_labels
 from mmcoordgan.evaluation.transfer_metric import transfer_all
 from mmcoordgan.geometry import IndexedCoords
 
@@ -17,7 +17,7 @@ from mmcoordgan.geometry import IndexedCoords
 def soft_labels(labels: np.ndarray, classes: Iterable[int], size: int) -> Tensor:
     """Soft one-hot labels of some classes at another size.
 
-    As :func:`mmcoordgan.datasets.soft_labels.resize_labels`, but one class at a time: masks may be
+    As :func:`mmcoordgan.datasets.transforms.resize_labels`, but one class at a time: masks may be
     much larger than maps.
 
     Args:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from .celebamask_hq import CelebAMaskHQ
 from .datasetgan import DatasetGANSegmentation
 from .image_folder import ImageFolder
+from .labelled_folder import LabelledFolder
 from .loading import BrokenImageError, LoadImage
 from .mmagic_inputs import PackMMagicInputs
 from .samplers import ReferenceSampler, ResumableSampler
 from .seeded import SeededDataset
-from .soft_labels import ResizeWithSoftLabels
 from .swap_seeds import SwapSeeds
 from .toy_faces import ToyFaces
-from .transforms import PackInputs, RandomFlip
+from .transforms import PackInputs, RandomFlip, ResizeWithSoftLabels, SimilarityJitter
 
 __all__ = [
     'BrokenImageError',
     'CelebAMaskHQ',
     'DatasetGANSegmentation',
     'ImageFolder',
+    'LabelledFolder',
     'LoadImage',
     'PackInputs',
     'PackMMagicInputs',
@@ -27,6 +28,7 @@ __all__ = [
     'ResizeWithSoftLabels',
     'ResumableSampler',
     'SeededDataset',
+    'SimilarityJitter',
     'SwapSeeds',
     'ToyFaces',
 ]

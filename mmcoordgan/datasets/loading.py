@@ -76,6 +76,22 @@ def _to_rgb(image: Image.Image, alpha_background: tuple[int, ...]) -> Image.Imag
     return image if image.mode == 'RGB' else image.convert('RGB')
 
 
+def image_shape(path: str) -> tuple[int, int]:
+    """Height and width of an image file as it is shown, from its header.
+
+    Raises:
+        BrokenImageError: If the file is missing or is no image.
+    """
+    try:
+        with open_image(path) as image:
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            return image.size if turned else image.size[::-1]
+    except Exception as error:
+        raise BrokenImageError(
+            f'cannot read image {path}: {type(error).__name__}: {error}'
+        ) from error
+
+
 def turn_upright(image: Image.Image) -> None:
     """Apply the EXIF orientation in place; data that cannot be read tells none."""
     image.load()  # errors of the pixels are not those of the EXIF data

@@ -1,9 +1,9 @@
-"""Metrics: what correspondences are worth, and how well structure and texture come apart."""
+"""Metrics of correspondence and of disentanglement."""
 
 from __future__ import annotations
 
 from .fid import FID
-from .keypoint_transfer_pck import KeypointTransferPCK
+from .keypoint_transfer import KeypointTransferPCK
 from .seg_transfer_iou import SegTransferIoU
 from .swap_consistency import SwapConsistency
 from .transfer_metric import TransferMetric

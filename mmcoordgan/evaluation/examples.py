@@ -11,28 +11,37 @@ from torch import Tensor
 
 
 class Example(NamedTuple):
-    """One picture as the metrics see it, all at the size (h, w) of its correspondence map."""
+    """One image as the metrics see it."""
 
     name: str
-    """How to call the picture in messages."""
+    """What to call the image in messages."""
     coords: Tensor
     """Correspondence map (2, h, w)."""
-    labels: Tensor | None
-    """Soft one-hot labels (C, h, w), where the picture has labels."""
-    true_coords: Tensor | None
+    labels: Tensor | None = None
+    """Soft one-hot labels (C, h, w) at the size of the map, where the image has labels."""
+    truth: Tensor | None = None
+    """The same at the size (H, W) where labels are counted."""
+    true_coords: Tensor | None = None
     """True canonical coordinates (2, h, w), where the data set knows them."""
+    points: Tensor | None = None
+    """Key points (P, 2) in fractions of width and height, where the image has some."""
+    sides: Tensor | None = None
+    """Width and height (2,) of the original image in pixels, with ``points``."""
 
 
 class Examples(NamedTuple):
-    """Several pictures, stacked."""
+    """Several images, stacked; see :class:`Example`."""
 
     coords: Tensor  # (N, 2, h, w)
     labels: Tensor | None  # (N, C, h, w)
+    truth: Tensor | None  # (N, C, H, W)
     true_coords: Tensor | None  # (N, 2, h, w)
+    points: Tensor | None  # (N, P, 2)
+    sides: Tensor | None  # (N, 2)
 
 
 def sample_index(sample: Mapping[str, Any]) -> int:
-    """Position of a picture in its data set.
+    """Position of an image in its data set.
 
     Raises:
         KeyError: If the prediction does not say.
@@ -45,36 +54,57 @@ def sample_index(sample: Mapping[str, Any]) -> int:
     return int(sample['sample_idx'])
 
 
+def resize_soft(labels: Tensor, size: Sequence[int]) -> Tensor:
+    """Soft labels (..., C, H, W) at another height and width, as benchmarks resize them.
+
+    Bilinear, without antialiasing, with ``align_corners=False``.
+    """
+    if labels.shape[-2:] == tuple(size):
+        return labels
+    flat = labels.flatten(0, -4) if labels.dim() > 3 else labels[None]
+    resized = F.interpolate(flat, tuple(size), mode='bilinear', align_corners=False)
+    return resized.view(*labels.shape[:-2], *size)
+
+
 def read_example(
-    sample: Mapping[str, Any], *, coords_key: str, num_classes: int | None = None
+    sample: Mapping[str, Any],
+    *,
+    coords_key: str,
+    num_classes: int | None = None,
+    ignore_index: int | None = None,
+    label_size: int | None = None,
 ) -> Example:
     """Read one prediction.
 
     Labels come from ``gt_soft_seg.data`` (C, H, W), or else from ``gt_sem_seg.data`` (1, H, W) as
-    one-hot maps; at another size than the map they are resized bilinearly, without antialiasing
-    and with ``align_corners=False``. ``gt_coords.data`` (2, H, W) is resized bilinearly with
-    ``align_corners=True``, the convention of canonical coordinates.
+    one-hot maps, zero where a pixel is void. :func:`resize_soft` brings them to the size of the
+    map and to ``label_size``. ``gt_coords.data`` (2, H, W) is resized bilinearly with
+    ``align_corners=True``, the convention of canonical coordinates. ``gt_points`` is (P, 2), in
+    fractions of the sides.
 
     Args:
         sample: A prediction with its ground truth, as MMEngine's ``Evaluator`` hands it on.
         coords_key: Key of the correspondence map (2, h, w).
         num_classes: C; None leaves labels aside.
+        ignore_index: Label of void pixels; None: there are none.
+        label_size: Height and width of ``truth``; None: those of the map.
 
     Raises:
         KeyError: If there is no map under ``coords_key``.
         ValueError: If a map is not (2, h, w) or not finite, if labels lie outside
-            ``0..num_classes-1``, or if ground truth and picture differ in size.
+            ``0..num_classes-1``, or if ground truth and image differ in size.
     """
     name = str(sample.get('img_path') or f'sample {sample.get("sample_idx")}')
     coords = _coords(sample, coords_key, name)
     size = coords.shape[-2:]
     for key in ('gt_sem_seg', 'gt_soft_seg', 'gt_coords'):
         _check_size(sample, key, name)
-    labels = None if num_classes is None else _labels(sample, num_classes, name)
-    if labels is not None:
-        labels = labels.to(coords.device)
-        if labels.shape[-2:] != size:
-            labels = F.interpolate(labels[None], size, mode='bilinear', align_corners=False)[0]
+    found = None if num_classes is None else _labels(sample, num_classes, ignore_index, name)
+    labels = truth = None
+    if found is not None:
+        found = found.to(coords.device)
+        labels = resize_soft(found, size)
+        truth = labels if label_size is None else resize_soft(found, (label_size, label_size))
     true_coords = _data(sample, 'gt_coords')
     if true_coords is not None:
         true_coords = true_coords.to(coords)
@@ -82,14 +112,19 @@ def read_example(
             true_coords = F.interpolate(
                 true_coords[None], size, mode='bilinear', align_corners=True
             )[0]
-    return Example(name, coords, labels, true_coords)
+    points, sides = _data(sample, 'gt_points'), None
+    if points is not None:
+        points = points.to(coords)
+        height, width = (sample.get('ori_shape') or sample.get('img_shape') or (1, 1))[:2]
+        sides = coords.new_tensor([width, height])
+    return Example(name, coords, labels, truth, true_coords, points, sides)
 
 
 def stack(examples: Sequence[Example]) -> Examples:
-    """Stack pictures; labels and true coordinates only where all of them have them.
+    """Stack images; ground truth only where all of them have it.
 
     Raises:
-        ValueError: If their maps differ in size.
+        ValueError: If their maps or their numbers of key points differ.
     """
     first = examples[0]
     for example in examples:
@@ -98,10 +133,9 @@ def stack(examples: Sequence[Example]) -> Examples:
                 f'correspondence maps differ in size: {tuple(first.coords.shape)} for '
                 f'{first.name}, {tuple(example.coords.shape)} for {example.name}'
             )
+    columns = list(zip(*(example[2:] for example in examples)))
     return Examples(
-        torch.stack([example.coords for example in examples]),
-        _stack_all([example.labels for example in examples]),
-        _stack_all([example.true_coords for example in examples]),
+        torch.stack([example.coords for example in examples]), *map(_stack_all, columns)
     )
 
 
@@ -153,9 +187,14 @@ def _check_size(sample: Mapping[str, Any], key: str, name: str) -> None:
     )
 
 
-def _labels(sample: Mapping[str, Any], num_classes: int, name: str) -> Tensor | None:
-    """(C, H, W) float, or None where the picture has no labels."""
+def _labels(
+    sample: Mapping[str, Any], num_classes: int, ignore_index: int | None, name: str
+) -> Tensor | None:
+    """(C, H, W) float, zero where a pixel is void, or None where the image has no labels."""
     hard = _data(sample, 'gt_sem_seg')
+    void = None if hard is None or ignore_index is None else hard == ignore_index
+    if hard is not None and void is not None:
+        hard = hard.masked_fill(void, 0)
     if hard is not None and hard.numel() and not 0 <= hard.min() <= hard.max() < num_classes:
         raise ValueError(
             f'labels of {name} must lie in 0..{num_classes - 1}, but span '
@@ -171,4 +210,5 @@ def _labels(sample: Mapping[str, Any], num_classes: int, name: str) -> Tensor | 
     if hard is None:
         return None
     one_hot = F.one_hot(hard.reshape(hard.shape[-2:]).long(), num_classes)  # (H, W, C)
-    return one_hot.permute(2, 0, 1).float()
+    labels = one_hot.permute(2, 0, 1).float()
+    return labels if void is None else labels * ~void.reshape(void.shape[-2:])

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmcoordgan.registry import METRICS
 
-from .examples import Example, Examples, arg_max
+from .examples import Example, Examples, arg_max, resize_soft
 from .tables import format_table
 from .transfer_metric import TransferMetric
 
@@ -22,17 +21,18 @@ def confusion_matrix(predicted: Tensor, truth: Tensor, num_classes: int) -> Tens
     """How many pixels of each class were taken for each class.
 
     Args:
-        predicted: (B, K, H, W) int64 in 0..num_classes-1: K predictions for each of B pictures.
-        truth: (B, H, W) int64, likewise.
+        predicted: (B, K, H, W) int64 in 0..num_classes-1: K predictions for each of B images.
+        truth: (B, H, W) int64, likewise; negative pixels are void and count nowhere.
         num_classes: C.
 
     Returns:
         (K, C, C) int64 on the CPU; rows are true classes, columns predicted ones.
     """
-    index = truth[:, None] * num_classes + predicted  # (B, K, H, W)
-    rows = index.transpose(0, 1).flatten(1)  # (K, B*H*W)
     cells = num_classes * num_classes
-    counts = torch.stack([torch.bincount(row, minlength=cells) for row in rows])
+    index = truth[:, None] * num_classes + predicted  # (B, K, H, W)
+    index = index.masked_fill(truth[:, None] < 0, cells)
+    rows = index.transpose(0, 1).flatten(1)  # (K, B*H*W)
+    counts = torch.stack([torch.bincount(row, minlength=cells + 1)[:cells] for row in rows])
     return counts.view(-1, num_classes, num_classes).cpu()
 
 
@@ -75,9 +75,16 @@ class SegTransferIoU(TransferMetric):
     """IoU of labels carried from labelled references to queries (CoordGAN, section 4).
 
     Soft one-hot labels of each reference are carried to the query by correspondence; the arg max
-    is compared with the query's own labels. Both are at the size of the correspondence map, where
-    a picture's label is the arg max of its one-hot labels resized bilinearly (ties go to the
-    lowest class). Intersections and unions are summed over all queries before they are divided.
+    is compared with the query's own labels, which are the arg max of its one-hot labels resized
+    bilinearly (ties go to the lowest class). By default, labels are counted at the size of the
+    correspondence map, as in the published benchmarks. With ``label_size``, the labels of
+    references are still taken at the map's size; what is carried is resized bilinearly to
+    ``label_size`` before the arg max. Intersections and unions are summed over all queries before
+    they are divided.
+
+    Void pixels (``ignore_index`` in the data set's ``metainfo``) count nowhere: those of
+    references are no sources, and those of queries, where more than half of a pixel is void, enter
+    no number.
 
     Numbers, in percent; each is the mean over classes (without background and ``ignore_classes``)
     and over references:
@@ -91,7 +98,7 @@ class SegTransferIoU(TransferMetric):
     * ``fused_iou`` (with ``fuse``): one prediction from all references, the arg max of the sum of
       their carried labels.
     * ``ceiling_iou``: the true canonical coordinates (``gt_coords``) in place of the model's map,
-      where all pictures have them: what the transfer itself allows.
+      where all images have them: what the transfer itself allows.
     * ``strict_identity_iou``, ``strict_fused_iou``, ``strict_ceiling_iou``.
 
     References, their order and distributed evaluation: see :class:`TransferMetric`.
@@ -100,6 +107,7 @@ class SegTransferIoU(TransferMetric):
         num_classes: C, background (class 0) included. Default: the ``classes`` of the data set.
         ignore_classes: Classes left out of means, by name or number.
         fuse: Report ``fused_iou``.
+        label_size: Height and width at which labels are counted. None (default): those of the map.
         **settings: As :class:`TransferMetric`: ``num_references`` (5), ``mode`` ('soft'),
             ``temperature`` (0.01), ``reference_size``, ``coords_key`` ('coords'), ``ceiling``
             (True), ``prefix``.
@@ -115,12 +123,16 @@ class SegTransferIoU(TransferMetric):
         num_classes: int | None = None,
         ignore_classes: Sequence[int | str] = (),
         fuse: bool = True,
+        label_size: int | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
         if num_classes is not None and num_classes < 2:
             raise ValueError(f'num_classes must be at least 2, but got {num_classes}')
+        if label_size is not None and label_size < 1:
+            raise ValueError(f'label_size must be at least 1, but got {label_size}')
         self._num_classes = num_classes
+        self.label_size = label_size
         self.ignore_classes = tuple(ignore_classes)
         self.fuse = fuse
 
@@ -171,23 +183,24 @@ class SegTransferIoU(TransferMetric):
 
     def add(self, references: Examples, queries: Examples, totals: dict[str, Tensor]) -> None:
         """Add a batch of labelled queries to the confusion matrices."""
-        assert references.labels is not None and queries.labels is not None
-        truth = arg_max(queries.labels)  # (B, H, W)
+        assert references.labels is not None and references.truth is not None
+        assert queries.truth is not None
+        truth = arg_max(queries.truth)  # (B, H, W)
+        truth = truth.masked_fill(queries.truth.sum(1) < 0.5, -1)
+        size = truth.shape[-2:]
 
-        def count(name: str, predicted: Tensor) -> None:
+        def count(name: str, scores: Tensor) -> None:  # (B, K, C, h, w)
+            predicted = arg_max(resize_soft(scores, size))
             totals[name] += confusion_matrix(predicted, truth, self.num_classes)
 
         carried = self.transfer(references.labels, queries)
-        count('', arg_max(carried))
+        count('', carried)
         if self.fuse:
-            count('fused', arg_max(carried.sum(1, keepdim=True)))
-        copied = references.labels
-        if copied.shape[-2:] != truth.shape[-2:]:
-            copied = F.interpolate(copied, truth.shape[-2:], mode='bilinear', align_corners=False)
-        count('identity', arg_max(copied).expand(len(truth), -1, -1, -1))
+            count('fused', carried.sum(1, keepdim=True))
+        count('identity', references.truth.expand(len(truth), -1, -1, -1, -1))
         known = references.true_coords is not None and queries.true_coords is not None
         if self.ceiling and known:
-            count('ceiling', arg_max(self.transfer(references.labels, queries, 'true_coords')))
+            count('ceiling', self.transfer(references.labels, queries, 'true_coords'))
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
         """Numbers as listed for the class, and a table of classes and references."""

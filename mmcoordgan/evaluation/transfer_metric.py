@@ -17,6 +17,8 @@ from mmcoordgan.geometry import IndexedCoords, carry
 from .examples import Example, Examples, read_example, sample_index, stack
 
 MODES = ('soft', 'hard')
+OUT_OF_REACH = 1e4
+"""Where void pixels stand in the canonical frame [-1, 1]: no target is nearest to them."""
 
 
 def temperature_at(width: int, mode: str, temperature: float, reference_size: int | None) -> float:
@@ -76,6 +78,8 @@ class TransferMetric(BaseMetric):
     default_prefix = ''
     num_classes: int | None = None
     """Set by metrics that need labels."""
+    label_size: int | None = None
+    """Height and width at which labels are counted; None: those of the map."""
 
     def __init__(
         self,
@@ -112,6 +116,11 @@ class TransferMetric(BaseMetric):
         self._indexed: dict[str, IndexedCoords] = {}
         self._totals: dict[str, Tensor] = {}
         self.results.clear()
+
+    @property
+    def ignore_index(self) -> int | None:
+        """Label of void pixels, as the data set's ``metainfo`` says."""
+        return (self.dataset_meta or {}).get('ignore_index')
 
     # ------------------------------------------------------------------ what a metric defines
 
@@ -155,7 +164,13 @@ class TransferMetric(BaseMetric):
         queries = []
         for sample in data_samples:
             index = sample_index(sample)
-            example = read_example(sample, coords_key=self.coords_key, num_classes=self.num_classes)
+            example = read_example(
+                sample,
+                coords_key=self.coords_key,
+                num_classes=self.num_classes,
+                ignore_index=self.ignore_index,
+                label_size=self.label_size,
+            )
             if index >= self.num_references:
                 queries.append(example)
             elif self._references is None:
@@ -220,8 +235,14 @@ class TransferMetric(BaseMetric):
         Returns:
             (B, K, C, H, W).
         """
+        references = self._references
+        assert references is not None
         if maps not in self._indexed:
-            self._indexed[maps] = IndexedCoords(getattr(self._references, maps))
+            coords = getattr(references, maps)
+            if references.labels is not None:  # void pixels are no sources
+                void = references.labels.sum(1, keepdim=True) == 0
+                coords = coords.masked_fill(void, OUT_OF_REACH)
+            self._indexed[maps] = IndexedCoords(coords)
         targets = getattr(queries, maps)
         temperature = temperature_at(
             targets.shape[-1], self.mode, self.temperature, self.reference_size

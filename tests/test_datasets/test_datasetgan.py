@@ -13,7 +13,7 @@ from mmcoordgan.datasets import (
     PackInputs,
     ResizeWithSoftLabels,
 )
-from mmcoordgan.datasets.soft_labels import resize_labels
+from mmcoordgan.datasets.transforms import resize_labels
 from mmcoordgan.registry import DATASETS
 
 SUBSETS = [('face', 'face-34', 34), ('car', 'car-20', 20)]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from eval_stub import sample
 from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement, PixelData
@@ -98,6 +99,67 @@ def test_counted_by_hand():
     assert numbers['iou/road'] == 0  # in no query: scores 0, enters the mean
     assert numbers['iou'] == pytest.approx(100 / 3)
     assert numbers['strict_iou'] == pytest.approx((100 / 3 + 50 + 0) / 3)
+
+
+def test_void_pixels_count_nowhere():
+    row = canonical_grid(1, 6)
+    made = metric(num_references=1, mode='hard')
+    made.dataset_meta = {'classes': CLASSES, 'ignore_index': 255}
+    reference = sample(0, row, [[1, 255, 2, 2, 3, 0]])
+    # The nearest to its void pixel is the first, so that this is what the query is given.
+    query = sample(1, row - 0.01, [[1, 1, 255, 2, 1, 255]])
+    made.process(None, [reference, query])
+    numbers = made.evaluate(2)
+    assert numbers['iou/tree'] == pytest.approx(200 / 3)  # two of the three are found
+    assert numbers['iou/house'] == pytest.approx(100)
+    assert numbers['iou/road'] == 0  # predicted for a tree
+    assert numbers['identity_iou'] == pytest.approx((100 / 3 + 100 + 0) / 3)
+
+    half = torch.tensor([[0.5, 0], [0, 0.4]])  # of class 1; the rest is void
+    soft = torch.stack([torch.zeros(2, 2), half, torch.zeros(2, 2), torch.zeros(2, 2)])
+    grid = canonical_grid(2, 2)
+    labels = sample(0, grid, torch.ones(2, 2, dtype=torch.int64))
+    made.process(None, [labels, sample(1, grid, gt_soft_seg={'data': soft})])
+    assert made._totals[''].sum() == 1  # more than half of three pixels is void
+    made.reset()
+    made.dataset_meta = {'classes': CLASSES}
+    with pytest.raises(ValueError, match=r'must lie in 0\.\.3, but span 0\.\.255'):
+        made.process(None, [reference])
+
+
+@pytest.mark.parametrize('side', [2, 8])
+def test_labels_counted_at_another_size_than_that_of_the_map(side):
+    """Maps of 4 x 4; what is carried is resized to the labels' own size."""
+    source = np.random.default_rng(1)
+    labels = [torch.from_numpy(source.integers(0, 4, (side, side))) for _ in range(3)]
+    maps = [canonical_grid(4, 4) + 0.2 * torch.rand(2, 4, 4) for _ in range(3)]
+    made = metric(num_references=2, mode='hard', label_size=side)
+    made.process(None, [sample(i, c, y) for i, (c, y) in enumerate(zip(maps, labels))])
+    numbers = made.evaluate(3)
+
+    def resize(one_hot, size):
+        return F.interpolate(one_hot[None], (size, size), mode='bilinear')[0]
+
+    one_hot = [F.one_hot(y, 4).permute(2, 0, 1).float() for y in labels]
+    votes, counts = [], []
+    for r in range(2):
+        distance = (maps[2].flatten(1)[:, :, None] - maps[r].flatten(1)[:, None]).norm(dim=0)
+        carried = resize(one_hot[r], 4).flatten(1)[:, distance.argmin(1)].view(4, 4, 4)
+        votes.append(resize(carried, side))
+        counts.append((votes[r].argmax(0), one_hot[r].argmax(0)))
+    for name, found in {
+        'strict_iou': [c[0] for c in counts],
+        'strict_identity_iou': [c[1] for c in counts],
+        'strict_fused_iou': [sum(votes).argmax(0)],
+    }.items():
+        ious = [
+            100 * ((p == c) & (labels[2] == c)).sum() / max(((p == c) | (labels[2] == c)).sum(), 1)
+            for p in found
+            for c in (1, 2, 3)
+        ]
+        assert numbers[name] == pytest.approx(float(np.mean(ious)), abs=1e-4), name
+    with pytest.raises(ValueError, match='label_size must be at least 1'):
+        metric(label_size=0)
 
 
 def test_ceiling_is_the_transfer_of_true_coordinates():

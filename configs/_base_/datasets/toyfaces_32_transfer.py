@@ -4,7 +4,16 @@ test_dataloader = dict(
     batch_size=21,
     num_workers=0,
     sampler=dict(type='ReferenceSampler', num_references=5),
-    dataset=dict(type='ToyFaces', size=32, length=105, seed=2000),
+    dataset=dict(
+        type='ToyFaces',
+        size=32,
+        length=105,
+        seed=2000,
+        pipeline=[
+            dict(type='SimilarityJitter', strength=0),  # 1: misaligned images
+            dict(type='PackInputs'),
+        ],
+    ),
 )
 test_evaluator = [
     dict(type='SegTransferIoU', **toyfaces_transfer),

@@ -94,11 +94,72 @@ def test_ground_truth_is_needed():
     metric.process(None, samples)
     assert metric.evaluate(6) == {}
     del samples[0]['gt_coords']
-    with pytest.raises(ValueError, match='the reference sample 0 has no gt_coords'):
+    with pytest.raises(
+        ValueError, match='the reference sample 0 has neither gt_points nor gt_coords'
+    ):
+        metric.process(None, samples)
+
+
+def with_points(index, coords, points, shape=(8, 8), **more):
+    """A prediction with key points in pixels of an image of ``shape``."""
+    fractions = (torch.tensor(points, dtype=torch.float32) + 0.5) / torch.tensor(shape[::-1])
+    return sample(index, coords, gt_points=fractions, ori_shape=shape, **more)
+
+
+def test_key_points_counted_by_hand():
+    """The map of the query is that of the reference, moved right by two of eight pixels."""
+    grid = canonical_grid(8, 8)
+    moved = grid - torch.tensor([4 / 7, 0])[:, None, None]
+    nan = float('nan')
+    reference = [[1, 1], [4, 1], [2, 5], [nan, nan], [3, 3], [-1, 2]]
+    query = [[3, 1], [6, 5], [4, 5], [1, 1], [nan, nan], [1, 2]]
+    samples = [with_points(0, grid, reference), with_points(1, moved, query)]
+    metric = KeypointTransferPCK(num_references=1, mode='hard', normalize_by=(0, 1), alpha=0.5)
+    metric.process(None, samples)
+    numbers = metric.evaluate(2)
+    # Points 0 to 2 count; they arrive at (3, 1), (6, 1), (4, 5). The length is |(3, 4)| = 5.
+    assert numbers['nme'] == pytest.approx(100 * (0 + 4 / 5 + 0) / 3, abs=1e-4)
+    assert numbers['pck@0.5'] == pytest.approx(100 * 2 / 3)
+    # Copied, they are 2, sqrt(4 + 16) and 2 pixels away.
+    assert numbers['identity_nme'] == pytest.approx(100 * (2 + 20**0.5 + 2) / 5 / 3, abs=1e-4)
+    assert numbers['nme/ref0'] == numbers['nme']
+    assert 'error' not in numbers and 'ceiling_nme' not in numbers
+
+
+def test_key_points_between_pixels_and_of_images_that_are_not_square():
+    """Soft transfer along a linear map is exact away from the border."""
+    grid = canonical_grid(32, 32)
+    moved = grid - torch.tensor([0.25, 0.125])[:, None, None]  # by 3.875 and 1.9375 of 32 pixels
+    start = [[20.3, 11.7], [30.25, 9.5]]
+    shape = (32, 64)  # two original pixels for each of the map in x
+    end = [[x + 2 * 3.875, y + 1.9375 + 1] for x, y in start]
+    samples = [with_points(0, grid, start, shape), with_points(1, moved, end, shape)]
+    metric = KeypointTransferPCK(num_references=1, temperature=0.05)
+    metric.process(None, samples)
+    numbers = metric.evaluate(2)
+    assert numbers['nme'] == pytest.approx(100 * 1 / 64, abs=0.02)  # of the longer side
+    step = np.hypot(2 * 3.875, 2.9375)
+    assert numbers['identity_nme'] == pytest.approx(100 * step / 64, abs=1e-3)
+
+
+def test_key_points_that_are_needed():
+    grid, points = canonical_grid(8, 8), [[1.0, 1], [4, 1], [2, 5]]
+    samples = [with_points(i, grid, points) for i in range(3)]
+    metric = KeypointTransferPCK(num_references=1, normalize_by=(0, 3))
+    with pytest.raises(ValueError, match=r'normalize_by=\(0, 3\) must be indices of the 3 points'):
+        metric.process(None, samples)
+    metric = KeypointTransferPCK(num_references=1, normalize_by=(0, 1))
+    samples[1]['gt_points'][1] = float('nan')  # no length to divide by
+    metric.process(None, samples)
+    assert metric._totals['queries'].tolist() == [2, 1]
+    samples[1]['gt_points'] = torch.zeros(2, 2)
+    with pytest.raises(ValueError, match='sample 1 has 2 key points, but references have 3'):
         metric.process(None, samples)
 
 
 def test_settings():
+    with pytest.raises(ValueError, match='normalize_by must be two different indices'):
+        KeypointTransferPCK(normalize_by=(1, 1))
     with pytest.raises(ValueError, match='alpha must be positive'):
         KeypointTransferPCK(alpha=0)
     metric = KeypointTransferPCK(foreground_only=True, num_references=2)

@@ -1,8 +1,4 @@
-"""Transforms between loading and the model.
-
-Images are RGB from the loader to the model: :class:`LoadImage` and :class:`ToyFaces` give RGB, the
-transforms of mmcv that only move pixels keep it, and :class:`PackInputs` hands it on.
-"""
+"""The last step of a pipeline: from a results dict to what the models take."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
-from mmcv.transforms import RandomFlip as MMCVRandomFlip
 from mmengine.structures import BaseDataElement, PixelData
 
 from mmcoordgan.registry import TRANSFORMS
@@ -20,45 +15,19 @@ META_KEYS = ('img_path', 'sample_idx', 'ori_shape', 'img_shape', 'scale_factor',
 
 
 @TRANSFORMS.register_module()
-class RandomFlip(MMCVRandomFlip):
-    """mmcv's ``RandomFlip`` that also mirrors ``gt_coords`` and ``gt_soft_seg``; same arguments.
-
-    Convention: a mirrored face is a face again, so the mirrored picture of the canonical point
-    (x, y) shows the point (-x, y). ``gt_coords`` (2, H, W) is reversed along the width and its x
-    changes sign. Only horizontal flips are defined for it.
-    """
-
-    def _flip(self, results: dict) -> None:
-        super()._flip(results)
-        direction = results['flip_direction']
-        if results.get('gt_soft_seg') is not None:
-            axes = {'horizontal': (2,), 'vertical': (1,), 'diagonal': (1, 2)}[direction]
-            results['gt_soft_seg'] = np.ascontiguousarray(np.flip(results['gt_soft_seg'], axes))
-        coords = results.get('gt_coords')
-        if coords is None:
-            return
-        if direction != 'horizontal':
-            raise ValueError(
-                f"RandomFlip(direction='{direction}') is not defined for canonical coordinates "
-                "(gt_coords): use direction='horizontal'"
-            )
-        sign = np.array([-1, 1], coords.dtype)[:, None, None]
-        results['gt_coords'] = np.ascontiguousarray(coords[:, :, ::-1]) * sign
-
-
-@TRANSFORMS.register_module()
 class PackInputs(BaseTransform):
     """Turn a results dict into what the models take; the last step of a pipeline.
 
     Reads ``img`` (H, W, 3) uint8 and, where present, ``gt_seg_map`` (H, W) integer labels,
-    ``gt_coords`` (2, H, W) canonical coordinates and ``gt_soft_seg`` (C, H, W) soft one-hot labels.
+    ``gt_coords`` (2, H, W) canonical coordinates, ``gt_soft_seg`` (C, H, W) soft one-hot labels
+    and ``gt_points`` (K, 2) points.
 
     Returns a dict of
 
     * ``inputs``: uint8 tensor (3, H, W), RGB in 0..255.
     * ``data_samples``: ``BaseDataElement`` with ``gt_sem_seg.data`` (1, H, W) int64,
-      ``gt_coords.data`` (2, H, W) float32 and ``gt_soft_seg.data`` (C, H, W) float32, each only
-      where the data set provides it, and the meta keys as attributes.
+      ``gt_coords.data`` (2, H, W), ``gt_soft_seg.data`` (C, H, W) and ``gt_points`` (K, 2), all
+      float32, each only where the data set provides it, and the meta keys as attributes.
 
     Args:
         bgr_to_rgb: Reverse the channels. Needed behind mmcv's ``LoadImageFromFile``, wrong behind
@@ -94,6 +63,8 @@ class PackInputs(BaseTransform):
             if results.get(key) is not None:
                 values = self._tensor(results, key, shape).float()
                 setattr(sample, key, PixelData(data=values))  # (C, H, W)
+        if results.get('gt_points') is not None:
+            sample.gt_points = torch.from_numpy(np.array(results['gt_points'], np.float32))
         inputs = torch.from_numpy(np.array(image.transpose(2, 0, 1), order='C'))  # (3, H, W)
         return {'inputs': inputs, 'data_samples': sample}
 

@@ -1,0 +1,90 @@
+"""Key points of many images in one file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterable
+
+import numpy as np
+
+from .loading import check_regular
+
+MAX_BYTES = 2**30  # a million images of a hundred points
+
+
+def read_keypoints(path: str) -> dict[str, np.ndarray]:
+    """Key points by image.
+
+    A file ``.npz`` holds ``names`` (N,) and ``points`` (N, K, 2), NaN where a point is not
+    visible. A CSV has one line per point and a header with the columns ``image``, ``x``, ``y``
+    and, optionally, ``label``; an empty x or y, or no line at all, is a point that is not visible.
+    Points without a label are counted through their image.
+
+    Convention: x, then y, in pixels of the image at its own size; (0, 0) is the centre of the top
+    left pixel.
+
+    Returns:
+        (K, 2) float32 for each name. Points have the same order for all images.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it holds something else; says what.
+    """
+    try:
+        check_regular(path)
+        return _read_npz(path) if path.lower().endswith('.npz') else _read_csv(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'there is no file of key points {path}') from None
+    except OSError as error:
+        raise OSError(f'cannot read key points {path}: {error}') from error
+    except Exception as error:  # zipfile and NumPy raise BadZipFile, EOFError, MemoryError, ...
+        raise ValueError(
+            f'{path} holds no key points ({type(error).__name__}: {error}): a .npz needs names '
+            '(N,) and points (N, K, 2), a CSV a header with image, x, y and optionally label'
+        ) from error
+
+
+def _read_npz(path: str) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+            raise ValueError(f'its arrays take more than {MAX_BYTES} bytes')
+    with np.load(path, allow_pickle=False) as arrays:
+        names, points = arrays['names'], arrays['points']
+    if points.ndim != 3 or points.shape[2] != 2 or points.dtype.kind not in 'fiu':
+        raise ValueError(f'points are {points.dtype} of shape {points.shape}')
+    if names.shape != points.shape[:1] or names.dtype.kind != 'U':
+        raise ValueError(f'names are {names.dtype} of shape {names.shape}')
+    return _unique(zip(names.tolist(), points.astype(np.float32)))
+
+
+def _read_csv(path: str) -> dict[str, np.ndarray]:
+    with open(path, encoding='utf-8-sig', errors='surrogateescape', newline='') as file:
+        text = file.read(MAX_BYTES)
+    rows = csv.DictReader(io.StringIO(text, newline=''), strict=True, skipinitialspace=True)
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    labels: dict[str, None] = {}  # in order of appearance
+    for row in rows:
+        points = found.setdefault(row['image'], {})
+        label = row.get('label') or str(len(points))
+        if label in points:
+            raise ValueError(f'line {rows.line_num} repeats the point {label} of {row["image"]}')
+        points[label] = (float(row['x'] or 'nan'), float(row['y'] or 'nan'))
+        labels[label] = None
+    hidden = (float('nan'), float('nan'))
+    return _unique(
+        (name, np.array([points.get(label, hidden) for label in labels], np.float32))
+        for name, points in found.items()
+    )
+
+
+def _unique(pairs: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    points: dict[str, np.ndarray] = {}
+    for name, values in pairs:
+        if name in points:
+            raise ValueError(f'the name {name} appears twice')
+        points[name] = values
+    if not points:
+        raise ValueError('it is empty')
+    return points

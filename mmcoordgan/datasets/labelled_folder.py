@@ -1,0 +1,186 @@
+"""LabelledFolder: images with masks or key points of your own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from mmcoordgan.registry import DATASETS
+
+from .base import PipelineDataset, Transform
+from .image_folder import IMAGE_EXTENSIONS, check_folder, list_images
+from .keypoint_files import read_keypoints
+from .label_files import default_palette, read_label_image
+from .loading import LoadImage, image_shape
+from .transforms import PackInputs
+
+
+@DATASETS.register_module()
+class LabelledFolder(PipelineDataset):
+    """Images in a folder, with masks, key points or both.
+
+    Images are sorted by the characters of their relative paths. The mask of ``a/b.jpg`` is
+    ``a/b.png`` in ``label_dir``: a palette or grey PNG of the image's size whose pixel values are
+    the classes. ``get_data_info`` returns ``img_path``, ``sample_idx`` and, where the image has
+    them,
+
+    * ``gt_seg_map`` (H, W) uint8 or int64, with ``num_classes`` and ``ignore_index``;
+    * ``gt_points`` (K, 2) float32: key points (x, y) in fractions of the image's width and height,
+      which resizing does not change. (0, 0) is the outer corner of the top left pixel. NaN: not
+      visible.
+
+    Convention: in ``keypoints``, x and y are pixels of the image at its own size, and (0, 0) is
+    the centre of the top left pixel.
+
+    Args:
+        data_root: Folder that holds the other paths.
+        img_dir: Folder of the images.
+        label_dir: Folder of the masks; None: there are none.
+        classes: Names of the classes, the background first. Needed with ``label_dir``.
+        palette: RGB color in 0..255 of each class. Default: PASCAL VOC's.
+        ignore_index: Mask value of void pixels, which count nowhere. None: there are none.
+        keypoints: File of the key points, see
+            :func:`~mmcoordgan.datasets.keypoint_files.read_keypoints`; None: there are none.
+        indices: Positions in the sorted list of images to take, in this order: the references
+            first. None takes all images.
+        allow_missing: Accept images without a mask or key points: queries that are labelled but
+            not counted. By default they are an error.
+        pipeline: Transforms; the default reads the image and packs it with its labels.
+
+    Raises:
+        FileNotFoundError: If a folder or file is missing, or if images have no mask or key points.
+        ValueError: If an argument is not understood, or if the folder holds no images. From
+            indexing: if a mask has another size than its image, or a value that is no class.
+        OSError: From indexing, if a mask cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_root: str,
+        img_dir: str = 'images',
+        label_dir: str | None = None,
+        classes: Sequence[str] | None = None,
+        palette: Sequence[Sequence[int]] | None = None,
+        ignore_index: int | None = None,
+        keypoints: str | None = None,
+        indices: Sequence[int] | None = None,
+        allow_missing: bool = False,
+        pipeline: Sequence[Transform] | None = None,
+    ) -> None:
+        super().__init__(pipeline=[LoadImage(), PackInputs()] if pipeline is None else pipeline)
+        if label_dir is not None and (classes is None or len(classes) < 2):
+            raise ValueError('LabelledFolder: label_dir needs classes, the background first')
+        count = len(classes or ())
+        if palette is not None and len(palette) != count:
+            raise ValueError(f'LabelledFolder: palette has {len(palette)} colors, not {count}')
+        self.data_root = str(data_root)
+        check_folder(self.data_root, key='data_root', dataset='LabelledFolder')
+        self.img_dir = self._folder(img_dir, 'img_dir')
+        self.label_dir = None if label_dir is None else self._folder(label_dir, 'label_dir')
+        self.classes = tuple(classes or ())
+        self.palette = default_palette(count).tolist() if palette is None else palette
+        self.ignore_index = ignore_index
+        self.names = self._choose(list_images(self.img_dir, IMAGE_EXTENSIONS), indices)
+        self.points: dict[str, np.ndarray] | None = None
+        if keypoints is not None:
+            self.points = read_keypoints(os.path.join(self.data_root, keypoints))
+        if not allow_missing:
+            self._check_complete(keypoints)
+
+    @property
+    def metainfo(self) -> dict:
+        """``dataset_name`` and, with masks, ``classes``, ``palette`` and ``ignore_index``."""
+        info: dict = {'dataset_name': 'labelled_folder'}
+        if self.classes:
+            info.update(
+                classes=self.classes,
+                palette=[list(color) for color in self.palette],
+                ignore_index=self.ignore_index,
+            )
+        return info
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def get_data_info(self, index: int) -> dict:
+        """The dict that enters the pipeline for sample ``index``."""
+        index = self._checked(index)
+        name = self.names[index]
+        path = os.path.join(self.img_dir, name)
+        info: dict = {'img_path': path, 'sample_idx': index}
+        mask = self._mask_path(name)
+        labelled = mask is not None and os.path.exists(mask)
+        points = None if self.points is None else self.points.get(name)
+        if not labelled and points is None:
+            return info
+        height, width = image_shape(path)
+        if labelled:
+            assert mask is not None
+            info['gt_seg_map'] = self._read_labels(mask, path, (height, width))
+            info['num_classes'] = len(self.classes)
+            info['ignore_index'] = self.ignore_index
+        if points is not None:
+            info['gt_points'] = (points + 0.5) / np.array([width, height], np.float32)
+        return info
+
+    def _folder(self, name: str, key: str) -> str:
+        path = os.path.join(self.data_root, name)
+        return check_folder(path, key=key, dataset='LabelledFolder')
+
+    def _choose(self, names: list[str], indices: Sequence[int] | None) -> list[str]:
+        if not names:
+            raise ValueError(f"the folder '{self.img_dir}' (img_dir of LabelledFolder) is empty")
+        chosen = range(len(names)) if indices is None else indices
+        wrong = [i for i in chosen if not 0 <= i < len(names)]
+        if wrong or len(set(chosen)) < len(chosen):
+            raise ValueError(
+                f'LabelledFolder: indices must be different positions in 0..{len(names) - 1}, '
+                f'the images of {self.img_dir}' + (f', but hold {wrong[0]}' if wrong else '')
+            )
+        return [names[i] for i in chosen]
+
+    def _mask_path(self, name: str) -> str | None:
+        if self.label_dir is None:
+            return None
+        return os.path.join(self.label_dir, str(PurePosixPath(name).with_suffix('.png')))
+
+    def _check_complete(self, keypoints: str | None) -> None:
+        """Raise FileNotFoundError if an image has no mask or no key points."""
+        lacks = {
+            f'no mask in {self.label_dir} (a PNG of the same name)': [
+                name for name in self.names if not os.path.exists(self._mask_path(name) or os.sep)
+            ],
+            f'no key points in {keypoints}': [
+                name for name in self.names if self.points is not None and name not in self.points
+            ],
+        }
+        for what, names in lacks.items():
+            if names:
+                more = f' and {len(names) - 3} more' if len(names) > 3 else ''
+                raise FileNotFoundError(
+                    f'{len(names)} of {len(self)} images have {what}: {", ".join(names[:3])}'
+                    f'{more}. Add what is missing, choose others by indices, or set '
+                    'allow_missing=True where references alone are labelled'
+                )
+
+    def _read_labels(self, mask: str, image: str, shape: tuple[int, int]) -> np.ndarray:
+        labels, _ = read_label_image(mask)
+        if labels.shape != shape:
+            raise ValueError(
+                f'mask {mask} is {labels.shape[1]}x{labels.shape[0]} (width x height), but its '
+                f'image {image} is {shape[1]}x{shape[0]}'
+            )
+        known = labels < len(self.classes)
+        if self.ignore_index is not None:
+            known |= labels == self.ignore_index
+        if not known.all() or labels.min() < 0:
+            wrong = np.unique(labels[~known | (labels < 0)])
+            raise ValueError(
+                f'mask {mask} holds {", ".join(map(str, wrong[:5]))}, but the {len(self.classes)} '
+                f'classes are 0..{len(self.classes) - 1} and ignore_index is {self.ignore_index}'
+            )
+        return labels.astype(np.uint8 if labels.max() < 256 else np.int64)

@@ -1,0 +1,108 @@
+"""Move samples, so that alignment of a data set cannot help a method."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmcv.transforms import BaseTransform
+
+from mmcoordgan.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class SimilarityJitter(BaseTransform):
+    """Rotate, scale and shift an image with its labels and points, the same way every time.
+
+    The similarity is a function of ``(seed, sample_idx)`` alone, so that all methods, runs and
+    processes see the same images. Put it between loading and resizing.
+
+    Moves ``img``, ``gt_seg_map`` (nearest label), ``gt_soft_seg`` and ``gt_coords`` (bilinear) and
+    ``gt_points``. Image and labels may differ in size. The image continues beyond its border as
+    its mirror image, and labels and ``gt_coords`` do the same: every pixel keeps the label and the
+    canonical coordinate of what it shows. Points are not mirrored: those that leave the frame lie
+    outside [0, 1].
+
+    Convention: angles turn from x to y (clockwise as seen), about the centre of the image. Shifts
+    are fractions of width and height.
+
+    Args:
+        seed: Non-negative seed.
+        angle: Largest rotation in degrees, either way.
+        scale: Smallest and largest magnification, both > 0.
+        shift: Largest shift in x and in y, as a fraction of the image's sides.
+        strength: 0 leaves samples as they are, 1 moves them by up to the full amount.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        angle: float = 18.0,
+        scale: tuple[float, float] = (0.82, 1.2),
+        shift: float = 0.12,
+        strength: float = 1.0,
+    ) -> None:
+        if seed < 0:
+            raise ValueError(f'SimilarityJitter: seed must not be negative, got {seed}')
+        if not 0 < scale[0] <= 1 <= scale[1]:
+            raise ValueError(f'SimilarityJitter: scale must span 1, as in (0.82, 1.2), got {scale}')
+        if not 0 <= strength <= 1:
+            raise ValueError(f'SimilarityJitter: strength must lie in [0, 1], got {strength}')
+        self.seed = seed
+        self.angle = angle
+        self.scale = tuple(scale)
+        self.shift = shift
+        self.strength = strength
+
+    def draw(self, sample_idx: int) -> tuple[np.ndarray, np.ndarray]:
+        """The similarity of a sample, in units of pixels and of the sides.
+
+        Returns:
+            Rotation times scale (2, 2), and shift (2,) in fractions of width and height: a point
+            p pixels from the centre moves to ``matrix @ p + shift * (width, height)``.
+        """
+        rng = np.random.default_rng((self.seed, sample_idx))
+        turn, grow, *shift = rng.uniform(-1, 1, 4) * self.strength
+        angle = np.deg2rad(self.angle * turn)
+        scale = 1 + grow * (self.scale[1] - 1 if grow > 0 else 1 - self.scale[0])
+        cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+        return np.array([[cos, -sin], [sin, cos]]), self.shift * np.array(shift)
+
+    def transform(self, results: dict) -> dict:
+        """Move one sample."""
+        if self.strength == 0:
+            return results
+        matrix, shift = self.draw(int(results['sample_idx']))
+        height, width = results['img'].shape[:2]
+        sides = np.array([width, height])
+        matrix = matrix * sides / sides[:, None]  # from fractions to fractions
+        inverse = np.linalg.inv(matrix)
+        # What each place of the result shows, in [-1, 1]: see F.affine_grid.
+        theta = torch.from_numpy(np.concatenate([inverse, -2 * inverse @ shift[:, None]], 1))
+        image = _sample(results['img'].transpose(2, 0, 1), theta)
+        results['img'] = np.rint(image.transpose(1, 2, 0)).clip(0, 255).astype(np.uint8)
+        if results.get('gt_seg_map') is not None:
+            labels = results['gt_seg_map']
+            results['gt_seg_map'] = _sample(labels[None], theta, 'nearest')[0].astype(labels.dtype)
+        for key in ('gt_soft_seg', 'gt_coords'):
+            if results.get(key) is not None:
+                results[key] = _sample(results[key], theta).astype(np.float32)
+        if results.get('gt_points') is not None:
+            moved = (results['gt_points'] - 0.5) @ matrix.T + 0.5 + shift
+            results['gt_points'] = moved.astype(np.float32)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(seed={self.seed}, strength={self.strength})'
+
+
+def _sample(values: np.ndarray, theta: torch.Tensor, mode: str = 'bilinear') -> np.ndarray:
+    """(C, H, W) where ``theta`` (2, 3) leads, reflected at the border; float64."""
+    given = torch.from_numpy(values.astype(np.float64))[None]
+    grid = F.affine_grid(theta[None], list(given.shape), align_corners=False)
+    moved = F.grid_sample(given, grid, mode, padding_mode='reflection', align_corners=False)
+    return moved[0].numpy()

@@ -1,0 +1,117 @@
+"""Transforms that move or resize images together with their labels and points."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmcv.transforms import BaseTransform
+from mmcv.transforms import RandomFlip as MMCVRandomFlip
+from PIL import Image
+
+from mmcoordgan.registry import TRANSFORMS
+
+
+def resize_labels(
+    labels: np.ndarray, num_classes: int, size: int, ignore_index: int | None = None
+) -> np.ndarray:
+    """Soft one-hot labels at another size.
+
+    The labels become one-hot maps at their own size, which are resized bilinearly without
+    antialiasing (CoordGAN's benchmarks do so; antialiasing would change their numbers). Void
+    pixels are zero in all maps.
+
+    Convention: corners are not aligned (``align_corners=False``), as for resizing images.
+
+    Args:
+        labels: (H, W) integer, in 0..num_classes-1 or ``ignore_index``.
+        num_classes: Number of channels of the result.
+        size: Height and width of the result.
+        ignore_index: Label of void pixels.
+
+    Returns:
+        (num_classes, size, size) float32, non-negative. The sum of a pixel is the fraction of it
+        that is not void.
+    """
+    soft = np.zeros((num_classes, size, size), np.float32)
+    for label in range(num_classes):  # one at a time: masks may be much larger than the result
+        if label != ignore_index:
+            mask = torch.from_numpy(labels == label)[None, None].float()
+            resized = F.interpolate(mask, (size, size), mode='bilinear', align_corners=False)
+            soft[label] = resized[0, 0].numpy()
+    return soft
+
+
+@TRANSFORMS.register_module()
+class ResizeWithSoftLabels(BaseTransform):
+    """Resize an image and, where it has some, its labels to a square, as CoordGAN's benchmarks do.
+
+    The image is resized by Pillow (bilinear, antialiased), without keeping its aspect ratio; the
+    labels as :func:`resize_labels` says. Image and labels may come at different sizes.
+
+    Reads ``img``, ``gt_seg_map`` (H, W), ``num_classes`` and, where there are void pixels,
+    ``ignore_index``. Replaces ``img`` and ``img_shape``, adds ``gt_soft_seg``
+    (num_classes, size, size) float32, and replaces ``gt_seg_map`` by its arg max (size, size).
+    Ties go to the lowest class; a pixel is void where more than half of it is.
+
+    Args:
+        size: Height and width of the result.
+    """
+
+    def __init__(self, *, size: int) -> None:
+        self.size = size
+
+    def transform(self, results: dict) -> dict:
+        """Resize one sample."""
+        image = Image.fromarray(results['img'])
+        shape = (self.size, self.size)
+        results['img'] = np.array(image.resize(shape, Image.Resampling.BILINEAR))
+        results['img_shape'] = shape
+        labels = results.get('gt_seg_map')
+        if labels is not None:
+            void = results.get('ignore_index')
+            soft = resize_labels(labels, results['num_classes'], self.size, void)
+            hard = soft.argmax(0)
+            if void is not None:
+                hard[soft.sum(0) < 0.5] = void
+            results['gt_soft_seg'], results['gt_seg_map'] = soft, hard.astype(labels.dtype)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(size={self.size})'
+
+
+@TRANSFORMS.register_module()
+class RandomFlip(MMCVRandomFlip):
+    """mmcv's ``RandomFlip`` for all ground truth of this package; same arguments.
+
+    Mirrors ``gt_coords``, ``gt_soft_seg`` and ``gt_points`` as well.
+
+    Convention: a mirrored face is a face again, so the mirror image of the canonical point (x, y)
+    shows the point (-x, y). ``gt_coords`` (2, H, W) is reversed along the width and its x changes
+    sign. Only horizontal flips are defined for it. Points keep their order and names: the point on
+    a left eye stays on that eye, which then is a right one.
+    """
+
+    def _flip(self, results: dict) -> None:
+        super()._flip(results)
+        direction = results['flip_direction']
+        across, down = direction != 'vertical', direction != 'horizontal'
+        if results.get('gt_soft_seg') is not None:
+            axes = (2,) * across + (1,) * down
+            results['gt_soft_seg'] = np.ascontiguousarray(np.flip(results['gt_soft_seg'], axes))
+        if results.get('gt_points') is not None:
+            mirrored = np.array([across, down])
+            results['gt_points'] = np.where(
+                mirrored, 1 - results['gt_points'], results['gt_points']
+            )
+        coords = results.get('gt_coords')
+        if coords is None:
+            return
+        if direction != 'horizontal':
+            raise ValueError(
+                f"RandomFlip(direction='{direction}') is not defined for canonical coordinates "
+                "(gt_coords): use direction='horizontal'"
+            )
+        sign = np.array([-1, 1], coords.dtype)[:, None, None]
+        results['gt_coords'] = np.ascontiguousarray(coords[:, :, ::-1]) * sign

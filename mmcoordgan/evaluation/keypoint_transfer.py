@@ -1,0 +1,262 @@
+"""Point transfer: how far from the truth do points of references arrive on other images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmcoordgan.geometry import carry
+from mmcoordgan.registry import METRICS
+
+from .examples import Example, Examples, arg_max
+from .tables import format_table
+from .transfer_metric import TransferMetric, temperature_at
+
+
+@METRICS.register_module()
+class KeypointTransferPCK(TransferMetric):
+    r"""Fraction of correctly transferred points (PCK), and their mean error.
+
+    **Key points** (``gt_points``, as :class:`~mmcoordgan.datasets.LabelledFolder` gives them).
+    Each point of a reference is carried to the query: the reference's map tells its canonical
+    coordinate (bilinear), the query's positions are matched to that coordinate by soft or hard
+    transfer. The error is the distance to the query's own point, in pixels of the original image
+    over a length of the query: the distance of the two points ``normalize_by``, or the longer side
+    of the image. A point counts where it is visible in both images and lies inside both frames.
+
+    **Every pixel** (``gt_coords``, as :class:`~mmcoordgan.datasets.ToyFaces`), where references
+    have no key points. Every pixel p of a query is a point with the true canonical coordinate
+    :math:`g_q(p)`. The true canonical coordinates :math:`g_r` of a reference are carried to the
+    query as values, by the correspondence under test:
+
+    .. math::
+        e(p) = \lVert \mathrm{transfer}(g_r; c_r \to c_q)(p) - g_q(p) \rVert
+
+    is the distance, in units of the canonical frame [-1, 1], between the point that should have
+    arrived at p and the point that did.
+
+    Numbers, over all points of all queries, then the mean over references:
+
+    * ``pck@<alpha>``: fraction of points with an error below alpha, in percent.
+    * ``nme``: mean normalized error of key points, in percent; ``error``: mean of e(p).
+    * ``pck@<alpha>/ref<k>``, ``nme/ref<k>``, ``error/ref<k>``: the same by reference.
+    * ``identity_...``: every point stays at its place in the image.
+    * ``ceiling_...`` (not for key points): the true coordinates in place of the model's maps: what
+      the transfer itself allows. It falls short of perfection where a reference does not show what
+      the query shows, and because soft transfer averages over neighbors.
+
+    Convention: ``gt_points`` in fractions of width and height, x first; ``gt_coords`` x first,
+    align-corners pixels. References, their order and distributed evaluation: see
+    :class:`TransferMetric`.
+
+    Args:
+        alpha: Threshold, > 0, in units of the error: 0.1 is a tenth of the normalizing length for
+            key points, 0.1 units of the canonical frame for pixels.
+        normalize_by: Indices of two key points, such as the outer corners of the eyes (36, 45) of
+            68 points. None: the longer side of the image.
+        foreground_only: Count only pixels whose label is not background (class 0).
+        num_classes: Only with ``foreground_only``. Default: the ``classes`` of the data set.
+        **settings: As :class:`TransferMetric`: ``num_references`` (5), ``mode`` ('soft'),
+            ``temperature`` (0.01), ``reference_size``, ``coords_key`` ('coords'), ``ceiling``
+            (True), ``prefix``.
+
+    Raises:
+        ValueError: From the constructor, if an argument is out of its range; from ``process``, if
+            a reference has neither ``gt_points`` nor ``gt_coords``, or if images differ in the
+            number of points.
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.1,
+        normalize_by: Sequence[int] | None = None,
+        foreground_only: bool = False,
+        num_classes: int | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(**settings)
+        if not alpha > 0:
+            raise ValueError(f'alpha must be positive, but got {alpha}')
+        if normalize_by is not None and len(set(normalize_by)) != 2:
+            raise ValueError(
+                f'normalize_by must be two different indices of points, but got {normalize_by}'
+            )
+        self.alpha = alpha
+        self.normalize_by = normalize_by
+        self.foreground_only = foreground_only
+        self._num_classes = num_classes
+
+    @property
+    def num_classes(self) -> int | None:  # type: ignore[override]
+        """C where labels are needed, else None.
+
+        Raises:
+            ValueError: If labels are needed and neither ``num_classes`` nor the data set tells.
+        """
+        if not self.foreground_only or self._num_classes is not None:
+            return self._num_classes if self.foreground_only else None
+        classes = (self.dataset_meta or {}).get('classes')
+        if not classes:
+            raise ValueError(
+                "KeypointTransferPCK(foreground_only=True) needs num_classes: the data set's "
+                "metainfo has no 'classes'"
+            )
+        return len(classes)
+
+    def new_totals(self) -> dict[str, Tensor]:
+        """Points, correct ones, sum of errors: (K, 3) float64 each."""
+        names = ('', 'identity', 'ceiling')
+        sums = {n: torch.zeros(self.num_references, 3, dtype=torch.float64) for n in names}
+        return {**sums, 'sparse': torch.zeros(1)}  # whether key points were carried
+
+    def check_reference(self, reference: Example) -> None:
+        """References need key points, as many as ``normalize_by`` names, or true coordinates."""
+        if reference.points is None and reference.true_coords is None:
+            raise ValueError(
+                f'the reference {reference.name} has neither gt_points nor gt_coords: point '
+                'transfer needs key points (LabelledFolder) or the true canonical coordinates '
+                '(ToyFaces) of every reference'
+            )
+        if self.normalize_by is not None and reference.points is not None:
+            count = len(reference.points)
+            if not 0 <= min(self.normalize_by) <= max(self.normalize_by) < count:
+                raise ValueError(
+                    f'normalize_by={tuple(self.normalize_by)} must be indices of the {count} points'
+                )
+
+    def usable(self, query: Example) -> bool:
+        """Queries count where they have the ground truth of the references, and labels if needed.
+
+        With ``normalize_by``, both of its points must be known and apart.
+        """
+        references = self._references
+        assert references is not None
+        if references.points is None:
+            labelled = query.labels is not None or not self.foreground_only
+            return query.true_coords is not None and labelled
+        if query.points is None or query.sides is None:
+            return False
+        if query.points.shape != references.points.shape[1:]:
+            raise ValueError(
+                f'{query.name} has {len(query.points)} key points, but references have '
+                f'{references.points.shape[1]}'
+            )
+        return bool(self._length(query.points, query.sides) > 0)
+
+    def add(self, references: Examples, queries: Examples, totals: dict[str, Tensor]) -> None:
+        """Add a batch of usable queries to the sums."""
+        if references.points is not None:
+            self._add_points(references, queries, totals)
+        else:
+            self._add_pixels(references, queries, totals)
+
+    def _add_points(self, references: Examples, queries: Examples, totals: dict) -> None:
+        """Key points: references (K, P, 2), queries (B, P, 2)."""
+        points, truth, sides = references.points, queries.points, queries.sides
+        assert points is not None and truth is not None and sides is not None
+        lengths = self._length(truth, sides)[:, None, None]  # (B, 1, 1)
+        counted = _inside(points) & _inside(truth)[:, None]  # (B, K, P)
+
+        def count(name: str, arrived: Tensor) -> None:  # (B, K, P, 2)
+            offset = (arrived - truth[:, None]) * sides[:, None, None]
+            self._count(totals[name], offset.norm(dim=3) / lengths, counted)
+
+        count('', self._carry_points(points, references.coords, queries.coords))
+        count('identity', points.expand(len(truth), -1, -1, -1))
+        totals['sparse'] += 1
+
+    def _carry_points(self, points: Tensor, sources: Tensor, targets: Tensor) -> Tensor:
+        """Where points arrive on the queries.
+
+        Args:
+            points: Of the references, (K, P, 2) in fractions.
+            sources: Maps of the references (K, 2, h, w).
+            targets: Maps of the queries (B, 2, h, w).
+
+        Returns:
+            (B, K, P, 2) in fractions.
+        """
+        places = (2 * points - 1).nan_to_num()[:, None]  # (K, 1, P, 2)
+        wanted = F.grid_sample(sources, places, padding_mode='border', align_corners=False)
+        height, width = targets.shape[-2:]
+        theta = targets.new_tensor([[[0.5, 0, 0.5], [0, 0.5, 0.5]]])
+        centers = F.affine_grid(theta, [1, 1, height, width], align_corners=False)  # fractions
+        centers = centers.permute(0, 3, 1, 2)  # (1, 2, h, w)
+        temperature = temperature_at(width, self.mode, self.temperature, self.reference_size)
+        # wanted is (K, 2, 1, P), a map of one row.
+        found = [carry(centers, target[None], wanted, temperature) for target in targets]
+        return torch.stack(found)[:, :, :, 0].transpose(2, 3)
+
+    def _length(self, points: Tensor, sides: Tensor) -> Tensor:
+        """What errors are divided by, in pixels of the original images.
+
+        Args:
+            points: (..., P, 2).
+            sides: (..., 2).
+
+        Returns:
+            (...).
+        """
+        if self.normalize_by is None:
+            return sides.amax(-1)
+        first, second = (points[..., index, :] for index in self.normalize_by)
+        return ((first - second) * sides).norm(dim=-1)
+
+    def _add_pixels(self, references: Examples, queries: Examples, totals: dict) -> None:
+        """Every pixel: true coordinates of references (K, 2, h, w) and queries (B, 2, H, W)."""
+        points, truth = references.true_coords, queries.true_coords
+        assert points is not None and truth is not None
+        counted = torch.ones_like(truth[:, 0], dtype=torch.bool)  # (B, H, W)
+        if self.foreground_only:
+            assert queries.labels is not None
+            counted = arg_max(queries.labels) > 0
+
+        def count(name: str, arrived: Tensor) -> None:  # (B, K, 2, H, W)
+            errors = (arrived - truth[:, None]).norm(dim=2)
+            self._count(totals[name], errors, counted[:, None].expand_as(errors))
+
+        count('', self.transfer(points, queries))
+        copied = points
+        if copied.shape[-2:] != truth.shape[-2:]:
+            copied = F.interpolate(copied, truth.shape[-2:], mode='bilinear', align_corners=True)
+        count('identity', copied.expand(len(truth), -1, -1, -1, -1))
+        if self.ceiling:
+            count('ceiling', self.transfer(points, queries, 'true_coords'))
+
+    def _count(self, total: Tensor, errors: Tensor, counted: Tensor) -> None:
+        """Add errors (B, K, ...), where they are counted, to the sums (K, 3)."""
+        errors = errors.double().where(counted, 0).transpose(0, 1).flatten(1)  # (K, points)
+        counted = counted.transpose(0, 1).flatten(1)
+        correct = (errors < self.alpha) & counted
+        sums = [counted.sum(1).double(), correct.sum(1).double(), errors.sum(1)]
+        total += torch.stack(sums, dim=1).cpu()
+
+    def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
+        """Numbers as listed for the class, and a table of references."""
+        sparse = bool(totals['sparse'])
+        keys = f'pck@{self.alpha:g}', 'nme' if sparse else 'error'
+        numbers: dict[str, float] = {}
+        columns: dict[str, Tensor] = {}
+        for name in ('', 'identity', 'ceiling')[: 3 if self.ceiling and not sparse else 2]:
+            points, correct, errors = totals[name].unbind(1)  # (K,) each
+            values = 100 * correct / points, errors * (100 if sparse else 1) / points
+            for key, value in zip(keys, values):
+                key = f'{name}_{key}' if name else key
+                numbers[key], columns[key] = float(value.nanmean()), value
+        for key in keys:
+            for reference, value in enumerate(columns[key].tolist()):
+                numbers[f'{key}/ref{reference}'] = value
+        labels = [f'ref{reference}' for reference in range(self.num_references)]
+        rows = [[float(column[k]) for column in columns.values()] for k in range(len(labels))]
+        means = [float(column.nanmean()) for column in columns.values()]
+        return numbers, format_table(['', *columns], [*labels, 'mean'], [*rows, means], digits=3)
+
+
+def _inside(points: Tensor) -> Tensor:
+    """Whether points (..., 2) in fractions are visible and inside the frame (...)."""
+    return ((points >= 0) & (points <= 1)).all(-1)  # False for NaN

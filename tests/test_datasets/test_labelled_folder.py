@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmcoordgan.datasets import (
+    LabelledFolder,
+    LoadImage,
+    PackInputs,
+    RandomFlip,
+    ResizeWithSoftLabels,
+    ToyFaces,
+)
+from mmcoordgan.datasets.keypoint_files import read_keypoints
+from mmcoordgan.evaluation import KeypointTransferPCK, SegTransferIoU
+from mmcoordgan.geometry import canonical_grid
+from mmcoordgan.registry import DATASETS
+
+CLASSES = ['background', 'left', 'right']
+MASK = np.array([[0, 1, 2], [0, 1, 255]], np.uint8)
+NAN = float('nan')
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Images a.jpg, b.png and sub/c.png of 3 x 2 pixels, with masks and key points."""
+    points = []
+    for number, name in enumerate(['a.jpg', 'b.png', 'sub/c.png']):
+        for folder in ('images', 'labels'):
+            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (3, 2), (number, 0, 0)).save(tmp_path / 'images' / name)
+        Image.fromarray(MASK).save((tmp_path / 'labels' / name).with_suffix('.png'))
+        points.append([[number, 1], [NAN, NAN]])
+    names = ['sub/c.png', 'b.png', 'a.jpg']
+    np.savez(tmp_path / 'points.npz', names=names, points=np.float32(points[::-1]))
+    return tmp_path
+
+
+def labelled(root, **settings):
+    settings = dict(label_dir='labels', classes=CLASSES, ignore_index=255) | settings
+    return LabelledFolder(data_root=root, **settings)
+
+
+def test_images_masks_and_points(root):
+    config = dict(type='LabelledFolder', data_root=str(root), keypoints='points.npz')
+    dataset = DATASETS.build(
+        {**config, 'label_dir': 'labels', 'classes': CLASSES, 'ignore_index': 255}
+    )
+    assert dataset.names == ['a.jpg', 'b.png', 'sub/c.png']
+    assert dataset.metainfo['classes'] == tuple(CLASSES)
+    assert dataset.metainfo['palette'] == [[0, 0, 0], [128, 0, 0], [0, 128, 0]]
+    for index in range(3):
+        sample = dataset[index]['data_samples']
+        assert sample.gt_sem_seg.data[0].tolist() == MASK.tolist()
+        # The centre of pixel (index, 1) of 3 x 2.
+        assert sample.gt_points[0].tolist() == pytest.approx([(index + 0.5) / 3, 0.75])
+        assert sample.gt_points[1].isnan().all()
+        assert (sample.sample_idx, sample.ori_shape) == (index, (2, 3))
+    assert DATASETS.build(config).metainfo == {'dataset_name': 'labelled_folder'}
+
+
+def test_indices_choose_and_order(root):
+    dataset = labelled(root, indices=[2, 0])
+    assert dataset.names == ['sub/c.png', 'a.jpg']
+    assert dataset.get_data_info(1)['sample_idx'] == 1
+    for wrong in ([0, 0], [3], [-1]):
+        with pytest.raises(ValueError, match=r'indices must be different positions in 0\.\.2'):
+            labelled(root, indices=wrong)
+
+
+@pytest.mark.parametrize('mode', ['P', 'L', 'L;2', 'I;16', '1'])
+def test_masks_of_every_kind(root, mode):
+    values = MASK // 255 if mode in ('1', 'L;2') else MASK
+    image = Image.fromarray(values.astype(np.uint16 if mode == 'I;16' else np.uint8))
+    if mode == 'P':
+        image.putpalette([10, 20, 30] * 256)
+    if mode == '1':
+        image = Image.fromarray(values.astype(bool))
+    image.save(root / 'labels' / 'a.png', **({'bits': 2} if mode == 'L;2' else {}))
+    assert labelled(root).get_data_info(0)['gt_seg_map'].tolist() == values.tolist()
+
+
+def test_void_pixels_when_labels_are_resized(root):
+    pipeline = [LoadImage(), ResizeWithSoftLabels(size=1), PackInputs()]
+    mask = np.repeat(np.repeat(np.array([[1, 2], [2, 255]], np.uint8), 4, 0), 4, 1)
+    Image.fromarray(mask).save(root / 'labels' / 'b.png')
+    Image.new('RGB', (8, 8)).save(root / 'images' / 'b.png')
+    sample = labelled(root, pipeline=pipeline)[1]['data_samples']
+    assert sample.gt_soft_seg.data.ravel().tolist() == [0, 0.25, 0.5]
+    assert sample.gt_sem_seg.data.ravel().tolist() == [2]
+    Image.fromarray(np.where(mask == 2, 255, mask).astype(np.uint8)).save(root / 'labels/b.png')
+    sample = labelled(root, pipeline=pipeline)[1]['data_samples']
+    assert sample.gt_sem_seg.data.ravel().tolist() == [255]
+
+
+def test_points_move_with_the_image(root):
+    resized = [LoadImage(size=8), PackInputs()]
+    flipped = [LoadImage(), RandomFlip(prob=1.0), PackInputs()]
+    plain, small, mirrored = (
+        LabelledFolder(data_root=root, keypoints='points.npz', pipeline=steps)[0]
+        for steps in ([LoadImage(), PackInputs()], resized, flipped)
+    )
+    points = plain['data_samples'].gt_points
+    assert small['data_samples'].gt_points[0].tolist() == points[0].tolist()
+    assert mirrored['data_samples'].gt_points[0].tolist() == [1 - points[0, 0], points[0, 1]]
+
+
+def test_keypoints_of_a_csv(tmp_path):
+    path = tmp_path / 'points.csv'
+    path.write_text(
+        'image,label,x,y\na.jpg,nose,1,2.5\na.jpg,chin,3,4\nb.jpg,chin,5,6\nb.jpg,ear,,\n'
+    )
+    points = read_keypoints(str(path))
+    np.testing.assert_array_equal(points['a.jpg'], [[1, 2.5], [3, 4], [NAN, NAN]])
+    np.testing.assert_array_equal(points['b.jpg'], [[NAN, NAN], [5, 6], [NAN, NAN]])
+    path.write_text('x,y,image\n1,2,a\n3,4,a\n')  # without labels: counted
+    np.testing.assert_array_equal(read_keypoints(str(path))['a'], [[1, 2], [3, 4]])
+
+
+WRONG = {
+    'a.csv': (b'image,x\na,1\n', "KeyError: 'y'"),
+    'b.csv': (b'image,x,y,label\na,1,2,n\na,3,4,n\n', 'line 3 repeats the point n of a'),
+    'c.csv': (b'image,x,y\na,one,2\n', 'could not convert'),
+    'd.csv': (b'', 'it is empty'),
+    'e.npz': (b'nonsense', 'BadZipFile'),
+}
+
+
+@pytest.mark.parametrize('name', WRONG)
+def test_wrong_keypoint_files(tmp_path, name):
+    content, message = WRONG[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f'{name} holds no key points .*{message}'):
+        read_keypoints(str(tmp_path / name))
+
+
+def test_wrong_arrays_of_keypoints(tmp_path):
+    path = tmp_path / 'a.npz'
+    for names, points, message in (
+        (['a'], np.zeros((1, 3)), r'points are float64 of shape \(1, 3\)'),
+        (['a', 'b'], np.zeros((1, 3, 2)), r'names are <U1 of shape \(2,\)'),
+        (['a', 'a'], np.zeros((2, 3, 2)), 'the name a appears twice'),
+        (np.array(['a'], object), np.zeros((1, 3, 2)), 'Object arrays cannot be loaded'),
+    ):
+        np.savez(path, names=names, points=points)
+        with pytest.raises(ValueError, match=message):
+            read_keypoints(str(path))
+
+
+def test_what_is_missing_is_named(root):
+    (root / 'labels' / 'b.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r'1 of 3 images have no mask in .*: b\.png\.'):
+        labelled(root)
+    dataset = labelled(root, allow_missing=True)
+    assert 'gt_seg_map' not in dataset.get_data_info(1) and 'gt_seg_map' in dataset.get_data_info(0)
+    assert 'gt_sem_seg' not in dataset[1]['data_samples']
+    np.savez(root / 'points.npz', names=['a.jpg'], points=np.zeros((1, 1, 2)))
+    with pytest.raises(FileNotFoundError, match=r'2 of 3 images have no key points in points\.npz'):
+        LabelledFolder(data_root=root, keypoints='points.npz')
+    with pytest.raises(FileNotFoundError, match=r'no file of key points .*none\.csv'):
+        LabelledFolder(data_root=root, keypoints='none.csv')
+
+
+def test_masks_that_do_not_fit(root):
+    Image.fromarray(MASK[:, :2]).save(root / 'labels' / 'a.png')
+    with pytest.raises(ValueError, match=r'a\.png is 2x2 \(width x height\), .*a\.jpg is 3x2'):
+        labelled(root)[0]
+    with pytest.raises(ValueError, match=r'b\.png holds 255, but the 3 classes are 0\.\.2 and'):
+        labelled(root, ignore_index=None)[1]
+    with pytest.raises(ValueError, match=r'b\.png holds 2, 255, .* ignore_index is 0'):
+        labelled(root, classes=['a', 'b'], ignore_index=0)[1]
+    Image.new('RGB', (3, 2)).save(root / 'labels' / 'a.png')
+    with pytest.raises(ValueError, match=r'a\.png is a color image \(mode RGB\)'):
+        labelled(root)[0]
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown 3 x 2
+    Image.new('RGB', (2, 3)).save(root / 'images' / 'b.png', exif=exif)
+    assert labelled(root)[1]['inputs'].shape == (3, 2, 3)
+
+
+def test_arguments(root):
+    with pytest.raises(ValueError, match='label_dir needs classes'):
+        LabelledFolder(data_root=root, label_dir='labels')
+    with pytest.raises(ValueError, match='palette has 1 colors, not 3'):
+        labelled(root, palette=[[0, 0, 0]])
+    with pytest.raises(FileNotFoundError, match='comes from img_dir of LabelledFolder'):
+        labelled(root, img_dir='none')
+    (root / 'empty').mkdir()
+    with pytest.raises(ValueError, match=r'empty. \(img_dir of LabelledFolder\) is empty'):
+        labelled(root, img_dir='empty')
+
+
+def test_measured_as_the_data_set_that_was_written(tmp_path):
+    """ToyFaces through files: labels give the same IoU, pixels as points the same motion."""
+    faces = ToyFaces(size=16, length=6, seed=3)
+    (tmp_path / 'images').mkdir()
+    (tmp_path / 'labels').mkdir()
+    for index in range(6):
+        face = faces.get_data_info(index)
+        Image.fromarray(face['img']).save(tmp_path / 'images' / f'{index}.png')
+        Image.fromarray(face['gt_seg_map']).save(tmp_path / 'labels' / f'{index}.png')
+    # The canonical origin is one point; where it lies in an image follows from the maps.
+    flat = [faces.coords(index).reshape(2, -1) for index in range(6)]
+    places = [np.unravel_index(np.hypot(*c).argmin(), (16, 16))[::-1] for c in flat]
+    np.savez(
+        tmp_path / 'points.npz',
+        names=[f'{index}.png' for index in range(6)],
+        points=np.array(places, np.float32)[:, None],
+    )
+    folder = LabelledFolder(
+        data_root=tmp_path,
+        label_dir='labels',
+        classes=faces.metainfo['classes'],
+        keypoints='points.npz',
+    )
+    results = []
+    for dataset in (faces, folder):
+        metrics = [SegTransferIoU(num_references=2, ceiling=False)]
+        if dataset is folder:
+            metrics.append(KeypointTransferPCK(num_references=2, mode='hard'))
+        for metric in metrics:
+            metric.dataset_meta = dataset.metainfo
+            for index in range(6):
+                sample = dataset[index]['data_samples'].to_dict()
+                metric.process(None, [{**sample, 'coords': canonical_grid(16, 16)}])
+            results.append(metric.evaluate(6))
+    assert results[0] == results[1]
+    steps = [np.hypot(*np.subtract(places[r], places[q])) for r in (0, 1) for q in range(2, 6)]
+    assert results[2]['nme'] == pytest.approx(100 * np.mean(steps) / 16, rel=1e-5)
