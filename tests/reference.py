@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmcoordgan.apis.official_names import from_official
+from mmcoordgan.io.official_names import official_names
 from mmcoordgan.models.networks import (
     CoordGANDiscriminator,
     CoordGANEncoder,
@@ -45,9 +45,7 @@ def crops(tag: str, rows: int) -> CropRectangles:
     return CropRectangles(**{k: torch.from_numpy(v) for k, v in inputs.crops(tag, rows).items()})
 
 
-def fill(
-    network: nn.Module, key: str, kind: str, *, base_resolution: int, image_size: int
-) -> nn.Module:
+def fill(network: nn.Module, key: str, kind: str, *, base_resolution: int) -> nn.Module:
     """Load the reference's deterministic weights of ``manifest[kind][key]`` into our network."""
     manifest = numbers('manifest.json')[kind][key]
     state = {
@@ -55,10 +53,12 @@ def fill(
         for name, entry in manifest.items()
         if entry['kind'] == 'param'
     }
-    state = from_official(
-        key, state, network.state_dict(), base_resolution=base_resolution, image_size=image_size
+    target = network.state_dict()
+    names = official_names(key, target, base_resolution)
+    assert sorted(names) == sorted(state)
+    network.load_state_dict(
+        {ours: state[theirs].reshape(target[ours].shape) for theirs, ours in names.items()}
     )
-    network.load_state_dict(state, strict=True)
     return network
 
 
@@ -86,7 +86,7 @@ SMALL_ENCODER = dict(
 def small_generator(image_size: int = 32) -> CoordGANGenerator:
     network = CoordGANGenerator(image_size=image_size, **SMALL_GENERATOR)
     kind = 's32' if image_size == 32 else 's32_x4'
-    return fill(network, 'g', kind, base_resolution=32, image_size=image_size)
+    return fill(network, 'g', kind, base_resolution=32)
 
 
 def small_discriminator(image_size: int = 32) -> CoordGANDiscriminator:
@@ -94,17 +94,17 @@ def small_discriminator(image_size: int = 32) -> CoordGANDiscriminator:
         image_size=image_size, input_sizes=(32, 64, 128), **SMALL_DISCRIMINATOR
     )
     kind = 's32' if image_size == 32 else 's32_x4'
-    return fill(network, 'd', kind, base_resolution=32, image_size=image_size)
+    return fill(network, 'd', kind, base_resolution=32)
 
 
 def small_patch_discriminator() -> CoordGANPatchDiscriminator:
     network = CoordGANPatchDiscriminator(**SMALL_PATCH)
-    return fill(network, 'd_patch', 's32', base_resolution=32, image_size=32)
+    return fill(network, 'd_patch', 's32', base_resolution=32)
 
 
 def small_encoder() -> CoordGANEncoder:
     network = CoordGANEncoder(**SMALL_ENCODER)
-    return fill(network, 'e', 's32', base_resolution=32, image_size=32)
+    return fill(network, 'e', 's32', base_resolution=32)
 
 
 def relative_error(actual: Tensor, expected: np.ndarray) -> float:

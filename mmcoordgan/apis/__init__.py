@@ -1,7 +1,8 @@
 """Ready-made entry points."""
 
+from mmcoordgan.io.official import load_official_checkpoint
+
 from .inferencer import CoordGANInferencer
-from .official_checkpoint import load_official_checkpoint
 from .trained import TrainedNetworks, load_trained
 
 __all__ = ['CoordGANInferencer', 'TrainedNetworks', 'load_official_checkpoint', 'load_trained']

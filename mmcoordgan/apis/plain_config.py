@@ -29,34 +29,6 @@ def read_setting(text: str, name: str) -> Any:
     raise ValueError(f'the config has no {name}')
 
 
-def published_form_problems(text: str) -> list[str] | None:
-    """What a generator's config says that the reference cannot express and no tensor shows.
-
-    Returns:
-        Messages; None if the text is no config of a CoordGAN.
-    """
-    try:
-        generator = read_setting(text, 'model')['generator']
-        residual = generator.get('warp_residual', False)
-        multiplier = generator.get('mapping_lr_multiplier', 0.01)
-        base = generator.get('base_resolution', 128)
-        published_levels = base.bit_length() - 3
-        levels = generator.get('num_levels') or published_levels
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    problems = []
-    if residual:
-        problems.append('warp_residual of the generator is True')
-    if multiplier != 0.01:
-        problems.append(f'mapping_lr_multiplier of the generator is {multiplier}, not 0.01')
-    if levels != published_levels:
-        problems.append(
-            f'num_levels of the generator is {levels}, not the {published_levels} of base '
-            f'resolution {base}'
-        )
-    return problems
-
-
 def _value(node: ast.expr) -> Any:
     """A literal, or a ``dict(...)`` of such."""
     if isinstance(node, ast.Call):

@@ -9,7 +9,7 @@ import torch
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from reference import image, numbers, rnd
 
-from mmcoordgan.apis.official_names import official_names
+from mmcoordgan.io.official_names import official_names
 from mmcoordgan.models import CoordGANInversion
 
 PUBLISHED_LOSSES = dict(
@@ -53,10 +53,9 @@ def test_terms_and_gradients(model, theirs):
     assert all(p.grad is None for p in model.generator.parameters())
     stored = numbers('small_s32_grads')
     parameters = dict(model.encoder.named_parameters())
-    manifest = numbers('manifest.json')['s32']['e']
     tolerance = 1e-3 if theirs == 'g_enc_consistency' else 5e-3
     scale = max(np.abs(v).max() for k, v in stored.items() if k.startswith(f'E.{theirs}/'))
-    names = official_names('e', [k for k, v in manifest.items() if v['kind'] == 'param'])
+    names = official_names('e', parameters)
     assert sorted(names.values()) == sorted(parameters)
     for official, ours in names.items():
         grad = parameters[ours].grad
@@ -93,8 +92,7 @@ def test_three_iterations_of_the_reference_loop(model):
 
     stored = numbers('small_train_encoder')
     state = model.encoder.state_dict()
-    manifest = numbers('manifest.json')['s32']['e']
-    names = official_names('e', [k for k, v in manifest.items() if v['kind'] == 'param'])
+    names = official_names('e', state)
     before = reference.small_encoder().state_dict()
     for official, ours in names.items():
         found, start = state[ours].flatten().numpy(), before[ours].flatten().numpy()

@@ -91,7 +91,7 @@ def test_small_patch_discriminator_matches_reference():
 def test_published_generator_matches_reference():
     expected = numbers('full_g128')
     network = CoordGANGenerator()
-    reference.fill(network, 'g', 'celebA_128', base_resolution=128, image_size=128)
+    reference.fill(network, 'g', 'celebA_128', base_resolution=128)
     structure_w = network.map_structure(rnd('z_struc', (2, 512)))
     texture_w = network.map_texture(rnd('z_style', (2, 512)))
     coords = network.warp(structure_w)
@@ -112,7 +112,7 @@ def test_published_discriminators_match_reference():
     sizes = (128, 256, 512)
     for image_size, kind in ((128, 'celebA_128'), (512, 'celebA_512')):
         network = CoordGANDiscriminator(image_size=image_size, input_sizes=sizes)
-        reference.fill(network, 'd', kind, base_resolution=128, image_size=image_size)
+        reference.fill(network, 'd', kind, base_resolution=128)
         if image_size == 128:
             logits = {f'd128_b{b}': network(image('real', (b, 3, 128, 128))) for b in (2, 4)}
         else:
@@ -129,7 +129,7 @@ def test_published_discriminators_match_reference():
 def test_published_patch_discriminator_matches_reference():
     expected = numbers('full_patch')
     network = CoordGANPatchDiscriminator()
-    reference.fill(network, 'd_patch', 'celebA_128', base_resolution=128, image_size=128)
+    reference.fill(network, 'd_patch', 'celebA_128', base_resolution=128)
     images = image('real', (2, 3, 128, 128))
     found = {name: network.crop(images, crops(name, 16)) for name in ('ref', 'tgt')}
     for name, value in found.items():

@@ -1,0 +1,251 @@
+"""Checkpoints of the reference implementation (NVlabs/CoordGAN): networks in and out."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmcoordgan.engine.checkpoint_files import refusal_reason, safe_load_options, unreadable
+from mmcoordgan.models.networks import (
+    CoordGANDiscriminator,
+    CoordGANEncoder,
+    CoordGANGenerator,
+    CoordGANPatchDiscriminator,
+)
+from mmcoordgan.models.networks.layers import blur_kernel
+
+from .official_names import FROM_RGB_LAYERS, official_names, official_shape
+from .official_sizes import Arguments, base_resolution, disagreements, read_arguments
+
+Tensors = dict[str, Tensor]
+Plan = tuple[dict[str, tuple[int, ...]], Tensors]
+"""Names in a state dict of the reference -> shapes; the values of those that are filters."""
+States = Mapping[str, Mapping[str, Any]]
+
+NETWORKS: dict[str, tuple[str, type[nn.Module]]] = {
+    'g': ('generator', CoordGANGenerator),
+    'g_ema': ('generator_ema', CoordGANGenerator),
+    'e': ('encoder', CoordGANEncoder),
+    'd': ('discriminator', CoordGANDiscriminator),
+    'd_patch': ('patch_discriminator', CoordGANPatchDiscriminator),
+}
+"""The reference's keys -> our names and classes."""
+
+
+def load_official_checkpoint(path: str | Path, trust: bool = False) -> dict[str, nn.Module]:
+    """Load the networks of a checkpoint of the reference implementation, of stage 1 or 2.
+
+    Args:
+        path: A file with the keys 'g', 'd', 'g_ema' and 'd_patch' (stage 1) or 'g', 'e' and 'g_ema'
+            (stage 2), or some of them. Other keys are ignored.
+        trust: Also read files that hold more than tensors and plain values. Reading such a file may
+            run any code in it: use this only for files whose origin you know.
+
+    Returns:
+        ``generator``, ``generator_ema``, ``encoder``, ``discriminator``, ``patch_discriminator``:
+        those that the file holds, in evaluation mode, on the CPU. ``generator_ema`` requires no
+        gradients.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is unsafe, damaged or no checkpoint of the reference, or if a tensor
+            is missing, left over or misshapen, or a filter differs (lists them by name).
+    """
+    return from_official(read_checkpoint_file(path, trust), str(path))
+
+
+def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any]:
+    """Read a checkpoint, memory-mapped where the file's format allows it.
+
+    Arguments and errors as for :func:`load_official_checkpoint`.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist')
+    options = safe_load_options(path)
+    try:
+        content = torch.load(str(path), **options)
+    except pickle.UnpicklingError as error:
+        if not trust:
+            raise ValueError(
+                f'checkpoint {path} is refused: it holds more than tensors and plain values '
+                f'({refusal_reason(error)}), and reading it may run code from the file. If you '
+                'trust its author, use trust=True (on the command line: --trust)'
+            ) from None
+        content = _load_trusted(path, {**options, 'weights_only': False})
+    except Exception as error:  # damaged files fail in any way
+        raise unreadable(path, error) from None
+    if not isinstance(content, dict):
+        raise ValueError(f'checkpoint {path} holds no dict, but {type(content).__name__}')
+    return content
+
+
+def _load_trusted(path: Path, options: dict[str, Any]) -> Any:
+    try:
+        return torch.load(str(path), **options)
+    except Exception as error:  # classes may be missing, or raise anything
+        raise unreadable(path, error) from None
+
+
+def from_official(content: States, source: str) -> dict[str, nn.Module]:
+    """Build networks from the reference's keys and state dicts.
+
+    Returns and raises what :func:`load_official_checkpoint` does; ``source`` names the file.
+    """
+    arguments = official_arguments(content, source)
+    _check(content, {key: _plan(key, arguments[key], source) for key in arguments}, source)
+    networks = {}
+    for key, sizes in arguments.items():
+        part, build = NETWORKS[key]
+        with torch.random.fork_rng(devices=[]):  # initial weights are replaced
+            network = build(**sizes)
+        target = network.state_dict()
+        names = official_names(key, target, sizes.get('input_sizes', (0,))[0])
+        state = {n: content[key][name].reshape(target[n].shape) for name, n in names.items()}
+        network.load_state_dict(state, strict=True)
+        networks[part] = network.requires_grad_(key != 'g_ema').eval()
+    return networks
+
+
+def to_official(states: States, source: str) -> dict[str, Tensors]:
+    """Turn networks into the reference's keys and state dicts, with its filters.
+
+    Args:
+        states: State dicts by our names of the networks; a ``generator`` among them. Untrained
+            from-RGB layers are added to a discriminator for fewer image sizes than the reference's.
+        source: Name of the file, for messages.
+
+    Raises:
+        ValueError: If a tensor is missing, left over or misshapen, or if the reference has no such
+            networks (lists the problems by name).
+    """
+    if 'generator' not in states:
+        raise ValueError(f'{source} is no checkpoint of CoordGAN: it holds no generator.* weights')
+    content: dict[str, Tensors] = {}
+    left, base = [], 0
+    for key, part in ((key, part) for key, (part, _) in NETWORKS.items() if part in states):
+        state = states[part]
+        names = official_names(key, state, base)
+        left += [f'{part}.{name}' for name in sorted(set(state) - set(names.values()))]
+        content[key] = {
+            name: state[ours].reshape(official_shape(name, state[ours].shape))
+            for name, ours in names.items()
+        }
+        base = base or official_arguments(content, source)['g']['base_resolution']
+    if left:
+        raise ValueError(f'{source}: the reference has no place for {", ".join(left)}')
+    arguments = official_arguments(content, source)
+    plans = {key: _plan(key, arguments[key], source) for key in arguments}
+    if 'd' in content:
+        _add_from_rgb(content['d'], plans['d'][0])
+    for key, (_, filters) in plans.items():
+        content[key].update(filters)
+    _check(content, plans, source)
+    return content
+
+
+def official_arguments(content: States, source: str) -> dict[str, Arguments]:
+    """Read the arguments of our networks' constructors, by the reference's keys.
+
+    Raises:
+        ValueError: If there is no network, a tensor that shows a size is missing, or networks do
+            not belong together; names the file, ``source``.
+    """
+    found: dict[str, Arguments] = {}
+    for key in (key for key in NETWORKS if key in content):
+        state = content[key]
+        if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+            raise ValueError(f'{source}: {key} is no state dict')
+        try:
+            found[key] = read_arguments(key, state, base_resolution(found))
+        except ValueError as error:
+            raise ValueError(f'{source}: {key}.{error}') from None
+    if not found:
+        hint = '; it is a checkpoint of MMEngine already' if 'state_dict' in content else ''
+        raise ValueError(
+            f'{source} is no checkpoint of the reference implementation: it has none of the keys '
+            f'{", ".join(NETWORKS)}, but {", ".join(map(str, list(content)[:10])) or "nothing"}'
+            f'{hint}'
+        )
+    if problems := disagreements(found):
+        raise ValueError(f'{source}: {"; ".join(problems)}')
+    return found
+
+
+def _plan(key: str, arguments: Arguments, source: str) -> Plan:
+    """Every tensor that the reference stores for a network."""
+    meta: Any = torch.device('meta')  # takes no memory
+    on_meta = meta if hasattr(meta, '__enter__') else nullcontext()
+    try:
+        with torch.random.fork_rng(devices=[]), on_meta:
+            network = NETWORKS[key][1](**arguments)
+    except (ValueError, RuntimeError, ArithmeticError) as error:
+        raise ValueError(f'{source}: no network has the sizes of {key}: {error}') from None
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    names = official_names(key, tensors, arguments.get('input_sizes', (0,))[0])
+    shapes = {name: official_shape(name, tensors[ours].shape) for name, ours in names.items()}
+    gain = 4.0 if key in ('g', 'g_ema') else 1.0  # generators filter what is upsampled
+    taps = {3: (1, 2, 1), 4: (1, 3, 3, 1)}
+    filters = {
+        name: blur_kernel(taps[shape[0]], gain)
+        for name, shape in shapes.items()
+        if name.endswith('.kernel')
+    }
+    for place in {name.rpartition('.Conv.')[0] for name in shapes if 'ConvLayerDownBy' in name}:
+        if place:  # filters of one tap, which our encoder leaves out
+            filters[f'{place}.Blur.kernel'] = torch.ones(1, 1)
+    return {**shapes, **{name: tuple(value.shape) for name, value in filters.items()}}, filters
+
+
+def _check(content: States, plans: Mapping[str, Plan], source: str) -> None:
+    """Raise unless networks have exactly the tensors that the reference stores."""
+    problems: list[str] = []
+    for key, (shapes, filters) in plans.items():
+        state, before = content[key], len(problems)
+        problems += [f'{key}.{name} is missing' for name in shapes if name not in state]
+        for name, value in state.items():
+            if name not in shapes:
+                problem = 'is not in this network'
+            elif not isinstance(value, Tensor) or not _is_plain(value):
+                problem = f'is no plain tensor, but {type(value).__name__}'
+            elif tuple(value.shape) != shapes[name]:
+                problem = f'has shape {tuple(value.shape)}, needed is {shapes[name]}'
+            elif name in filters and not torch.equal(value.float(), filters[name]):
+                problem = 'is not the constant filter that the network applies'
+            else:
+                continue
+            problems.append(f'{key}.{name} {problem}')
+        if len(problems) == before and _claims_too_much(state):
+            problems.append(f'the tensors of {key} claim more bytes than the file holds')
+    if problems:
+        raise ValueError(
+            f'{source} does not fit the sizes that its weights show '
+            f'(problems: {len(problems)}): {"; ".join(problems)}'
+        )
+
+
+def _is_plain(value: Tensor) -> bool:
+    return value.layout == torch.strided and value.is_floating_point() and not value.is_meta
+
+
+def _claims_too_much(state: Mapping[str, Tensor]) -> bool:
+    """Whether views of few bytes stand for many."""
+    storages = [getattr(value, 'untyped_storage', value.storage)() for value in state.values()]
+    held = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+    return sum(value.numel() * value.element_size() for value in state.values()) > held
+
+
+def _add_from_rgb(state: Tensors, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Add the from-RGB layers that training with images of one size did not need, untrained."""
+    source = torch.Generator().manual_seed(0)
+    for k in range(FROM_RGB_LAYERS):
+        weight, bias = f'from_rgb.{k}.0.weight', f'from_rgb.{k}.1.bias'
+        if weight not in state and bias not in state:
+            state[weight] = torch.randn(shapes[weight], generator=source)
+            state[bias] = torch.zeros(shapes[bias])

@@ -1,0 +1,236 @@
+"""Checkpoints of the reference implementation: what is in them, what they compute."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+import torch
+from official_files import official
+from reference import crops, image, numbers, relative_error, rnd
+
+from mmcoordgan.apis import load_official_checkpoint
+from mmcoordgan.io.official import from_official, to_official
+
+TOLERANCE = 1e-4
+KINDS = ('s32', 's32_x4', 's64', 's64_x4', 'celebA_128', 'celebA_512', 'celebA_enc')
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Function (content) -> path of a file that holds it."""
+
+    def save(content):
+        torch.save(content, tmp_path / 'official.pt')
+        return tmp_path / 'official.pt'
+
+    return save
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_names_and_shapes_are_the_manifests(kind):
+    """Sizes that are read from every tensor's shape give networks with exactly these tensors."""
+    content = {}
+    for network, entries in numbers('manifest.json')[kind].items():
+        content[network] = {
+            name: torch.zeros(1).expand(entry['shape']) for name, entry in entries.items()
+        }
+    filters = {
+        f'{network}.{name}'
+        for network, entries in numbers('manifest.json')[kind].items()
+        for name, entry in entries.items()
+        if entry['kind'] == 'buffer'
+    }
+    with pytest.raises(ValueError, match=r'\(problems: \d+\): ') as error:
+        from_official(content, 'file')
+    problems = str(error.value).partition('): ')[2].split('; ')
+    values = {problem for problem in problems if 'is not the constant filter' in problem}
+    assert {problem.partition(' ')[0] for problem in values} == filters
+    assert all('claim more bytes' in problem for problem in set(problems) - values)
+
+
+@pytest.mark.parametrize('kind', KINDS[:4])
+def test_round_trip(kind):
+    content = {
+        key: {n: v if n.endswith('.kernel') else torch.randn_like(v) for n, v in state.items()}
+        for key, state in official(kind).items()
+    }
+    networks = from_official(content, 'file')
+    back = to_official({name: n.state_dict() for name, n in networks.items()}, 'file')
+    assert list(back) == [key for key in ('g', 'g_ema', 'e', 'd', 'd_patch') if key in content]
+    for key, state in content.items():
+        assert set(back[key]) == set(state)
+        for name, tensor in state.items():
+            assert back[key][name].shape == tensor.shape, name
+            assert torch.equal(back[key][name], tensor), name
+
+
+@torch.no_grad()
+def test_small_checkpoint(stored):
+    """Stage 1 and encoder in one file, all against the stored outputs."""
+    expected = numbers('small_s32_forward')
+    networks = load_official_checkpoint(stored(official('s32')))
+    assert set(networks) == {
+        'generator',
+        'generator_ema',
+        'discriminator',
+        'patch_discriminator',
+        'encoder',
+    }
+    assert not any(network.training for network in networks.values())
+    for name in ('generator', 'generator_ema'):
+        generator = networks[name]
+        assert all(p.requires_grad == (name == 'generator') for p in generator.parameters())
+        coords = generator.warp(generator.map_structure(rnd('z_struc', (4, 32))))
+        picture = generator.synthesize(coords, generator.map_texture(rnd('z_style', (4, 32))))
+        assert relative_error(coords, expected['g/warp']) < TOLERANCE
+        assert relative_error(picture, expected['g/image']) < TOLERANCE
+    logits = networks['discriminator'](image('real', (4, 3, 32, 32)))
+    assert relative_error(logits, expected['d/logits_b4']) < TOLERANCE
+    patch, images = networks['patch_discriminator'], image('real', (2, 3, 32, 32))
+    cuts = [patch.crop(images, crops(tag, 16)) for tag in ('ref', 'tgt')]
+    assert relative_error(patch(*cuts), expected['patch/logits']) < TOLERANCE
+    structure_w, texture_w, *_ = networks['encoder'](image('real', (4, 3, 32, 32)))
+    assert relative_error(structure_w, expected['e/struc']) < TOLERANCE
+    assert relative_error(texture_w, expected['e/style']) < TOLERANCE
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('size', [32, 64, 128])
+def test_small_checkpoint_with_larger_images(stored, size):
+    expected = numbers('small_s32_forward')
+    networks = load_official_checkpoint(stored(official('s32_x4')))
+    generator = networks['generator']
+    coords = generator.warp(generator.map_structure(rnd('z_struc', (4, 32))[:2]))
+    texture_w = generator.map_texture(rnd('z_style', (4, 32))[:2])
+    picture = generator.synthesize(coords, texture_w, image_size=size)
+    assert relative_error(picture, expected[f'g_x4/image_cur{size}']) < TOLERANCE
+    logits = networks['discriminator'](image('real', (2, 3, size, size)))
+    assert relative_error(logits, expected[f'd_x4/logits_cur{size}_b2']) < TOLERANCE
+
+
+def test_base_resolution_without_generator(stored):
+    for kind, size in (('s32', 32), ('s32_x4', 32), ('s64_x4', 64)):
+        networks = load_official_checkpoint(stored(official(kind, ['d'])))
+        assert list(networks['discriminator'].from_rgb) == [str(size << k) for k in range(3)]
+
+
+# ------------------------------------------------------------------------ errors
+
+
+@pytest.mark.parametrize('change', ['missing', 'wider'])
+def test_each_tensor_is_named(change):
+    """But for a few wider ones that a size is read from: then those that disagree are named."""
+    unnamed = []
+    for network, state in official('s32', ['g', 'd', 'd_patch', 'e']).items():
+        for name in state:
+            changed = dict(state)
+            value = changed.pop(name)
+            if change == 'wider':
+                changed[name] = torch.cat([value] * 2)
+            with pytest.raises(ValueError, match=r'^file') as error:
+                from_official({network: changed}, 'file')
+            if f'{network}.{name} ' not in str(error.value):
+                unnamed.append(f'{network}.{name}')
+    assert not unnamed if change == 'missing' else len(unnamed) < 20, unnamed
+
+
+@pytest.mark.parametrize(
+    ('network', 'name', 'value', 'message'),
+    [
+        ('g', 5, torch.zeros(1), 'g is no state dict'),
+        ('d', 'extra.weight', torch.zeros(2), r'.*d\.extra\.weight is not in this network'),
+        ('g', 'style.1.bias', torch.zeros(7), r'.*bias has shape \(7,\), needed is \(32,\)'),
+        ('d', 'convs.1.skip.0.kernel', torch.ones(4, 4), r'.*kernel is not the constant filter'),
+        ('d', 'from_rgb.0.1.bias', 3, r'.*d\.from_rgb\.0\.1\.bias is no plain tensor, but int'),
+        ('d', 'final_conv.1.bias', torch.zeros(16).int(), '.*bias is no plain tensor'),
+        ('d', 'final_conv.0.weight', torch.zeros(0, 1), r'd\.final_conv\.0\.weight has shape \(0,'),
+        ('g', 'style.1.weight', torch.zeros(3), r'.*g\.style\.1\.weight has shape \(3,\)'),
+        ('g', f'style.{"9" * 5000}.bias', torch.zeros(1), '.*bias is not in this network'),
+        ('e', 'ToGlobalCode.99999999.weight', torch.zeros(1), '.*is not in this network'),
+        ('d_patch', 'pairlinear.0.bias', torch.zeros(1).expand(1024), '.*d_patch claim more bytes'),
+        (
+            'e',
+            'sp_fc.weight',
+            torch.zeros(1).expand(1 << 60, 1),
+            'no network has the sizes of e: input_size',
+        ),
+    ],
+)
+def test_misfits(network, name, value, message):
+    """Nothing is built of them, whatever sizes they claim."""
+    content = official('s32', [network])
+    content[network][name] = value
+    with pytest.raises(ValueError, match=f'^file:? {message}'):
+        from_official(content, 'file')
+
+
+def test_all_misfits_are_listed(stored):
+    content = official('s32')
+    del content['d']['final_conv.1.bias'], content['g']['lff.ffm.conv.bias']
+    content['e']['other'] = torch.zeros(3)
+    with pytest.raises(ValueError, match=r'\(problems: 3\)') as error:
+        load_official_checkpoint(stored(content))
+    for name in ('d.final_conv.1.bias', 'g.lff.ffm.conv.bias', 'e.other'):
+        assert name in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ({'g': ('s32', 'g'), 'e': ('s64', 'e')}, 'base_resolution is 32 in g, but 64 in e'),
+        ({'g': ('s32', 'g'), 'g_ema': ('s32_x4', 'g')}, 'image_size is 32 in g, but 128 in g_ema'),
+        ({'g': ('s32', 'g'), 'd': ('s32_x4', 'd')}, 'image_size is 32 in g, but 128 in d'),
+        ({'g': ('s32_x4', 'g'), 'e': ('s32', 'e')}, r'codes is 12 in W\+, but 8 in e'),
+    ],
+)
+def test_networks_that_do_not_belong_together(content, message):
+    files = {key: official(kind, [name])[name] for key, (kind, name) in content.items()}
+    with pytest.raises(ValueError, match=f'^file: .*{message}'):
+        from_official(files, 'file')
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ({'state_dict': {}}, 'none of the keys g, g_ema, e, .*a checkpoint of MMEngine already'),
+        ({}, 'but nothing'),
+        ([1], 'holds no dict, but list'),
+        ({'g': 3}, 'g is no state dict'),
+        ({'g': {}}, r'g\.conv1\.conv\.weight is missing'),
+    ],
+)
+def test_other_files(stored, content, message):
+    with pytest.raises(ValueError, match=message):
+        load_official_checkpoint(stored(content))
+
+
+class Payload:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return pathlib.Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_code_in_files_does_not_run(tmp_path, zipped):
+    trap, path = tmp_path / 'trap', tmp_path / 'official.pt'
+    content = {**official('s32'), 'args': Payload(trap)}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match=r'refused: .* trust=True .*--trust'):
+        load_official_checkpoint(path)
+    assert not trap.exists()
+    assert 'encoder' in load_official_checkpoint(path, trust=True)
+    assert trap.exists()
+
+
+def test_random_numbers_go_on_as_if_nothing_was_loaded(stored):
+    path = stored(official('s32'))
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    load_official_checkpoint(path)
+    assert torch.equal(torch.rand(3), expected)
