@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
+
+LIMIT = 1e12
+"""Largest coordinate that distances can be computed of in float32, with room to spare."""
+SMALLEST_TEMPERATURE = 1e-30
 
 
 def check_coords(name: str, coords: Tensor) -> None:
@@ -16,10 +22,44 @@ def check_coords(name: str, coords: Tensor) -> None:
         raise ValueError(f'{name} must be floating point, but got {coords.dtype}')
 
 
+def check_range(name: str, coords: Tensor, finite: bool) -> None:
+    """Raise ValueError if coordinates are beyond :data:`LIMIT`, or not finite where they must be.
+
+    Args:
+        name: Of the argument.
+        coords: The map.
+        finite: Refuse also infinity and NaN. If False, they pass: results are not finite either,
+            which the training reports.
+    """
+    size = coords.detach().abs()
+    wrong = ~(size <= LIMIT) if finite else (size > LIMIT) & (size != math.inf)
+    if wrong.any():
+        raise ValueError(
+            f'{name} must be finite and within +-{LIMIT:g} (the frame is [-1, 1]), but '
+            f'{int(wrong.sum())} of {coords.numel()} values are not, such as '
+            f'{float(coords.detach()[wrong][0])}'
+        )
+
+
+def check_temperature(temperature: float) -> float:
+    """The temperature as a number; ValueError if it is too small, infinite or learned."""
+    if isinstance(temperature, Tensor) and temperature.requires_grad:
+        raise ValueError('temperature must be a number: no gradient reaches it')
+    temperature = float(temperature)
+    if not SMALLEST_TEMPERATURE <= temperature < math.inf:
+        raise ValueError(
+            f'temperature must be positive, at least {SMALLEST_TEMPERATURE} and finite, but got '
+            f'{temperature}'
+        )
+    return temperature
+
+
 def check_transfer(values: Tensor, source_coords: Tensor, target_coords: Tensor) -> None:
     """Raise ValueError unless values fit to two coordinate maps, and all batch sizes together."""
-    if values.dim() != 4:
-        raise ValueError(f'values must have shape (B, C, Hs, Ws), but got {tuple(values.shape)}')
+    if values.dim() != 4 or values.shape[1] == 0:
+        raise ValueError(
+            f'values must have shape (B, C, Hs, Ws) with C >= 1, but got {tuple(values.shape)}'
+        )
     if values.shape[-2:] != source_coords.shape[-2:]:
         raise ValueError(
             f'values {tuple(values.shape)} and source_coords {tuple(source_coords.shape)} must '

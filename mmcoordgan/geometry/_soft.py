@@ -6,7 +6,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ._blocks import BLOCK_SIZE
 from ._near import Neighbourhood, Walk, gather, hypotenuse, pack_sources
@@ -34,7 +33,7 @@ class SoftTransfer(torch.autograd.Function):
         packed = pack_sources(sources, source, values)
         out = values.new_empty(values.shape[1], *packed_target.shape[1:])
         radius = values.new_empty(packed_target.shape[1])  # of each block of targets
-        level = values.new_empty(packed_target.shape[1:])  # shares: 2 ** (level - distance/halving)
+        nearest, total = (values.new_empty(packed_target.shape[1:]) for _ in range(2))
         walk = Walk(targets, sources, packed_target, packed, margin)
         for hood in walk:
             radius[hood.rows] = _radius(hood, margin, halving)
@@ -42,25 +41,26 @@ class SoftTransfer(torch.autograd.Function):
                 carry = gather(packed[2:], near)  # (C, n, S)
                 dx, dy = walk.differences(rows, near)
                 distance = hypotenuse(dx, dy)  # (n, BLOCK_SIZE, S)
-                nearest = distance.amin(2) / halving  # (n, BLOCK_SIZE)
-                weight = _powers(nearest, distance, halving, out=dy)
-                total = weight.sum(2)
+                nearest[rows] = distance.amin(2)  # (n, BLOCK_SIZE)
+                weight = _powers(nearest[rows], distance, halving, out=dy)
+                total[rows] = weight.sum(2)
                 carried = carry.transpose(0, 1) @ weight.mT  # (n, C, BLOCK_SIZE)
-                out[:, rows] = carried.div_(total[:, None]).transpose(0, 1)
-                level[rows] = nearest - total.log2_()
-        ctx.save_for_backward(values, source, target, out, radius, level)
+                out[:, rows] = carried.div_(total[rows][:, None]).transpose(0, 1)
+        ctx.save_for_backward(values, source, target, out, radius, nearest, total)
         ctx.constants = sources, targets, temperature, halving, margin
         return targets.unpack(out, target.shape[2])  # (B, C, M)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad_out):
-        with torch.autocast(grad_out.device.type, enabled=False):
-            return SoftTransfer._backward(ctx, grad_out)
+        with torch.no_grad(), torch.autocast(grad_out.device.type, enabled=False):
+            grads = SoftTransfer._backward(ctx, grad_out)
+        if torch.is_grad_enabled():  # create_graph=True
+            grads = FirstOrderOnly.apply(*grads, grad_out, *ctx.saved_tensors[:3])
+        return (*grads, None, None, None)
 
     @staticmethod
     def _backward(ctx, grad_out):
-        values, source, target, out, radius, level = ctx.saved_tensors
+        values, source, target, out, radius, nearest, total = ctx.saved_tensors
         sources, targets, temperature, halving, margin = ctx.constants
         packed_target = targets.pack(target)
         packed = pack_sources(sources, source, values)
@@ -74,7 +74,8 @@ class SoftTransfer(torch.autograd.Function):
                 carry = gather(packed[2:], near)  # (C, n, S)
                 dx, dy = walk.differences(rows, near)
                 distance = hypotenuse(walk.scratch(2, *dx.shape).copy_(dx), dy)
-                weight = _powers(level[rows], distance, halving, out=walk.scratch(3, *dx.shape))
+                weight = _powers(nearest[rows], distance, halving, walk.scratch(3, *dx.shape))
+                weight.div_(total[rows, :, None])
                 # Gradients of these sources and of their values.
                 part = carry.new_empty(len(packed), *carry.shape[1:])
                 grad_rows = grad[:, rows].transpose(0, 1)  # (n, C, BLOCK_SIZE)
@@ -95,19 +96,30 @@ class SoftTransfer(torch.autograd.Function):
                 grad_packed.index_add_(1, near.flatten(), part.view(len(part), -1, BLOCK_SIZE))
         grads = sources.unpack(grad_packed[:, :-1], source.shape[2])
         grad_target = targets.unpack(grad_target, target.shape[2])
-        return (
-            grads[:, 2:],
-            grads[:, :2] / temperature,
-            grad_target / -temperature,
-            None,
-            None,
-            None,
+        return grads[:, 2:], grads[:, :2] / temperature, grad_target / -temperature
+
+
+class FirstOrderOnly(torch.autograd.Function):
+    """Three gradients as they are; an error where they should be differentiated again."""
+
+    @staticmethod
+    def forward(ctx, grad_values, grad_source, grad_target, *depends_on):
+        return tuple(grad.view_as(grad) for grad in (grad_values, grad_source, grad_target))
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise RuntimeError(
+            'soft_transfer has no second derivative: detach its result, or its inputs, in terms '
+            'that differentiate a gradient'
         )
 
 
-def _powers(level: Tensor, distance: Tensor, halving: float, out: Tensor) -> Tensor:
-    """2 ** (level - distance / halving), (n, T, S), for level (n, T) and distance (n, T, S)."""
-    return torch.sub(level[:, :, None], distance, alpha=1 / halving, out=out).exp2_()
+def _powers(nearest: Tensor, distance: Tensor, halving: float, out: Tensor) -> Tensor:
+    """2 ** ((nearest - distance) / halving), (n, T, S), for (n, T) and (n, T, S).
+
+    The difference comes first: at small temperatures the quotients are too large for it.
+    """
+    return torch.sub(nearest[:, :, None], distance, out=out).mul_(1 / halving).exp2_()
 
 
 def _radius(hood: Neighbourhood, margin: float, halving: float) -> Tensor:

@@ -18,7 +18,7 @@ def chamfer_to_grid(coords: Tensor) -> Tensor:
         \frac{1}{N} \sum_p \min_q \lVert c(p) - g(q) \rVert^2
         + \frac{1}{N} \sum_q \min_p \lVert c(p) - g(q) \rVert^2
 
-    with the canonical grid :math:`g` of the map's own size (CoordGAN, section 3.3). The nearest
+    with the canonical grid :math:`g` of the map's own size (CoordGAN). The nearest
     point of a regular grid is a rounding; in the other direction, each grid point looks among the
     map's points near it. Differentiable in ``coords``.
 

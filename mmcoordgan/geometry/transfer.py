@@ -1,4 +1,4 @@
-"""Carry values from one coordinate map to another: what "corresponds" means in this package."""
+"""Carry values from one coordinate map to another: the definition of "corresponds"."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ._blocks import Blocks
-from ._checks import check_coords, check_transfer
+from ._checks import check_coords, check_range, check_temperature, check_transfer
 from ._near import nearest_index
 from ._soft import SoftTransfer
 from .index import IndexedCoords
@@ -23,8 +23,8 @@ def soft_transfer(
     .. math::
         out(p) = \sum_q \mathrm{softmax}_q(-\lVert t(p) - s(q) \rVert / \tau) \; v(q)
 
-    with the plain (not squared) Euclidean distance (CoordGAN, section 3.3). Differentiable in
-    all three tensors (first order); the gradient of the distance at zero is zero.
+    with the plain (not squared) Euclidean distance (CoordGAN). Differentiable once in all three
+    tensors; the gradient of the distance at zero is zero. A second derivative is an error.
 
     Sources too far away to matter are left out: those that, all together, weigh less than
     2 ** -15 times the nearest one (2 ** -44 in float64). Time grows with the number of pixels and
@@ -40,19 +40,22 @@ def soft_transfer(
         values: (B, C, Hs, Ws), one value per source pixel, e.g. colours or one-hot labels.
         source_coords: (B, 2, Hs, Ws).
         target_coords: (B, 2, Ht, Wt), any size. Any batch size may also be 1, for all of a batch.
-        temperature: Softness, > 0, in units of the frame. 0.01 belongs to 128 x 128 maps; scale
-            it with the pixel distance 2 / (n - 1) for other sizes.
+        temperature: Softness, > 0, in units of the frame; a number. 0.01 belongs to 128 x 128
+            maps; scale it with the pixel distance 2 / (n - 1) for other sizes.
 
     Returns:
-        (B, C, Ht, Wt), of the dtype of ``values``; each value is a convex combination of the
-        source's.
+        (B, C, Ht, Wt); each value is a convex combination of the source's. Of the dtype of
+        ``values``, or float32 where that is not floating point (one-hot labels in int64). NaN in
+        a map makes results NaN.
 
     Raises:
-        ValueError: If shapes do not fit together, or the temperature is not positive.
+        ValueError: If shapes do not fit together, ``temperature`` is no positive number, or finite
+            coordinates lie beyond 1e12.
     """
-    if not temperature > 0:
-        raise ValueError(f'temperature must be positive, but got {temperature}')
+    temperature = check_temperature(temperature)
     source, target = _indexed(values, source_coords, target_coords)
+    check_range('source_coords', source.coords, finite=False)
+    check_range('target_coords', target.coords, finite=False)
     batch = max(len(values), len(source.coords), len(target.coords))
     (source_points, source_blocks), (target_points, target_blocks) = _points(
         source, target, batch=batch
@@ -62,7 +65,8 @@ def soft_transfer(
         out = SoftTransfer.apply(
             given, source_points, target_points, source_blocks, target_blocks, temperature
         )
-    return out.unflatten(2, target.coords.shape[-2:]).to(values.dtype)
+    dtype = values.dtype if values.is_floating_point() else torch.float32
+    return out.unflatten(2, target.coords.shape[-2:]).to(dtype)
 
 
 def hard_transfer(
@@ -81,9 +85,11 @@ def hard_transfer(
         (B, C, Ht, Wt), differentiable in ``values``.
 
     Raises:
-        ValueError: If shapes do not fit together.
+        ValueError: If shapes do not fit together, or coordinates are not finite or beyond 1e12.
     """
     source, target = _indexed(values, source_coords, target_coords)
+    check_range('source_coords', source.coords, finite=True)
+    check_range('target_coords', target.coords, finite=True)
     pairs = max(len(source.coords), len(target.coords))
     (source_points, source_blocks), (target_points, target_blocks) = _points(
         source, target, batch=pairs

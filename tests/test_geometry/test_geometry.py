@@ -126,6 +126,59 @@ def test_soft_transfer_tends_to_hard_transfer():
     torch.testing.assert_close(soft, hard_transfer(values, source, target))
 
 
+@pytest.mark.parametrize('dtype', [torch.int64, torch.uint8, torch.bool])
+def test_values_that_are_not_floating_point_are_carried_in_float32(dtype):
+    source, target = maps((4, 4), (3, 3), batch=1)
+    labels = torch.randint(0, 3, (1, 4, 4))
+    one_hot = torch.nn.functional.one_hot(labels, 3).permute(0, 3, 1, 2)
+    found = soft_transfer(one_hot.to(dtype), source, target, 0.3)
+    assert found.dtype == torch.float32
+    expected = brute_force(one_hot.double(), source, target, 0.3)
+    torch.testing.assert_close(found.double(), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize('temperature', [1e-11, 1e-30])
+@pytest.mark.parametrize('scale', [1, 1e11])
+def test_small_temperatures_and_large_coordinates(temperature, scale):
+    source, target = (scale * x.float() for x in maps((5, 5), (5, 5)))
+    values = torch.randn(2, 2, 5, 5)
+    source.requires_grad_()
+    found = soft_transfer(values, source, target, temperature)
+    torch.testing.assert_close(found, hard_transfer(values, source, target))
+    found.sum().backward()
+    assert source.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf])
+def test_maps_that_are_not_finite(value):
+    """Hard transfer refuses them; soft transfer shows NaN, which a training looks for."""
+    good, bad = canonical_grid(4, 4)[None], canonical_grid(4, 4)[None]
+    bad[0, 0, 1, 2] = value
+    values = torch.rand(1, 1, 4, 4)
+    for name, pair in (('source_coords', (bad, good)), ('target_coords', (good, bad))):
+        with pytest.raises(
+            ValueError, match=f'{name} must be finite .* 1 of 32 .* such as {value}'
+        ):
+            hard_transfer(values, *pair)
+    found = soft_transfer(values, good, bad)
+    assert found.isnan().nonzero().tolist() == [[0, 0, 1, 2]]
+    # A source that is infinitely far weighs nothing; one that is nowhere makes all sums NaN.
+    lost = soft_transfer(values, bad, good)
+    assert lost.isfinite().all() if value == math.inf else lost.isnan().all()
+
+
+@pytest.mark.parametrize('loss', [Tensor.sum, lambda out: out.square().sum()])
+def test_second_derivatives_are_refused(loss):
+    source, target = maps((3, 3), (3, 3), batch=1)
+    values = torch.rand(1, 2, 3, 3, dtype=torch.float64)
+    source.requires_grad_()
+    out = soft_transfer(values, source, target, 0.3)
+    (grad,) = torch.autograd.grad(loss(out), source, create_graph=True)
+    source.sum().backward(retain_graph=True)  # terms beside it are not affected
+    with pytest.raises(RuntimeError, match='soft_transfer has no second derivative'):
+        (grad.square().sum() + source.sum()).backward()
+
+
 @pytest.mark.parametrize('size', [(4, 4), (3, 6), (1, 5)])
 def test_chamfer_is_its_definition(chunks, size):
     (coords,) = maps(size, batch=3)
@@ -150,7 +203,11 @@ def test_chamfer_is_zero_on_permutations_of_the_grid_only():
         ({'target_coords': torch.zeros(3, 2, 4, 4)}, 'must have the same batch size, or 1'),
         ({'values': torch.zeros(2, 1, 3, 4)}, 'must have the same height and width'),
         ({'values': torch.zeros(4, 4)}, r'values must have shape \(B, C, Hs, Ws\)'),
-        ({'temperature': 0.0}, 'temperature must be positive, but got 0.0'),
+        ({'values': torch.zeros(2, 0, 4, 4)}, r'values must have shape .* with C >= 1, but got'),
+        ({'temperature': 0.0}, 'temperature must be positive, .* but got 0.0'),
+        ({'temperature': math.inf}, 'temperature must be .* finite, but got inf'),
+        ({'temperature': torch.ones((), requires_grad=True)}, 'no gradient reaches it'),
+        ({'target_coords': torch.full((2, 2, 4, 4), 1e15)}, r'target_coords must .* within \+-1e'),
         ({'source_coords': torch.zeros(2, 2, 4, 4).long()}, 'must be floating point'),
     ],
 )
