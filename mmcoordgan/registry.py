@@ -26,7 +26,9 @@ MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS, 'mmcoordgan.models')
 OPTIM_WRAPPERS = _child(root.OPTIM_WRAPPERS, 'mmcoordgan.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS, 'mmcoordgan.engine')
 # mmcv registers its transforms in MMEngine's root registry when it is imported.
-TRANSFORMS = _child(root.TRANSFORMS, 'mmcoordgan.datasets', 'mmcv.transforms')
+TRANSFORMS = _child(
+    root.TRANSFORMS, 'mmcoordgan.datasets', 'mmcoordgan.integrations.mmagic_data', 'mmcv.transforms'
+)
 
 # The package adds nothing to these, but MMEngine warns about each registry that a scope lacks.
 for _parent in (

@@ -7,9 +7,7 @@ from .datasetgan import DatasetGANSegmentation
 from .image_folder import ImageFolder
 from .labelled_folder import LabelledFolder
 from .loading import BrokenImageError, LoadImage
-from .mmagic_inputs import PackMMagicInputs
-from .samplers import ReferenceSampler, ResumableSampler
-from .seeded import SeededDataset
+from .samplers import ReferenceSampler, ResumableSampler, SeededDataset
 from .swap_seeds import SwapSeeds
 from .toy_faces import ToyFaces
 from .transforms import PackInputs, RandomFlip, ResizeWithSoftLabels, SimilarityJitter
@@ -22,7 +20,6 @@ __all__ = [
     'LabelledFolder',
     'LoadImage',
     'PackInputs',
-    'PackMMagicInputs',
     'RandomFlip',
     'ReferenceSampler',
     'ResizeWithSoftLabels',

@@ -1,15 +1,17 @@
-"""Which samples a process sees, and in which order."""
+"""Which samples a process sees, in which order, and how their random draws are seeded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
 from itertools import count
+from typing import Any
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
-from torch.utils.data import Sampler
+from torch.utils.data import Dataset, Sampler
 
-from mmcoordgan.registry import DATA_SAMPLERS
+from mmcoordgan.random_state import seeded
+from mmcoordgan.registry import DATA_SAMPLERS, DATASETS
 
 
 @DATA_SAMPLERS.register_module()
@@ -97,3 +99,39 @@ class ResumableSampler(Sampler):
     def __len__(self) -> int:
         """Samples of one pass."""
         return self.size
+
+
+@DATASETS.register_module()
+class SeededDataset(Dataset):
+    """Seeds all random sources for each sample that :class:`~.ResumableSampler` asks for.
+
+    What a pipeline draws then is the same whichever worker loads the sample, whatever it loaded
+    before, and after an interruption. The random states of the process are left as they were.
+    :class:`~.ResumableTrainLoop` puts this wrapper around the data set of its data loader.
+
+    Args:
+        dataset: Config or instance of the data set inside.
+    """
+
+    def __init__(self, dataset: dict | Dataset) -> None:
+        self.dataset: Any = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+
+    @property
+    def metainfo(self) -> dict:
+        """The data set's facts about itself."""
+        return getattr(self.dataset, 'metainfo', {})
+
+    def full_init(self) -> None:
+        """Initialize the data set inside, if it waits for that."""
+        if hasattr(self.dataset, 'full_init'):
+            self.dataset.full_init()
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        draw = getattr(index, 'draw', None)
+        if draw is None:
+            return self.dataset[index]
+        with seeded(draw):
+            return self.dataset[int(index)]

@@ -1,23 +1,17 @@
-"""Disentanglement: what is left of a picture when its texture or its structure is exchanged."""
+"""Disentanglement: how much an image changes when its texture or its structure is swapped."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.dataset import pseudo_collate
-from mmengine.dist import get_dist_info
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from mmcoordgan.datasets import SwapSeeds
-from mmcoordgan.integrations.mmagic import from_mmagic
+from mmcoordgan.integrations.mmagic_data import SwapSeedsSampling, identity_config
 from mmcoordgan.models.training import build_module
 from mmcoordgan.registry import METRICS
 
@@ -27,17 +21,20 @@ SWAPS = ('texture', 'structure')
 
 
 @METRICS.register_module()
-class SwapConsistency(BaseMetric):
-    """Distances between a picture and what it becomes when one of its codes is exchanged.
+class SwapConsistency(SwapSeedsSampling, BaseMetric):
+    """Distances between an image and what it becomes when one of its codes is swapped.
 
-    For every sample, a picture G(s, t) is compared with G(s, t') (texture swap) and G(s', t)
-    (structure swap), as in CoordGAN's table on disentanglement (arXiv:2203.16521). Reported are
+    For every sample, an image G(s, t) is compared with G(s, t') (texture swap) and G(s', t)
+    (structure swap), in the manner of CoordGAN's table on disentanglement (arXiv:2203.16521). This
+    is **not the paper's protocol**: samples, noise, image size and the weights of the networks
+    that measure may differ, so compare figures of this metric with each other only. Reported are
     the means of
 
     * ``texture_swap_LPIPS`` and ``structure_swap_LPIPS``, named after the perceptual distance,
       and ``AUC_LPIPS``: the probability that a texture swap changes less than a structure swap;
     * with ``identity``, ``texture_swap_identity`` and ``structure_swap_identity``: 1 minus the
-      cosine of two faces' features, in [0, 2].
+      cosine of two faces' features, in [0, 2]. MMagic's ArcFace crops and resizes faces its own
+      way, which is not the paper's either.
 
     Predictions come from :class:`~mmcoordgan.models.CoordGAN`, asked by the data set
     :class:`~mmcoordgan.datasets.SwapSeeds` under MMEngine's ``TestLoop`` and ``ValLoop``. Under
@@ -60,9 +57,6 @@ class SwapConsistency(BaseMetric):
     """
 
     default_prefix = 'swap'
-    # How MMagic's evaluator groups metrics that share their samples.
-    SAMPLER_MODE = 'swap'
-    sample_model = 'ema'
 
     def __init__(
         self,
@@ -78,7 +72,7 @@ class SwapConsistency(BaseMetric):
         if num_samples < 1:
             raise ValueError(f'num_samples must be at least 1, but got {num_samples}')
         self.perceptual = build_module(perceptual or dict(type='mmcoordgan.LPIPSLoss'))
-        self.identity: Any = build_identity(identity) if isinstance(identity, dict) else identity
+        self.identity: Any = _build_identity(identity) if isinstance(identity, dict) else identity
         self.num_samples = num_samples
         self.seed = seed
         for network in (self.perceptual, self.identity):
@@ -89,8 +83,6 @@ class SwapConsistency(BaseMetric):
     def perceptual_name(self) -> str:
         """The perceptual distance in the names of the numbers, such as 'LPIPS'."""
         return type(self.perceptual).__name__.removesuffix('Loss')
-
-    # ------------------------------------------------------------------ what MMEngine calls
 
     @torch.no_grad()
     def process(self, data_batch: Any, data_samples: Sequence[dict | BaseDataElement]) -> None:
@@ -124,31 +116,6 @@ class SwapConsistency(BaseMetric):
         print_log(f'{type(self).__name__}: {len(results)} samples', 'current')
         return numbers
 
-    # ------------------------------------------------------------------ what MMagic calls
-
-    def prepare(self, module: nn.Module, dataloader: DataLoader) -> None:
-        """Nothing to prepare: no real pictures are needed."""
-
-    def get_metric_sampler(
-        self, model: nn.Module, dataloader: DataLoader, metrics: Sequence[SwapConsistency]
-    ) -> Iterable[dict]:
-        """:class:`~mmcoordgan.datasets.SwapSeeds`, in batches of the data loader's size.
-
-        Raises:
-            ValueError: If metrics that share their samples ask for different ones.
-        """
-        if len({(metric.num_samples, metric.seed) for metric in metrics}) > 1:
-            raise ValueError('num_samples and seed must be the same in all SwapConsistency metrics')
-        rank, processes = get_dist_info()
-        rounds = math.ceil(self.num_samples / processes)
-        own = [(i * processes + rank) % self.num_samples for i in range(rounds)]
-        return DataLoader(
-            SwapSeeds(length=self.num_samples, seed=self.seed),
-            batch_size=dataloader.batch_size,
-            sampler=own,
-            collate_fn=pseudo_collate,
-        )
-
     def evaluate(self, size: int | None = None) -> dict:
         """Collect from all processes, and report.
 
@@ -156,8 +123,6 @@ class SwapConsistency(BaseMetric):
             size: Number of samples; MMagic's evaluator, which leaves it out, has ``num_samples``.
         """
         return super().evaluate(self.num_samples if size is None else size)
-
-    # ------------------------------------------------------------------ helpers
 
     def _perceptual(self, x: Tensor, y: Tensor) -> Tensor:
         """Distance of every pair (B,)."""
@@ -170,35 +135,22 @@ class SwapConsistency(BaseMetric):
         return 1 - (network.extract_feats(x) * network.extract_feats(y)).sum(1)
 
 
-def build_identity(config: dict) -> nn.Module:
-    """The network behind ``identity``, with a path in ``ir_se50_weights`` as the URL it must be."""
-    config = dict(config)
-    weights = config.get('ir_se50_weights')
-    if weights is not None and '://' not in weights:
-        if not Path(weights).is_file():
-            raise FileNotFoundError(f'identity.ir_se50_weights: there is no file {weights}')
-        config['ir_se50_weights'] = Path(weights).absolute().as_uri()
-    if config.get('type') == 'mmagic.IDLossModel':
-        config['type'] = from_mmagic(  # MMagic registers it under another name, ArcFace
-            'models.editors.arcface.id_loss',
-            'IDLossModel',
-            user='identity=mmagic.IDLossModel',
-            instead='leave identity out',
-        )
+def _build_identity(config: dict) -> nn.Module:
     try:
-        return build_module(config)
+        return build_module(identity_config(config))
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise FileNotFoundError(
-            f'the weights of {config["type"]} cannot be had ({error}). Fetch them on another '
-            'machine and set identity.ir_se50_weights to where they are'
+            f'could not download the weights of {config["type"]} ({error}). Download them on '
+            'another machine and set identity.ir_se50_weights to their path'
         ) from error
 
 
 def _stack(samples: Sequence[dict], key: str) -> Tensor:
-    missing = [sample for sample in samples if key not in sample]
-    if missing:
+    if any(key not in sample for sample in samples):
         raise ValueError(
-            f'SwapConsistency: the predictions have no {key}. They have where the data set asks '
+            f'SwapConsistency: the predictions have no {key}. They have it where the data set asks '
             "for it: dataset=dict(type='SwapSeeds', length=1000) in the dataloader"
         )
     return torch.stack([sample[key] for sample in samples])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmcoordgan.datasets import SimilarityJitter, ToyFaces
-from mmcoordgan.datasets.toy_face_shape import warp_grid
+from mmcoordgan.datasets.toy_faces.shape import warp_grid
 from mmcoordgan.registry import TRANSFORMS
 
 

@@ -13,7 +13,7 @@ from mmengine.dataset import RepeatDataset, pseudo_collate
 from mmengine.registry import DefaultScope
 
 from mmcoordgan.datasets import ToyFaces
-from mmcoordgan.datasets.toy_face_shape import (
+from mmcoordgan.datasets.toy_faces.shape import (
     CLASSES,
     REGION_INDEX,
     draw_warp,

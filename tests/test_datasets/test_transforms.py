@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from mmcoordgan.datasets import PackInputs, PackMMagicInputs, RandomFlip, ToyFaces
-from mmcoordgan.datasets.toy_face_shape import face_labels
+from mmcoordgan.datasets import PackInputs, RandomFlip, ToyFaces
+from mmcoordgan.datasets.toy_faces.shape import face_labels
+from mmcoordgan.integrations.mmagic_data import PackMMagicInputs
 from mmcoordgan.registry import TRANSFORMS
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from mmcoordgan.registry import DATASETS
 
-from .base import PipelineDataset, Transform
-from .toy_face_shape import CLASSES, Warp, draw_warp, face_labels, warp_grid
-from .toy_face_texture import Texture, draw_texture, render_image
-from .transforms import PackInputs
+from ..base import PipelineDataset, Transform
+from ..transforms import PackInputs
+from .shape import CLASSES, Warp, draw_warp, face_labels, warp_grid
+from .texture import Texture, draw_texture, render_image
 
 _STRUCTURE, _TEXTURE = 0, 1  # independent random streams of one seed
 

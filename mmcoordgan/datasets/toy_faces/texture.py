@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .toy_face_shape import EYE_X, EYE_Y, REGION_INDEX, REGIONS, Warp, face_regions, warp_grid
+from .shape import EYE_X, EYE_Y, REGION_INDEX, REGIONS, Warp, face_regions, warp_grid
 
 
 @dataclass(frozen=True)

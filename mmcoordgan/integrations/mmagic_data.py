@@ -1,0 +1,105 @@
+"""Samples as MMagic's models and metrics take them, and a metric under MMagic's loops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mmengine.dataset import pseudo_collate
+from mmengine.dist import get_dist_info
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmcoordgan.datasets import SwapSeeds
+from mmcoordgan.datasets.transforms import META_KEYS, PackInputs
+from mmcoordgan.registry import TRANSFORMS
+
+from .mmagic import from_mmagic
+
+
+@TRANSFORMS.register_module()
+class PackMMagicInputs(PackInputs):
+    """:class:`PackInputs` with MMagic's ``DataSample``; the last step of a pipeline.
+
+    The data sample also holds the image as ``gt_img``, uint8 (3, H, W), BGR in 0..255, as MMagic's
+    GANs and metrics expect it. ``inputs`` stays RGB. Same arguments.
+
+    Raises:
+        ImportError: If MMagic is not installed.
+    """
+
+    def __init__(self, *, bgr_to_rgb: bool = False, meta_keys: Sequence[str] = META_KEYS) -> None:
+        super().__init__(bgr_to_rgb=bgr_to_rgb, meta_keys=meta_keys)
+        self.data_sample_class = from_mmagic(
+            'structures', 'DataSample', user='PackMMagicInputs', instead='take PackInputs'
+        )
+
+    def transform(self, results: dict) -> dict:
+        """Pack one sample."""
+        packed = super().transform(results)
+        plain = packed['data_samples']
+        orders = {'img_channel_order': 'RGB', 'gt_channel_order': 'BGR'}
+        sample = self.data_sample_class(metainfo={**plain.metainfo, **orders})
+        sample.set_data({**dict(plain.items()), 'gt_img': packed['inputs'].flip(0)})
+        return {'inputs': packed['inputs'], 'data_samples': sample}
+
+
+class SwapSeedsSampling:
+    """What MMagic's evaluator asks of a metric: here, for the samples of ``SwapSeeds``.
+
+    The metric has ``num_samples`` and ``seed``.
+    """
+
+    SAMPLER_MODE = 'swap'  # metrics of one mode share their samples
+    sample_model = 'ema'
+    num_samples: int
+    seed: int
+
+    def prepare(self, module: nn.Module, dataloader: DataLoader) -> None:
+        """Nothing to prepare: no real images are needed."""
+
+    def get_metric_sampler(
+        self, model: nn.Module, dataloader: DataLoader, metrics: Sequence[SwapSeedsSampling]
+    ) -> Iterable[dict]:
+        """:class:`~mmcoordgan.datasets.SwapSeeds`, in batches of the data loader's size.
+
+        Raises:
+            ValueError: If metrics that share their samples ask for different ones.
+        """
+        if len({(metric.num_samples, metric.seed) for metric in metrics}) > 1:
+            raise ValueError('num_samples and seed must be the same in all SwapConsistency metrics')
+        rank, processes = get_dist_info()
+        rounds = math.ceil(self.num_samples / processes)
+        own = [(i * processes + rank) % self.num_samples for i in range(rounds)]
+        return DataLoader(
+            SwapSeeds(length=self.num_samples, seed=self.seed),
+            batch_size=dataloader.batch_size,
+            sampler=own,
+            collate_fn=pseudo_collate,
+        )
+
+
+def identity_config(config: dict) -> dict:
+    """A config of MMagic's ArcFace network that builds: its class, its weights as the URL it takes.
+
+    Other configs come back as they are.
+
+    Raises:
+        FileNotFoundError: If ``ir_se50_weights`` names no file.
+        ImportError: If MMagic cannot be imported.
+    """
+    config = dict(config)
+    weights = config.get('ir_se50_weights')
+    if weights is not None and '://' not in weights:
+        if not Path(weights).is_file():
+            raise FileNotFoundError(f'identity.ir_se50_weights: there is no file {weights}')
+        config['ir_se50_weights'] = Path(weights).absolute().as_uri()
+    if config.get('type') == 'mmagic.IDLossModel':
+        config['type'] = from_mmagic(  # MMagic registers it under another name, ArcFace
+            'models.editors.arcface.id_loss',
+            'IDLossModel',
+            user='identity=mmagic.IDLossModel',
+            instead='leave identity out',
+        )
+    return config
