@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .base import ConcatDataset
 from .celebamask_hq import CelebAMaskHQ
 from .datasetgan import DatasetGANSegmentation
 from .image_folder import ImageFolder
@@ -15,6 +16,7 @@ from .transforms import PackInputs, RandomFlip, ResizeWithSoftLabels, Similarity
 __all__ = [
     'BrokenImageError',
     'CelebAMaskHQ',
+    'ConcatDataset',
     'DatasetGANSegmentation',
     'ImageFolder',
     'LabelledFolder',

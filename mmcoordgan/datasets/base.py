@@ -7,9 +7,10 @@ from copy import deepcopy
 from typing import Any, Callable, Union
 
 from mmengine.dataset import Compose
+from mmengine.dataset import ConcatDataset as MMEngineConcatDataset
 from torch.utils.data import Dataset
 
-from mmcoordgan.registry import TRANSFORMS
+from mmcoordgan.registry import DATASETS, TRANSFORMS
 
 Transform = Union[dict, Callable[[dict], Any]]
 
@@ -68,3 +69,19 @@ class PipelineDataset(Dataset):
         if not -length <= index < length:
             raise IndexError(f'index {index} is out of range for a data set of {length} samples')
         return index % length
+
+
+@DATASETS.register_module()
+class ConcatDataset(MMEngineConcatDataset):
+    """MMEngine's ``ConcatDataset`` whose samples know their position in the whole.
+
+    ``sample_idx`` tells references from queries and names predictions, so it is that of the
+    concatenation, not that of the data set inside. Same arguments.
+    """
+
+    def __getitem__(self, idx: int) -> Any:
+        packed = super().__getitem__(idx)
+        sample = packed.get('data_samples') if isinstance(packed, dict) else None
+        if sample is not None:
+            sample.set_metainfo({'sample_idx': idx % len(self)})
+        return packed

@@ -12,7 +12,7 @@ from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
 from .image_folder import check_folder
-from .loading import LoadImage, grey_levels, open_image
+from .loading import PNG_CLASSES_KEY, LoadImage, grey_levels, open_image
 from .transforms import PackInputs
 
 MASKS_PER_FOLDER = 2000
@@ -37,8 +37,6 @@ PALETTE = [
     *([255, 90, 120], [170, 0, 40], [90, 60, 30], [40, 90, 40], [255, 215, 0], [230, 180, 255]),
     *([200, 150, 120], [40, 60, 160]),
 ]
-# Key of the text chunk in packed label PNGs that tells the number of classes.
-PNG_CLASSES_KEY = 'mmcoordgan:num_classes'
 BENCHMARK = (1, 3, 5, 6, 8, *range(100, 200))
 
 
@@ -50,23 +48,20 @@ def mask_path(mask_dir: str, number: int, part: str) -> str:
 def _read_mask(path: str) -> np.ndarray | None:
     """(H, W) bool, or None if there is no such file.
 
-    White is True; greys are rounded, whatever their number of bits. Colours and transparency, of
-    which nobody can tell what they mean, are refused.
+    White is True; greys are rounded, whatever their number of bits. Colors and transparency, which
+    could mean anything, are refused.
     """
-    try:
-        with open_image(path) as image:
-            if image.mode.startswith('I'):
-                return grey_levels(image) > 127
-            if image.mode in ('1', 'L') and 'transparency' not in image.info:
-                return np.asarray(image.convert('L')) > 127
-            rgba = np.asarray(image.convert('RGBA'))  # (H, W, 4)
-        if (rgba[..., 1:3] != rgba[..., :1]).any() or rgba[..., 3].min() < 255:
-            raise ValueError('a mask must be black and white, without colours and transparency')
-        return rgba[..., 0] > 127
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except Exception as error:
-        raise OSError(f'cannot read mask {path}: {type(error).__name__}: {error}') from error
+    with open_image(path, what='mask') as image:
+        if image.mode.startswith('I'):
+            return grey_levels(image) > 127
+        if image.mode in ('1', 'L') and 'transparency' not in image.info:
+            return np.asarray(image.convert('L')) > 127
+        rgba = np.asarray(image.convert('RGBA'))  # (H, W, 4)
+        if (rgba[..., 1:3] != rgba[..., :1]).any() or rgba[..., 3].min() < 255:
+            raise ValueError('a mask must be black and white, without colors and transparency')
+        return rgba[..., 0] > 127
 
 
 def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
@@ -83,7 +78,7 @@ def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
     Raises:
         FileNotFoundError: If not one of the 18 parts has a mask.
         ValueError: If masks differ in size.
-        OSError: If a mask cannot be read, or has colours or transparency.
+        OSError: If a mask cannot be read, or has colors or transparency.
     """
     labels: np.ndarray | None = None
     for part, label in PAINT[num_classes].items():
@@ -121,16 +116,13 @@ def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
         ValueError: If the file was packed for another number of classes.
         OSError: If the file cannot be read.
     """
-    try:
-        with open_image(path) as image:
-            packed_for = image.info.get(PNG_CLASSES_KEY, str(num_classes))
-            mode, labels = image.mode, np.array(image)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         raise FileNotFoundError(
             f'no packed labels {path}: run tools/dataset_converters/celebamask_hq.py'
-        ) from None
-    except Exception as error:
-        raise OSError(f'cannot read labels {path}: {type(error).__name__}: {error}') from error
+        )
+    with open_image(path, what='labels') as image:
+        packed_for = image.info.get(PNG_CLASSES_KEY, str(num_classes))
+        mode, labels = image.mode, np.array(image)
     if packed_for != str(num_classes):
         raise ValueError(f'{path} holds labels of {packed_for} classes, not {num_classes}')
     if mode not in ('L', 'P') or labels.max() >= num_classes:
@@ -214,7 +206,7 @@ class CelebAMaskHQ(PipelineDataset):
         return {
             'dataset_name': 'celebamask_hq',
             'classes': CLASSES[self.num_classes],
-            'palette': [list(colour) for colour in PALETTE[: self.num_classes]],
+            'palette': [list(color) for color in PALETTE[: self.num_classes]],
         }
 
     def __len__(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from .loading import BrokenImageError, open_image, turn_upright
+from .loading import open_image, turn_upright
 
 
 def read_label_image(path: str) -> tuple[np.ndarray, np.ndarray | None]:
@@ -18,16 +18,11 @@ def read_label_image(path: str) -> tuple[np.ndarray, np.ndarray | None]:
         BrokenImageError: If the file is missing or cannot be read.
         ValueError: If it is no image of labels; says what it is.
     """
-    try:
-        with open_image(path) as image:
-            step = _step(image)
-            turn_upright(image)
-            kind, mode, labels = image.format, image.mode, np.array(image) // step
-            colors = image.getpalette('RGB') if mode == 'P' else None
-    except Exception as error:  # decoders raise SyntaxError, struct.error, EOFError, ...
-        raise BrokenImageError(
-            f'cannot read mask {path}: {type(error).__name__}: {error}'
-        ) from error
+    with open_image(path, what='mask') as image:
+        step = _step(image)
+        turn_upright(image)
+        kind, mode, labels = image.format, image.mode, np.array(image) // step
+        colors = image.getpalette('RGB') if mode == 'P' else None
     if kind in ('JPEG', 'JPEG2000'):
         raise ValueError(f'mask {path} is a {kind}, whose compression changes labels: use PNG')
     if mode not in ('P', 'L', '1') and not mode.startswith('I'):

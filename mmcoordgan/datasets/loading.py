@@ -1,4 +1,4 @@
-"""Reading image files."""
+"""Read image files, whatever they hold."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ from PIL import Image, ImageOps
 
 from mmcoordgan.registry import TRANSFORMS
 
-# Pillow guesses the format from the content. It is asked for pictures only: some of the others it
-# knows run external programs on the file (EPS) or are containers that hold no pixels at all.
+# Pillow guesses the format from the content. Only image formats are allowed: some of the others
+# run external programs on the file (EPS) or are containers that hold no pixels at all.
 FORMATS = ('BMP', 'GIF', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'TIFF', 'WEBP')
+PNG_CLASSES_KEY = 'mmcoordgan:num_classes'
+"""Key of the text chunk in packed label PNGs that tells the number of classes."""
 _ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
+_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+_PNG_EXTRAS = (b'zTXt', b'iTXt', b'tEXt', b'iCCP')
+# Where the orientation may stand, and our own key.
+_PNG_NEEDED = ('Raw profile type exif', 'XML:com.adobe.xmp', PNG_CLASSES_KEY)
 
 
 class BrokenImageError(OSError):
@@ -28,28 +34,67 @@ def check_regular(path: str) -> None:
     """Refuse pipes, devices and folders, from which reading may never end.
 
     Raises:
-        OSError: If ``path`` is something else than a file. What does not exist passes.
+        OSError: If ``path`` is not a regular file. A path that does not exist passes.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError('not a regular file')
 
 
 @contextmanager
-def open_image(path: str, backend_args: dict | None = None) -> Iterator[Image.Image]:
-    """Open an image file of one of the :data:`FORMATS`; its pixels are read later.
+def open_image(
+    path: str, backend_args: dict | None = None, what: str = 'image'
+) -> Iterator[Image.Image]:
+    """Open an image file of one of the :data:`FORMATS`; its pixels are decoded in the block.
 
     The file is read as a whole: decoders that meet a wrong length would otherwise set aside as much
     memory as it claims.
 
+    Args:
+        path: The file.
+        backend_args: Passed to ``mmengine.fileio.get``.
+        what: How to call it in messages.
+
     Raises:
-        Exception: Whatever Pillow raises; FileNotFoundError if there is no such file.
+        BrokenImageError: For whatever goes wrong, in the block too. The message names the file.
     """
-    check_regular(path)
-    content = get(path, backend_args=backend_args)
-    if not content:
-        raise ValueError('the file is empty (0 bytes)')
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-        yield image
+    try:
+        check_regular(path)
+        content = get(path, backend_args=backend_args)
+        if not content:
+            raise ValueError('the file is empty (0 bytes)')
+        with Image.open(io.BytesIO(_without_extras(content)), formats=FORMATS) as image:
+            yield image
+    except Image.UnidentifiedImageError as error:
+        raise BrokenImageError(
+            f'cannot read {what} {path}: not an image file of a known format ({", ".join(FORMATS)})'
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise BrokenImageError(
+            f'cannot read {what} {path}: {error} Shrink the file, or raise '
+            'PIL.Image.MAX_IMAGE_PIXELS if you trust it.'
+        ) from error
+    except Exception as error:  # decoders raise SyntaxError, struct.error, EOFError, ...
+        raise BrokenImageError(
+            f'cannot read {what} {path}: {type(error).__name__}: {error}'
+        ) from error
+
+
+def _without_extras(content: bytes) -> bytes:
+    """A PNG without texts and color profile, of which Pillow refuses large ones.
+
+    What ends before its length says is left for the decoder to report.
+    """
+    if not content.startswith(_PNG_SIGNATURE):
+        return content
+    kept, start = [_PNG_SIGNATURE], len(_PNG_SIGNATURE)
+    while start < len(content):
+        end = start + 12 + int.from_bytes(content[start : start + 4], 'big')
+        kind, name = content[start + 4 : start + 8], content[start + 8 : start + 88]
+        keyword = name.partition(b'\0')[0].decode('latin-1')
+        if kind not in _PNG_EXTRAS or keyword in _PNG_NEEDED or end > len(content):
+            kept.append(content[start:end])
+        start = end
+    return b''.join(kept)
 
 
 def grey_levels(image: Image.Image) -> np.ndarray:
@@ -82,14 +127,9 @@ def image_shape(path: str) -> tuple[int, int]:
     Raises:
         BrokenImageError: If the file is missing or is no image.
     """
-    try:
-        with open_image(path) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            return image.size if turned else image.size[::-1]
-    except Exception as error:
-        raise BrokenImageError(
-            f'cannot read image {path}: {type(error).__name__}: {error}'
-        ) from error
+    with open_image(path) as image:
+        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        return image.size if turned else image.size[::-1]
 
 
 def turn_upright(image: Image.Image) -> None:
@@ -97,7 +137,7 @@ def turn_upright(image: Image.Image) -> None:
     image.load()  # errors of the pixels are not those of the EXIF data
     try:
         ImageOps.exif_transpose(image, in_place=True)
-    except Exception:  # viewers show such pictures as they are stored
+    except Exception:  # viewers show such images as they are stored
         return
 
 
@@ -106,23 +146,23 @@ class LoadImage(BaseTransform):
     """Read an image file as 8-bit RGB, as a viewer shows it.
 
     mmcv's ``LoadImageFromFile`` is not used because it leaves the file's name out of decoding
-    errors, saturates 16-bit grey images and ignores transparency (whatever colours hide behind it
+    errors, saturates 16-bit grey images and ignores transparency (whatever colors hide behind it
     appear). This transform reads the first frame, turns it upright by its EXIF orientation,
     converts grey, palette, CMYK and 16-bit images to RGB, and lays transparent images on one
-    colour. Colour profiles are ignored.
+    color. Color profiles are ignored.
 
-    With ``size`` the picture becomes a square by Pillow's antialiased bilinear resizing, without
+    With ``size`` the image becomes a square by Pillow's antialiased bilinear resizing, without
     keeping its aspect ratio. The pixels equal those of mmcv's ``Resize`` with the backend 'pillow'
-    behind this transform, which takes twice as long, because it turns the whole picture into an
+    behind this transform, which takes twice as long, because it turns the whole image into an
     array and back.
 
     Reads ``img_path``; sets ``img`` (H, W, 3) uint8 **in RGB order** (mmcv's loader gives BGR),
-    its shape ``img_shape`` and the upright picture's shape ``ori_shape``, both (H, W); with
+    its shape ``img_shape`` and the upright image's shape ``ori_shape``, both (H, W); with
     ``size`` also ``scale_factor``, the factors of width and height.
 
     Args:
-        size: Height and width of the result; None keeps the picture's own.
-        alpha_background: RGB colour behind transparent pixels.
+        size: Height and width of the result; None keeps the image's own.
+        alpha_background: RGB color behind transparent pixels.
         backend_args: Passed to ``mmengine.fileio.get``, for files that are not on a local disk.
 
     Raises:
@@ -175,25 +215,11 @@ def read_rgb(
 def _read(
     path: str, size: int | None, alpha_background: tuple[int, ...], backend_args: dict | None
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """The picture, and its height and width in the file."""
-    try:
-        with open_image(path, backend_args) as image:
-            turn_upright(image)
-            shape = (image.height, image.width)
-            rgb = _to_rgb(image, alpha_background)
-            if size is not None:
-                rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
-            return np.array(rgb), shape
-    except Image.UnidentifiedImageError as error:
-        raise BrokenImageError(
-            f'cannot read image {path}: not an image file of a known format ({", ".join(FORMATS)})'
-        ) from error
-    except Image.DecompressionBombError as error:
-        raise BrokenImageError(
-            f'cannot read image {path}: {error} Shrink the file, or raise '
-            'PIL.Image.MAX_IMAGE_PIXELS if you trust it.'
-        ) from error
-    except Exception as error:  # decoders raise SyntaxError, struct.error, EOFError, ...
-        raise BrokenImageError(
-            f'cannot read image {path}: {type(error).__name__}: {error}'
-        ) from error
+    """The image, and its height and width in the file."""
+    with open_image(path, backend_args) as image:
+        turn_upright(image)
+        shape = (image.height, image.width)
+        rgb = _to_rgb(image, alpha_background)
+        if size is not None:
+            rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
+        return np.array(rgb), shape

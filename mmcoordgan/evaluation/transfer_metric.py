@@ -173,7 +173,13 @@ class TransferMetric(BaseMetric):
             )
             if index >= self.num_references:
                 queries.append(example)
-            elif self._references is None:
+            elif index in self._found:
+                raise ValueError(
+                    f'{type(self).__name__}: two samples have sample_idx {index}, '
+                    f'{self._found[index].name} and {example.name}: join data sets with '
+                    'mmcoordgan.ConcatDataset, which counts on'
+                )
+            else:
                 self.check_reference(example)
                 self._found[index] = example
         if not queries:

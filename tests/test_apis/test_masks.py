@@ -93,7 +93,7 @@ def test_what_is_no_mask(tmp_path):
         'high.png': r'high\.png holds labels 300\.\.300, but must lie in 0\.\.255',
         'high.npy': r'high\.npy must hold labels 0\.\.255, found 300\.\.300',
         'half.png': r'cannot read mask .*half\.png: ',
-        'text.png': r'cannot read mask .*text\.png: UnidentifiedImageError',
+        'text.png': r'cannot read mask .*text\.png: .*not an image file of a known format',
         'none.png': r'cannot read mask .*none\.png: FileNotFoundError',
     }.items():
         with pytest.raises((ValueError, OSError), match=message):

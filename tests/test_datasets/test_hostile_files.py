@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from mmcoordgan.datasets import BrokenImageError, ImageFolder, LoadImage, PackInputs
 from mmcoordgan.datasets.celebamask_hq import mask_path, paint_labels, read_packed_labels
@@ -94,6 +95,22 @@ def test_16_bit_grey_with_a_transparent_level(tmp_path):
     assert load(tmp_path / 'a.png', alpha_background=(1, 2, 3)).tolist() == [
         [[0, 0, 0], [1, 1, 1], [1, 2, 3], [255, 255, 255]]
     ]
+
+
+@pytest.mark.parametrize('read', ['image', 'packed labels'])
+def test_large_texts_and_profiles_of_a_png_are_left_out(place, read):
+    """Pillow refuses more than 1 MiB of compressed text or color profile."""
+    info = PngInfo()
+    info.add_text('workflow', 'x' * 2_000_000, zip=True)
+    info.add_itxt('more', 'x' * 2_000_000, zip=True)
+    info.add_text('mmcoordgan:num_classes', '19')
+    Image.new('L', (3, 2), 5).save(place, 'PNG', pnginfo=info, icc_profile=b'\0' * 2_000_000)
+    if read == 'image':
+        assert load(place).tolist() == [[[5] * 3] * 3] * 2
+    else:
+        assert read_packed_labels(str(place), 19).tolist() == [[5] * 3] * 2
+        with pytest.raises(ValueError, match='holds labels of 19 classes, not 7'):
+            read_packed_labels(str(place), 7)
 
 
 def chunk(kind: bytes, content: bytes, length: int | None = None) -> bytes:

@@ -153,6 +153,7 @@ def test_key_points_that_are_needed():
     metric.process(None, samples)
     assert metric._totals['queries'].tolist() == [2, 1]
     samples[1]['gt_points'] = torch.zeros(2, 2)
+    metric.reset()
     with pytest.raises(ValueError, match='sample 1 has 2 key points, but references have 3'):
         metric.process(None, samples)
 

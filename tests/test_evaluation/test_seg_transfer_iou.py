@@ -10,7 +10,7 @@ from mmengine.structures import BaseDataElement, PixelData
 
 from mmcoordgan.evaluation import SegTransferIoU, transfer_metric
 from mmcoordgan.geometry import canonical_grid
-from mmcoordgan.registry import METRICS
+from mmcoordgan.registry import DATASETS, METRICS
 
 CLASSES = ('sky', 'tree', 'house', 'road')
 
@@ -233,8 +233,9 @@ def test_through_the_evaluator():
 
 def test_memory_does_not_grow_with_queries():
     made, samples = metric(num_references=2), random_samples(3)
+    made.process(None, samples[:2])
     for index in range(2, 40):
-        made.process(None, [*samples[:2], {**samples[2], 'sample_idx': index}])
+        made.process(None, [{**samples[2], 'sample_idx': index}])
     assert made.results == [] and len(made._found) == 2
     assert {name: tuple(t.shape) for name, t in made._totals.items()} == {
         'queries': (2,),
@@ -274,6 +275,23 @@ def test_queries_that_count_twice():
     made.process(None, [*samples, samples[3]])
     with pytest.raises(ValueError, match=r'9 queries were counted, but the data set has 8 '):
         made.evaluate(11)
+
+
+def test_samples_of_two_data_sets():
+    """Each counts its own samples; together they need positions of their own."""
+    made, samples = metric(num_references=3), random_samples()
+    made.process(None, samples)
+    with pytest.raises(
+        ValueError, match=r'two samples have sample_idx 1, .*mmcoordgan\.ConcatData'
+    ):
+        made.process(None, [samples[1]])
+    both = DATASETS.build(
+        dict(
+            type='ConcatDataset', datasets=[dict(type='ToyFaces', size=8, length=n) for n in (4, 3)]
+        )
+    )
+    assert len(both) == 7
+    assert [both[i]['data_samples'].sample_idx for i in range(-1, 7)] == [6, *range(7)]
 
 
 def test_reference_without_labels():

@@ -11,8 +11,8 @@ test_dataloader = dict(
         subset='benchmark',
         pipeline=[
             dict(type='LoadImage'),
-            dict(type='SimilarityJitter', strength=0),  # 1: misaligned images
             dict(type='ResizeWithSoftLabels', size=128),
+            dict(type='SimilarityJitter', strength=0),  # 1: misaligned images
             dict(type='PackInputs'),
         ],
     ),

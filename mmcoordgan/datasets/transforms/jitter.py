@@ -15,7 +15,7 @@ class SimilarityJitter(BaseTransform):
     """Rotate, scale and shift an image with its labels and points, the same way every time.
 
     The similarity is a function of ``(seed, sample_idx)`` alone, so that all methods, runs and
-    processes see the same images. Put it between loading and resizing.
+    processes see the same images. Put it before ``PackInputs``.
 
     Moves ``img``, ``gt_seg_map`` (nearest label), ``gt_soft_seg`` and ``gt_coords`` (bilinear) and
     ``gt_points``. Image and labels may differ in size. The image continues beyond its border as
