@@ -7,8 +7,11 @@ Every registry imports the package that fills it on first use, so configs with
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine import registry as root
 from mmengine.registry import Registry
+from torch import nn
 
 
 def _child(parent: Registry, *locations: str) -> Registry:
@@ -46,3 +49,8 @@ for _parent in (
     root.WEIGHT_INITIALIZERS,
 ):
     _child(_parent, 'mmcoordgan')
+
+
+def build_module(part: dict | nn.Module | None) -> Any:
+    """A module from its config; modules and None pass."""
+    return MODELS.build(part) if isinstance(part, dict) else part

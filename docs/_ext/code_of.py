@@ -34,6 +34,7 @@ def body_of(name: str) -> tuple[str, int, str]:
     owner, _, last = name.rpartition('.')
     # A function may have the name of its module, so that the last part is never a module.
     symbol = inspect.unwrap(getattr(pkgutil.resolve_name(owner), last))
+    symbol = getattr(symbol, 'func', symbol)  # of a cached property
     source, first = inspect.getsourcelines(symbol)
     lines = textwrap.dedent(''.join(source)).splitlines()
     function: Any = ast.parse('\n'.join(lines)).body[0]

@@ -54,8 +54,8 @@ class CoordGANOptimWrapperConstructor:
             with the key ``encoder`` alone. Each holds ``optimizer`` and optionally
             ``regularization_interval`` (int >= 1 or None), ``paramwise_cfg`` (see MMEngine's
             ``DefaultOptimWrapperConstructor``), ``type`` (an ``OptimWrapper``) and that type's
-            arguments, such as ``clip_grad``; not ``accumulative_counts``, which is an argument of
-            the models. Names in ``custom_keys`` are matched against names
+            arguments, such as ``clip_grad``, and ``accumulative_counts`` with ``encoder`` (stage 1
+            has ``model.accumulative_counts``). Names in ``custom_keys`` are matched against names
             that start with the module's own, such as ``generator.warp_net.first.weight`` and
             ``patch_discriminator.trunk.1.conv1.bias``.
         paramwise_cfg: Must be None: it belongs into one of the keys.
@@ -110,7 +110,7 @@ class _Config:
         if not isinstance(cfg.get('optimizer'), dict) or 'type' not in cfg['optimizer']:
             raise ValueError(f"{self.place} needs optimizer=dict(type='Adam', lr=..., ...)")
         self._check_keys(cfg)
-        if cfg.get('accumulative_counts', 1) != 1:
+        if name != 'encoder' and cfg.get('accumulative_counts', 1) != 1:
             raise ValueError(
                 f'{self.place}.accumulative_counts: gradients are accumulated within an iteration, '
                 'so that the schedules of all networks agree. Set model.accumulative_counts='

@@ -12,8 +12,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from mmcoordgan.integrations.mmagic_data import SwapSeedsSampling, identity_config
-from mmcoordgan.models.training import build_module
-from mmcoordgan.registry import METRICS
+from mmcoordgan.registry import METRICS, build_module
 
 from .map_quality import separation
 
@@ -126,9 +125,8 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
 
     def _perceptual(self, x: Tensor, y: Tensor) -> Tensor:
         """Distance of every pair (B,)."""
-        features = [self.perceptual.to(x.device).features(images) for images in (x, y)]
-        pairs = [[[f[i : i + 1] for f in maps] for maps in features] for i in range(len(x))]
-        return torch.stack([self.perceptual.distance(*pair) for pair in pairs])
+        perceptual = self.perceptual.to(x.device)
+        return perceptual.distance(perceptual.features(x), perceptual.features(y))
 
     def _identity(self, x: Tensor, y: Tensor) -> Tensor:
         network = self.identity.to(x.device)

@@ -37,13 +37,22 @@ class CoordGANDistributed(nn.Module):
     explicitly (:func:`~.average_gradients`) before each optimizer step leaves nothing out.
 
     Args:
-        module: The model; rank 0's weights are copied to all ranks.
+        module: The model, whose ``averages_gradients`` is true; rank 0's weights are copied to all
+            ranks.
+
+    Raises:
+        ValueError: If the model leaves averaging to its wrapper.
     """
 
     module: Any
 
     def __init__(self, module: nn.Module):
         super().__init__()
+        if not getattr(module, 'averages_gradients', False):
+            raise ValueError(
+                f'{type(module).__name__} leaves averaging gradients to its wrapper: set '
+                "model_wrapper_cfg=dict(type='MMDistributedDataParallel', broadcast_buffers=False)"
+            )
         self.module = module
         with torch.no_grad():
             for tensor in (*module.parameters(), *module.buffers()):

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from mmengine.logging import print_log
 from torch import Tensor
 
+from mmcoordgan.io.weights import load_weights
 from mmcoordgan.work_dir import last_checkpoint
-
-from .losses.weights import load_weights
 
 if TYPE_CHECKING:
     from .coordgan import CoordGAN

@@ -1,14 +1,14 @@
-"""Refine a picture's codes by gradient descent, starting where the encoder ends."""
+"""Refine the codes of images by gradient descent, starting from the encoder's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from .losses import PerceptualDistance, l1_loss
+from .networks.protocols import Generator
 from .resize import resize_square
 
 
@@ -19,7 +19,7 @@ class Refinement:
     Args:
         steps: Number of gradient steps; 0: no refinement.
         lr: Learning rate of Adam.
-        l1_weight: Weight of the mean absolute difference of the pictures.
+        l1_weight: Weight of the mean absolute difference of the images.
         perceptual_weight: Weight of their perceptual distance.
 
     Raises:
@@ -40,17 +40,17 @@ class Refinement:
 
 
 def refine_codes(
-    generator: Any,
+    generator: Generator,
     perceptual: PerceptualDistance | None,
     images: Tensor,
     structure_w: Tensor,
     texture_w: Tensor,
     refinement: Refinement,
 ) -> tuple[Tensor, Tensor]:
-    """Codes with which the generator reproduces the pictures better.
+    """Codes with which the generator reproduces the images better.
 
-    Pictures do not influence each other: the loss is a sum over them, and Adam treats every
-    entry of the codes alone. Works under ``torch.no_grad``. No network is changed.
+    Images do not influence each other: the loss is a sum over them, and Adam treats every entry
+    of the codes alone. Works under ``torch.no_grad``. No network is changed.
 
     Args:
         generator: Renders the codes; its parameters should not require gradients.
@@ -72,12 +72,12 @@ def refine_codes(
             target = perceptual.features(images)
         for _ in range(refinement.steps):
             rendered = generator.synthesize(generator.warp(codes[0]), codes[1])
-            loss = refinement.l1_weight * l1_loss(rendered, images)
+            # Sums over the batch, so that its size changes no image's gradient.
+            loss = refinement.l1_weight * len(images) * l1_loss(rendered, images)
             if perceptual is not None and target is not None:
                 distance = perceptual.distance(perceptual.features(rendered), target)
-                loss = loss + refinement.perceptual_weight * distance
-            # The mean over the batch becomes a sum, so that its size changes no gradient.
-            gradients = torch.autograd.grad(len(images) * loss, codes)
+                loss = loss + refinement.perceptual_weight * distance.sum()
+            gradients = torch.autograd.grad(loss, codes)
             for code, gradient in zip(codes, gradients):
                 code.grad = gradient
             optimizer.step()

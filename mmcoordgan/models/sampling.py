@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmcoordgan.integrations import mmagic
 
-from .training import sample_codes
+from .networks.protocols import Generator
 
 SAMPLE_MODELS = ('ema', 'orig', 'ema/orig')
 REQUEST_KEYS = (
@@ -82,7 +82,7 @@ def wants_average(request: Mapping) -> bool:
     return request.get('use_ema', True) if kind is None else kind == 'ema'
 
 
-def request_codes(generator: Any, request: Mapping) -> tuple[Tensor, Tensor]:
+def request_codes(generator: Generator, request: Mapping) -> tuple[Tensor, Tensor]:
     """The latent codes of a request: those that it gives, or its seeds', or random ones."""
     if 'structure_z' in request:
         return request['structure_z'], request['texture_z']
@@ -92,7 +92,19 @@ def request_codes(generator: Any, request: Mapping) -> tuple[Tensor, Tensor]:
     return sample_codes(generator, request['num_batches'])
 
 
-def seeded_codes(generator: Any, seeds: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+def sample_codes(generator: Generator, batch: int) -> tuple[Tensor, Tensor]:
+    """Normal latents, on the generator's device.
+
+    Returns:
+        Structure (B, structure_dim) and texture (B, texture_dim).
+    """
+    device = next(generator.parameters()).device
+    structure_z = torch.randn(batch, generator.structure_dim, device=device)
+    texture_z = torch.randn(batch, generator.texture_dim, device=device)
+    return structure_z, texture_z
+
+
+def seeded_codes(generator: Generator, seeds: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
     """Two latent codes of each kind for every seed, on the generator's device.
 
     Returns:

@@ -58,6 +58,8 @@ class ToyDiscriminator(nn.Module):
 class ToyGAN(BaseModel):
     """Trains both networks by one step each; ``pretrained_generator`` is a file to start from."""
 
+    averages_gradients = True
+
     def __init__(self, pretrained_generator=None, batch_size=2):
         super().__init__()
         self.batch_size = batch_size
@@ -113,6 +115,7 @@ CONFIG = f"""
 _base_ = {str(RUNTIME)!r}
 custom_imports = dict(imports=['engine_toy'])
 model = dict(type='ToyGAN')
+model_wrapper_cfg = dict(type='mmcoordgan.CoordGANDistributed')
 train_pipeline = [dict(type='LoadImageFromFile'), dict(type='RandomFlip', prob=0.5)]
 train_dataloader = dict(
     batch_size=2,

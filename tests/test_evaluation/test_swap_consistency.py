@@ -28,7 +28,7 @@ class MeanLoss(PerceptualDistance):
         return [images.mean((2, 3))]
 
     def distance(self, x, y):
-        return (x[0] - y[0]).abs().mean()
+        return (x[0] - y[0]).abs().mean(1)
 
 
 class Faces(nn.Module):

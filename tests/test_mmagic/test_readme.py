@@ -84,7 +84,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]:
 
 def test_mmagics_tools_run_our_configs(logs):
     (printed, _, _), folder = logs
-    assert 'd_gan' in printed and 'rec_l1' in printed
+    assert 'd_gan' in printed and 'loss_rec_l1' in printed
     assert re.search(r'swap/texture_swap_StructureTensor: 0\.\d+', printed)
     assert re.search(r'refined/pck@0\.1: \d', printed) and re.search(r' iou: \d', printed)
     for run in ('toyfaces_32', 'toyfaces_32_encoder'):

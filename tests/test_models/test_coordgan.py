@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 
-from mmcoordgan.models import CoordGAN, coordgan
+from mmcoordgan.models import CoordGAN
 from mmcoordgan.models.pairs import swap_partners
 from mmcoordgan.registry import MODELS
 
@@ -76,7 +76,7 @@ def changed(module: torch.nn.Module, before: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize('share_fakes', [False, True])
-def test_terms_act_by_their_schedules(share_fakes):
+def test_terms_are_active_by_their_schedules(share_fakes):
     model = build(share_fakes=share_fakes)
     wrapper = optimizers(model)
     always = {'d_gan', 'g_gan', 'g_chamfer'}
@@ -99,19 +99,19 @@ def test_each_step_moves_its_own_networks_only(share_fakes, monkeypatch):
     model = build(share_fakes=share_fakes)
     wrapper = optimizers(model)
     seen = {}
-    original = coordgan.optimizer_step
+    original = model._step
 
-    def spy(optimizer, *args, **kwargs):
+    def spy(step, *args):
         before = {n: snapshot(getattr(model, n)) for n in ('generator', 'discriminator')}
-        log = original(optimizer, *args, **kwargs)
-        key = 'generator' if optimizer is wrapper['generator'] else 'discriminator'
-        moved = {n for n, b in before.items() if changed(getattr(model, n), b)}
-        seen.setdefault(key, set()).update(moved)
+        log = original(step, *args)
+        seen[step] = {n for n, b in before.items() if changed(getattr(model, n), b)}
         return log
 
-    monkeypatch.setattr(coordgan, 'optimizer_step', spy)
+    monkeypatch.setattr(model, '_step', spy)
     model.train_step(batch(), wrapper)
-    assert seen == {'generator': {'generator'}, 'discriminator': {'discriminator'}}
+    discriminator = {'discriminator'}
+    expected = dict(discriminator=discriminator, regularization=discriminator)
+    assert seen == {**expected, 'generator': {'generator'}}
     assert all(p.requires_grad for p in model.discriminator.parameters())
     assert all(p.requires_grad for p in model.patch_discriminator.parameters())
     # Nothing of the generator's step is left for the discriminators' next one.
@@ -125,7 +125,7 @@ def test_shared_fakes_are_rendered_once():
     original = model.generator.warp
     model.generator.warp = lambda *a: calls.append(1) or original(*a)
     model.train_step(batch(), optimizers(model))
-    assert len(calls) == 1  # one structure pass, though pictures are rendered with two textures
+    assert len(calls) == 1  # one structure pass, though images are rendered with two textures
 
 
 def test_perceptual_features_of_a_picture_are_computed_once():
@@ -150,8 +150,8 @@ def test_mixed_precision_keeps_coordinates_and_r1_precise(monkeypatch):
     real = batch()
     full = copy.deepcopy(model).train_step(real, optimizers(model))
     seen = []
-    original = model.generator_losses
-    model.generator_losses = lambda fakes, i: seen.append(fakes) or original(fakes, i)
+    original = model.view
+    model.view = lambda real, fakes: seen.append(fakes) or original(real, fakes)
     kinds = []
     model.discriminator.register_forward_hook(lambda m, x, logits: kinds.append(logits.dtype))
 
@@ -160,10 +160,10 @@ def test_mixed_precision_keeps_coordinates_and_r1_precise(monkeypatch):
 
     monkeypatch.setattr(type(wrapper['generator']), 'optim_context', autocast)
     log = model.train_step(real, wrapper)
-    assert seen[0].coords.dtype == seen[0].images.dtype == torch.float32
-    assert (seen[0].coords - precise).abs().max() < 0.01  # only the codes went through bfloat16
-    distinct = seen[0].coords.flatten().unique().numel()
-    assert distinct > 0.9 * seen[0].coords.numel() / 2  # bfloat16 has 256 values in [0.5, 1)
+    assert seen[-1].coords.dtype == seen[-1].images.dtype == torch.float32
+    assert (seen[-1].coords - precise).abs().max() < 0.01  # only the codes went through bfloat16
+    distinct = seen[-1].coords.flatten().unique().numel()
+    assert distinct > 0.9 * seen[-1].coords.numel() / 2  # bfloat16 has 256 values in [0.5, 1)
     # real and fake of the discriminator step, R1, the generator step
     assert kinds == [torch.bfloat16, torch.bfloat16, torch.float32, torch.bfloat16]
     assert all(torch.isfinite(value) for value in log.values())
@@ -218,9 +218,9 @@ def test_sampling_modes():
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        (dict(losses=dict(g_chamfr=dict(type='ChamferLoss'))), 'did you mean g_chamfer?'),
-        (dict(perceptual=None), 'loss term g_texture_swap needs perceptual'),
-        (dict(patch_discriminator=None), 'loss term d_patch needs a patch_discriminator'),
+        (dict(losses=dict(d_gn=dict(type='LogisticLoss'))), 'did you mean d_gan?'),
+        (dict(perceptual=None), 'loss term g_texture_swap needs the network perceptual'),
+        (dict(patch_discriminator=None), 'loss term d_patch needs the network patch_discrim'),
     ],
 )
 def test_bad_configs(changes, message):

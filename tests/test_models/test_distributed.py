@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from mmengine.model import MMDistributedDataParallel
 from test_coordgan import TINY, optimizers
+from test_inversion import TINY as STAGE2
 from test_inversion import build as build_inversion
 from test_inversion import optimizer
 
@@ -170,27 +172,64 @@ def test_accumulated_parts_equal_the_whole_batch(whole_batch, share_fakes, monke
     assert int(model.iteration) == ITERATIONS
 
 
-def test_accumulated_parts_of_the_second_stage_equal_the_whole_batch():
-    results = []
-    for parts in (1, 2):
-        torch.manual_seed(0)
-        model = build_inversion(accumulative_counts=parts)
-        wrapper = optimizer(model)
-        log = []
-        for iteration in range(ITERATIONS):
-            codes = torch.randn(2, BATCH, 4, generator=source(iteration, 2))
-            queue = iter(zip(*(z.chunk(parts) for z in codes)))
-            model.sample_codes = lambda batch, queue=queue: next(queue)
-            real = torch.rand(BATCH, 3, 16, 16, generator=source(iteration, 1)) * 2 - 1
-            step = model.train_step({'inputs': real}, wrapper)
-            log.append({name: float(value) for name, value in step.items()})
-        results.append((log, model.state_dict()))
-    assert_equal(results[1], results[0])
+def run_stage2(model, share: slice, micro_batches: int = 1, wrapped=None) -> tuple[list, dict]:
+    """As :func:`run`; gradients are accumulated by MMEngine's optimizer wrapper."""
+    wrapper = optimizer(model, accumulative_counts=micro_batches)
+    log = []
+    for iteration in range(ITERATIONS):
+        codes = torch.randn(2, BATCH, 4, generator=source(iteration, 2))[:, share]
+        real = torch.rand(BATCH, 3, 16, 16, generator=source(iteration, 1))[share] * 2 - 1
+        mean: dict[str, float] = {}
+        for z, images in zip(codes.chunk(micro_batches, 1), real.chunk(micro_batches)):
+            model.sample_codes = lambda batch, z=z: tuple(z)
+            for name, value in (wrapped or model).train_step({'inputs': images}, wrapper).items():
+                mean[name] = mean.get(name, 0) + float(value) / micro_batches
+        log.append(mean)
+    return log, model.state_dict()
+
+
+def stage2(seed: int):
+    torch.manual_seed(seed)
+    return build_inversion(losses={k: {**v, 'interval': 1} for k, v in STAGE2['losses'].items()})
+
+
+@pytest.fixture(scope='module')
+def whole_batch_of_stage_2():
+    return run_stage2(stage2(0), slice(BATCH))
+
+
+def test_accumulation_in_stage_2_equals_the_whole_batch(whole_batch_of_stage_2):
+    log, end = run_stage2(stage2(0), slice(BATCH), micro_batches=2)
+    assert end.pop('iteration') == 2 * ITERATIONS
+    expected = {k: v for k, v in whole_batch_of_stage_2[1].items() if k != 'iteration'}
+    assert_equal((log, end), (whole_batch_of_stage_2[0], expected))
+
+
+def process_stage2(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
+    model = stage2(seed=rank)  # the second process starts from other weights
+    wrapped = MMDistributedDataParallel(model, broadcast_buffers=False)
+    torch.save(
+        run_stage2(model, slice(2 * rank, 2 * rank + 2), wrapped=wrapped), f'{folder}/{rank}'
+    )
+    leave_processes()
+
+
+def test_mmengines_wrapper_in_stage_2(tmp_path: Path, whole_batch_of_stage_2):
+    torch.multiprocessing.spawn(process_stage2, (str(tmp_path),), nprocs=2)
+    for rank in range(2):
+        assert_equal(torch.load(tmp_path / str(rank), weights_only=True), whole_batch_of_stage_2)
+
+
+def test_our_wrapper_refuses_models_that_leave_averaging_to_it():
+    with pytest.raises(ValueError, match="set model_wrapper_cfg=dict\\(type='MMDistributed"):
+        CoordGANDistributed(stage2(0))
 
 
 @pytest.mark.parametrize('parts', [3, 4])
 def test_parts_that_are_no_pairs(parts):
     model = build(0, accumulative_counts=parts)
-    message = rf'a batch of 4 images has no {parts} equal parts.*batch_size to a multiple of'
+    message = rf'4 images cannot be cut into {parts} equal micro-batches.*batch_size to a multiple'
     with pytest.raises(ValueError, match=message):
         model.train_step({'inputs': torch.zeros(4, 3, 16, 16)}, optimizers(model))

@@ -46,8 +46,8 @@ def inject_codes(model: CoordGANInversion, prefix: str) -> None:
 @pytest.mark.parametrize('theirs', list(REFERENCE_NAMES))
 def test_terms_and_gradients(model, theirs):
     inject_codes(model, 'z_')
-    terms = model.encoder_losses(image('enc_real', (4, 3, 32, 32)), 0)
-    loss = sum(terms[name] for name in REFERENCE_NAMES[theirs])
+    terms = model(image('enc_real', (4, 3, 32, 32)), mode='loss')
+    loss = sum(terms[f'loss_{name}'] for name in REFERENCE_NAMES[theirs])
     assert loss.item() == pytest.approx(numbers('small_values.json')[f'E.{theirs}'], rel=1e-5)
     loss.backward()
     assert all(p.grad is None for p in model.generator.parameters())
@@ -87,7 +87,7 @@ def test_three_iterations_of_the_reference_loop(model):
         inject_codes(model, f'enc_it{i}_')
         log = model.train_step({'inputs': image(f'enc_it{i}_real', (4, 3, 32, 32))}, wrapper)
         for theirs, ours in REFERENCE_NAMES.items():
-            found = sum(log[name].item() for name in ours)
+            found = sum(log[f'loss_{name}'].item() for name in ours)
             assert found == pytest.approx(expected[theirs], rel=(2e-5, 1e-4, 1e-3)[offset]), theirs
 
     stored = numbers('small_train_encoder')

@@ -11,14 +11,15 @@ from reference import crops, image, numbers, relative_error, rnd
 
 from mmcoordgan.io.official_names import official_names
 from mmcoordgan.models import CoordGAN
+from mmcoordgan.models.losses import DetachedFakes, Fakes
 
 PUBLISHED_LOSSES = dict(
     d_gan=dict(type='LogisticLoss', loss_weight=2.0, warmup=10_000, warmup_floor=0.5),
-    d_patch=dict(type='LogisticLoss', start=10_000),
+    d_patch=dict(type='LogisticLoss', start=10_001),
     d_r1=dict(type='R1Loss', loss_weight=5.0, interval=16),
-    d_patch_r1=dict(type='R1Loss', loss_weight=0.5, interval=16, start=10_000),
+    d_patch_r1=dict(type='R1Loss', loss_weight=0.5, interval=16, start=10_001),
     g_gan=dict(type='NonsaturatingLoss', loss_weight=2.0, warmup=10_000, warmup_floor=0.5),
-    g_patch=dict(type='NonsaturatingLoss', start=10_000),
+    g_patch=dict(type='NonsaturatingLoss', start=10_001),
     g_texture_swap=dict(type='TextureSwapLoss', loss_weight=5.0, warmup=20_000),
     g_chamfer=dict(type='ChamferLoss', loss_weight=200.0),
     g_warp=dict(type='WarpLoss', loss_weight=5.0, warmup=20_000),
@@ -60,11 +61,15 @@ def inject_crops(model: CoordGAN, tags: list[str]) -> None:
 def terms(model: CoordGAN) -> dict[str, torch.Tensor]:
     """All nine weighted terms on the reference's inputs."""
     real = image('real', (4, 3, 32, 32))
-    fakes = model.render(rnd('z_struc', (4, 32)), rnd('z_style', (4, 32)), swap=True)
+    fakes = Fakes(model.generator, rnd('z_struc', (4, 32)), rnd('z_style', (4, 32)))
     inject_crops(model, ['D_real', 'D_target', 'D_mix', 'R1_real', 'R1_target', 'G_real', 'G_mix'])
-    losses = model.discriminator_losses(real, fakes.detach(), FULL_STRENGTH)
-    losses.update(model.regularization_losses(real, fakes.detach(), FULL_STRENGTH))
-    losses.update(model.generator_losses(fakes, FULL_STRENGTH))
+    losses, detached = {}, DetachedFakes(fakes)
+    for step, images in (
+        ('discriminator', detached),
+        ('regularization', detached),
+        ('generator', fakes),
+    ):
+        losses.update(model.losses.compute(step, model.view(real, images), FULL_STRENGTH))
     return losses
 
 

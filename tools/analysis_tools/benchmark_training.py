@@ -1,4 +1,4 @@
-"""Time and memory of one training iteration of stage 1, part by part."""
+"""Time and memory of one training iteration of stage 1, and of its parts."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from torch.utils._pytree import tree_map
 
 from mmcoordgan.engine.launch import LaunchError, explained_errors, load_config
 from mmcoordgan.models import CoordGAN
-from mmcoordgan.models.losses import warp_loss
-from mmcoordgan.models.losses.warp import warp_partners
+from mmcoordgan.models.losses import Fakes, chamfer_loss, r1_penalty, warp_loss, warp_partners
 from mmcoordgan.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 LAST_START = 160_000
-"""An iteration in which every term acts, the lazy ones included, in the published schedule."""
+"""An iteration in which every term of the published schedule is active, the lazy ones included."""
 WARM_UP, REPEAT = 3, 10
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Times a training iteration of a stage-1 config and its parts, with random '
-        'pictures and, where the config wants LPIPS, untrained VGG16 weights, which cost the same. '
-        'Prints seconds (on the CPU those of all threads together), peak memory, and the share of '
-        'what a plain matrix product reaches on this machine.'
+        'images and, where the config wants LPIPS, untrained VGG16 weights, which cost the same. '
+        'Prints seconds (on the CPU, summed over threads), peak memory, and the fraction '
+        'of what a plain matrix product reaches on this machine.'
     )
     parser.add_argument('config', nargs='?', default='configs/coordgan/celeba_128.py')
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
@@ -71,16 +70,16 @@ class Bench:
         size = self.model.generator.image_size
         self.real = torch.rand(self.batch, 3, size, size, device=args.device) * 2 - 1
         coords = self.model.generator.base_resolution
-        self.pictures = torch.rand(self.batch, 3, coords, coords, device=args.device) * 2 - 1
+        self.images = torch.rand(self.batch, 3, coords, coords, device=args.device) * 2 - 1
 
     def compile(self) -> None:
-        """What is differentiated once only: R1 differentiates the discriminator twice."""
+        """Compile what is differentiated once; R1 differentiates the discriminator twice."""
         torch._dynamo.config.suppress_errors = True
         self.model.generator.synthesize = torch.compile(self.model.generator.synthesize)
         self.model.perceptual.features = torch.compile(self.model.perceptual.features)
 
     def parts(self) -> dict[str, Callable[[], Any]]:
-        """Names and calls; all but the iterations leave gradients, which are dropped."""
+        """Names and calls."""
         return {
             'generator, forward': self.generate_only,
             'generator, both': self.generate,
@@ -93,21 +92,19 @@ class Bench:
             'iteration with R1': lambda: self.iterate(LAST_START),
         }
 
-    def render(self) -> tuple[Tensor, Tensor]:
-        structure_z, texture_z = self.model.sample_codes(self.batch)
+    def render(self, grad: bool) -> Tensor:
+        latents = self.model.sample_codes(self.batch)
         with self.autocast:
-            fakes = self.model.render(structure_z, texture_z, swap=False)
-        return fakes.images, fakes.coords
+            return Fakes(self.model.generator, *latents, grad=grad).images
 
     def generate_only(self) -> None:
-        with torch.no_grad():
-            self.render()
+        self.render(grad=False)
 
     def generate(self) -> None:
-        self.drop(self.render()[0].sum())
+        self.drop(self.render(grad=True).sum())
 
     def maps(self) -> Tensor:
-        """Maps as training makes them after its start: the grid under smooth displacements."""
+        """Maps as after some training: the grid under smooth displacements."""
         size = self.model.generator.base_resolution
         line = torch.linspace(-1, 1, size, device=self.device)
         grid = torch.stack(torch.meshgrid(line, line, indexing='xy')).expand(self.batch, -1, -1, -1)
@@ -115,16 +112,16 @@ class Bench:
         return (0.9 * grid + 0.1 * torch.sin(3 * grid.flip(1) + phase)).requires_grad_()
 
     def correspond(self) -> None:
-        pictures = self.pictures.clone().requires_grad_()
-        self.drop(warp_partners(pictures, self.maps()).square().sum())
+        images = self.images.clone().requires_grad_()
+        self.drop(warp_partners(images, self.maps()).square().sum())
 
     def warp_loss(self) -> None:
-        pictures = self.pictures.clone().requires_grad_()
+        images = self.images.clone().requires_grad_()
         with self.autocast:
-            self.drop(warp_loss(self.model.perceptual, pictures, self.maps()))
+            self.drop(warp_loss(self.model.perceptual, images, self.maps()))
 
     def chamfer(self) -> None:
-        self.drop(self.model.losses['g_chamfer'](self.maps()))
+        self.drop(chamfer_loss(self.maps()))
 
     def discriminate(self) -> None:
         with self.autocast:
@@ -133,12 +130,12 @@ class Bench:
 
     def regularize(self) -> None:
         real = self.real.clone().requires_grad_()
-        self.drop(self.model.losses['d_r1'](self.model.discriminator(real), [real]))
+        self.drop(r1_penalty(self.model.discriminator(real), [real]))
 
     def iterate(self, iteration: int) -> None:
         self.model.iteration.fill_(iteration)
-        pictures = [((x + 1) * 127.5).byte() for x in self.real]
-        self.model.train_step(dict(inputs=pictures), self.optimizers)
+        images = [((x + 1) * 127.5).byte() for x in self.real]
+        self.model.train_step(dict(inputs=images), self.optimizers)
 
     def drop(self, loss: Tensor) -> None:
         loss.backward()
@@ -206,8 +203,8 @@ def print_parts(bench: Bench, peak: float, counted: dict[str, int] | None = None
                 call()
             cost = measure(call, bench.device, REPEAT if bench.device == 'cuda' else 1)
         found[name] = flops = counted[name] if counted else counter.total
-        share = flops / cost.seconds / peak
-        row = f'{name:28}{cost.seconds:9.3f}{cost.peak:9.0f}{flops / 1e12:9.3f}{share:9.1%}'
+        fraction = flops / cost.seconds / peak
+        row = f'{name:28}{cost.seconds:9.3f}{cost.peak:9.0f}{flops / 1e12:9.3f}{fraction:9.1%}'
         print(row + f'{bench.batch / cost.seconds:10.3f}', flush=True)
     return found
 

@@ -12,7 +12,7 @@ from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.infer_cli.loading import explained
 from mmcoordgan.engine.launch import LaunchError, explained_errors
 from mmcoordgan.evaluation.map_quality import folded_share, separation, structure_spread
-from mmcoordgan.models.losses import PerceptualDistance, StructureTensorLoss
+from mmcoordgan.models.losses import StructureTensorLoss
 from mmcoordgan.models.networks import CoordGANGenerator
 
 CHUNK = 8
@@ -39,11 +39,6 @@ def in_chunks(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     return torch.cat([function(*chunk).cpu() for chunk in chunks])
 
 
-def distances(perceptual: PerceptualDistance, x: Tensor, y: Tensor) -> Tensor:
-    """Distance of every pair (N,)."""
-    return torch.stack([perceptual(a[None], b[None]) for a, b in zip(x, y)])
-
-
 @torch.no_grad()
 def figures(generator: torch.nn.Module, samples: int, seed: int) -> dict[str, float]:
     """What is printed, by its names; the codes do not depend on the device."""
@@ -60,8 +55,8 @@ def figures(generator: torch.nn.Module, samples: int, seed: int) -> dict[str, fl
         """Distances (N, 2) to another texture and to another structure."""
         coords, other_coords = coords.to(device), other_coords.to(device)
         images = generator.synthesize(coords, w)
-        same = distances(perceptual, images, generator.synthesize(coords, other_w))
-        other = distances(perceptual, images, generator.synthesize(other_coords, w))
+        same = perceptual(images, generator.synthesize(coords, other_w))
+        other = perceptual(images, generator.synthesize(other_coords, w))
         return torch.stack([same, other], dim=1)
 
     others = coords.roll(1, 0), texture_w.roll(1, 0)

@@ -15,3 +15,4 @@ model = dict(
     ),
     data_preprocessor=_base_.model.data_preprocessor,
 )
+model_wrapper_cfg = dict(_delete_=True, type='MMDistributedDataParallel', broadcast_buffers=False)

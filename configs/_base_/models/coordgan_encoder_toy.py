@@ -28,3 +28,4 @@ model = dict(
     refinement=dict(steps=50, lr=0.05),
     data_preprocessor=_base_.model.data_preprocessor,
 )
+model_wrapper_cfg = dict(_delete_=True, type='MMDistributedDataParallel', broadcast_buffers=False)

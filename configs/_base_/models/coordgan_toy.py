@@ -58,3 +58,5 @@ model = dict(
     share_fakes=True,
     data_preprocessor=dict(type='GANDataPreprocessor'),
 )
+# Used with several processes only. MMEngine looks this name up without default_scope.
+model_wrapper_cfg = dict(type='mmcoordgan.CoordGANDistributed')

@@ -1,26 +1,33 @@
-"""Loss terms: a pure function and a thin registered module each."""
+"""Loss terms, each a pure function and a thin registered module; perceptual distances."""
 
 from .adversarial import LogisticLoss, NonsaturatingLoss, logistic_loss, nonsaturating_loss
+from .base import ScheduledLoss
 from .chamfer import ChamferLoss, chamfer_loss
 from .lpips import LPIPSLoss
 from .perceptual import PerceptualDistance
 from .r1 import R1Loss, r1_penalty
 from .reconstruction import L1Loss, PerceptualLoss, l1_loss, perceptual_loss
-from .schedule import ScheduledLoss
 from .structure_tensor import StructureTensorLoss, structure_tensor
+from .terms import LossTerms
 from .texture_swap import TextureSwapLoss, texture_swap_loss
+from .views import DetachedFakes, Fakes, Stage1View, Stage2View
 from .warp import WarpLoss, warp_loss, warp_partners
 
 __all__ = [
     'ChamferLoss',
+    'DetachedFakes',
+    'Fakes',
     'L1Loss',
     'LPIPSLoss',
     'LogisticLoss',
+    'LossTerms',
     'NonsaturatingLoss',
     'PerceptualDistance',
     'PerceptualLoss',
     'R1Loss',
     'ScheduledLoss',
+    'Stage1View',
+    'Stage2View',
     'StructureTensorLoss',
     'TextureSwapLoss',
     'WarpLoss',

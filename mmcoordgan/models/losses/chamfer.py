@@ -7,7 +7,8 @@ from torch import Tensor
 from mmcoordgan.geometry import chamfer_to_grid
 from mmcoordgan.registry import MODELS
 
-from .schedule import ScheduledLoss
+from .base import ScheduledLoss
+from .views import Stage1View
 
 
 def chamfer_loss(coords: Tensor) -> Tensor:
@@ -24,7 +25,7 @@ def chamfer_loss(coords: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class ChamferLoss(ScheduledLoss):
-    """:func:`chamfer_loss` with a weight and a schedule (:class:`ScheduledLoss`)."""
+    """:func:`chamfer_loss` of the generated maps. Arguments: see :class:`ScheduledLoss`."""
 
-    def forward(self, coords: Tensor) -> Tensor:
-        return self.loss_weight * chamfer_loss(coords)
+    def forward(self, view: Stage1View) -> Tensor:
+        return chamfer_loss(view.fakes.coords)

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmcoordgan.io.weights import load_weights
 from mmcoordgan.registry import MODELS
 
 from .perceptual import PerceptualDistance
-from .weights import load_weights
 
 VGG16_WEIGHTS = 'https://download.pytorch.org/models/vgg16-397923af.pth'
 VGG16_CHANNELS: tuple[int | str, ...] = (
@@ -80,7 +80,7 @@ class LPIPSLoss(PerceptualDistance):
         d = \sum_l \frac{1}{H_l W_l} \sum_{h, w} w_l \cdot (\hat x_{lhw} - \hat y_{lhw})^2
 
     with channel-unit-normalized features of relu1_2 ... relu5_3 and the learned non-negative
-    weights that ship with this package (``data/README.md``); mean over the batch. Takes RGB in
+    weights that ship with this package (``data/README.md``), for each image. Takes RGB in
     [-1, 1]; nothing in it is trained or stored in checkpoints.
 
     Args:
@@ -113,13 +113,15 @@ class LPIPSLoss(PerceptualDistance):
 
     def features(self, images: Tensor) -> list[Tensor]:
         maps = self.vgg((images - self.shift) / self.scale)
-        # sqrt has no finite gradient at 0, where a whole pixel's features are 0
-        norms = [m.square().sum(1, keepdim=True).clamp(min=1e-20).sqrt() for m in maps]
+        # sqrt has no finite gradient at 0, where a whole pixel's features are 0. In float16 the
+        # bounds are 0, so norms are float32.
+        wide = [m.to(torch.promote_types(m.dtype, torch.float32)) for m in maps]
+        norms = [m.square().sum(1, keepdim=True).clamp(min=1e-20).sqrt() for m in wide]
         return [m / (n + 1e-10) for m, n in zip(maps, norms)]
 
     def distance(self, x: list[Tensor], y: list[Tensor]) -> Tensor:
         layers = [
-            F.conv2d((a - b).square(), getattr(self, f'linear_{index}')).mean()
+            F.conv2d((a - b).square(), getattr(self, f'linear_{index}')).mean(dim=(1, 2, 3))
             for index, (a, b) in enumerate(zip(x, y))
         ]
-        return torch.stack(layers).sum()
+        return torch.stack(layers).sum(0)

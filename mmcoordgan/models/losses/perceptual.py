@@ -1,4 +1,4 @@
-"""What every perceptual distance offers, so that features are computed once and compared often."""
+"""The interface of perceptual distances: compute features once, compare them often."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 
 class PerceptualDistance(nn.Module):
-    """Base of the perceptual distances: features of pictures, and a distance between features.
+    """Base of the perceptual distances: features of images, and a distance between features.
 
-    ``forward(x, y)`` is ``loss_weight * distance(features(x), features(y))``.
+    A new distance is a subclass with ``features`` and ``distance``. ``forward(x, y)`` is
+    ``loss_weight * distance(features(x), features(y))``, (B,).
 
     Args:
         loss_weight: Factor on the result of ``forward`` (not of ``distance``).
@@ -19,11 +20,11 @@ class PerceptualDistance(nn.Module):
         self.loss_weight = loss_weight
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """RGB pictures (B, 3, H, W) in [-1, 1] -> feature maps (B, C_k, H_k, W_k), normalized."""
+        """RGB images (B, 3, H, W) in [-1, 1] -> feature maps (B, C_k, H_k, W_k), normalized."""
         raise NotImplementedError
 
     def distance(self, x: list[Tensor], y: list[Tensor]) -> Tensor:
-        """Scalar distance >= 0 between the features of two batches, mean over the batch."""
+        """Distances (B,), >= 0, between the features of the images of two batches."""
         raise NotImplementedError
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:

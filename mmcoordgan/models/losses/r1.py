@@ -9,7 +9,9 @@ from torch import Tensor
 
 from mmcoordgan.registry import MODELS
 
-from .schedule import ScheduledLoss
+from .adversarial import JUDGES
+from .base import ScheduledLoss
+from .views import Stage1View
 
 
 def r1_penalty(logits: Tensor, inputs: Sequence[Tensor]) -> Tensor:
@@ -31,7 +33,24 @@ def r1_penalty(logits: Tensor, inputs: Sequence[Tensor]) -> Tensor:
 
 @MODELS.register_module()
 class R1Loss(ScheduledLoss):
-    """:func:`r1_penalty` with a weight and a schedule (:class:`ScheduledLoss`)."""
+    """:func:`r1_penalty` of a discriminator, in a step of its own and in full precision.
 
-    def forward(self, logits: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-        return self.loss_weight * r1_penalty(logits, inputs)
+    Arguments: see :class:`ScheduledLoss`; ``on`` is 'images' (real ones) or 'patches' (of generated
+    images).
+    """
+
+    step = 'regularization'
+    choices = JUDGES
+    implied = {'d_r1': 'images', 'd_patch_r1': 'patches'}
+
+    def forward(self, view: Stage1View) -> Tensor:
+        with torch.autocast(view.real.device.type, enabled=False):
+            if self.on == 'images':
+                real = view.real.detach().requires_grad_()
+                logits = view.discriminator(real)
+                # Zero times the logits gives every parameter a gradient, so that Adam's state
+                # advances for all.
+                return r1_penalty(logits, [real]) + 0 * logits.sum()
+            patch = view.patch_discriminator
+            crops = [patch.crop(view.fakes.images).requires_grad_() for _ in range(2)]
+            return r1_penalty(patch(*crops), crops)

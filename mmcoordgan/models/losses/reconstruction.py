@@ -1,4 +1,4 @@
-"""The losses of the encoder: how far pictures, codes and maps are from where they should be."""
+"""The losses of the encoder: errors of images, codes and maps."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from torch import Tensor
 
 from mmcoordgan.registry import MODELS
 
+from .base import ScheduledLoss
 from .perceptual import PerceptualDistance
-from .schedule import ScheduledLoss
+from .views import Stage2View
 
 
 def l1_loss(x: Tensor, target: Tensor) -> Tensor:
     r"""Mean absolute difference :math:`\overline{|x - y|}` over all entries (CoordGAN, eq. 7).
 
     Args:
-        x: Pictures, codes or correspondence maps, any shape.
+        x: Images, codes or correspondence maps, any shape.
         target: The same shape.
 
     Returns:
@@ -33,35 +34,56 @@ def l1_loss(x: Tensor, target: Tensor) -> Tensor:
 def perceptual_loss(
     perceptual: PerceptualDistance, features: list[Tensor], target_features: list[Tensor]
 ) -> Tensor:
-    """Perceptual distance between pictures and their targets (CoordGAN, section 3.4).
+    """Mean perceptual distance between images and their targets (CoordGAN, section 3.4).
 
     Args:
         perceptual: The perceptual distance.
-        features: Its features of the pictures.
+        features: Its features of the images.
         target_features: Its features of the targets.
 
     Returns:
         Scalar, >= 0.
     """
-    return perceptual.distance(features, target_features)
+    return perceptual.distance(features, target_features).mean()
 
 
 @MODELS.register_module()
 class L1Loss(ScheduledLoss):
-    """:func:`l1_loss` with a weight and a schedule (:class:`ScheduledLoss`)."""
+    """:func:`l1_loss` of the encoder's images, codes or maps.
 
-    def forward(self, x: Tensor, target: Tensor) -> Tensor:
-        return self.loss_weight * l1_loss(x, target)
+    Arguments: see :class:`ScheduledLoss`. ``on`` is 'reconstruction' (real images and what the
+    encoder makes of them), or 'structure_w', 'texture_w' or 'coords' (what the encoder finds in
+    synthesized images, and the truth).
+    """
+
+    step = 'encoder'
+    choices = dict.fromkeys(('reconstruction', 'structure_w', 'texture_w', 'coords'), ())
+    implied = {'rec_l1': 'reconstruction'} | {k: k for k in ('structure_w', 'texture_w', 'coords')}
+
+    def forward(self, view: Stage2View) -> Tensor:
+        if self.on == 'reconstruction':
+            return l1_loss(view.reconstruction, view.real)
+        found, truth = (getattr(e, self.on or '') for e in (view.recovered, view.truth))
+        if found is None:
+            raise ValueError(f'{type(view.encoder).__name__} gives no {self.on} to compare')
+        if self.on == 'texture_w' and found.dim() == 3:  # W+: the truth is the same in all layers
+            truth = truth[:, None].expand_as(found)
+        return l1_loss(found, truth)
 
 
 @MODELS.register_module()
 class PerceptualLoss(ScheduledLoss):
-    """:func:`perceptual_loss` with a weight and a schedule (:class:`ScheduledLoss`)."""
+    """:func:`perceptual_loss` between what the encoder makes of real images and the images.
 
-    def forward(
-        self,
-        perceptual: PerceptualDistance,
-        features: list[Tensor],
-        target_features: list[Tensor],
-    ) -> Tensor:
-        return self.loss_weight * perceptual_loss(perceptual, features, target_features)
+    Arguments: see :class:`ScheduledLoss`. ``on`` is 'reconstruction', or 'swapped': the structure
+    with its partner's texture.
+    """
+
+    step = 'encoder'
+    needs = ('perceptual',)
+    choices = dict.fromkeys(('reconstruction', 'swapped'), ())
+    implied = {'rec_perceptual': 'reconstruction', 'swap_perceptual': 'swapped'}
+
+    def forward(self, view: Stage2View) -> Tensor:
+        images = view.reconstruction if self.on == 'reconstruction' else view.swapped
+        return perceptual_loss(view.perceptual, view.perceptual.features(images), view.features)

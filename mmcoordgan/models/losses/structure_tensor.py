@@ -63,5 +63,5 @@ class StructureTensorLoss(PerceptualDistance):
         return result
 
     def distance(self, x: list[Tensor], y: list[Tensor]) -> Tensor:
-        scales = [(a - b).square().sum(1).mean() for a, b in zip(x, y)]
-        return torch.stack(scales).mean()
+        scales = [(a - b).square().sum(1).mean(dim=(1, 2)) for a, b in zip(x, y)]
+        return torch.stack(scales).mean(0)

@@ -6,34 +6,33 @@ from torch import Tensor
 
 from mmcoordgan.registry import MODELS
 
+from .base import ScheduledLoss
 from .perceptual import PerceptualDistance
-from .schedule import ScheduledLoss
+from .views import Stage1View
 
 
 def texture_swap_loss(
     perceptual: PerceptualDistance, features: list[Tensor], swapped_features: list[Tensor]
 ) -> Tensor:
-    """Perceptual distance between G(s, t) and G(s, t') (CoordGAN, section 3.3).
+    """Mean perceptual distance between G(s, t) and G(s, t') (CoordGAN, section 3.3).
 
     Args:
         perceptual: The perceptual distance.
-        features: Its features of the pictures.
+        features: Its features of the images.
         swapped_features: Its features of the same structures with their partners' textures.
 
     Returns:
         Scalar, >= 0.
     """
-    return perceptual.distance(features, swapped_features)
+    return perceptual.distance(features, swapped_features).mean()
 
 
 @MODELS.register_module()
 class TextureSwapLoss(ScheduledLoss):
-    """:func:`texture_swap_loss` with a weight and a schedule (:class:`ScheduledLoss`)."""
+    """:func:`texture_swap_loss` of the generated images. Arguments: see :class:`ScheduledLoss`."""
 
-    def forward(
-        self,
-        perceptual: PerceptualDistance,
-        features: list[Tensor],
-        swapped_features: list[Tensor],
-    ) -> Tensor:
-        return self.loss_weight * texture_swap_loss(perceptual, features, swapped_features)
+    needs = ('perceptual',)
+
+    def forward(self, view: Stage1View) -> Tensor:
+        swapped_features = view.perceptual.features(view.fakes.swapped)
+        return texture_swap_loss(view.perceptual, view.features, swapped_features)

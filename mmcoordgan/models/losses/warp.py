@@ -1,4 +1,4 @@
-"""The warp loss: colours carried over by correspondence make the partner's picture."""
+"""The warp loss: colours transferred by correspondence repaint an image."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from mmcoordgan.geometry import soft_transfer
 from mmcoordgan.models.pairs import swap_partners
 from mmcoordgan.registry import MODELS
 
+from .base import ScheduledLoss
 from .perceptual import PerceptualDistance
-from .schedule import ScheduledLoss
+from .views import Stage1View
 
 
 def resize_to_map(images: Tensor, coords: Tensor) -> Tensor:
-    """Pictures (B, 3, H, W), resized bilinearly to the map's size where they differ from it."""
+    """Images (B, 3, H, W), resized bilinearly to the map's size where they differ from it."""
     size = coords.shape[-2:]
     if images.shape[-2:] == size:
         return images
@@ -24,10 +25,10 @@ def resize_to_map(images: Tensor, coords: Tensor) -> Tensor:
 
 
 def warp_partners(images: Tensor, coords: Tensor, temperature: float = 0.01) -> Tensor:
-    """Every picture, painted with its partner's colours by soft correspondence.
+    """Repaint every image with its partner's colours by soft correspondence.
 
-    Convention: colours travel from the partner (source) to the picture (target); partners are
-    2k and 2k + 1.
+    Convention: colours travel from the partner (source) to the image (target); images 2k and
+    2k + 1 are partners.
 
     Args:
         images: (B, 3, H, W), B even, of the maps' size.
@@ -47,7 +48,7 @@ def warp_loss(
     target_features: list[Tensor] | None = None,
     temperature: float = 0.01,
 ) -> Tensor:
-    """Perceptual distance between warped partners and the pictures (CoordGAN, eq. 4 and 5).
+    """Mean perceptual distance between warped partners and images (CoordGAN, eq. 4 and 5).
 
     Gradients flow into both coordinate maps and into the partner's colours, not into the target.
 
@@ -55,7 +56,7 @@ def warp_loss(
         perceptual: The perceptual distance.
         images: (B, 3, H, W), B even; resized to the maps' size if larger.
         coords: Correspondence maps (B, 2, h, w).
-        target_features: Features of the pictures at the maps' size, where they are known already.
+        target_features: Features of the images at the maps' size, where they are known already.
         temperature: Of the soft correspondence, in units of the frame.
 
     Returns:
@@ -65,18 +66,21 @@ def warp_loss(
     if target_features is None:
         target_features = perceptual.features(images.detach())
     warped = warp_partners(images, coords, temperature)
-    return perceptual.distance(perceptual.features(warped), [f.detach() for f in target_features])
+    targets = [f.detach() for f in target_features]
+    return perceptual.distance(perceptual.features(warped), targets).mean()
 
 
 @MODELS.register_module()
 class WarpLoss(ScheduledLoss):
-    """:func:`warp_loss` with a weight and a schedule (:class:`ScheduledLoss`).
+    """:func:`warp_loss` of the generated images.
 
     Args:
         temperature: Of the soft correspondence, in units of the frame; 0.01 belongs to 128 x 128
             maps.
-        **schedule: As :class:`ScheduledLoss`.
+        **schedule: See :class:`ScheduledLoss`.
     """
+
+    needs = ('perceptual',)
 
     def __init__(self, temperature: float = 0.01, **schedule: Any):
         super().__init__(**schedule)
@@ -84,12 +88,7 @@ class WarpLoss(ScheduledLoss):
             raise ValueError(f'temperature must be positive, but got {temperature}')
         self.temperature = temperature
 
-    def forward(
-        self,
-        perceptual: PerceptualDistance,
-        images: Tensor,
-        coords: Tensor,
-        target_features: list[Tensor] | None = None,
-    ) -> Tensor:
-        loss = warp_loss(perceptual, images, coords, target_features, self.temperature)
-        return self.loss_weight * loss
+    def forward(self, view: Stage1View) -> Tensor:
+        images, coords = view.fakes.images, view.fakes.coords
+        features = view.features if images.shape[-2:] == coords.shape[-2:] else None
+        return warp_loss(view.perceptual, images, coords, features, self.temperature)

@@ -90,7 +90,7 @@ def encode(encoder: Encoder, generator: Generator, images: Tensor) -> Encoding:
         images: RGB (B, 3, H, W) in [-1, 1].
 
     Returns:
-        An encoding with ``coords``. ``generator.synthesize(coords, texture_w)`` renders it.
+        An encoding with ``coords``, which :func:`render` renders.
     """
     encoding = Encoding(*encoder(images))
     if encoding.coords is not None:
@@ -98,6 +98,13 @@ def encode(encoder: Encoder, generator: Generator, images: Tensor) -> Encoding:
     if encoding.structure_w is None:
         raise ValueError(f'{type(encoder).__name__} gives neither structure_w nor coords')
     return encoding._replace(coords=generator.warp(encoding.structure_w))
+
+
+def render(generator: Generator, encoding: Encoding) -> Tensor:
+    """RGB images (B, 3, S, S) in about [-1, 1] of an encoding with ``coords``; differentiable."""
+    if encoding.coords is None:
+        raise ValueError('the encoding has no coords: encode() fills them in')
+    return generator.synthesize(encoding.coords, encoding.texture_w)
 
 
 def check_codes_fit(encoder: Encoder, generator: Any) -> None:

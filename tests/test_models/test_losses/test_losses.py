@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.io.weights import load_weights
 from mmcoordgan.models.losses import (
     ChamferLoss,
+    L1Loss,
+    LossTerms,
     LPIPSLoss,
+    NonsaturatingLoss,
     R1Loss,
     ScheduledLoss,
     StructureTensorLoss,
@@ -18,32 +23,62 @@ from mmcoordgan.models.losses import (
     structure_tensor,
     warp_loss,
 )
-from mmcoordgan.models.losses.weights import load_weights
 
 
 def test_schedule_of_the_published_terms():
     gan = ScheduledLoss(loss_weight=2.0, warmup=10_000, warmup_floor=0.5)
-    assert [gan.factor_at(i) for i in (0, 5000, 7500, 10_000, 10**6)] == [0.5, 0.5, 0.75, 1, 1]
-    patch = ScheduledLoss(start=10_000)
-    assert [patch.factor_at(i) for i in (9999, 10_000)] == [0, 1]
+    assert [gan.weight_at(i) for i in (0, 5000, 7500, 10_000, 10**6)] == [1, 1, 1.5, 2, 2]
+    patch = ScheduledLoss(start=10_001)
+    assert [patch.weight_at(i) for i in (10_000, 10_001)] == [0, 1]
     swap = ScheduledLoss(loss_weight=5.0, warmup=20_000)
-    assert [swap.factor_at(i) for i in (0, 5000, 30_000)] == [0, 0.25, 1]
+    assert [swap.weight_at(i) for i in (0, 5000, 30_000)] == [0, 1.25, 5]
     r1 = R1Loss(loss_weight=5.0, interval=16)
-    assert [r1.factor_at(i) for i in (0, 1, 16, 17)] == [16, 0, 16, 0]
-    assert ScheduledLoss(loss_weight=0.0).factor_at(5) == 0
+    assert [r1.weight_at(i) for i in (0, 1, 16, 17)] == [80, 0, 80, 0]
+    assert ScheduledLoss(loss_weight=0.0).weight_at(5) == 0
 
 
-def test_loss_weight_multiplies():
-    coords = torch.rand(2, 2, 4, 4) - 0.5
-    torch.testing.assert_close(ChamferLoss(loss_weight=200.0)(coords), 200 * ChamferLoss()(coords))
+class Double(ScheduledLoss):
+    """Twice the view."""
+
+    def forward(self, view):
+        return 2 * view
+
+
+def test_terms_are_weighted_and_belong_to_a_step():
+    terms = dict(a=Double(loss_weight=3.0), b=Double(interval=2), c=None, d=R1Loss(on='images'))
+    terms = LossTerms(terms, ['generator', 'regularization'], ['discriminator'])
+    assert terms.compute('generator', 5.0, 1) == {'a': 30}
+    assert terms.compute('generator', 5.0, 2) == {'a': 30, 'b': 20}
+    assert terms.compute('discriminator', 5.0, 2) == {}
+
+
+@pytest.mark.parametrize(
+    ('name', 'term', 'message'),
+    [
+        ('x', L1Loss(on='coords'), 'L1Loss belongs to the encoder step, but this model has gen'),
+        ('x', StructureTensorLoss(), 'loss term x: StructureTensorLoss is not a ScheduledLoss'),
+        ('g_warp', WarpLoss(), 'loss term g_warp needs the network perceptual'),
+        ('g_patch', NonsaturatingLoss(), 'term g_patch needs the network patch_discriminator'),
+        ('g_pach', NonsaturatingLoss(), r"needs on, one of \('images', .*did you mean g_patch"),
+        ('g_gan', NonsaturatingLoss(on='x'), r"needs on, .*but got 'x' \(the names g_gan, g_pat"),
+    ],
+)
+def test_terms_that_do_not_fit(name, term, message):
+    with pytest.raises(ValueError, match=message):
+        LossTerms({name: term}, ['generator'], ['generator', 'discriminator'])
 
 
 def test_warp_loss_uses_its_temperature():
     perceptual = StructureTensorLoss()
     images, coords = torch.rand(2, 3, 16, 16), torch.rand(2, 2, 16, 16)
-    loss = WarpLoss(temperature=0.08, loss_weight=3.0)(perceptual, images, coords)
-    torch.testing.assert_close(loss, 3 * warp_loss(perceptual, images, coords, temperature=0.08))
-    assert (loss / 3 - warp_loss(perceptual, images, coords, temperature=0.04)).abs() > 1e-6
+    view = SimpleNamespace(
+        perceptual=perceptual,
+        fakes=SimpleNamespace(images=images, coords=coords),
+        features=perceptual.features(images),
+    )
+    loss = WarpLoss(temperature=0.08)(view)
+    torch.testing.assert_close(loss, warp_loss(perceptual, images, coords, temperature=0.08))
+    assert (loss - warp_loss(perceptual, images, coords, temperature=0.04)).abs() > 1e-6
 
 
 def test_warp_loss_sends_gradients_to_both_maps_and_the_colours_only():
@@ -114,6 +149,23 @@ def test_untrained_lpips_works_without_a_file():
     loss = LPIPSLoss(vgg_weights=None)
     x = torch.rand(1, 3, 32, 32)
     assert loss(x, x).item() == 0 and loss(x, -x).item() > 0
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_lpips_in_low_precision_where_features_are_zero(dtype):
+    loss = LPIPSLoss(vgg_weights=None)  # without biases, the mean colour has features of zero
+    grey, other = loss.shift.expand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    exact = loss(grey, other)
+    with torch.autocast('cpu', dtype):
+        assert loss(grey, other).item() == pytest.approx(exact.item(), rel=0.02)
+
+
+@pytest.mark.parametrize('kind', [LPIPSLoss, StructureTensorLoss])
+def test_distances_are_those_of_each_image(kind):
+    loss = LPIPSLoss(vgg_weights=None) if kind is LPIPSLoss else kind()
+    x, y = torch.rand(2, 3, 3, 32, 32)
+    alone = [loss(a[None], b[None]).item() for a, b in zip(x, y)]
+    assert loss(x, y).tolist() == pytest.approx(alone, rel=1e-4)
 
 
 def test_missing_vgg_weights_name_file_and_key(tmp_path):
