@@ -36,7 +36,7 @@ def test_the_folder_of_a_wheel_is_preferred(tmp_path, monkeypatch):
 
 
 def test_config_names():
-    folders = ('coordgan', 'mmagic')
+    folders = ('coordgan', 'evaluation', 'mmagic')
     names = [f'{f}/{path.name}' for f in folders for path in (ROOT / 'configs' / f).glob('*.py')]
     assert config_names() == sorted(names) and len(names) > 13
     # openmim looks a config up by the last part of its name, among the bases as well.

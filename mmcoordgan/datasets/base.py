@@ -15,6 +15,23 @@ from mmcoordgan.registry import DATASETS, TRANSFORMS
 Transform = Union[dict, Callable[[dict], Any]]
 
 
+def choose(items: Sequence, indices: int | Sequence[int] | None, owner: str) -> list:
+    """The first ``indices`` items, or those at these positions, in this order; None: all.
+
+    Raises:
+        ValueError: If there are fewer, or if positions are out of range or appear twice.
+    """
+    wanted = range(indices) if isinstance(indices, int) else indices
+    chosen = list(range(len(items)) if wanted is None else wanted)
+    wrong = [i for i in chosen if not 0 <= i < len(items)]
+    if wrong or not chosen or len(set(chosen)) < len(chosen):
+        raise ValueError(
+            f'{owner}: indices must be a number in 1..{len(items)}, or different positions in '
+            f'0..{len(items) - 1}, but got {indices}'
+        )
+    return [items[i] for i in chosen]
+
+
 class PipelineDataset(Dataset):
     """A map-style data set: ``get_data_info`` describes a sample, a pipeline makes the sample.
 

@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 
 from mmcoordgan.registry import DATASETS
 
-from .base import PipelineDataset, Transform
+from .base import PipelineDataset, Transform, choose
 from .loading import BrokenImageError, LoadImage
 from .transforms import PackInputs
 
@@ -89,6 +89,8 @@ class ImageFolder(PipelineDataset):
         data_root: The folder.
         pipeline: Transforms; the default reads the image and packs it at its own size.
         extensions: File name endings that count as images, in any case.
+        indices: Take that many images from the start, or those at these positions, in this order.
+            None takes all.
         on_broken: What to do with an unreadable image: 'error' raises an error that names it,
             'skip' logs a warning and takes the next readable image in its place.
 
@@ -107,6 +109,7 @@ class ImageFolder(PipelineDataset):
         data_root: str,
         pipeline: Sequence[Transform] | None = None,
         extensions: Sequence[str] = IMAGE_EXTENSIONS,
+        indices: int | Sequence[int] | None = None,
         on_broken: str = 'error',
     ) -> None:
         if on_broken not in ('error', 'skip'):
@@ -124,6 +127,7 @@ class ImageFolder(PipelineDataset):
                 f"the folder '{data_root}' (data_root of ImageFolder) and its subfolders hold no "
                 f'file that ends in {", ".join(extensions)}'
             )
+        self.paths = choose(self.paths, indices, 'ImageFolder')
         # In shared memory, so that the count includes what the workers of a data loader meet.
         self._broken = torch.zeros(len(self.paths), dtype=torch.bool).share_memory_()
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from mmcoordgan.registry import DATASETS
 
-from .base import PipelineDataset, Transform
-from .image_folder import IMAGE_EXTENSIONS, check_folder, list_images
+from .base import PipelineDataset, Transform, choose
+from .image_folder import check_folder, list_images
 from .keypoint_files import read_keypoints
 from .label_files import default_palette, read_label_image
 from .loading import LoadImage, image_shape
@@ -45,7 +45,7 @@ class LabelledFolder(PipelineDataset):
         keypoints: File of the key points, see
             :func:`~mmcoordgan.datasets.keypoint_files.read_keypoints`; None: there are none.
         indices: Positions in the sorted list of images to take, in this order: the references
-            first. None takes all images.
+            first. A number takes that many from the start, None takes all.
         allow_missing: Accept images without a mask or key points: queries that are labelled but
             not counted. By default they are an error.
         pipeline: Transforms; the default reads the image and packs it with its labels.
@@ -67,7 +67,7 @@ class LabelledFolder(PipelineDataset):
         palette: Sequence[Sequence[int]] | None = None,
         ignore_index: int | None = None,
         keypoints: str | None = None,
-        indices: Sequence[int] | None = None,
+        indices: int | Sequence[int] | None = None,
         allow_missing: bool = False,
         pipeline: Sequence[Transform] | None = None,
     ) -> None:
@@ -84,7 +84,10 @@ class LabelledFolder(PipelineDataset):
         self.classes = tuple(classes or ())
         self.palette = default_palette(count).tolist() if palette is None else palette
         self.ignore_index = ignore_index
-        self.names = self._choose(list_images(self.img_dir, IMAGE_EXTENSIONS), indices)
+        names = list_images(self.img_dir)
+        if not names:
+            raise ValueError(f"the folder '{self.img_dir}' (img_dir of LabelledFolder) is empty")
+        self.names = choose(names, indices, 'LabelledFolder')
         self.points: dict[str, np.ndarray] | None = None
         if keypoints is not None:
             self.points = read_keypoints(os.path.join(self.data_root, keypoints))
@@ -130,18 +133,6 @@ class LabelledFolder(PipelineDataset):
     def _folder(self, name: str, key: str) -> str:
         path = os.path.join(self.data_root, name)
         return check_folder(path, key=key, dataset='LabelledFolder')
-
-    def _choose(self, names: list[str], indices: Sequence[int] | None) -> list[str]:
-        if not names:
-            raise ValueError(f"the folder '{self.img_dir}' (img_dir of LabelledFolder) is empty")
-        chosen = range(len(names)) if indices is None else indices
-        wrong = [i for i in chosen if not 0 <= i < len(names)]
-        if wrong or len(set(chosen)) < len(chosen):
-            raise ValueError(
-                f'LabelledFolder: indices must be different positions in 0..{len(names) - 1}, '
-                f'the images of {self.img_dir}' + (f', but hold {wrong[0]}' if wrong else '')
-            )
-        return [names[i] for i in chosen]
 
     def _mask_path(self, name: str) -> str | None:
         if self.label_dir is None:

@@ -15,23 +15,27 @@ from mmcoordgan.registry import METRICS
 
 EXTRACTOR = 'inception-v3-compat'  # torch-fidelity's name of TensorFlow's Inception of 2015
 LAYERS = ('64', '192', '768', '2048')
-LARGEST = 8.0  # of pictures in about [-1, 1]; bytes go beyond it, and are never negative
+LARGEST = 8.0  # of images in about [-1, 1]; bytes exceed it and are never negative
 
 
 @METRICS.register_module()
 class FID(BaseMetric):
-    """Fréchet Inception Distance between the real pictures of a data set and as many generated.
+    """Fréchet Inception Distance between the images of a data set and as many generated ones.
 
     Features and distance are torch-fidelity's, which the reference implementation uses as well.
-    The one number is called after samples, extractor and layer, such as
-    ``FID-10000-inception-v3-compat-2048``: others do not compare.
+    The number is named after samples, extractor and layer, such as
+    ``FID-10000-inception-v3-compat-2048``. FIDs of other names do not compare.
 
-    Predictions come from :class:`~mmcoordgan.models.CoordGAN` on the real pictures, of which only
-    the number matters to it.
+    The reference's recipe is in ``configs/evaluation/fid_celeba_128.py``: 10,000 samples, each with
+    fresh noise (``eval_noise='random'`` of the generator), against the first 10,000 images by name,
+    not flipped.
+
+    Predictions come from :class:`~mmcoordgan.models.CoordGAN`, which generates one image for each
+    real one.
 
     Args:
         weights: Path of torch-fidelity's weights of the extractor, TensorFlow's Inception of 2015.
-            None: they are downloaded.
+            None: download them.
         layer: Which features of it, by their number: '2048' as published, or '64', '192', '768'.
         collect_device: Where processes exchange features: 'cpu' or 'gpu'.
         prefix: Put before the name of the number, with a slash.
@@ -72,20 +76,20 @@ class FID(BaseMetric):
             self.extractor = FeatureExtractorInceptionV3(EXTRACTOR, [layer], weights).eval()
         except OSError as error:
             raise FileNotFoundError(
-                f"FID: Inception's weights cannot be had ({error}). Fetch {URL_INCEPTION_V3} on "
-                'another machine and set FID.weights to where it is'
+                f'FID: could not download Inception weights ({error}). Download {URL_INCEPTION_V3} '
+                'on another machine and set FID.weights to its path'
             ) from error
 
     @torch.no_grad()
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Add the features of a batch of real pictures, and of as many generated ones.
+        """Add the features of a batch of real images and of as many generated ones.
 
         Args:
-            data_batch: ``inputs``: real pictures, uint8 RGB (3, H, W).
+            data_batch: ``inputs``: real images, uint8 RGB (3, H, W).
             data_samples: Predictions with ``fake_img``, RGB (3, S, S) in about [-1, 1].
 
         Raises:
-            ValueError: If they are MMagic's pictures, BGR in 0..255.
+            ValueError: If predictions are MMagic's, BGR in 0..255.
         """
         fake = torch.stack([sample['fake_img'] for sample in data_samples])
         largest = float(fake.max())
@@ -102,7 +106,7 @@ class FID(BaseMetric):
         self.results.extend((row_real.clone(), row_fake.clone()) for row_real, row_fake in rows)
 
     def compute_metrics(self, results: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
-        """The distance between all real and all generated pictures."""
+        """The distance between all real and all generated images."""
         from torch_fidelity.metric_fid import (
             KEY_METRIC_FID,
             fid_features_to_statistics,

@@ -64,8 +64,9 @@ def test_indices_choose_and_order(root):
     dataset = labelled(root, indices=[2, 0])
     assert dataset.names == ['sub/c.png', 'a.jpg']
     assert dataset.get_data_info(1)['sample_idx'] == 1
-    for wrong in ([0, 0], [3], [-1]):
-        with pytest.raises(ValueError, match=r'indices must be different positions in 0\.\.2'):
+    assert labelled(root, indices=2).names == ['a.jpg', 'b.png']
+    for wrong in ([0, 0], [3], [-1], 4, 0, []):
+        with pytest.raises(ValueError, match=r'indices must be a number in 1\.\.3, or different'):
             labelled(root, indices=wrong)
 
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import pickle
 import sys
 import types
+from pathlib import Path
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from PIL import Image
 from torch import Tensor, nn
 
 from mmcoordgan.evaluation import FID
+from mmcoordgan.models.networks import CoordGANGenerator
+from mmcoordgan.registry import DATASETS
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_what_to_install(monkeypatch):
@@ -47,8 +55,31 @@ def test_weights_that_cannot_be_downloaded(metric: FID, monkeypatch):
         raise URLError('no route')
 
     monkeypatch.setattr(Mean, '__init__', offline)
-    with pytest.raises(FileNotFoundError, match=r'no route.*Fetch http://x .*set FID\.weights'):
+    with pytest.raises(FileNotFoundError, match=r'no route.*Download http://x .*set FID\.weights'):
         FID()
+
+
+def test_the_recipe_of_the_reference(tmp_path: Path):
+    """The first images by name as they are, and noise that is fresh for each sample."""
+    cfg = Config.fromfile(ROOT / 'configs' / 'evaluation' / 'fid_celeba_128.py')
+    assert cfg.test_dataloader.dataset.indices == 10000
+    assert cfg.test_evaluator == dict(type='FID')
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 128, 128, 3), dtype=np.uint8)
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(tmp_path / f'{number:02}.png')
+    cfg.test_dataloader.dataset.update(data_root=str(tmp_path), indices=10)
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    found = np.stack([sample['inputs'].permute(1, 2, 0) for sample in dataset])
+    assert np.array_equal(found, pixels[:10])
+
+    noise = cfg.model.generator.eval_noise
+    small = dict(image_size=8, base_resolution=8, channels=4, mapping_layers=1, warp_channels=4)
+    generator = CoordGANGenerator(**small, eval_noise=noise, structure_dim=4, texture_dim=4).eval()
+    nn.init.ones_(generator.stem.noise_strength)
+    codes = torch.ones(1, 4), torch.ones(1, 4)
+    assert not torch.equal(generator(*codes), generator(*codes))
+    generator.eval_noise = 'const'
+    assert torch.equal(generator(*codes), generator(*codes))
 
 
 def batch(fakes: Tensor) -> tuple[dict, list[dict]]:

@@ -62,8 +62,9 @@ class CoordGANGenerator(nn.Module):
         fourier_scale: Range of their frequencies. Default: sqrt(9 / 2).
         warp_channels: Hidden channels of the warp network.
         warp_residual: Form of the warp network, see :class:`~.WarpNetwork`.
-        noise: Noise that ``synthesize`` adds while training: 'random', 'const' or 'zero'. In
-            evaluation mode the default is 'const': the same fixed maps for every picture.
+        noise: Noise that ``synthesize`` adds while training: 'random', 'const' or 'zero'.
+        eval_noise: The same in evaluation mode. 'const': the same fixed maps for every image.
+            The published FID has 'random'.
 
     Raises:
         ValueError: If a size is no power of two or does not fit the others.
@@ -89,13 +90,15 @@ class CoordGANGenerator(nn.Module):
         warp_channels: int = 512,
         warp_residual: bool = False,
         noise: str = 'random',
+        eval_noise: str = 'const',
     ):
         super().__init__()
         check_power_of_two('base_resolution', base_resolution, 8)
         check_power_of_two('image_size', image_size, base_resolution)
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f'kernel_size must be odd and positive, but got {kernel_size}')
-        _check_noise(noise)
+        for mode in (noise, eval_noise):
+            _check_noise(mode)
         self.image_size = image_size
         self.base_resolution = base_resolution
         self.structure_dim = structure_dim
@@ -103,6 +106,7 @@ class CoordGANGenerator(nn.Module):
         self.structure_width = structure_width or structure_dim
         self.texture_width = texture_width or texture_dim
         self.noise = noise
+        self.eval_noise = eval_noise
         fourier_channels = fourier_channels or channels
         levels = num_levels or int(math.log2(base_resolution)) - 2
 
@@ -182,8 +186,8 @@ class CoordGANGenerator(nn.Module):
                 ``kernel_size`` is 1.
             texture_w: (B, texture_width), or one code per layer (W+),
                 (B, ``num_texture_codes``, texture_width).
-            noise: 'random', 'const' or 'zero'. Default: the constructor's while training, 'const'
-                in evaluation mode.
+            noise: 'random', 'const' or 'zero'. Default: the constructor's ``noise`` while training,
+                its ``eval_noise`` in evaluation mode.
             image_size: Stop at this size, a power of two times the map's, at most ``image_size``
                 of the network. Default: the network's.
 
@@ -192,7 +196,7 @@ class CoordGANGenerator(nn.Module):
         """
         codes = self._texture_codes(texture_w, coords.shape[0])
         image_size = image_size or self.image_size * coords.shape[-1] // self.base_resolution
-        noise_maps = NoiseMaps(noise or (self.noise if self.training else 'const'))
+        noise_maps = NoiseMaps(noise or (self.noise if self.training else self.eval_noise))
         x = self.stem([self.fourier(coords)], codes[0], noise_maps(coords, 1))
         rgb = self.stem_to_rgb([x, coords], codes[1], None)
         for index, level in enumerate(self.levels):
