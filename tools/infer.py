@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from mmcoordgan.apis.infer_cli import run
+from mmcoordgan.cli.infer import run
 
 
 def main() -> None:

@@ -1,17 +1,17 @@
-"""Codes without a picture: seeds, truncation, ways from one code to another."""
+"""Codes without an image: seeds, truncation, interpolation."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mmcoordgan.models.networks import CoordGANGenerator
+from mmcoordgan.models.sampling import seeded_codes
 
 MEAN_SAMPLES = 4096
-PARTS = ('structure', 'texture', 'both')
 
 
 def check_seed(seed: int) -> None:
@@ -21,25 +21,21 @@ def check_seed(seed: int) -> None:
 
 
 @torch.no_grad()
-def seed_codes(generator: CoordGANGenerator, seed: int) -> tuple[Tensor, Tensor]:
+def seed_codes(generator: Any, seed: int) -> tuple[Tensor, Tensor]:
     """Structure code (1, structure_width) and texture code (1, texture_width) of a seed.
 
-    They depend on the seed alone, not on how many others are drawn.
+    They depend on the seed alone, and are those of the test samples of stage 1.
 
     Raises:
         ValueError: If the seed is no integer in 0..2**63 - 1.
     """
     check_seed(seed)
-    source = torch.Generator().manual_seed(int(seed))
-    structure_z = torch.randn(1, generator.structure_dim, generator=source)
-    texture_z = torch.randn(1, generator.texture_dim, generator=source)
-    device = next(generator.parameters()).device
-    structure_w = generator.map_structure(structure_z.to(device))
-    return structure_w, generator.map_texture(texture_z.to(device))
+    (structure_z, _), (texture_z, _) = seeded_codes(generator, [seed])
+    return generator.map_structure(structure_z), generator.map_texture(texture_z)
 
 
 @torch.no_grad()
-def mean_codes(generator: CoordGANGenerator) -> tuple[Tensor, Tensor]:
+def mean_codes(generator: Any) -> tuple[Tensor, Tensor]:
     """The means of 4096 structure codes and of 4096 texture codes; the same in every call."""
     source = torch.Generator().manual_seed(0)
     device = next(generator.parameters()).device
@@ -64,19 +60,10 @@ def truncation_pair(truncation: float | tuple[float, float]) -> tuple[float, flo
     return float(pair[0]), float(pair[1])
 
 
-def blend(start: Tensor, end: Tensor, share: float) -> Tensor:
-    """``start + share * (end - start)``; where one is W and the other W+, the result is W+."""
-    if start.dim() != end.dim():
-        layers = max(start, end, key=lambda code: code.dim()).shape[1]
-        start, end = (
-            c if c.dim() == 3 else c[:, None].expand(-1, layers, -1) for c in (start, end)
-        )
-    return torch.lerp(start, end, share)
-
-
-def check_way(frames: int, part: str) -> None:
-    """Raise ValueError unless an interpolation of ``part`` in so many frames is possible."""
-    if frames < 2:
-        raise ValueError(f'frames must be at least 2, but got {frames}')
-    if part not in PARTS:
-        raise ValueError(f'part must be one of {", ".join(PARTS)}, but got {part!r}')
+def blend(start: Tensor, end: Tensor, weight: float) -> Tensor:
+    """``start + weight * (end - start)``; where one is W and the other W+, the result is W+."""
+    if start.dim() == end.dim():
+        return torch.lerp(start, end, weight)
+    layers = max(start, end, key=Tensor.dim).shape[1]
+    start, end = (w if w.dim() == 3 else w[:, None].expand(-1, layers, -1) for w in (start, end))
+    return torch.lerp(start, end, weight)

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.infer import BaseInferencer
+from mmengine.structures import BaseDataElement
 
-from mmcoordgan.geometry import IndexedCoords
-from mmcoordgan.models.inversion import Inversion
 from mmcoordgan.registry import INFERENCERS
+from mmcoordgan.visualization import arrange_cells, coords_to_colors
 
-from .correspondence import at_points, at_size, confidence, match_field, to_pixels, to_shares
-from .encoding_inferencer import as_array
-from .label_transfer import LabelledReferences, best_class
-from .masks import check_labels, read_label_mask
-from .pictures import OnBroken, Picture, Source, Sources
-from .rendering_inferencer import RenderingInferencer
-from .results import Correspondence, LabelTransfer, PointTransfer
+from . import transfer
+from .checkpoint import TrainedNetworks, choose_temperature, load_trained
+from .codes import check_seed, mean_codes, seed_codes, truncation_pair
+from .encoding import Codes, ImageEncoder, progress
+from .images import Source, Sources, SquareImage, iter_images
+from .rendering import render, render_between, render_seed
+from .results import Correspondence, Encoding, LabelTransfer, PointTransfer, Rendering
+from .transfer import Labels, as_array
 
-Labels = Union[str, os.PathLike, np.ndarray]
+PARTS = ('structure', 'texture', 'both')
 
 
 @INFERENCERS.register_module()
-class CoordGANInferencer(RenderingInferencer):
-    """Encode pictures, find correspondences, carry labels and points, swap, sample, interpolate.
+class CoordGANInferencer(BaseInferencer):
+    """Encode images, find correspondences, carry labels and points, swap, sample, interpolate.
 
     .. code-block:: python
 
@@ -35,31 +38,34 @@ class CoordGANInferencer(RenderingInferencer):
         for found in inferencer.iter_transfer_labels('one.png', 'one_mask.png', 'faces/'):
             print(found.name, np.bincount(found.labels.ravel()))
 
-    Pictures are paths, folders (all pictures below), arrays (H, W, 3) of uint8 in **RGB** order
-    (OpenCV reads BGR), or iterables of these, generators too. They may have any size and shape:
-    the networks see them squeezed to a square, and what is found is brought back to each picture's
-    own size. Methods that take many pictures return lists; their twins ``iter_...`` give one result
-    at a time, with memory that does not grow with the number of pictures. These also take
-    ``on_broken``, called with the name and the error of a picture that cannot be read, which is
-    then left out; without it, the error is raised. Files of unknown origin run no code, as
-    :func:`~mmcoordgan.apis.load_trained` says.
+    Images are paths, folders (all images below), arrays (H, W, 3) of uint8 in **RGB** order (OpenCV
+    reads BGR), or iterables of these, such as generators. They may have any size and shape: the
+    networks see them squeezed to a square, and results come at each image's own size.
 
-    ``inferencer(inputs)`` is MMEngine's way to call it: ``encode``, as a dict of ``predictions``
-    and ``visualization``.
+    Methods that take many images return lists. Their twins ``iter_...`` yield one result at a time,
+    with memory that does not grow with the number of images. All of these take:
+
+    * ``batch_size``: Images that pass the encoder together.
+    * ``refine``: Improve codes by gradient descent until they reproduce the image better: True as
+      the config says, or a number of steps. Each step costs as much as three renderings.
+    * ``on_broken``: Called with the name of an image that cannot be read and the error; the image
+      is left out. Without it, the error is raised.
+
+    Files of unknown origin run no code, as :func:`~mmcoordgan.apis.load_trained` says.
+    ``inferencer(inputs)`` is MMEngine's way to call ``encode``.
 
     Args:
-        model: The checkpoint, or its work dir. Or, in MMEngine's order, the config (path or
-            config), where ``weights`` is the checkpoint; needed only for a checkpoint that does not
-            hold its config.
+        model: The checkpoint or its work dir. Or, in MMEngine's order, the config (path or config)
+            of the checkpoint ``weights``; needed only if the checkpoint does not hold its config.
         weights: The checkpoint, if ``model`` is the config or None.
         device: Where the networks run. Default: MMEngine's choice, a GPU if there is one.
         scope: As for MMEngine's inferencers.
-        show_progress: Show a progress bar, on standard error (``inferencer(inputs)``: MMEngine's
+        show_progress: Show a progress bar on standard error (``inferencer(inputs)``: MMEngine's
             own, on standard output).
-        temperature: Of the soft correspondence, at the size of the generator's maps, in units of
-            the frame, at least 1e-6; 0 takes the nearest pixel. Default: what the checkpoint's
-            config evaluates label transfer with, so that results are those that ``tools/test.py``
-            measures; else the published 0.01 at 128 x 128 maps, in pixels: 0.04 at 32 x 32.
+        temperature: Softness of the correspondence at the size of the generator's maps, in units of
+            the frame: at least 1e-6, or 0 for the nearest pixel. Default: that of the config's
+            label transfer, so that results are those that ``tools/test.py`` measures; else 0.01 at
+            128 x 128 maps, scaled to others (0.04 at 32 x 32).
         vgg_weights: Path or URL of VGG16's weights, to refine codes by LPIPS.
 
     Raises:
@@ -67,31 +73,86 @@ class CoordGANInferencer(RenderingInferencer):
         ValueError: The checkpoint cannot be used, or an argument is out of range; says why.
     """
 
+    forward_kwargs = {'refine'}
+    visualize_kwargs = {'return_vis'}
+
+    def __init__(
+        self,
+        model: str | os.PathLike | Config | dict | None = None,
+        weights: str | os.PathLike | None = None,
+        device: str | None = None,
+        scope: str | None = 'mmcoordgan',
+        show_progress: bool = True,
+        *,
+        temperature: float | None = None,
+        vgg_weights: str | None = None,
+    ) -> None:
+        if weights is None:
+            if not isinstance(model, (str, os.PathLike)) or os.fspath(model).endswith('.py'):
+                raise ValueError(
+                    'a checkpoint is needed: CoordGANInferencer(checkpoint), or '
+                    f'CoordGANInferencer(config, weights=checkpoint); got {model!r} alone'
+                )
+            weights, model = model, None
+        self._config, device = model, device or get_device()
+        super().__init__(None, os.fspath(weights), device, scope, show_progress)
+        self.device = device
+        self.temperature = choose_temperature(self.networks, temperature)
+        self._encoder = ImageEncoder(self.networks, device, show_progress, vgg_weights)
+
+    @property
+    def networks(self) -> TrainedNetworks:
+        """Generator and encoder; also ``model``, MMEngine's name."""
+        return self.model
+
+    # ------------------------------------------------------------------ codes and maps
+
+    def encode(self, inputs: Sources, **settings: Any) -> list[Encoding]:
+        """Codes and correspondence maps of images; see :meth:`iter_encode`."""
+        return list(self.iter_encode(inputs, **settings))
+
+    def iter_encode(self, inputs: Sources, **settings: Any) -> Iterator[Encoding]:
+        """Encode images, one after the other; :meth:`reconstruct` renders what was found.
+
+        Args:
+            inputs: Images.
+            settings: ``batch_size``, ``refine``, ``on_broken``; see the class.
+
+        Raises:
+            ValueError: The checkpoint has no encoder (stage 1), or an argument is out of range.
+            BrokenImageError: An image cannot be read (without ``on_broken``).
+        """
+        return (_encoding(*pair) for pair in self._encoder.find_all(inputs, **settings))
+
+    def reconstruct(self, encoding: Encoding) -> np.ndarray:
+        """Render what :meth:`encode` found: (S, S, 3) uint8 RGB at the generator's size."""
+        coords, texture_w = (
+            torch.from_numpy(values)[None].to(self.device)
+            for values in (encoding.coords, encoding.texture_w)
+        )
+        return render(self.networks.generator, encoding.name, coords, texture_w).image
+
+    def overview(self, encoding: Encoding, min_cell: int = 96) -> np.ndarray:
+        """Draw an image, its correspondence map in colours and its reconstruction, in a row."""
+        cells = [encoding.image, coords_to_colors(encoding.coords), self.reconstruct(encoding)]
+        return arrange_cells([cells], min_cell)
+
     # ------------------------------------------------------------------ correspondence
 
     def correspond(self, a: Source, b: Source, *, refine: bool | int = False) -> Correspondence:
-        """Find for each pixel of picture ``a`` the matching place in picture ``b``.
+        """Find for each pixel of image ``a`` the matching position in image ``b``.
 
         Two pixels match where their coordinates in the canonical frame agree
         (:func:`mmcoordgan.geometry.soft_transfer`). Maps are as fine as the generator's, e.g.
-        128 x 128; in between, matches are interpolated. The confidence says how near the way from
-        a to b and back ends to where it began: parts that b does not show have a low one.
+        128 x 128; matches in between are interpolated. The confidence tells how near the way from
+        a to b and back ends to where it began: parts of a that b does not show have a low one.
 
         Args:
-            a: One picture.
-            b: One picture.
-            refine: See :meth:`iter_encode`.
+            a: One image.
+            b: One image.
+            refine: See the class.
         """
-        first, second = self._read_one(a, 'picture a'), self._read_one(b, 'picture b')
-        inversions = self._invert([first, second], refine)
-        maps = [IndexedCoords(inversion.coords) for inversion in inversions]
-        field = match_field(maps[0], maps[1], self.temperature)
-        matches, distance = at_size(field, *first.shape)
-        return Correspondence(
-            as_array(to_pixels(matches, second.shape)),
-            as_array(distance),
-            as_array(confidence(distance)),
-        )
+        return transfer.correspond(self._encoder, a, b, self.temperature, refine)
 
     def transfer_labels(
         self,
@@ -100,7 +161,7 @@ class CoordGANInferencer(RenderingInferencer):
         queries: Sources,
         **settings: Any,
     ) -> list[LabelTransfer]:
-        """Carry labels of references to pictures; see :meth:`iter_transfer_labels`."""
+        """Carry labels of references to images; see :meth:`iter_transfer_labels`."""
         return list(self.iter_transfer_labels(reference, reference_labels, queries, **settings))
 
     def iter_transfer_labels(
@@ -109,132 +170,223 @@ class CoordGANInferencer(RenderingInferencer):
         reference_labels: Labels | Sequence[Labels],
         queries: Sources,
         *,
-        batch_size: int = 8,
-        refine: bool | int = False,
-        on_broken: OnBroken | None = None,
+        ignore_label: int | None = None,
+        **settings: Any,
     ) -> Iterator[LabelTransfer]:
-        """Carry labels of one or several references to pictures, one after the other.
+        """Carry labels of one or several references to images, one after the other.
 
-        Several references are fused: their soft label probabilities are averaged, which labels
-        better than any of them alone.
+        The label probabilities of several references are averaged, which labels better than any of
+        them alone.
 
         Args:
-            reference: A labelled picture, or a list of them.
+            reference: A labelled image, or a list of them.
             reference_labels: Its labels (H, W) at its own size, integers in 0..255, or the path of
                 a palette or grey PNG (or .npy) that holds them; one for each reference.
-            queries: Pictures.
-            batch_size: See :meth:`iter_encode`.
-            refine: See :meth:`iter_encode`.
-            on_broken: See :meth:`iter_encode`; for queries alone.
+            queries: Images.
+            ignore_label: Pixels of references with this label carry nothing. Pixels of queries that
+                match nothing else get it.
+            settings: ``batch_size``, ``refine``, ``on_broken`` (for queries); see the class.
 
         Raises:
-            ValueError: A mask differs in size from its picture, or is no label mask; and as
+            ValueError: A mask differs in size from its image, or is no label mask; and as
                 :meth:`iter_encode`.
             BrokenImageError: A reference or a mask (or, without ``on_broken``, a query) cannot be
                 read.
         """
-        references = self._label_references(reference, reference_labels, refine)
-        encoded = self._invert_all(queries, batch_size, refine, on_broken)
-        return self._carry_labels(references, encoded)
-
-    def _carry_labels(
-        self, references: LabelledReferences, encoded: Iterator[tuple[Picture, Inversion]]
-    ) -> Iterator[LabelTransfer]:
-        labels = references.classes.astype(np.uint8)
-        for picture, inversion in encoded:
-            soft = references.carry_to(inversion.coords, self.temperature)
-            index = best_class(soft, picture.shape).cpu().numpy()
-            yield LabelTransfer(picture.name, labels[index], as_array(soft), labels)
-
-    def _label_references(
-        self,
-        reference: Source | Sequence[Source],
-        reference_labels: Labels | Sequence[Labels],
-        refine: bool | int,
-    ) -> LabelledReferences:
-        sources = _listed(reference, single_ndim=3)
-        masks = _listed(reference_labels, single_ndim=2)
-        if len(sources) != len(masks) or not sources:
-            raise ValueError(f'{len(sources)} references came with {len(masks)} label masks')
-        coords, labels = [], []
-        for number, (source, mask) in enumerate(zip(sources, masks)):
-            picture = self._read_one(source, f'reference {number}')
-            name = f'mask {number}' if isinstance(mask, np.ndarray) else os.fspath(mask)
-            values = mask if isinstance(mask, np.ndarray) else read_label_mask(mask).labels
-            check_labels(values, picture.shape, name, picture.name)
-            labels.append(values)
-            coords.append(self._invert([picture], refine)[0].coords)
-        return LabelledReferences(torch.cat(coords), labels)
+        refine = settings.get('refine', False)
+        references = transfer.read_references(
+            self._encoder, reference, reference_labels, ignore_label, refine
+        )
+        found = self._encoder.find_all(queries, **settings)
+        return transfer.carry_labels(references, found, self.temperature)
 
     def transfer_points(
         self, reference: Source, points: Any, queries: Sources, **settings: Any
     ) -> list[PointTransfer]:
-        """Carry points of a picture to others; see :meth:`iter_transfer_points`."""
+        """Carry points of an image to others; see :meth:`iter_transfer_points`."""
         return list(self.iter_transfer_points(reference, points, queries, **settings))
 
     def iter_transfer_points(
-        self,
-        reference: Source,
-        points: Any,
-        queries: Sources,
-        *,
-        batch_size: int = 8,
-        refine: bool | int = False,
-        on_broken: OnBroken | None = None,
+        self, reference: Source, points: Any, queries: Sources, **settings: Any
     ) -> Iterator[PointTransfer]:
-        """Carry points of a picture to others, one after the other.
-
-        A point goes where :meth:`correspond` sends its pixel.
+        """Carry points of an image to others, as :meth:`correspond` sends their pixels.
 
         Args:
-            reference: The picture in which the points lie.
+            reference: The image in which the points lie.
             points: (N, 2), (x, y) in pixels of its own size; (0, 0) is the centre of its top left
                 pixel.
-            queries: Pictures.
-            batch_size: See :meth:`iter_encode`.
-            refine: See :meth:`iter_encode`.
-            on_broken: See :meth:`iter_encode`; for queries alone.
+            queries: Images.
+            settings: ``batch_size``, ``refine``, ``on_broken`` (for queries); see the class.
 
         Raises:
-            ValueError: ``points`` are no such array, or lie outside the picture; and as
+            ValueError: ``points`` is no such array, or lies outside the image; and as
                 :meth:`iter_encode`.
         """
-        picture = self._read_one(reference, 'the reference')
-        places = to_shares(_checked_points(points, picture), picture.shape)
-        source = IndexedCoords(self._invert([picture], refine)[0].coords)
-        encoded = self._invert_all(queries, batch_size, refine, on_broken)
-        return self._carry_points(source, places.to(source.coords), encoded)
+        refine = settings.get('refine', False)
+        source, positions = transfer.read_points(self._encoder, reference, points, refine)
+        found = self._encoder.find_all(queries, **settings)
+        return transfer.carry_points(source, positions, found, self.temperature)
 
-    def _carry_points(
-        self,
-        source: IndexedCoords,
-        places: Tensor,
-        encoded: Iterator[tuple[Picture, Inversion]],
-    ) -> Iterator[PointTransfer]:
-        for query, inversion in encoded:
-            field = match_field(source, IndexedCoords(inversion.coords), self.temperature)
-            matches, distance = at_points(field, places)
-            found = to_pixels(matches.T, query.shape).T
-            yield PointTransfer(query.name, as_array(found), as_array(confidence(distance)))
+    # ------------------------------------------------------------------ renderings
 
+    def swap_texture(
+        self, structure_from: Sources, texture_from: Sources, **settings: Any
+    ) -> list[list[Rendering]]:
+        """Every structure in every texture; a row for each structure."""
+        return list(self.iter_swap_texture(structure_from, texture_from, **settings))
 
-def _listed(given: Any, single_ndim: int) -> list:
-    """What was given as one, in a list."""
-    if isinstance(given, np.ndarray):
-        return [given] if given.ndim == single_ndim else list(given)
-    return [given] if isinstance(given, (str, os.PathLike)) else list(given)
+    def iter_swap_texture(
+        self, structure_from: Sources, texture_from: Sources, **settings: Any
+    ) -> Iterator[list[Rendering]]:
+        """Paint the structure of each image with the texture of others.
 
+        Memory grows with the number of textures, whose codes are kept, but not with that of
+        structures.
 
-def _checked_points(points: Any, picture: Picture) -> Tensor:
-    values = np.asarray(points, dtype=np.float32)
-    if values.ndim != 2 or values.shape[1] != 2:
-        raise ValueError(f'points must be an array (N, 2) of x and y, but are {values.shape}')
-    height, width = picture.shape
-    inside = (values >= -0.5) & (values <= np.array([width, height], np.float32) - 0.5)
-    if not inside.all():
-        x, y = values[~inside.all(1)][0]
-        raise ValueError(
-            f'the point ({x:g}, {y:g}) lies outside {picture.name}, which is {width}x{height} '
-            '(width x height)'
+        Args:
+            structure_from: Images; one row of results for each.
+            texture_from: Images; one result in each row for each.
+            settings: ``batch_size``, ``refine``, ``on_broken`` (for structures); see the class.
+
+        Yields:
+            Renderings with the name and at the size of the structure's image.
+        """
+        always = {key: value for key, value in settings.items() if key != 'on_broken'}
+        found = self._encoder.find_all(texture_from, kind='texture', **always)
+        textures = [codes.texture_w for _, codes in found]
+        structures = self._encoder.find_all(structure_from, **settings)
+        generator = self.networks.generator
+        return (
+            [render(generator, image.name, codes.coords, w, image.shape) for w in textures]
+            for image, codes in structures
         )
-    return torch.from_numpy(values)
+
+    def sample(self, n: int = 1, seed: int = 0, truncation: Any = 1.0) -> list[Rendering]:
+        """Generate ``n`` images; see :meth:`iter_sample`."""
+        return list(self.iter_sample(n, seed, truncation))
+
+    def iter_sample(
+        self, n: int = 1, seed: int = 0, truncation: float | tuple[float, float] = 1.0
+    ) -> Iterator[Rendering]:
+        """Generate images, with checkpoints of either stage.
+
+        Args:
+            n: How many, of the seeds ``seed``, ``seed + 1``, ...: an image depends on its seed
+                alone.
+            seed: Of the first image, in 0..2**63 - 1.
+            truncation: Codes become ``mean + truncation * (code - mean)``, with the mean of 4096
+                codes: 1 samples all that the generator knows, 0 its average, numbers between trade
+                variety for quality. One number, or one for structure and one for texture.
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
+        if n < 1:
+            raise ValueError(f'n must be at least 1, but got {n}')
+        for number in (seed, seed + n - 1):
+            check_seed(number)
+        pair, generator = truncation_pair(truncation), self.networks.generator
+        means = None if pair == (1.0, 1.0) else mean_codes(generator)
+        seeds = progress(range(seed, seed + n), self.show_progress)
+        return (render_seed(generator, number, means, pair) for number in seeds)
+
+    def interpolate(
+        self, start: Source | int, end: Source | int, frames: int = 16, **settings: Any
+    ) -> list[Rendering]:
+        """Images between one and another; see :meth:`iter_interpolate`."""
+        return list(self.iter_interpolate(start, end, frames, **settings))
+
+    def iter_interpolate(
+        self,
+        start: Source | int,
+        end: Source | int,
+        frames: int = 16,
+        *,
+        part: str = 'structure',
+        refine: bool | int = False,
+    ) -> Iterator[Rendering]:
+        """Change the structure or the texture step by step, linearly between two codes.
+
+        Interpolates the maps themselves where an image has no structure code.
+
+        Args:
+            start: An image, or the seed of a sample (checkpoints of either stage).
+            end: Likewise.
+            frames: Number of images, both ends included; at least 2.
+            part: 'structure' (in the texture of ``start``), 'texture' (on its structure) or 'both'.
+            refine: See the class.
+
+        Raises:
+            ValueError: An argument is out of its range, or as :meth:`iter_encode`.
+        """
+        if frames < 2:
+            raise ValueError(f'frames must be at least 2, but got {frames}')
+        if part not in PARTS:
+            raise ValueError(f'part must be one of {", ".join(PARTS)}, but got {part!r}')
+        ends = self._codes(start, refine, 'start'), self._codes(end, refine, 'end')
+
+        def frame(number: int) -> Rendering:
+            weight = number / (frames - 1)
+            weights = weight * (part != 'texture'), weight * (part != 'structure')
+            return render_between(self.networks.generator, f'frame {number}', *ends, weights)
+
+        return map(frame, progress(range(frames), self.show_progress))
+
+    @torch.no_grad()
+    def _codes(self, source: Source | int, refine: bool | int, name: str) -> Codes:
+        if not isinstance(source, (int, np.integer)):
+            return self._encoder.find([self._encoder.read_one(source, name)], refine)[0]
+        structure_w, texture_w = seed_codes(self.networks.generator, source)
+        return Codes(structure_w, texture_w, self.networks.generator.warp(structure_w))
+
+    # ------------------------------------------------------------------ what MMEngine calls
+
+    def _init_model(self, cfg: Any, weights: Any, device: str = 'cpu') -> TrainedNetworks:
+        """Build nothing but CoordGAN's networks, whatever the checkpoint names."""
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f'device {device} is not available here: {reason}') from None
+        return load_trained(weights, self._config, device)
+
+    def _init_pipeline(self, cfg: Any) -> None:
+        """Nothing: :class:`ImageEncoder` reads images."""
+
+    def _init_collate(self, cfg: Any) -> None:
+        """Nothing: as :meth:`_init_pipeline`."""
+
+    def _inputs_to_list(self, inputs: Sources) -> list[SquareImage]:
+        return list(iter_images(inputs, self._encoder.size))
+
+    def preprocess(self, inputs: Any, batch_size: int = 1, **kwargs: Any) -> Iterator[list]:
+        """Images in batches."""
+        return self._get_chunk_data(inputs, batch_size)
+
+    def forward(self, inputs: Any, refine: bool | int = False) -> list[Encoding]:
+        """Encode a batch."""
+        return list(map(_encoding, inputs, self._encoder.find(inputs, refine)))
+
+    def visualize(self, inputs: list, preds: Any, return_vis: bool = False) -> Any:
+        """With ``return_vis``, the :meth:`overview` of each image."""
+        return [self.overview(encoding) for encoding in preds] if return_vis else None
+
+    def postprocess(
+        self, preds: Any, visualization: Any, return_datasample: bool = False, **kwargs: Any
+    ) -> dict:
+        """Dict of ``predictions`` (dicts of arrays, or data elements) and ``visualization``."""
+        fields = [encoding._asdict() for encoding in preds]
+        made = [BaseDataElement(**values) for values in fields] if return_datasample else fields
+        return {'predictions': made, 'visualization': visualization}
+
+
+def _encoding(image: SquareImage, codes: Codes) -> Encoding:
+    structure_w, texture_w, coords = codes
+    return Encoding(
+        image.name,
+        image.shape,
+        None if structure_w is None else as_array(structure_w[0]),
+        as_array(texture_w[0]),
+        as_array(coords[0]),
+        image.image,
+    )

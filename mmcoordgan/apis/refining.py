@@ -1,4 +1,4 @@
-"""How codes are refined, by the config of a checkpoint whose origin is not known."""
+"""How codes are refined, by the config of a checkpoint of unknown origin."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from mmcoordgan.models.losses import LPIPSLoss, PerceptualDistance, StructureTen
 from mmcoordgan.models.losses.lpips import VGG16_WEIGHTS
 from mmcoordgan.models.refinement import Refinement
 
-from .trained import TrainedNetworks
+from .checkpoint import TrainedNetworks, type_name
 
 DEFAULT = Refinement(steps=50, lr=0.05)
 MAX_STEPS, MAX_SCALES = 10_000, 16
 
 
 def choose_refinement(networks: TrainedNetworks, refine: bool | int) -> Refinement | None:
-    """What ``refine`` means: False nothing, True as in the config, a number so many steps.
+    """What ``refine`` means: False nothing, True as in the config, a number that many steps.
 
     Raises:
         ValueError: If there are fewer than 0 or more than 10,000 steps.
@@ -36,8 +36,8 @@ def choose_refinement(networks: TrainedNetworks, refine: bool | int) -> Refineme
 def build_perceptual(networks: TrainedNetworks, vgg_weights: str | None) -> PerceptualDistance:
     """The perceptual distance that the config names: StructureTensorLoss or LPIPSLoss.
 
-    Nothing else is built, and no path or address that the file names is opened, other than the
-    published one of VGG16's weights.
+    Builds nothing else, and opens no path or address that the file names other than the published
+    one of VGG16's weights.
 
     Args:
         networks: Their ``perceptual`` is the config.
@@ -49,11 +49,11 @@ def build_perceptual(networks: TrainedNetworks, vgg_weights: str | None) -> Perc
         FileNotFoundError: If VGG16's weights are missing, or cannot be downloaded.
     """
     config: Any = networks.perceptual if isinstance(networks.perceptual, dict) else {}
-    kind = str(config.get('type')).rpartition('.')[2].strip("'>")
+    kind = type_name(config.get('type'))
     if kind == 'StructureTensorLoss':
         if vgg_weights is not None:
             raise ValueError(
-                f'{networks.source} compares pictures by StructureTensorLoss, without VGG16: drop '
+                f'{networks.source} compares images by StructureTensorLoss, without VGG16: drop '
                 'vgg_weights (--vgg-weights)'
             )
         scales = config.get('num_scales', 3)
@@ -64,12 +64,12 @@ def build_perceptual(networks: TrainedNetworks, vgg_weights: str | None) -> Perc
         named = config.get('vgg_weights', VGG16_WEIGHTS)
         if vgg_weights is None and named != VGG16_WEIGHTS:
             raise ValueError(
-                f'{networks.source} compares pictures by LPIPS with VGG16 weights from {named!r}, '
-                'which a checkpoint may not decide: give vgg_weights (--vgg-weights), the path of '
+                f'{networks.source} compares images by LPIPS with VGG16 weights from {named!r}, '
+                'which a checkpoint may not choose: give vgg_weights (--vgg-weights), the path of '
                 "torchvision's vgg16-397923af.pth"
             )
         return LPIPSLoss(vgg_weights=vgg_weights or VGG16_WEIGHTS)
     raise ValueError(
-        f'{networks.source} compares pictures by {kind}, which is neither StructureTensorLoss nor '
+        f'{networks.source} compares images by {kind}, which is neither StructureTensorLoss nor '
         'LPIPSLoss: its codes cannot be refined'
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from .colors import coords_to_colors, images_to_uint8
-from .sample_grid import arrange_cells, plain_grid, sample_grid
-from .transfer_row import TransferPicture, labels_to_colors, overlay_labels, transfer_row
+from .colors import coords_to_colors, images_to_uint8, labels_to_colors, overlay_labels
+from .drawings import draw_matches, draw_points
+from .grids import TransferPicture, arrange_cells, plain_grid, sample_grid, transfer_row
 
 __all__ = [
     'TransferPicture',
     'arrange_cells',
     'coords_to_colors',
+    'draw_matches',
+    'draw_points',
     'images_to_uint8',
     'labels_to_colors',
     'overlay_labels',

@@ -1,12 +1,17 @@
-"""Coordinates as colours, pictures as bytes."""
+"""Colours for coordinates and labels, images as bytes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from mmcoordgan.models.image_bytes import to_bytes
+
+OVERLAY_OPACITY = 0.55
 
 # sRGB colours of the frame's corners: [top, bottom][left, right]. All of them are light enough
 # for the texture to show, and no two places of the frame share a colour.
@@ -76,6 +81,55 @@ def images_to_uint8(images: np.ndarray | Tensor) -> np.ndarray:
     if images.ndim < 3 or images.shape[-3] != 3:
         raise ValueError(f'images must be (..., 3, H, W), got {tuple(images.shape)}')
     return to_bytes(images.detach().cpu()).movedim(-3, -1).contiguous().numpy()
+
+
+def labels_to_colors(
+    labels: np.ndarray | Tensor, palette: Sequence[Sequence[int]] | np.ndarray
+) -> np.ndarray:
+    """Paint labels in the colours of a palette.
+
+    Args:
+        labels: (H, W) integer, in 0..C-1.
+        palette: C colours RGB in 0..255, as ``metainfo['palette']``.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        ValueError: If a label has no colour.
+    """
+    index = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
+    colors = np.asarray(palette, dtype=np.uint8).reshape(-1, 3)
+    if index.size and not 0 <= index.min() <= index.max() < len(colors):
+        raise ValueError(
+            f'labels span {index.min()}..{index.max()}, but the palette has {len(colors)} colours'
+        )
+    return colors[index]
+
+
+def overlay_labels(
+    image: np.ndarray,
+    labels: np.ndarray | Tensor,
+    palette: Sequence[Sequence[int]] | np.ndarray,
+    opacity: float = OVERLAY_OPACITY,
+) -> np.ndarray:
+    """Lay the colours of labels over a picture; the background (label 0) stays clear.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        labels: (h, w) integer; enlarged or reduced to the picture's size without interpolation.
+        palette: See :func:`labels_to_colors`.
+        opacity: 0 (invisible) to 1.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    height, width = image.shape[:2]
+    small = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels).astype(np.int32)
+    index = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+    colors = labels_to_colors(index, palette)
+    strength = opacity * (index > 0)[:, :, None]
+    return np.rint(image * (1 - strength) + colors * strength).astype(np.uint8)
 
 
 def _to_numpy(values: np.ndarray | Tensor) -> np.ndarray:

@@ -28,14 +28,13 @@ from tiny_inversion import (
 )
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.encoding_inferencer import (
-    MIN_TEMPERATURE,
-    EncodingInferencer,
-)
+from mmcoordgan.apis.checkpoint import ALLOWED, MIN_TEMPERATURE
 from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
-from mmcoordgan.registry import INFERENCERS
+from mmcoordgan.models.networks import CoordGANEncoder, CoordGANGenerator
+from mmcoordgan.models.networks import Encoding as NetworkEncoding
+from mmcoordgan.registry import INFERENCERS, MODELS
 from mmcoordgan.visualization import images_to_uint8
 
 
@@ -63,12 +62,13 @@ def test_the_codes_of_the_model(stage2, inferencer):
     for settings in ({}, {'batch_size': 2}, {'refine': True}):
         prefix = 'refined_' * ('refine' in settings)
         found = inferencer.encode(images, **settings)
-        assert [e.name for e in found] == [f'picture {n}' for n in range(5)]
+        assert [e.name for e in found] == [f'image {n}' for n in range(5)]
         for name in ('structure_w', 'texture_w', 'coords'):
             values = np.stack([getattr(encoding, name) for encoding in found])
             assert np.allclose(values, expected[prefix + name].numpy(), atol=1e-4), name
-        rendered = images_to_uint8(expected[f'{prefix}reconstruction'])
-        assert np.abs(found[0].reconstruction.astype(int) - rendered[0]).max() <= 1
+        codes = expected[f'{prefix}coords'][:1], expected[f'{prefix}texture_w'][:1]
+        rendered = images_to_uint8(stage2[1].generator.synthesize(*codes))[0]
+        assert np.abs(inferencer.reconstruct(found[0]).astype(int) - rendered).max() <= 1
     more = inferencer.encode(images[:1], refine=4)[0]
     assert not np.allclose(more.coords, found[0].coords)
 
@@ -142,6 +142,65 @@ def test_textures_are_swapped(stage2, inferencer):
     assert [len(row) for row in rows] == [3]
 
 
+def test_nothing_is_rendered_that_is_not_asked_for(inferencer, monkeypatch):
+    """Codes, maps and what they carry cost no rendering; swaps one for each result."""
+    rendered, whole = [], CoordGANGenerator.synthesize
+
+    def counting(self, *arguments):
+        rendered.append(len(arguments[0]))
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(CoordGANGenerator, 'synthesize', counting)
+    images, mask = pictures(10), labels(1)[0]
+    found = inferencer.encode(images)
+    inferencer.correspond(images[0], images[1])
+    inferencer.transfer_labels(images[0], mask, images)
+    inferencer.transfer_points(images[0], [[1, 2]], images)
+    inferencer(images[:2])
+    assert rendered == []
+    inferencer.swap_texture(images, images[0])
+    assert rendered == [1] * 10
+    inferencer.reconstruct(found[0])
+    assert len(rendered) == 11
+
+
+@pytest.fixture
+def dense(tmp_path, monkeypatch) -> CoordGANInferencer:
+    """An encoder of another class, which finds maps without structure codes."""
+
+    @MODELS.register_module()
+    class DenseEncoder(CoordGANEncoder):
+        structure_width = None
+
+        def forward(self, images):
+            coords = F.interpolate(images[:, :2], (SIZE, SIZE), mode='bilinear')
+            return NetworkEncoding(None, super().forward(images).texture_w, 0.9 * coords)
+
+    monkeypatch.setitem(ALLOWED, 'encoder', {'DenseEncoder'})
+    write_checkpoint(tmp_path / 'x.pth', STAGE2)
+    content = torch.load(tmp_path / 'x.pth', weights_only=True)
+    text = content['meta']['cfg'].replace('CoordGANEncoder', 'DenseEncoder')
+    torch.save({**content, 'meta': {'cfg': text}}, tmp_path / 'x.pth')
+    yield CoordGANInferencer(tmp_path / 'x.pth', device='cpu', show_progress=False)
+    MODELS.module_dict.pop('DenseEncoder')
+
+
+def test_maps_without_structure_codes(dense):
+    a, b = images = pictures(2)
+    first, last = dense.encode(images)
+    assert first.structure_w is None and first.texture_w.shape == (5,)
+    red_and_green = 0.9 * (np.moveaxis(a, -1, 0)[:2] / 127.5 - 1)
+    assert np.allclose(first.coords, red_and_green, atol=1e-5)
+    assert np.isfinite(dense.correspond(a, b).matches).all()
+    assert len(dense.transfer_labels(a, labels(1)[0], images)) == 2
+    frames = dense.interpolate(a, b, 3)
+    assert np.allclose(frames[1].coords, (first.coords + last.coords) / 2, atol=1e-5)
+    assert np.array_equal(frames[0].image, dense.reconstruct(first))
+    assert dense(a, return_vis=True)['visualization'][0].ndim == 3
+    with pytest.raises(ValueError, match='without structure codes'):
+        dense.encode(a, refine=1)
+
+
 def test_samples_depend_on_their_seed_alone(generator):
     found = generator.sample(4, seed=10)
     (alone,) = generator.sample(1, seed=np.int64(12))
@@ -187,7 +246,7 @@ def test_from_a_picture_to_a_seed(tmp_path):
     inferencer = CoordGANInferencer(tmp_path / 'x.pth', device='cpu', show_progress=False)
     image = pictures(1)[0]
     frames = inferencer.interpolate(image, 7, frames=2, part='both')
-    assert np.array_equal(frames[0].image, inferencer.encode(image)[0].reconstruction)
+    assert np.array_equal(frames[0].image, inferencer.reconstruct(inferencer.encode(image)[0]))
     assert np.array_equal(frames[1].image, inferencer.sample(1, seed=7)[0].image)
     (*_, last) = inferencer.interpolate(image, np.int64(7), 2, part='both')
     assert np.array_equal(last.image, frames[1].image)
@@ -271,12 +330,12 @@ def test_config_and_weights_in_mmengines_order(stage2, tmp_path):
 
 
 def test_nothing_that_a_checkpoint_names_is_built_or_opened(tmp_path, monkeypatch):
-    monkeypatch.setattr(EncodingInferencer, '_load_weights_to_model', pytest.fail)
+    monkeypatch.setattr(CoordGANInferencer, '_load_weights_to_model', pytest.fail)
     monkeypatch.setattr(torch.hub, 'download_url_to_file', pytest.fail)
     address = 'http://attacker.example/vgg.pth'
     for number, (perceptual, message) in enumerate(
         (
-            (dict(type='LPIPSLoss', vgg_weights=address), 'which a checkpoint may not decide'),
+            (dict(type='LPIPSLoss', vgg_weights=address), 'which a checkpoint may not choose'),
             (dict(type='torch.nn.Linear'), 'by Linear, which is neither'),
             (dict(type='StructureTensorLoss', num_scales=10**9), 'num_scales of .* must be 1..16'),
             (None, 'by None, which is neither'),
@@ -346,13 +405,13 @@ def test_every_argument_of_visualize_can_be_given():
 def test_arrays_are_called_what_they_are(inferencer):
     good, bad, mask = pictures(1)[0], pictures(1)[0].astype(float), labels(1)[0]
     for call, name in (
-        (lambda: inferencer.correspond(bad, good), 'picture a'),
-        (lambda: inferencer.correspond(good, bad), 'picture b'),
+        (lambda: inferencer.correspond(bad, good), 'image a'),
+        (lambda: inferencer.correspond(good, bad), 'image b'),
         (lambda: inferencer.transfer_labels([good, bad], [mask] * 2, good), 'reference 1'),
-        (lambda: inferencer.transfer_labels(good, mask, [good, bad]), 'picture 1'),
+        (lambda: inferencer.transfer_labels(good, mask, [good, bad]), 'image 1'),
         (lambda: inferencer.transfer_points(bad, [[1, 2]], good), 'the reference'),
         (lambda: inferencer.swap_texture(good, [good, bad]), 'texture 1'),
-        (lambda: inferencer.swap_texture([good, bad], good), 'picture 1'),
+        (lambda: inferencer.swap_texture([good, bad], good), 'image 1'),
         (lambda: inferencer.interpolate(bad, good), 'start'),
         (lambda: inferencer.interpolate(good, bad), 'end'),
     ):

@@ -9,13 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmcoordgan.apis.masks import (
-    check_labels,
-    default_palette,
-    full_palette,
-    read_label_mask,
-    write_label_png,
-)
+from mmcoordgan.apis.masks import check_labels, full_palette, label_image, read_label_mask
+from mmcoordgan.datasets.label_files import default_palette
 
 LABELS = np.arange(12, dtype=np.uint8).reshape(3, 4) * 23
 
@@ -32,7 +27,7 @@ def test_palette_by_hand():
 def test_labels_and_colours_come_back(tmp_path):
     colors = np.array([[1, 2, 3], [9, 8, 7]], np.uint8)
     for palette in (colors, None):
-        write_label_png(tmp_path / 'x.png', LABELS, palette)
+        label_image(LABELS, palette).save(tmp_path / 'x.png')
         found = read_label_mask(tmp_path / 'x.png')
         assert found.labels.dtype == np.uint8 and np.array_equal(found.labels, LABELS)
         assert np.array_equal(full_palette(found.palette), full_palette(palette))
@@ -88,7 +83,7 @@ def test_what_is_no_mask(tmp_path):
     (tmp_path / 'half.png').write_bytes(content[: len(content) // 2])
     (tmp_path / 'text.png').write_text('no picture')
     for name, message in {
-        'rgb.png': r'mask .*rgb\.png is a colour picture \(mode RGB\).*palette PNG',
+        'rgb.png': r'mask .*rgb\.png is a color image \(mode RGB\).*palette PNG',
         'lossy.jpg': r'lossy\.jpg is a JPEG, whose compression changes labels: use PNG',
         'high.png': r'high\.png holds labels 300\.\.300, but must lie in 0\.\.255',
         'high.npy': r'high\.npy must hold labels 0\.\.255, found 300\.\.300',

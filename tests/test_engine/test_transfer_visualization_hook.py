@@ -12,7 +12,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from mmcoordgan.engine import PredictionHook, TransferVisualizationHook
 from mmcoordgan.geometry import canonical_grid
 from mmcoordgan.visualization import coords_to_colors
-from mmcoordgan.visualization.sample_grid import MARGIN
+from mmcoordgan.visualization.grids import MARGIN
 
 META = {'classes': ('a', 'b'), 'palette': [[0, 0, 0], [250, 0, 0]]}
 

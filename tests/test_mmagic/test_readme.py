@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmcoordgan.visualization.sample_grid import MARGIN
+from mmcoordgan.visualization.grids import MARGIN
 
 ROOT = Path(__file__).parents[2]
 # What shortens the runs of a config.

@@ -58,3 +58,12 @@ def test_matches_are_refined_too(monkeypatch):
     faces = ToyFaces(size=32, length=2, seed=0, cache=False)
     assert len(table(Asked(), faces, 1, 7)) == 1
     assert asked == [7]
+
+
+def test_untrained_networks_are_timed(run_tool, capsys):
+    run_tool(
+        'analysis_tools/benchmark_inference.py', '--untrained', 'coordgan/toyfaces_32_encoder.py'
+    )
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[-3:]]
+    transfer, rendering, both = (float(line[-1]) for line in lines)
+    assert both == pytest.approx(transfer + rendering, abs=0.02) and both > 0

@@ -168,7 +168,7 @@ def test_errors(run, untrained, capsys):
         ((stage2, 'a.png', 'a.png', '--samples', 2), 'either image files or --samples N'),
         ((stage2, 'a.png', 'a.png', '--seed', 0), '--seed is for --samples'),
         ((stage2, 'a.png', 'b.png'), 'cannot read image b.png'),
-        ((stage2, 'a.png', 'c.png'), 'there is no picture or folder c.png'),
+        ((stage2, 'a.png', 'c.png'), 'there is no image or folder c.png'),
         ((stage1, 'a.png', 'a.png'), 'stage 1 and has no encoder'),
         (('bad.pth', '--samples', 2), 'bad.pth is refused'),
         (('none.pth', '--samples', 2), 'none.pth does not exist'),

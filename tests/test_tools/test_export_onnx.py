@@ -104,7 +104,7 @@ def test_the_file_says_what_it_takes_and_gives(exported):
         'texture_w': ['batch', 6, 6],
     }
     about = session.get_modelmeta().custom_metadata_map
-    assert 'RGB pictures in [-1, 1]' in about['images'] and '32 x 32' in about['images']
+    assert 'RGB images in [-1, 1]' in about['images'] and '32 x 32' in about['images']
     assert 'x first' in about['coords'] and about['checkpoint'] == 'model.pth'
     assert printed.count('largest error: coords') == 3
     assert 'batch of 1, 1 threads: PyTorch ' in printed and ' ms, ONNX ' in printed

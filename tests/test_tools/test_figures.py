@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from mmcoordgan.apis import CoordGANInferencer, load_trained
-from mmcoordgan.apis.masks import default_palette
 from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.datasets.label_files import default_palette
 from mmcoordgan.visualization import TransferPicture, arrange_cells, transfer_row
 from mmcoordgan.visualization.paper_figures import CodedPictures, texture_swap
 
@@ -55,8 +55,8 @@ def test_stage_1(run, untrained, capsys):
     generator = load_trained(untrained['toyfaces_32']).generator
     for i in range(3):
         source = torch.Generator().manual_seed(5 + i)
-        structure_z = torch.randn(1, generator.structure_dim, generator=source)
-        texture_z = torch.randn(1, generator.texture_dim, generator=source)
+        structure_z = torch.randn(2, generator.structure_dim, generator=source)[:1]
+        texture_z = torch.randn(2, generator.texture_dim, generator=source)[:1]
         expected = (generator(structure_z, texture_z)[0] + 1) * 127.5
         image = expected.clamp(0, 255).permute(1, 2, 0).numpy()
         for row, column in ((0, i + 1), (i + 1, 0), (i + 1, i + 1)):
@@ -74,8 +74,7 @@ def test_images(run, untrained):
         squares.append(np.array(square))
     run(checkpoint, 'a.png', 'b.png', '--out', 'figures', '--only', 'texture_swap')
     assert names('figures') == {'texture_swap.png'}
-    codes = invert(checkpoint, np.stack(squares))
-    pictures = CodedPictures(np.stack(squares), codes.structure_w, codes.texture_w)
+    pictures = CodedPictures(np.stack(squares), *invert(checkpoint, np.stack(squares)))
     expected = arrange_cells(texture_swap(load_trained(checkpoint).generator, pictures))
     drawn = np.array(Image.open('figures/texture_swap.png')).astype(int)
     assert np.abs(drawn - expected).max() <= 1  # encoded one at a time, not together
@@ -90,7 +89,7 @@ def test_refined_codes(run, untrained):
     run(checkpoint, 'a.png', 'b.png', *options)
     inferencer = CoordGANInferencer(checkpoint, show_progress=False)
     found = inferencer.encode(pictures, batch_size=1, refine=2)
-    codes = (torch.from_numpy(np.stack(w)) for w in zip(*(f[2:4] for f in found)))
+    codes = (torch.from_numpy(np.stack(w)) for w in zip(*(f[2:5] for f in found)))
     expected = texture_swap(
         inferencer.networks.generator, CodedPictures(np.stack(pictures), *codes)
     )
@@ -151,7 +150,7 @@ def test_folders_are_counted_by_their_pictures(run, untrained, capsys):
     Image.new('RGB', (2, 2)).save('one.png')
     with pytest.raises(SystemExit):
         run(untrained['toyfaces_32_encoder'], 'many', 'one.png', '--out', 'out')
-    assert 'number of pictures must be 2 to 64, but is 65' in capsys.readouterr().err
+    assert 'number of images must be 2 to 64, but is 65' in capsys.readouterr().err
 
 
 def test_inputs_are_kept_even_with_force(run, untrained, capsys):
@@ -206,21 +205,21 @@ def test_errors(run, untrained, capsys):
     Path('bad.png').write_bytes(b'no picture')
     transfer = ['--only', 'label_transfer']
     cases = [
-        ((stage1, 'a.png', 'a.png'), 'stage 1, which cannot read pictures'),
-        ((stage1, '--toy-faces'), 'stage 1, which cannot read pictures'),
+        ((stage1, 'a.png', 'a.png'), 'stage 1, which cannot read images'),
+        ((stage1, '--toy-faces'), 'stage 1, which cannot read images'),
         ((stage1, *transfer), 'label_transfer needs an encoder'),
         ((stage2, *transfer), 'needs labels: --reference IMAGE MASK, or --toy-faces'),
-        ((stage2, 'a.png'), 'number of pictures must be 2 to 64, but is 1'),
-        ((stage2, '--num', 65), 'number of pictures must be 2 to 64, but is 65'),
-        ((stage2, '--num', 0), 'number of pictures must be 2 to 64, but is 0'),
+        ((stage2, 'a.png'), 'number of images must be 2 to 64, but is 1'),
+        ((stage2, '--num', 65), 'number of images must be 2 to 64, but is 65'),
+        ((stage2, '--num', 0), 'number of images must be 2 to 64, but is 0'),
         ((stage2, '--steps', 1), 'number of steps must be 2 to 64'),
         ((stage2, 'a.png', 'a.png', '--num', 2), 'but not both'),
         ((stage2, 'a.png', 'bad.png'), 'cannot read image bad.png'),
         ((stage2, '--reference', 'a.png', 'bad.png'), 'cannot read mask bad.png'),
-        ((stage2, '--reference', 'a.png', 'narrow.png'), 'mask and picture differ in size'),
-        ((stage2, '--reference', 'a.png', 'colours.png'), 'is a colour picture (mode RGB)'),
+        ((stage2, '--reference', 'a.png', 'narrow.png'), 'mask and image differ in size'),
+        ((stage2, '--reference', 'a.png', 'colours.png'), 'is a color image (mode RGB)'),
         ((stage2, '--reference', 'a.png', 'a.png', '--toy-faces'), 'leave out --reference'),
-        ((stage2, 'a.png', 'a.png', '--seed', 0), '--seed is for pictures that are made'),
+        ((stage2, 'a.png', 'a.png', '--seed', 0), '--seed is for images that are made'),
         ((stage2, '--only', 'texture_swap', '--steps', 5), '--steps is for interpolations'),
         (
             (stage2, '--only', 'texture_swap', '--reference', 'a.png', 'a.png'),
@@ -228,7 +227,7 @@ def test_errors(run, untrained, capsys):
         ),
         (
             (stage2, 'a.png', '--reference', 'a.png', 'a.png'),
-            'number of pictures must be 2 to 64, but is 1',
+            'number of images must be 2 to 64, but is 1',
         ),
         ((stage2, '--out', 'a.png'), 'cannot write into a.png'),
         (('none.pth',), 'none.pth does not exist'),

@@ -45,7 +45,8 @@ def map_colors(structure: float) -> np.ndarray:
 @pytest.fixture
 def pictures() -> CodedPictures:
     images = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
-    return CodedPictures(images, torch.tensor(STRUCTURES)[:, None], torch.tensor(TEXTURES))
+    structure_w = torch.tensor(STRUCTURES)[:, None]
+    return CodedPictures(images, structure_w, torch.tensor(TEXTURES), Generator().warp(structure_w))
 
 
 def check(rows: list, expected: list) -> None:
@@ -80,6 +81,8 @@ def test_structure_interpolation(pictures):
         expected.append([painted(structure, texture) for structure in structures])
         expected.append([map_colors(structure) for structure in structures])
     check(structure_interpolation(Generator(), pictures, 3), expected)
+    # Without structure codes, the maps are interpolated, which is the same for this generator.
+    check(structure_interpolation(Generator(), pictures._replace(structure_w=None), 3), expected)
 
 
 def test_texture_interpolation(pictures):
@@ -91,8 +94,8 @@ def test_texture_interpolation(pictures):
 
 
 def test_errors(pictures):
-    with pytest.raises(ValueError, match='needs 2 pictures and 2 steps, but got 3 and 1'):
+    with pytest.raises(ValueError, match='needs 2 images and 2 steps, but got 3 and 1'):
         structure_interpolation(Generator(), pictures, 1)
     one = CodedPictures(*(values[:1] for values in pictures))
-    with pytest.raises(ValueError, match='needs 2 pictures and 2 steps, but got 1 and 2'):
+    with pytest.raises(ValueError, match='needs 2 images and 2 steps, but got 1 and 2'):
         texture_interpolation(Generator(), one, 2)

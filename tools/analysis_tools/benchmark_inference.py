@@ -1,12 +1,14 @@
 """Label transfer by tools/infer.py: time, memory, and how good the labels are.
 
     python tools/analysis_tools/benchmark_inference.py work_dirs/toyfaces_32_encoder
+    python tools/analysis_tools/benchmark_inference.py --untrained coordgan/celeba_128_encoder.py
 
-Writes ToyFaces as pictures and masks into a temporary folder, labels all but the first ones from
-those, in a process of its own for each number of pictures, and prints wall and CPU time, peak
+Writes ToyFaces as images and masks into a temporary folder, labels all but the first ones from
+those, in a process of its own for each number of images, and prints wall and CPU time, peak
 memory, and the IoU of the written PNGs, beside batch size 1, labels that are copied without moving
-them, and what SegTransferIoU counts for the same pictures. Then: how far matches are from the
-truth, by their confidence.
+them, and what SegTransferIoU counts for the same images. Then: how far matches are from the truth,
+by their confidence. ``--untrained`` prints the CPU time of label transfer for an image, and of
+rendering one, which label transfer leaves out.
 """
 
 from __future__ import annotations
@@ -23,14 +25,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from measuring import machine
+from measuring import measure as measure_call
 from PIL import Image
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.masks import read_label_mask, write_label_png
+from mmcoordgan.apis.masks import label_image, read_label_mask
 from mmcoordgan.datasets import ToyFaces
-from mmcoordgan.engine.launch import LaunchError, explained_errors
+from mmcoordgan.engine.launch import LaunchError, explained_errors, read_config
 from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
+from mmcoordgan.registry import MODELS
 
 INFER = Path(__file__).parents[1] / 'infer.py'
 BINS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -54,17 +58,57 @@ def parse_args() -> argparse.Namespace:
         prog='benchmark_inference.py',
         description='Measure label transfer by tools/infer.py on ToyFaces.',
     )
-    parser.add_argument('checkpoint', help='stage 2, trained on ToyFaces')
+    parser.add_argument('checkpoint', nargs='?', help='stage 2, trained on ToyFaces')
+    parser.add_argument(
+        '--untrained', metavar='CONFIG', help='of stage 2; time its untrained networks instead'
+    )
     parser.add_argument(
         '--counts', type=int, nargs='+', default=[100, 1000], help='numbers of queries [100 1000]'
     )
     parser.add_argument('--references', type=int, default=5, metavar='K', help='[5]')
-    parser.add_argument('--size', type=int, default=32, help='side of the pictures [32]')
+    parser.add_argument('--size', type=int, default=32, help='side of the images [32]')
     parser.add_argument('--seed', type=int, default=TEST_SEED, help=f'of ToyFaces [{TEST_SEED}]')
     parser.add_argument('--batch-size', type=int, default=8, help='[8]')
     parser.add_argument('--refine', type=int, default=0, metavar='STEPS', help='[0]')
     parser.add_argument('--pairs', type=int, default=50, help='for the confidence [50]')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if (args.checkpoint is None) == (args.untrained is None):
+        parser.error('give a checkpoint or --untrained CONFIG')
+    return args
+
+
+def write_untrained(config: str, path: Path) -> None:
+    """A checkpoint of untrained networks, whose maps cover the frame as trained ones do.
+
+    Maps that lie in a small part of the frame, as those of a new warp network, take longer.
+    """
+    cfg = read_config(config)
+    cfg.model.generator.warp_residual = True
+    state = {}
+    with MODELS.switch_scope_and_registry('mmcoordgan') as registry:
+        for name in ('generator', 'encoder'):
+            network = registry.build(cfg.model[name])
+            state.update({f'{name}.{key}': value for key, value in network.state_dict().items()})
+    torch.save({'state_dict': state, 'meta': {'cfg': cfg.pretty_text}}, path)
+
+
+def print_costs(path: Path, count: int = 3) -> None:
+    """CPU seconds for each image, at batch size 1."""
+    inferencer = CoordGANInferencer(path, device='cpu', show_progress=False)
+    size = inferencer.networks.generator.image_size
+    faces = ToyFaces(size=size, length=count + 1, seed=TEST_SEED, cache=False)
+    reference, *queries = (faces.render(index, index) for index in range(count + 1))
+    images = [query['img'] for query in queries]
+    carried = inferencer.iter_transfer_labels(
+        reference['img'], reference['gt_seg_map'], images, batch_size=1
+    )
+    transfer = measure_call(lambda: list(carried), 'cpu').seconds / count
+    found = inferencer.encode(images[0])[0]
+    rendering = measure_call(lambda: inferencer.reconstruct(found), 'cpu').seconds
+    print(f'CPU seconds for an image of {size} x {size}')
+    print(f'label transfer{transfer:10.2f}')
+    print(f'rendering{rendering:15.2f}')
+    print(f'both together{transfer + rendering:11.2f}')
 
 
 def write_faces(root: Path, faces: ToyFaces) -> None:
@@ -75,11 +119,11 @@ def write_faces(root: Path, faces: ToyFaces) -> None:
     for index in range(len(faces)):
         sample = faces.render(index, index)
         Image.fromarray(sample['img']).save(root / 'images' / f'{index:05}.png')
-        write_label_png(root / 'labels' / f'{index:05}.png', sample['gt_seg_map'], palette)
+        label_image(sample['gt_seg_map'], palette).save(root / 'labels' / f'{index:05}.png')
 
 
 def run_infer(args: argparse.Namespace, root: Path, out: Path, count: int, batch: int) -> Usage:
-    """Label ``count`` pictures in a new process."""
+    """Label ``count`` images in a new process."""
     queries = root / f'queries_{count}'
     if not queries.exists():
         queries.mkdir()
@@ -125,8 +169,8 @@ def evaluator_figures(
         for temperature in temperatures
     ]
     number = args.references + args.counts[0]
-    pictures = (faces.render(index, index)['img'] for index in range(number))
-    found = inferencer.iter_encode(pictures, batch_size=args.batch_size, refine=args.refine)
+    images = (faces.render(index, index)['img'] for index in range(number))
+    found = inferencer.iter_encode(images, batch_size=args.batch_size, refine=args.refine)
     for index, encoding in enumerate(found):
         labels = torch.from_numpy(faces.render(index, index)['gt_seg_map'])[None]
         sample = {'sample_idx': index, 'coords': torch.from_numpy(encoding.coords)}
@@ -159,8 +203,8 @@ def confidence_table(
         inside = (sure >= low) & ((sure < high) | (high == 1))
         if inside.any():
             mean, near = errors[inside].mean(), 100 * (errors[inside] < 0.1).mean()
-            share = 100 * inside.mean()
-            lines.append(f'{low:.2f}..{high:.2f}{share:10.1f} %{mean:12.3f}{near:12.1f} %')
+            fraction = 100 * inside.mean()
+            lines.append(f'{low:.2f}..{high:.2f}{fraction:10.1f} %{mean:12.3f}{near:12.1f} %')
     return lines
 
 
@@ -169,6 +213,11 @@ def main() -> None:
     with explained_errors('benchmark_inference.py'), tempfile.TemporaryDirectory() as folder:
         if args.references < 1 or min(args.counts) < 1 or args.pairs < 1:
             raise LaunchError('--references, --counts and --pairs must be at least 1')
+        if args.untrained:
+            write_untrained(args.untrained, Path(folder, 'x.pth'))
+            print(machine('cpu'))
+            print_costs(Path(folder, 'x.pth'))
+            return
         length = args.references + max(args.counts)
         faces = ToyFaces(size=args.size, length=length, seed=args.seed, cache=False)
         measure(args, Path(folder), faces)
@@ -186,7 +235,7 @@ def measure(args: argparse.Namespace, root: Path, faces: ToyFaces) -> None:
         f'{args.checkpoint}, {args.references} references, {args.size} x {args.size}, '
         f'seed {args.seed}, temperature {inferencer.temperature:g}, refined {args.refine} steps'
     )
-    heads = {'pictures': 8, 'batch': 7, 'wall s': 9, 'CPU s': 8, 'peak MiB': 10}
+    heads = {'images': 8, 'batch': 7, 'wall s': 9, 'CPU s': 8, 'peak MiB': 10}
     heads.update({'IoU': 8, 'copied': 8})
     print(''.join(f'{name:>{width}}' for name, width in heads.items()))
     for count in args.counts:
@@ -194,7 +243,7 @@ def measure(args: argparse.Namespace, root: Path, faces: ToyFaces) -> None:
             out = root / f'out_{count}_{batch}'
             used = run_infer(args, root, out, count, batch)
             names = [f'{i:05}.png' for i in range(args.references, args.references + count)]
-            found = [read_label_mask(out / name).labels for name in names]
+            found = [read_label_mask(out / 'labels' / name).labels for name in names]
             truth = [read_label_mask(root / 'labels' / name).labels for name in names]
             copied = [
                 iou(

@@ -6,19 +6,19 @@ import argparse
 import itertools
 import os
 from collections import Counter
+from typing import Any
 
 import torch
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.codes import seed_codes
-from mmcoordgan.apis.infer_cli.loading import explained, load
-from mmcoordgan.apis.infer_cli.outputs import check_file, list_pictures
-from mmcoordgan.apis.infer_cli.parser import add_common, add_refining
+from mmcoordgan.cli.infer import explained, load
+from mmcoordgan.cli.infer_options import add_common, add_refining
+from mmcoordgan.cli.outputs import check_file, list_images
 from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError, explained_errors
 from mmcoordgan.geometry import hard_transfer
-from mmcoordgan.models.networks import CoordGANGenerator
 from mmcoordgan.visualization import images_to_uint8
 from mmcoordgan.visualization.explorer import (
     MAX_PICTURES,
@@ -33,7 +33,7 @@ from mmcoordgan.visualization.explorer import (
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Writes one HTML file that shows which pixels of pictures correspond: point at '
+        description='Writes one HTML file that shows which pixels of images correspond: point at '
         'a pixel of one to see it in all others, place points, paint labels that spread. Open it '
         'in a browser; it needs no server and no network.',
         epilog='example: export_explorer.py work_dirs/celeba_128_encoder faces/*.jpg --out a.html',
@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
         'checkpoint of stage 2',
     )
     parser.add_argument(
-        '--samples', type=int, metavar='N', help='show N generated pictures instead of images'
+        '--samples', type=int, metavar='N', help='show N generated images instead of images'
     )
     parser.add_argument('--seed', type=int, help='seed of the first sample [0]')
     parser.add_argument('--out', required=True, metavar='FILE', help='the HTML file to write')
@@ -84,7 +84,7 @@ def check_args(args: argparse.Namespace) -> None:
     if args.seed is not None and args.images:
         raise LaunchError('--seed is for --samples: drop it')
     args.seed = args.seed or 0
-    args.images = list_pictures(args.images)
+    args.images = list_images(args.images)
     count = len(args.images) or args.samples
     if not MIN_PICTURES <= count <= MAX_PICTURES:
         raise LaunchError(
@@ -112,21 +112,23 @@ def read_pictures(
 ) -> list[ExplorerPicture]:
     """Image files with their maps; shown in their own aspect ratio."""
     warp, pictures = inferencer.networks.generator.warp, []
-    for name, found in zip(
-        display_names(paths), inferencer.iter_encode(paths, batch_size=1, refine=refine)
-    ):
-        structure_w = torch.from_numpy(found.structure_w).to(inferencer.device)
-        pictures.append(
-            ExplorerPicture(name, read_rgb(found.name), warp(structure_w[None], size)[0])
-        )
+    results = inferencer.iter_encode(paths, batch_size=1, refine=refine)
+    for name, found in zip(display_names(paths), results):
+        coords = torch.from_numpy(found.coords)
+        if size is not None and found.structure_w is None:
+            raise ValueError('--size needs an encoder that gives structure codes: drop it')
+        if size is not None:
+            structure_w = torch.from_numpy(found.structure_w).to(inferencer.device)
+            coords = warp(structure_w[None], size)[0]
+        pictures.append(ExplorerPicture(name, read_rgb(found.name), coords))
     return pictures
 
 
 @torch.no_grad()
 def sample_pictures(
-    generator: CoordGANGenerator, count: int, seed: int, size: int | None
+    generator: Any, count: int, seed: int, size: int | None
 ) -> list[ExplorerPicture]:
-    """Pictures of the seeds ``seed``, ``seed + 1``, ... with their maps."""
+    """Images of the seeds ``seed``, ``seed + 1``, ... with their maps."""
     pictures = []
     for number in range(seed, seed + count):
         structure_w, texture_w = seed_codes(generator, number)
@@ -137,10 +139,10 @@ def sample_pictures(
 
 
 def changed_by_rounding(pictures: list[ExplorerPicture]) -> tuple[float, float]:
-    """What rounding the maps does to the matches of all pairs of pictures.
+    """What rounding the maps does to the matches of all pairs of images.
 
     Returns:
-        The share of matches that become another pixel, and how much farther these lie from where
+        The fraction of matches that become another pixel, and how much farther these lie from where
         they should, at most, in pixel distances of the frame.
     """
     size = pictures[0].coords.shape[-1]
@@ -172,9 +174,9 @@ def export(args: argparse.Namespace) -> None:
         file.write(page)
     print(f'{args.out}: {len(pictures)} pictures, {len(page) / 1e6:.2f} MB')
     if args.measure:
-        share, excess = changed_by_rounding(pictures)
+        changed, excess = changed_by_rounding(pictures)
         print(
-            f'rounding changes {share:.3%} of the matches, to pixels at most {excess:.1e} pixels '
+            f'rounding changes {changed:.3%} of the matches, to pixels at most {excess:.1e} pixels '
             'farther away in the canonical frame'
         )
 

@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,16 +15,15 @@ from torch import Tensor
 
 from mmcoordgan.apis import CoordGANInferencer, TrainedNetworks
 from mmcoordgan.apis.codes import seed_codes
-from mmcoordgan.apis.infer_cli.loading import explained, load
-from mmcoordgan.apis.infer_cli.outputs import check_file, list_pictures
-from mmcoordgan.apis.infer_cli.parser import add_common, add_refining
-from mmcoordgan.apis.label_transfer import soft_labels
 from mmcoordgan.apis.masks import check_labels, full_palette, read_label_mask
+from mmcoordgan.apis.matching import soft_labels
+from mmcoordgan.cli.infer import explained, load
+from mmcoordgan.cli.infer_options import add_common, add_refining
+from mmcoordgan.cli.outputs import check_file, list_images
 from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError, explained_errors
-from mmcoordgan.models.networks import CoordGANGenerator
 from mmcoordgan.visualization import (
     TransferPicture,
     arrange_cells,
@@ -42,12 +41,12 @@ from mmcoordgan.visualization.paper_figures import (
 
 FIGURES = {
     'texture_swap': 'every structure (rows) in every texture (columns)',
-    'correspondence_maps': 'from the top: pictures, what their codes give, their maps with the '
+    'correspondence_maps': 'from the top: images, what their codes give, their maps with the '
     'key to the colours, the canonical frame in their textures',
     'label_transfer': 'reference, query, its map, the colours and the labels of the reference '
     'carried to it, and its true labels where they are known',
-    'structure_interpolation': "from each picture's structure to the next one's, maps below",
-    'texture_interpolation': "from each picture's texture to the next one's",
+    'structure_interpolation': "from each image's structure to the next one's, maps below",
+    'texture_interpolation': "from each image's texture to the next one's",
 }
 MAX_PICTURES, MAX_STEPS = 64, 64
 
@@ -56,8 +55,8 @@ def parse_args() -> argparse.Namespace:
     figures = '\n'.join(f'  {name}: {text}' for name, text in FIGURES.items())
     parser = argparse.ArgumentParser(
         description='Draws figures from a checkpoint, one PNG each, of image files, of generated '
-        f'pictures or of ToyFaces:\n{figures}\nCheckpoints of stage 1 have no encoder: they draw '
-        'generated pictures only, and no label_transfer.',
+        f'images or of ToyFaces:\n{figures}\nCheckpoints of stage 1 have no encoder: they draw '
+        'generated images only, and no label_transfer.',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -83,11 +82,11 @@ def parse_args() -> argparse.Namespace:
         '--reference',
         nargs=2,
         metavar=('IMAGE', 'MASK'),
-        help='labelled picture for label_transfer; MASK is a PNG of its size with the class of '
+        help='labelled image for label_transfer; MASK is a PNG of its size with the class of '
         'each pixel as palette index or grey value',
     )
-    parser.add_argument('--num', type=int, metavar='N', help='pictures if no IMAGE is given [6]')
-    parser.add_argument('--seed', type=int, help='seed of generated or toy pictures [0]')
+    parser.add_argument('--num', type=int, metavar='N', help='images if no IMAGE is given [6]')
+    parser.add_argument('--seed', type=int, help='seed of generated or toy images [0]')
     parser.add_argument('--steps', type=int, help='cells of an interpolation [8]')
     parser.add_argument('--min-cell', type=int, default=96, help='least side of a cell [96]')
     add_refining(parser)
@@ -108,10 +107,10 @@ def check_args(args: argparse.Namespace) -> None:
     figures = args.only or list(FIGURES)
     check_used(args, figures)
     args.seed, args.steps = args.seed or 0, 8 if args.steps is None else args.steps
-    args.images = list_pictures(args.images)
+    args.images = list_images(args.images)
     count = len(args.images) or (6 if args.num is None else args.num)
     least = 1 if args.reference and figures == ['label_transfer'] else 2
-    values = dict(pictures=(count, least, MAX_PICTURES), steps=(args.steps, 2, MAX_STEPS))
+    values = dict(images=(count, least, MAX_PICTURES), steps=(args.steps, 2, MAX_STEPS))
     for name, (value, least, most) in values.items():
         if not least <= value <= most:
             raise LaunchError(f'the number of {name} must be {least} to {most}, but is {value}')
@@ -131,9 +130,9 @@ def check_used(args: argparse.Namespace, figures: list[str]) -> None:
         LaunchError: with the reason.
     """
     if args.refine and not (args.images or args.toy_faces or args.reference):
-        raise LaunchError('--refine improves the codes of pictures that are read: name some')
+        raise LaunchError('--refine improves the codes of images that are read: name some')
     if args.seed is not None and args.images:
-        raise LaunchError('--seed is for pictures that are made: drop it, or leave out IMAGE')
+        raise LaunchError('--seed is for images that are made: drop it, or leave out IMAGE')
     if args.steps is not None and not any('interpolation' in name for name in figures):
         raise LaunchError('--steps is for interpolations, which --only leaves out: drop it')
     if args.reference and 'label_transfer' not in figures:
@@ -141,15 +140,15 @@ def check_used(args: argparse.Namespace, figures: list[str]) -> None:
 
 
 def wanted_figures(args: argparse.Namespace, networks: TrainedNetworks) -> list[str]:
-    """The figures that can be drawn; says which are left out.
+    """The figures that can be drawn; prints which are left out.
 
     Raises:
-        LaunchError: If the pictures need an encoder, or a figure that ``--only`` asks for cannot
+        LaunchError: If the images need an encoder, or a figure that ``--only`` asks for cannot
             be drawn.
     """
     if networks.encoder is None and (args.images or args.toy_faces or args.reference):
         raise LaunchError(
-            f'{networks.source} is a checkpoint of stage 1, which cannot read pictures: give one '
+            f'{networks.source} is a checkpoint of stage 1, which cannot read images: give one '
             'of stage 2 (CoordGANInversion), or leave out IMAGE, --toy-faces and --reference'
         )
     figures = list(args.only or FIGURES)
@@ -165,24 +164,32 @@ def wanted_figures(args: argparse.Namespace, networks: TrainedNetworks) -> list[
 
 
 def encode(inferencer: CoordGANInferencer, sources: Sequence, refine: int) -> CodedPictures:
-    """Codes of picture files or arrays, squeezed to the squares that the networks see."""
+    """Codes and maps of image files or arrays, squeezed to the squares that the networks see."""
     found = inferencer.encode(sources, batch_size=1, refine=refine)
-    codes = (np.stack([getattr(f, name) for f in found]) for name in ('structure_w', 'texture_w'))
-    structure_w, texture_w = (torch.from_numpy(w).to(inferencer.device) for w in codes)
-    return CodedPictures(np.stack([f.image for f in found]), structure_w, texture_w)
+
+    def stacked(name: str) -> Any:
+        values = [getattr(encoding, name) for encoding in found]
+        if values[0] is None:
+            return None
+        return torch.from_numpy(np.stack(values)).to(inferencer.device)
+
+    codes = (stacked(name) for name in ('structure_w', 'texture_w', 'coords'))
+    return CodedPictures(np.stack([encoding.image for encoding in found]), *codes)
 
 
 @torch.no_grad()
-def generate(generator: CoordGANGenerator, count: int, seed: int) -> CodedPictures:
-    """Pictures of the seeds ``seed``, ``seed + 1``, ..."""
+def generate(generator: Any, count: int, seed: int) -> CodedPictures:
+    """Images of the seeds ``seed``, ``seed + 1``, ..."""
     codes = [seed_codes(generator, number) for number in range(seed, seed + count)]
-    images = [images_to_uint8(generator.synthesize(generator.warp(s), t))[0] for s, t in codes]
     structure_w, texture_w = (torch.cat(parts) for parts in zip(*codes))
-    return CodedPictures(np.stack(images), structure_w, texture_w)
+    coords = generator.warp(structure_w)
+    pairs = zip(coords.split(1), texture_w.split(1))
+    images = [images_to_uint8(generator.synthesize(*pair))[0] for pair in pairs]
+    return CodedPictures(np.stack(images), structure_w, texture_w, coords)
 
 
 def read_reference_mask(mask: str, picture: str) -> tuple[np.ndarray, list]:
-    """Labels (H, W) uint8 of a picture, and a palette with a colour for each."""
+    """Labels (H, W) uint8 of an image, and a palette with a colour for each."""
     labels, colors = read_label_mask(mask)
     check_labels(labels, read_rgb(picture).shape[:2], mask, picture)
     return labels, full_palette(colors).tolist()
@@ -193,21 +200,21 @@ class Transfer(NamedTuple):
 
     images: list[np.ndarray]
     """RGB (H, W, 3) uint8."""
-    structure_w: Tensor
-    """(N, structure_width)."""
+    coords: Tensor
+    """(N, 2, h, w)."""
     labels: list[np.ndarray]
-    """(H, W) uint8 of the first pictures; the others have none."""
+    """(H, W) uint8 of the first images; the others have none."""
     palette: list
     """A colour for each label."""
 
 
-def label_transfer(generator: torch.nn.Module, transfer: Transfer, temperature: float) -> Rows:
+def label_transfer(transfer: Transfer, temperature: float) -> Rows:
     """A row for each query; temperature 0 takes the nearest pixel."""
-    size = generator.base_resolution
+    size = transfer.coords.shape[-1]
     used = 1 + max(int(labels.max()) for labels in transfer.labels)
     shown = []
-    for number, (image, structure_w) in enumerate(zip(transfer.images, transfer.structure_w)):
-        coords, labels = generator.warp(structure_w[None])[0], None
+    for number, (image, coords) in enumerate(zip(transfer.images, transfer.coords)):
+        labels = None
         if number < len(transfer.labels):
             labels = soft_labels(transfer.labels[number], range(used), size).to(coords)
         shown.append(TransferPicture(image, coords, labels))
@@ -223,13 +230,13 @@ def toy_faces(
     pictures = encode(inferencer, [sample['img'] for sample in samples], refine)
     labels = [sample['gt_seg_map'] for sample in samples]
     palette = faces.METAINFO['palette']
-    return pictures, Transfer(list(pictures.images), pictures.structure_w, labels, palette)
+    return pictures, Transfer(list(pictures.images), pictures.coords, labels, palette)
 
 
 def collect(
     args: argparse.Namespace, inferencer: CoordGANInferencer
 ) -> tuple[CodedPictures, Transfer | None]:
-    """The pictures to draw, and those of label_transfer if there are labels."""
+    """The images to draw, and those of label_transfer if there are labels."""
     if args.toy_faces:
         return toy_faces(inferencer, args.num, args.seed, args.refine)
     if args.images:
@@ -241,8 +248,8 @@ def collect(
     labels, palette = read_reference_mask(args.reference[1], args.reference[0])
     reference = encode(inferencer, [args.reference[0]], args.refine)
     images = [*reference.images, *pictures.images]
-    structure_w = torch.cat([reference.structure_w, pictures.structure_w])
-    return pictures, Transfer(images, structure_w, [labels], palette)
+    coords = torch.cat([reference.coords, pictures.coords])
+    return pictures, Transfer(images, coords, [labels], palette)
 
 
 def draw(args: argparse.Namespace) -> None:
@@ -255,7 +262,7 @@ def draw(args: argparse.Namespace) -> None:
     drawings = {
         'texture_swap': lambda: texture_swap(generator, pictures),
         'correspondence_maps': lambda: correspondence_maps(generator, pictures),
-        'label_transfer': lambda: label_transfer(generator, transfer, temperature),
+        'label_transfer': lambda: label_transfer(transfer, temperature),
         'structure_interpolation': lambda: structure_interpolation(generator, pictures, args.steps),
         'texture_interpolation': lambda: texture_interpolation(generator, pictures, args.steps),
     }

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.infer_cli.loading import explained
+from mmcoordgan.cli.infer import explained
 from mmcoordgan.engine.launch import LaunchError, explained_errors
 from mmcoordgan.evaluation.map_quality import folded_share, separation, structure_spread
 from mmcoordgan.models.losses import StructureTensorLoss

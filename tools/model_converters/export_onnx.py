@@ -1,7 +1,7 @@
-"""Export the way from a picture to its correspondence map to ONNX, and check it against PyTorch.
+"""Export what turns an image into its correspondence map to ONNX, and check it against PyTorch.
 
 ``python tools/model_converters/export_onnx.py CHECKPOINT --out model.onnx`` takes a checkpoint of
-stage 2, or its work dir. The model maps pictures to correspondence maps and codes, for batches of
+stage 2, or its work dir. The model maps images to correspondence maps and codes, for batches of
 any size; its metadata say what goes in and what comes out. It is written if onnxruntime's results
 are those of PyTorch.
 """
@@ -25,10 +25,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmcoordgan.apis import TrainedNetworks, load_trained
-from mmcoordgan.apis.infer_cli.loading import explained
-from mmcoordgan.apis.infer_cli.outputs import check_file
+from mmcoordgan.cli.infer import explained
+from mmcoordgan.cli.outputs import check_file
 from mmcoordgan.engine.checkpoint_files import atomic_file
 from mmcoordgan.engine.launch import LaunchError, explained_errors
+from mmcoordgan.models.networks import encode
 from mmcoordgan.version import __version__
 
 OUTPUTS = ('coords', 'structure_w', 'texture_w')
@@ -44,7 +45,7 @@ SECONDS, MOST = 5.0, 20
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='export_onnx.py',
-        description='Export encoder and warp network to ONNX: pictures (batch, 3, S, S), RGB in '
+        description='Export encoder and warp network to ONNX: images (batch, 3, S, S), RGB in '
         '[-1, 1], to coords (batch, 2, R, R), structure_w and texture_w. Compares onnxruntime with '
         'PyTorch, then times both on the CPU.',
         epilog='0: the results are the same, and the model is written. 1: they are not, or '
@@ -55,7 +56,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--force', action='store_true', help='replace FILE if it exists')
     parser.add_argument('--config', help='config file, for a checkpoint that does not hold its own')
     parser.add_argument(
-        '--batch-size', type=int, default=1, metavar='N', help='pictures at once when timed [1]'
+        '--batch-size', type=int, default=1, metavar='N', help='images at once when timed [1]'
     )
     parser.add_argument(
         '--threads', type=int, metavar='N', help="threads of both when timed [PyTorch's default]"
@@ -84,25 +85,25 @@ def check_libraries() -> None:
 
 
 class Correspondence(nn.Module):
-    """Pictures (B, 3, S, S) in [-1, 1] -> coords (B, 2, R, R) and the codes they come from."""
+    """Images (B, 3, S, S) in [-1, 1] -> coords (B, 2, R, R), the codes they come from.
+
+    Without a structure code, if the encoder finds maps directly; ``outputs`` names what there is.
+    """
 
     def __init__(self, trained: TrainedNetworks) -> None:
         super().__init__()
-        if trained.encoder is None:
-            raise LaunchError(
-                f'{trained.source} is a checkpoint of stage 1 and has no encoder: give one of '
-                'stage 2 (CoordGANInversion)'
-            )
-        self.encoder = trained.encoder
+        self.encoder = trained.require_encoder()
         self.generator = trained.generator
+        has_code = self.encoder.structure_width is not None
+        self.outputs = [name for name in OUTPUTS if has_code or name != 'structure_w']
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        structure_w, texture_w, _ = self.encoder(images)
-        return self.generator.warp(structure_w), structure_w, texture_w
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        encoding = encode(self.encoder, self.generator, images)
+        return tuple(getattr(encoding, name) for name in self.outputs)
 
 
 def example(network: Correspondence, batch: int) -> Tensor:
-    """Pictures in [-1, 1], noise and smooth ones by turns."""
+    """Images in [-1, 1], noise and smooth ones in turn."""
     side = network.encoder.input_size
     images = torch.rand(batch, 3, side, side)
     smooth = F.interpolate(torch.rand(batch, 3, 4, 4), size=(side, side), mode='bilinear')
@@ -119,7 +120,7 @@ def to_onnx(network: Correspondence, source: str) -> Any:
         network,
         (example(network, 2),),
         input_names=['images'],
-        output_names=list(OUTPUTS),
+        output_names=network.outputs,
         dynamic_shapes=({0: torch.export.Dim('batch', max=LARGEST_BATCH)},),
         opset_version=OPSET,
         dynamo=True,
@@ -128,10 +129,10 @@ def to_onnx(network: Correspondence, source: str) -> Any:
     model = program.model_proto
     side = network.encoder.input_size
     descriptions = {
-        'images': f'RGB pictures in [-1, 1], pixel / 127.5 - 1, resized to {side} x {side}: '
+        'images': f'RGB images in [-1, 1], pixel / 127.5 - 1, resized to {side} x {side}: '
         'bilinear, with antialiasing where they shrink',
-        'coords': 'correspondence maps, x first, in (-1, 1): the place of every pixel in the '
-        'canonical frame. Pixels of two pictures correspond where their values agree',
+        'coords': 'correspondence maps, x first, in (-1, 1): the position of every pixel in the '
+        'canonical frame. Pixels of two images correspond where their values agree',
         'structure_w': 'structure codes, of which coords are made',
         'texture_w': 'texture codes',
     }
@@ -144,22 +145,24 @@ def to_onnx(network: Correspondence, source: str) -> Any:
 
 
 def start_session(model: bytes, threads: int) -> Callable[[Tensor], list[np.ndarray]]:
-    """The exported model in onnxruntime, as a function of pictures."""
+    """The exported model in onnxruntime, as a function of images."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
-    return lambda images: session.run(list(OUTPUTS), {'images': images.numpy()})
+    return lambda images: session.run(None, {'images': images.numpy()})
 
 
-def largest_errors(got: list[np.ndarray], wanted: tuple[Tensor, ...]) -> dict[str, float]:
+def largest_errors(
+    names: list[str], got: list[np.ndarray], wanted: tuple[Tensor, ...]
+) -> dict[str, float]:
     """The largest error of each output, relative to its largest value where that is above 1.
 
     It is infinite where the shapes differ.
     """
     errors = {}
-    for name, ours, theirs in zip(OUTPUTS, got, wanted):
+    for name, ours, theirs in zip(names, got, wanted):
         if ours.shape != theirs.shape:
             print(f'{name} is {ours.shape}, but in PyTorch {tuple(theirs.shape)}')
             errors[name] = math.inf
@@ -170,7 +173,7 @@ def largest_errors(got: list[np.ndarray], wanted: tuple[Tensor, ...]) -> dict[st
 
 
 def milliseconds(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """The median wall time of calls that take turns."""
+    """The median wall time of calls, made in turn."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     first = time.perf_counter()
     for count in range(MOST):
@@ -197,14 +200,14 @@ def export(args: argparse.Namespace) -> bool:
     torch.set_num_threads(args.threads or torch.get_num_threads())
     with explained():
         trained = load_trained(args.checkpoint, args.config)
-    network = Correspondence(trained).eval()
+        network = Correspondence(trained).eval()
     check_libraries()
     model = to_onnx(network, trained.source).SerializeToString()
     session = start_session(model, torch.get_num_threads())
     agrees = True
     for batch in (1, 2, 5):
         images = example(network, batch)
-        errors = largest_errors(session(images), network(images))
+        errors = largest_errors(network.outputs, session(images), network(images))
         agrees &= all(error < TOLERANCE for error in errors.values())
         figures = ', '.join(f'{name} {error:.1e}' for name, error in errors.items())
         print(f'batch of {batch}: largest error: {figures}')

@@ -1,4 +1,4 @@
-"""Pictures of every kind become squares, one at a time."""
+"""Images of every kind become squares, one at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import pytest
 from PIL import Image
 from tiny_inversion import pictures
 
-from mmcoordgan.apis.pictures import iter_pictures, iter_sources, known, read_picture, resize_to
+from mmcoordgan.apis.images import (
+    iter_images,
+    iter_sources,
+    known,
+    read_image,
+    resize_to,
+    skipped_files,
+)
 from mmcoordgan.datasets import BrokenImageError, LoadImage
 
 IMAGE = pictures(1, 20, 30)[0]
@@ -35,53 +42,59 @@ def test_files_folders_arrays_and_iterables(folder):
     kinds = ('jpg', 'JPEG', 'webp', 'gif', 'tif', 'TIFF', 'jp2', 'pgm', 'ppm')
     for number, kind in enumerate(kinds):
         Image.fromarray(IMAGE).convert('L').save(folder / f'sub/{number}.{kind}')
-        read_picture(folder / f'sub/{number}.{kind}', 8)
+        read_image(folder / f'sub/{number}.{kind}', 8)
     assert len(list(iter_sources(folder))) == 3 + len(kinds)
     with pytest.raises(TypeError, match='but got a int'):
         list(iter_sources([7]))
     (folder / 'empty').mkdir()
-    with pytest.raises(ValueError, match=r"'.*empty' and its subfolders hold no picture"):
+    with pytest.raises(ValueError, match=r"'.*empty' holds no image.*\.jpg \.jpeg"):
         list(iter_sources(folder / 'empty'))
 
 
 def test_the_pixels_and_the_size_of_load_image(folder):
     path = str(folder / 'b.png')
     expected = LoadImage(size=8).transform({'img_path': path})['img']
-    for source, name in ((path, path), (IMAGE, 'picture 0')):
-        found = read_picture(source, 8)
+    for source, name in ((path, path), (IMAGE, 'image 0')):
+        found = read_image(source, 8)
         assert np.array_equal(found.image, expected)
         assert found.shape == (20, 30) and found.name == name
     assert resize_to(IMAGE, (20, 30)) is IMAGE
     assert resize_to(IMAGE, (5, 9)).shape == (5, 9, 3)
 
 
-def test_pictures_are_read_when_they_are_asked_for():
+def test_images_are_read_when_they_are_asked_for():
     def endless():
         while True:
             yield IMAGE
 
-    found = iter_pictures(endless(), 8)
-    assert [next(found).name for _ in range(3)] == ['picture 0', 'picture 1', 'picture 2']
+    found = iter_images(endless(), 8)
+    assert [next(found).name for _ in range(3)] == ['image 0', 'image 1', 'image 2']
 
 
 def test_broken_files(folder):
     (folder / 'a_broken.png').write_bytes(b'')
     os.symlink('loop.png', folder / 'loop.png')
     with pytest.raises(BrokenImageError, match=r'a_broken\.png'):
-        list(iter_pictures(folder, 8))
+        list(iter_images(folder, 8))
     seen = {}
-    found = list(iter_pictures(folder, 8, lambda name, error: seen.update({name: error})))
+    found = list(iter_images(folder, 8, lambda name, error: seen.update({name: error})))
     assert len(found) == 3
     assert sorted(map(os.path.basename, seen)) == ['a_broken.png', 'loop.png']
     assert all(isinstance(error, BrokenImageError) for error in seen.values())
 
 
-def test_arrays_that_are_no_pictures():
+def test_arrays_that_are_no_images():
     for image in (IMAGE[..., 0], IMAGE / 255, IMAGE[:0], IMAGE.transpose(2, 0, 1)):
-        with pytest.raises(ValueError, match=r'picture 0 must be an array \(H, W, 3\) of uint8'):
-            read_picture(image, 8)
+        with pytest.raises(ValueError, match=r'image 0 must be an array \(H, W, 3\) of uint8'):
+            read_image(image, 8)
 
 
-def test_one_picture_is_needed(folder):
-    with pytest.raises(ValueError, match='is a folder: one picture is needed'):
-        read_picture(folder, 8)
+def test_one_image_is_needed(folder):
+    with pytest.raises(ValueError, match='is a folder: one image is needed'):
+        read_image(folder, 8)
+
+
+def test_other_files_are_counted(folder):
+    for name in ('1.HEIC', '2.heic', '.hidden.heic', 'noext'):
+        (folder / name).touch()
+    assert skipped_files(folder) == {'.heic': 2, '.txt': 1, 'no extension': 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,45 +16,52 @@ from torch import Tensor
 
 from mmcoordgan.engine.checkpoint_files import check_checkpoint_file, safe_load_options
 from mmcoordgan.engine.launch import LaunchError, read_config
-from mmcoordgan.models.inversion import Inversion
-from mmcoordgan.models.networks import CoordGANEncoder, CoordGANGenerator
+from mmcoordgan.evaluation.transfer_metric import temperature_at
+from mmcoordgan.models.networks import Encoder, Encoding, Generator, encode
 from mmcoordgan.models.pretrained import check_fit, part_of
 from mmcoordgan.models.refinement import Refinement
+from mmcoordgan.registry import MODELS
 from mmcoordgan.work_dir import last_checkpoint
 
 from .plain_config import read_setting
 
 ConfigSource = Union[str, Path, Config, Mapping, None]
 
+ALLOWED = {'generator': {'CoordGANGenerator'}, 'encoder': {'CoordGANEncoder'}}
+"""Registered classes that a checkpoint's own config may name. Add yours, if building it from any
+literal arguments is harmless: ``ALLOWED['encoder'].add('MyEncoder')``."""
 COUNTS = ('mapping_layers', 'num_levels', 'num_texture_codes')
 """Settings that say how many layers a network has."""
 SIDES = ('image_size', 'base_resolution', 'input_size')
-"""Settings whose every doubling is a layer."""
+"""Settings of which every doubling adds a layer."""
+
+MIN_TEMPERATURE = 1e-6
+"""It takes the nearest pixel; 10,000 times less overflows float32 in the soft transfer."""
 
 
 @dataclass(frozen=True)
 class TrainedNetworks:
-    """What a checkpoint of either stage is good for once it is trained; in evaluation mode."""
+    """What a trained checkpoint of either stage offers, in evaluation mode."""
 
-    generator: CoordGANGenerator
+    generator: Generator
     """The averaged generator."""
-    encoder: CoordGANEncoder | None
+    encoder: Encoder | None
     """None in checkpoints of stage 1."""
     refinement: Refinement | None
     """How the model's config refines codes, if it does."""
     perceptual: dict[str, Any] | None
-    """Config of the perceptual distance: plain values from the file, with nothing built of them."""
+    """Config of the perceptual distance: plain values from the file; nothing is built of them."""
     arguments: dict[str, dict[str, Any]]
     """Constructor arguments of ``generator`` and ``encoder``, by these names."""
     source: str
     """Path of the file."""
     temperature: float | None = None
-    """With which the config evaluates label transfer, at the size of the generator's maps; 0 where
-    it transfers hard, None where it does not say."""
+    """The temperature of the config's label transfer, at the size of the generator's maps; 0 if
+    that is hard, None if the config evaluates none."""
 
     @torch.no_grad()
-    def invert(self, images: Tensor) -> Inversion:
-        """Codes, maps and reconstructions of pictures.
+    def invert(self, images: Tensor) -> Encoding:
+        """Codes and correspondence maps of images; renders nothing.
 
         Convention: maps are x first, in (-1, 1); two pixels correspond where their values agree.
 
@@ -64,16 +71,9 @@ class TrainedNetworks:
         Raises:
             ValueError: If the checkpoint has no encoder.
         """
-        return self.decode(*self.require_encoder()(images)[:2])
+        return encode(self.require_encoder(), self.generator, images)
 
-    @torch.no_grad()
-    def decode(self, structure_w: Tensor, texture_w: Tensor) -> Inversion:
-        """Maps and pictures of codes."""
-        coords = self.generator.warp(structure_w)
-        picture = self.generator.synthesize(coords, texture_w)
-        return Inversion(structure_w, texture_w, coords, picture)
-
-    def require_encoder(self) -> CoordGANEncoder:
+    def require_encoder(self) -> Any:
         """The encoder.
 
         Raises:
@@ -81,9 +81,8 @@ class TrainedNetworks:
         """
         if self.encoder is None:
             raise ValueError(
-                f'{self.source} is a checkpoint of stage 1 and has no encoder, so that it can '
-                'sample pictures but not read them: give a checkpoint of stage 2 '
-                '(CoordGANInversion)'
+                f'{self.source} is a checkpoint of stage 1 and has no encoder: it can sample '
+                'images, but not read them. Give a checkpoint of stage 2 (CoordGANInversion)'
             )
         return self.encoder
 
@@ -95,13 +94,12 @@ def load_trained(
 ) -> TrainedNetworks:
     """Build the generator, and in stage 2 the encoder, of a checkpoint and load their weights.
 
-    The checkpoint's own config says how they are built. It is read as data: files of unknown
-    origin can name no other class and run no code, and no network is larger than its file.
+    The checkpoint's own config says how they are built. It is parsed, never run: files of unknown
+    origin name no class outside :data:`ALLOWED` and run no code, and no network is larger than its
+    file. A config that you give may name any registered class.
 
     Args:
-        checkpoint: File that a training of :class:`~mmcoordgan.models.CoordGAN` or
-            :class:`~mmcoordgan.models.CoordGANInversion` wrote, or its work dir, which stands for
-            the checkpoint written last.
+        checkpoint: See :func:`find_checkpoint`.
         config: Config file (or its name in the package), for a checkpoint without one; it is run,
             as configs are. Or a config.
         device: Where the networks go.
@@ -112,22 +110,22 @@ def load_trained(
             ``config`` cannot be read; says why.
     """
     given = _read_config(config) if isinstance(config, (str, Path)) else config
-    path = _checkpoint_file(checkpoint)
+    path = find_checkpoint(checkpoint)
     check_checkpoint_file(path)
     content = torch.load(path, **safe_load_options(Path(path)))
     state = content.get('state_dict') if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
         raise ValueError(
-            f'{path} holds no state_dict: it is no checkpoint of mmcoordgan. One of the reference '
-            'implementation is converted by tools/model_converters/official_to_mm.py'
+            f'{path} holds no state_dict: it is no checkpoint of mmcoordgan. Convert one of the '
+            'reference implementation by tools/model_converters/official_to_mm.py'
         )
     try:
         model = _model(content, given)
         arguments, networks = {}, {}
-        for name, network, tensors in _stored_networks(state):
-            arguments[name] = _arguments(network, model, name)
+        for name, tensors in _stored_networks(state):
+            kind, arguments[name] = _class_and_arguments(model, name, trusted=given is not None)
             _check_size(arguments[name], name, tensors, os.path.getsize(path))
-            networks[name] = _build(network, arguments[name], name, tensors).to(device)
+            networks[name] = _build(kind, arguments[name], name, tensors).to(device)
         settings = model.get('refinement')
         refinement = Refinement(**settings) if settings else None
         temperature = _temperature(content, given, networks['generator'].base_resolution)
@@ -151,9 +149,18 @@ def load_trained(
     )
 
 
-def _checkpoint_file(checkpoint: str | Path) -> str:
-    """A work dir stands for the checkpoint that was written last in it."""
-    path = os.path.expanduser(checkpoint)
+def find_checkpoint(source: str | Path) -> str:
+    """The path of a checkpoint.
+
+    Args:
+        source: The file that a training of :class:`~mmcoordgan.models.CoordGAN` or
+            :class:`~mmcoordgan.models.CoordGANInversion` wrote. Or its work dir, which stands for
+            the checkpoint written last.
+
+    Raises:
+        FileNotFoundError: It is a folder without checkpoints.
+    """
+    path = os.path.expanduser(source)
     if not os.path.isdir(path):
         return path
     last = last_checkpoint(path)
@@ -163,6 +170,31 @@ def _checkpoint_file(checkpoint: str | Path) -> str:
             'give a checkpoint file'
         )
     return last
+
+
+def choose_temperature(networks: TrainedNetworks, given: float | None) -> float:
+    """The given temperature, or the config's, or 0.01 at 128 x 128 maps, scaled to others.
+
+    Raises:
+        ValueError: If it is neither 0 nor at least :data:`MIN_TEMPERATURE`.
+    """
+    origin = ''
+    if given is None and networks.temperature is not None:
+        given, origin = networks.temperature, f' from the config of {networks.source}'
+    if given is None:
+        given = temperature_at(networks.generator.base_resolution, 'soft', 0.01, 128)
+    if given != 0 and not MIN_TEMPERATURE <= given < math.inf:
+        raise ValueError(
+            f'temperature must be at least {MIN_TEMPERATURE:g}, but got {given}{origin}; 0 takes '
+            'the nearest pixel'
+        )
+    return given
+
+
+def type_name(kind: Any) -> str:
+    """The bare name of a class that a config names, as text or by the class itself."""
+    written = kind if isinstance(kind, str) else getattr(kind, '__name__', str(kind))
+    return written.rpartition('.')[2].strip("'>")
 
 
 def _read_config(path: str | Path) -> Config:
@@ -199,34 +231,36 @@ def _temperature(content: Mapping, config: Config | Mapping | None, width: int) 
     for metric in found if isinstance(found, (list, tuple)) else [found]:
         if not isinstance(metric, Mapping) or 'SegTransferIoU' not in str(metric.get('type')):
             continue
-        if metric.get('mode') == 'hard':
-            return 0.0
-        size = metric.get('reference_size') or width
         with suppress(TypeError, ValueError, OverflowError):
-            scaled = float(metric.get('temperature', 0.01)) * float(size) / width
-            if 0 < scaled < math.inf:
+            mode, base = metric.get('mode', 'soft'), float(metric.get('temperature', 0.01))
+            scaled = temperature_at(width, mode, base, metric.get('reference_size'))
+            if mode == 'hard' or 0 < scaled < math.inf:
                 return scaled
     return None
 
 
-def _stored_networks(state: Mapping) -> Iterator[tuple[str, Callable[..., Any], dict]]:
-    """Name, class and tensors of the networks in a checkpoint; stage 2 keeps the averaged one."""
-    averaged = part_of(state, 'generator_ema')
-    yield 'generator', CoordGANGenerator, averaged or part_of(state, 'generator')
+def _stored_networks(state: Mapping) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Names and tensors of the networks in a checkpoint; stage 2 keeps the averaged generator."""
+    yield 'generator', part_of(state, 'generator_ema') or part_of(state, 'generator')
     encoder = part_of(state, 'encoder')
     if encoder:
-        yield 'encoder', CoordGANEncoder, encoder
+        yield 'encoder', encoder
 
 
-def _arguments(network: Callable[..., Any], model: Mapping, name: str) -> dict[str, Any]:
-    """Of the constructor, whose class the config must name, and may not choose."""
+def _class_and_arguments(model: Mapping, name: str, trusted: bool) -> tuple[Any, dict[str, Any]]:
+    """The class of a network and its constructor's arguments, from the model's config."""
     stored = model.get(name)
     arguments = dict(stored) if isinstance(stored, Mapping) else {}
     kind = arguments.pop('type', None)
-    written = kind if isinstance(kind, str) else getattr(kind, '__name__', str(kind))
-    if written.rpartition('.')[2] != network.__name__:
-        raise ValueError(f'its {name} is a {written}, not a {network.__name__}')
-    return arguments
+    if trusted and isinstance(kind, type):
+        return kind, arguments
+    written = type_name(kind)
+    MODELS.import_from_location()
+    # Not MODELS.get: that imports whatever a name with dots says.
+    found = MODELS.module_dict.get(written)
+    if found is None or not (trusted or written in ALLOWED[name]):
+        raise ValueError(f'its {name} is a {written}, not a {" or ".join(sorted(ALLOWED[name]))}')
+    return found, arguments
 
 
 def _check_size(
@@ -251,14 +285,12 @@ def _check_size(
             )
 
 
-def _build(
-    network: Callable[..., Any], arguments: dict, name: str, tensors: Mapping[str, Tensor]
-) -> Any:
+def _build(kind: Any, arguments: dict, name: str, tensors: Mapping[str, Tensor]) -> Any:
     """A network with the file's tensors."""
     # Without memory first, so that a config which does not belong to the tensors costs nothing.
     without_memory = torch.device('meta')
     with without_memory if hasattr(without_memory, '__enter__') else nullcontext():
-        check_fit(network(**arguments), tensors, name)
-    built = network(**arguments)
+        check_fit(kind(**arguments), tensors, name)
+    built = kind(**arguments)
     built.load_state_dict(tensors)
     return built.eval().requires_grad_(False)

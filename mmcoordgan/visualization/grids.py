@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmcoordgan.geometry import canonical_grid
+from mmcoordgan.geometry import canonical_grid, carry
 
-from .colors import coords_to_colors, images_to_uint8
+from .colors import coords_to_colors, images_to_uint8, overlay_labels
 
 MARGIN = 2
 _BACKGROUND = 255
@@ -124,3 +124,71 @@ def _evaluation_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for child, training in modes:
             child.training = training
+
+
+class TransferPicture(NamedTuple):
+    """A picture with its correspondence map, and its labels where it has some."""
+
+    image: np.ndarray
+    """(H, W, 3) uint8 RGB."""
+    coords: Tensor
+    """(2, h, w)."""
+    labels: Tensor | None = None
+    """Soft one-hot labels (C, h, w)."""
+
+
+@torch.no_grad()
+def transfer_row(
+    reference: TransferPicture,
+    query: TransferPicture,
+    palette: Sequence[Sequence[int]] | np.ndarray | None = None,
+    temperature: float = 0.01,
+) -> list[np.ndarray]:
+    """Pictures of one transfer, for :func:`mmcoordgan.visualization.arrange_cells`.
+
+    From left to right: the reference (with its labels, if it has some), the query, its
+    correspondence map (:func:`coords_to_colors`), the reference's colours carried to the query,
+    and, for a labelled reference, the labels carried to the query, then the query's own labels if
+    it has some (else a white cell), so that all rows of one reference are equally long.
+
+    Convention: colours and labels travel from the reference (source) to the query (target).
+
+    Args:
+        reference: Where colours and labels come from.
+        query: Where they go.
+        palette: Colours of the classes; needed for labelled references.
+        temperature: Of the soft correspondence, in units of the frame; 0 takes the nearest pixel.
+
+    Returns:
+        4 or 6 pictures, uint8 RGB.
+
+    Raises:
+        ValueError: If labels are to be drawn and there is no palette.
+    """
+    colors = torch.from_numpy(reference.image).permute(2, 0, 1)[None].to(reference.coords)
+    colors = _resize(colors, reference.coords)
+    values = colors if reference.labels is None else torch.cat([colors, reference.labels[None]], 1)
+    maps = reference.coords[None], query.coords[None]
+    carried = carry(values, *maps, temperature)[0]  # (3 [+ C], h, w)
+    warped = carried[:3].permute(1, 2, 0).round().clamp(0, 255).byte().cpu().numpy()
+    cells = [reference.image, query.image, coords_to_colors(query.coords), warped]
+    if reference.labels is None:
+        return cells
+    if palette is None:
+        raise ValueError("labels are drawn in the colours of metainfo['palette'], which is missing")
+    cells[0] = overlay_labels(reference.image, reference.labels.argmax(0), palette)
+    cells.append(overlay_labels(query.image, carried[3:].argmax(0), palette))
+    if query.labels is None:
+        cells.append(np.full_like(query.image, 255))
+    else:
+        cells.append(overlay_labels(query.image, query.labels.argmax(0), palette))
+    return cells
+
+
+def _resize(colors: Tensor, coords: Tensor) -> Tensor:
+    size = coords.shape[-2:]
+    if colors.shape[-2:] == size:
+        return colors
+    return torch.nn.functional.interpolate(
+        colors, size, mode='bilinear', align_corners=False, antialias=True
+    )

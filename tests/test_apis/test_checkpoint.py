@@ -9,7 +9,9 @@ import torch
 from mmengine.config import Config
 
 from mmcoordgan.apis import load_trained
+from mmcoordgan.apis.checkpoint import ALLOWED
 from mmcoordgan.apis.plain_config import read_setting
+from mmcoordgan.models.networks import CoordGANEncoder
 from mmcoordgan.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'coordgan'
@@ -43,7 +45,6 @@ def test_stage_2_inverts_as_its_model_does(tmp_path):
     model = checkpoint(tmp_path / 'x.pth', stage=2)
     trained = load_trained(tmp_path / 'x.pth')
     images = torch.rand(2, 3, 48, 48) * 2 - 1
-    model.render_predictions = True
     expected = model.predict(images)
     for name, value in trained.invert(images)._asdict().items():
         assert torch.equal(value, expected[name]), name
@@ -174,6 +175,29 @@ def test_configs_are_found_by_name_and_explained(tmp_path):
     for name, message in ((tmp_path / 'bad.py', 'cannot be parsed'), ('no.py', 'does not exist')):
         with pytest.raises(ValueError, match=message):
             load_trained(tmp_path / 'x.pth', name)
+
+
+def test_classes_must_be_allowed(tmp_path, monkeypatch):
+    """One that is registered loads if it is on the list, or if you give the config."""
+
+    @MODELS.register_module()
+    class MyEncoder(CoordGANEncoder):
+        pass
+
+    monkeypatch.setitem(ALLOWED, 'encoder', {'CoordGANEncoder'})
+    checkpoint(tmp_path / 'x.pth', stage=2)
+    content = torch.load(tmp_path / 'x.pth', weights_only=True)
+    text = content['meta']['cfg'].replace("type='CoordGANEncoder'", "type='MyEncoder'")
+    torch.save({**content, 'meta': {'cfg': text}}, tmp_path / 'x.pth')
+    try:
+        with pytest.raises(ValueError, match='its encoder is a MyEncoder, not a CoordGANEncoder'):
+            load_trained(tmp_path / 'x.pth')
+        given = load_trained(tmp_path / 'x.pth', Config.fromstring(text, '.py'))
+        assert isinstance(given.encoder, MyEncoder)
+        ALLOWED['encoder'].add('MyEncoder')
+        assert isinstance(load_trained(tmp_path / 'x.pth').encoder, MyEncoder)
+    finally:
+        MODELS.module_dict.pop('MyEncoder')
 
 
 def test_another_generator_is_refused(tmp_path):

@@ -1,24 +1,30 @@
-"""Matches and their cycle distance, against loops over pixels and by hand."""
+"""Matches, cycle errors and labels, against loops over pixels, by hand and SegTransferIoU."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from mmcoordgan.apis.correspondence import (
+from mmcoordgan.apis.matching import (
+    LabelledReferences,
     at_points,
     at_size,
+    best_class,
     confidence,
-    default_temperature,
     match_field,
     pixel_centres,
+    to_fractions,
     to_pixels,
-    to_shares,
 )
+from mmcoordgan.evaluation import SegTransferIoU
+from mmcoordgan.evaluation.examples import arg_max
+from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
 from mmcoordgan.geometry import IndexedCoords, canonical_grid
 
 T = 0.1
+K, QUERIES, SIZE = 3, 4, 8  # of the tests of labels
 
 
 def centres(size: int) -> np.ndarray:
@@ -105,11 +111,83 @@ def test_pixels_by_hand():
     shape = (10, 40)  # height, width
     places = torch.tensor([[0.0, 0.5, 1.0], [0.0, 0.25, 1.0]])
     assert to_pixels(places, shape).T.tolist() == [[0, 0], [19.5, 2.0], [39, 9]]
-    shares = to_shares(torch.tensor([[0.0, 0.0], [39.0, 9.0], [-0.5, 9.5]]), shape)
-    assert torch.allclose(shares, torch.tensor([[0.0125, 0.05], [0.9875, 0.95], [0.0, 1.0]]))
+    fractions = to_fractions(torch.tensor([[0.0, 0.0], [39.0, 9.0], [-0.5, 9.5]]), shape)
+    assert torch.allclose(fractions, torch.tensor([[0.0125, 0.05], [0.9875, 0.95], [0.0, 1.0]]))
 
 
-def test_confidence_and_temperature_by_hand():
+def test_confidence_by_hand():
     sure = confidence(torch.tensor([0.0, 0.025, 0.1, 0.7]))
     assert torch.allclose(sure, torch.tensor([1.0, 0.75, 0.0, 0.0]))
-    assert default_temperature(128) == 0.01 and default_temperature(32) == 0.04
+
+
+def samples() -> tuple[torch.Tensor, np.ndarray]:
+    coords = torch.rand(K + QUERIES, 2, SIZE, SIZE) * 2 - 1
+    return coords, np.random.default_rng(0).integers(0, 4, (K + QUERIES, SIZE, SIZE))
+
+
+@pytest.mark.parametrize('temperature', [T, 0.0])
+def test_the_figures_of_the_evaluator(temperature):
+    coords, labels = samples()
+    metric = SegTransferIoU(
+        num_classes=4,
+        num_references=K,
+        temperature=temperature or T,
+        mode='soft' if temperature else 'hard',
+    )
+    for index in range(len(coords)):
+        truth = {'data': torch.from_numpy(labels[index])[None]}
+        sample = {'sample_idx': index, 'coords': coords[index], 'gt_sem_seg': truth}
+        metric.process(None, [sample])
+    expected = metric.evaluate(len(coords))
+    truth = torch.from_numpy(labels[K:])
+
+    def iou(references: LabelledReferences) -> float:
+        found = [references.carry_to(c[None], temperature) for c in coords[K:]]
+        predicted = torch.stack([best_class(soft, (SIZE, SIZE)) for soft in found])
+        return float(iou_per_class(confusion_matrix(predicted[:, None], truth, 4))[0].mean())
+
+    assert iou(LabelledReferences(coords[:K], labels[:K])) == pytest.approx(expected['fused_iou'])
+    for k in range(K):
+        alone = LabelledReferences(coords[k : k + 1], labels[k : k + 1])
+        assert iou(alone) == pytest.approx(expected[f'iou/ref{k}'])
+
+
+def test_probabilities_and_classes_of_any_number():
+    coords, labels = samples()
+    values = np.array([0, 9, 200, 255])[labels]
+    references = LabelledReferences(coords[:K], values[:K])
+    assert references.classes.tolist() == [0, 9, 200, 255]
+    soft = references.carry_to(coords[K:][:1], T)
+    plain = LabelledReferences(coords[:K], labels[:K]).carry_to(coords[K:][:1], T)
+    assert soft.shape == (4, SIZE, SIZE) and torch.equal(soft, plain)
+    assert torch.allclose(soft.sum(0), torch.ones(SIZE, SIZE), atol=1e-5)
+
+
+@pytest.mark.parametrize('shape', [(SIZE, SIZE), (20, 33), (3, 5), (1, 1)])
+def test_the_best_class_is_that_of_enlarged_probabilities(shape):
+    soft = torch.rand(5, SIZE, SIZE)
+    enlarged = F.interpolate(soft[None], shape, mode='bilinear', align_corners=False)[0]
+    assert torch.equal(best_class(soft, shape), arg_max(enlarged))
+
+
+def test_ties_go_to_the_lowest_class():
+    assert best_class(torch.ones(3, 4, 4), (6, 7)).max() == 0
+
+
+def test_ignored_labels_carry_nothing():
+    """Half of the only reference is unlabelled: its other half decides, where that is matched."""
+    coords = canonical_grid(SIZE, SIZE)[None]
+    labels = np.repeat([[3, 7, 255, 255]], SIZE, 0).repeat(2, 1)
+    references = LabelledReferences(coords, [labels], ignore_label=255)
+    assert references.classes.tolist() == [3, 7, 255]
+    for temperature in (0.0, 0.05):
+        soft = references.carry_to(coords, temperature)
+        assert torch.allclose(soft.sum(0), torch.ones(SIZE, SIZE), atol=1e-5)
+        found = references.classes[best_class(soft, (SIZE, SIZE))]
+        assert (found[:, :4] == labels[:, :4]).all() and (found[:, -1] == 255).all()
+    # Of two references, the one that knows decides.
+    both = LabelledReferences(coords.repeat(2, 1, 1, 1), [labels, labels * 0 + 9], 255)
+    found = both.classes[best_class(both.carry_to(coords, 0.0), (SIZE, SIZE))]
+    assert (found[:, 4:] == 9).all()
+    with pytest.raises(ValueError, match='no label but 255'):
+        LabelledReferences(coords, [labels * 0 + 255], 255)

@@ -1,0 +1,134 @@
+"""Read images and find their codes and correspondence maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from mmcoordgan.models.refinement import Refinement, refine_codes
+
+from .checkpoint import TrainedNetworks
+from .images import OnBroken, Source, Sources, SquareImage, iter_images, known, read_image
+from .refining import build_perceptual, choose_refinement
+
+Item = TypeVar('Item')
+
+
+class Codes(NamedTuple):
+    """What is found in an image, with batch size 1."""
+
+    structure_w: Tensor | None
+    """(1, structure_width); None if the encoder finds the map without a structure code."""
+    texture_w: Tensor
+    """(1, num_texture_codes, texture_width), or (1, texture_width) if layers share one."""
+    coords: Tensor
+    """(1, 2, h, w): the correspondence map, x first, in (-1, 1)."""
+
+
+class ImageEncoder:
+    """Finds codes and maps of images, a batch at a time; renders nothing.
+
+    Args:
+        networks: Generator and encoder.
+        device: Where they are.
+        show_progress: Show a progress bar on standard error.
+        vgg_weights: Path or URL of VGG16's weights, to refine codes by LPIPS.
+    """
+
+    def __init__(
+        self,
+        networks: TrainedNetworks,
+        device: str,
+        show_progress: bool = True,
+        vgg_weights: str | None = None,
+    ) -> None:
+        self.networks = networks
+        self.device = device
+        self.show_progress = show_progress
+        self.vgg_weights = vgg_weights
+        self._perceptual: Any = None
+
+    @property
+    def size(self) -> int:
+        """Side of the square images: what the encoder sees, or refinement compares with."""
+        encoder = self.networks.require_encoder()
+        return max(encoder.input_size, self.networks.generator.image_size)
+
+    def read_one(self, source: Source, name: str) -> SquareImage:
+        """The one image of ``source``; ``name`` is that of an array."""
+        return read_image(source, self.size, name)
+
+    def find_all(
+        self,
+        inputs: Sources,
+        batch_size: int = 8,
+        refine: bool | int = False,
+        on_broken: OnBroken | None = None,
+        kind: str = 'image',
+    ) -> Iterator[tuple[SquareImage, Codes]]:
+        """Images with their codes; checks its arguments now, reads when it is asked for more.
+
+        Args:
+            inputs: Images.
+            batch_size: Images that pass the encoder together.
+            refine: See :func:`choose_refinement`.
+            on_broken: See :func:`iter_images`.
+            kind: Arrays are named by it and their number.
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
+        if batch_size < 1:
+            raise ValueError(f'batch_size must be at least 1, but got {batch_size}')
+        sources, total = known(inputs)
+        self._prepare(refine)
+        images = iter_images(sources, self.size, on_broken, kind)
+        shown = progress(images, self.show_progress, total)
+        batches = iter(lambda: list(islice(shown, batch_size)), [])
+        return (pair for batch in batches for pair in zip(batch, self.find(batch, refine)))
+
+    @torch.no_grad()
+    def find(self, images: Sequence[SquareImage], refine: bool | int = False) -> list[Codes]:
+        """Codes and maps of each image."""
+        stacked = torch.from_numpy(np.stack([image.image for image in images]))
+        pixels = stacked.to(self.device).permute(0, 3, 1, 2) / 127.5 - 1
+        coords: Any
+        structure_w, texture_w, coords = self.networks.invert(pixels)
+        refinement = self._prepare(refine)
+        if refinement is not None:
+            if structure_w is None:
+                raise ValueError(
+                    f'{self.networks.source} finds maps without structure codes, which are what is '
+                    'refined: leave out refine (--refine)'
+                )
+            generator = self.networks.generator
+            structure_w, texture_w = refine_codes(
+                generator, self._perceptual, pixels, structure_w, texture_w, refinement
+            )
+            coords = generator.warp(structure_w)
+        structures = [None] * len(images) if structure_w is None else structure_w.split(1)
+        return [Codes(*fields) for fields in zip(structures, texture_w.split(1), coords.split(1))]
+
+    def _prepare(self, refine: bool | int) -> Refinement | None:
+        """How to refine, with the perceptual distance that it needs."""
+        refinement = choose_refinement(self.networks, refine)
+        needed = refinement is not None and refinement.perceptual_weight > 0
+        if needed and self._perceptual is None:
+            self._perceptual = build_perceptual(self.networks, self.vgg_weights).to(self.device)
+        return refinement
+
+
+def progress(items: Iterable[Item], show: bool = True, total: int | None = None) -> Iterator[Item]:
+    """The items, with a progress bar on standard error, which leaves standard output alone."""
+    if not show:
+        return iter(items)
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    return iter(track(items, 'Inference', total=total, console=Console(stderr=True)))

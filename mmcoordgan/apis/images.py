@@ -1,0 +1,156 @@
+"""Images for the networks: from files, folders and arrays, one at a time."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Callable, NamedTuple, Union
+
+import numpy as np
+from PIL import Image
+
+from mmcoordgan.datasets import BrokenImageError, LoadImage
+from mmcoordgan.datasets.image_folder import IMAGE_EXTENSIONS, list_images
+from mmcoordgan.datasets.loading import read_rgb
+
+Source = Union[str, os.PathLike, np.ndarray]
+Sources = Union[Source, Iterable[Source]]
+OnBroken = Callable[[str, Exception], Any]
+# All formats that can be read; data sets for training look for the most common ones only.
+EXTENSIONS = (*IMAGE_EXTENSIONS, '.gif', '.jp2', '.pgm', '.ppm', '.tif', '.tiff')
+
+
+class SquareImage(NamedTuple):
+    """An image, squeezed to the square that the networks see."""
+
+    name: str
+    """Its path, or its kind and number if it came as an array."""
+    image: np.ndarray
+    """(S, S, 3) uint8 RGB."""
+    shape: tuple[int, int]
+    """(H, W) of the upright image itself."""
+
+
+def iter_sources(inputs: Sources) -> Iterator[Source]:
+    """Single images of whatever :class:`~mmcoordgan.apis.CoordGANInferencer` takes.
+
+    Args:
+        inputs: Path of an image or folder, array (H, W, 3) or (N, H, W, 3), or any iterable of
+            these, even an endless one.
+
+    Raises:
+        ValueError: If a folder holds no image.
+        TypeError: If an element is something else.
+    """
+    if isinstance(inputs, (str, os.PathLike)):
+        path = os.fspath(inputs)
+        yield from folder_images(path) if os.path.isdir(path) else [path]
+    elif isinstance(inputs, np.ndarray) and inputs.ndim <= 3:
+        yield inputs
+    elif isinstance(inputs, Iterable):
+        for element in inputs:
+            yield from iter_sources(element)
+    else:
+        raise TypeError(
+            'images must be paths, folders or arrays (H, W, 3) uint8 RGB, or iterables of these, '
+            f'but got a {type(inputs).__name__}'
+        )
+
+
+def known(inputs: Sources) -> tuple[Sources, int | None]:
+    """The same images and their number, which is None for iterators."""
+    if not isinstance(inputs, (str, os.PathLike, np.ndarray, list, tuple)):
+        return inputs, None
+    sources = list(iter_sources(inputs))
+    return sources, len(sources)
+
+
+def folder_images(folder: str) -> list[str]:
+    """Paths of the images in a folder and below, in lexicographic order.
+
+    Raises:
+        ValueError: If there are none; lists the file name extensions that are read.
+    """
+    found = list_images(folder, EXTENSIONS)
+    if not found:
+        raise ValueError(
+            f"the folder '{folder}' holds no image, and neither do its subfolders; files that end "
+            f'in {" ".join(EXTENSIONS)} are read'
+        )
+    return [os.path.join(folder, path) for path in found]
+
+
+def skipped_files(folder: str) -> Counter[str]:
+    """How many files of a folder are not read as images, by their extensions."""
+    others = (path for path in list_images(folder, ('',)) if not path.lower().endswith(EXTENSIONS))
+    return Counter(os.path.splitext(path)[1].lower() or 'no extension' for path in others)
+
+
+def iter_images(
+    inputs: Sources, size: int, on_broken: OnBroken | None = None, kind: str = 'image'
+) -> Iterator[SquareImage]:
+    """Read images one at a time, as :class:`~mmcoordgan.datasets.LoadImage` does.
+
+    Args:
+        inputs: See :func:`iter_sources`.
+        size: Side of the squares.
+        on_broken: Called with the name of an unreadable image and the error; the image is left
+            out. None raises the error.
+        kind: Arrays are named by it and their number.
+
+    Raises:
+        BrokenImageError: If an image cannot be read; names it.
+        ValueError: If an array is no RGB image of bytes.
+    """
+    load = LoadImage(size=size)
+    for number, source in enumerate(iter_sources(inputs)):
+        if isinstance(source, np.ndarray):
+            yield _from_array(source, size, f'{kind} {number}')
+            continue
+        try:
+            found = load.transform({'img_path': os.fspath(source)})
+        except BrokenImageError as error:
+            if on_broken is None:
+                raise
+            on_broken(os.fspath(source), error)
+            continue
+        yield SquareImage(os.fspath(source), found['img'], found['ori_shape'])
+
+
+def read_image(source: Source, size: int, name: str = 'image 0') -> SquareImage:
+    """The one image of ``source``, a path or an array that is called ``name``.
+
+    Raises:
+        ValueError: If it is a folder or no image; see :func:`iter_images`.
+    """
+    if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
+        raise ValueError(f'{os.fspath(source)} is a folder: one image is needed here')
+    if isinstance(source, np.ndarray) and source.ndim <= 3:
+        return _from_array(source, size, name)
+    found = list(iter_images([source], size))
+    if len(found) != 1:
+        raise ValueError(f'one image is needed here, but got {len(found)}')
+    return found[0]
+
+
+def original(source: Source) -> np.ndarray:
+    """An image at its own size, (H, W, 3) uint8 RGB."""
+    return source if isinstance(source, np.ndarray) else read_rgb(os.fspath(source))
+
+
+def resize_to(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """An image (h, w, 3) uint8 at another (H, W); bilinear, antialiased."""
+    if image.shape[:2] == tuple(shape):
+        return image
+    size = (shape[1], shape[0])
+    return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+
+
+def _from_array(image: np.ndarray, size: int, name: str) -> SquareImage:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(
+            f'{name} must be an array (H, W, 3) of uint8 in RGB order, but is {image.shape} of '
+            f'{image.dtype}'
+        )
+    return SquareImage(name, resize_to(image, (size, size)), image.shape[:2])

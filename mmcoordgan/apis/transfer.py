@@ -1,0 +1,126 @@
+"""Carry labels and points from references to images whose maps are found one after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, Union
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmcoordgan.geometry import IndexedCoords
+
+from .encoding import Codes, ImageEncoder
+from .images import Source, SquareImage
+from .masks import check_labels, read_label_mask
+from .matching import (
+    LabelledReferences,
+    at_points,
+    at_size,
+    best_class,
+    confidence,
+    match_field,
+    to_fractions,
+    to_pixels,
+)
+from .results import Correspondence, LabelTransfer, PointTransfer
+
+Labels = Union[str, os.PathLike, np.ndarray]
+Found = Iterator[tuple[SquareImage, Codes]]
+
+
+def correspond(
+    encoder: ImageEncoder, a: Source, b: Source, temperature: float, refine: bool | int
+) -> Correspondence:
+    """Match each pixel of one image in another."""
+    images = [encoder.read_one(a, 'image a'), encoder.read_one(b, 'image b')]
+    maps = [IndexedCoords(found.coords) for found in encoder.find(images, refine)]
+    field = match_field(maps[0], maps[1], temperature)
+    matches, distance = at_size(field, *images[0].shape)
+    pixels = to_pixels(matches, images[1].shape)
+    return Correspondence(as_array(pixels), as_array(distance), as_array(confidence(distance)))
+
+
+def read_references(
+    encoder: ImageEncoder,
+    reference: Source | Sequence[Source],
+    reference_labels: Labels | Sequence[Labels],
+    ignore_label: int | None,
+    refine: bool | int,
+) -> LabelledReferences:
+    """Labelled images with their maps.
+
+    Raises:
+        ValueError: If images and masks differ in number or size, or a mask is none.
+    """
+    sources, masks = _listed(reference, 3), _listed(reference_labels, 2)
+    if len(sources) != len(masks) or not sources:
+        raise ValueError(f'{len(sources)} references came with {len(masks)} label masks')
+    coords, labels = [], []
+    for number, (source, mask) in enumerate(zip(sources, masks)):
+        image = encoder.read_one(source, f'reference {number}')
+        name = f'mask {number}' if isinstance(mask, np.ndarray) else os.fspath(mask)
+        labels.append(mask if isinstance(mask, np.ndarray) else read_label_mask(mask).labels)
+        check_labels(labels[-1], image.shape, name, image.name)
+        coords.append(encoder.find([image], refine)[0].coords)
+    return LabelledReferences(torch.cat(coords), labels, ignore_label)
+
+
+def carry_labels(
+    references: LabelledReferences, found: Found, temperature: float
+) -> Iterator[LabelTransfer]:
+    """Label images, one after the other."""
+    classes = references.classes
+    for image, codes in found:
+        soft = references.carry_to(codes.coords, temperature)
+        index = best_class(soft, image.shape).cpu().numpy()
+        yield LabelTransfer(image.name, classes[index], as_array(soft), classes)
+
+
+def read_points(
+    encoder: ImageEncoder, reference: Source, points: Any, refine: bool | int
+) -> tuple[IndexedCoords, Tensor]:
+    """The map of the reference, and its points (N, 2) as fractions of its sides.
+
+    Raises:
+        ValueError: If ``points`` is no array (N, 2), or lies outside the image.
+    """
+    image = encoder.read_one(reference, 'the reference')
+    values = np.asarray(points, dtype=np.float32)
+    if values.ndim != 2 or values.shape[1] != 2:
+        raise ValueError(f'points must be an array (N, 2) of x and y, but are {values.shape}')
+    height, width = image.shape
+    inside = (values >= -0.5) & (values <= np.array([width, height], np.float32) - 0.5)
+    if not inside.all():
+        x, y = values[~inside.all(1)][0]
+        raise ValueError(
+            f'the point ({x:g}, {y:g}) lies outside {image.name}, which is {width}x{height} '
+            '(width x height)'
+        )
+    coords = IndexedCoords(encoder.find([image], refine)[0].coords)
+    return coords, to_fractions(torch.from_numpy(values), image.shape).to(coords.coords)
+
+
+def carry_points(
+    source: IndexedCoords, points: Tensor, found: Found, temperature: float
+) -> Iterator[PointTransfer]:
+    """Find points in images, one after the other."""
+    for image, codes in found:
+        field = match_field(source, IndexedCoords(codes.coords), temperature)
+        matches, distance = at_points(field, points)
+        pixels = to_pixels(matches.T, image.shape).T
+        yield PointTransfer(image.name, as_array(pixels), as_array(confidence(distance)))
+
+
+def as_array(values: Tensor) -> np.ndarray:
+    """A tensor as a float32 array."""
+    return values.float().cpu().numpy()
+
+
+def _listed(given: Any, single_ndim: int) -> list:
+    """What was given as one, in a list."""
+    if isinstance(given, np.ndarray):
+        return [given] if given.ndim == single_ndim else list(given)
+    return [given] if isinstance(given, (str, os.PathLike)) else list(given)

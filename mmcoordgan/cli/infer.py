@@ -1,0 +1,310 @@
+"""Use a trained checkpoint on images: the command line of ``CoordGANInferencer``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mmcoordgan.apis import CoordGANInferencer
+from mmcoordgan.apis.codes import truncation_pair
+from mmcoordgan.apis.images import original
+from mmcoordgan.apis.masks import full_palette, label_image, read_label_mask
+from mmcoordgan.engine.launch import LaunchError, explained_errors, forbid_unsafe_loading
+from mmcoordgan.visualization import coords_to_colors, draw_matches, draw_points, overlay_labels
+
+from .infer_options import build_parser
+from .outputs import OutputFolder, name_results, printable
+from .points import read_points
+
+
+def encode(args: argparse.Namespace, out: OutputFolder) -> None:
+    """Write what the encoder finds in images: codes/NAME.npz with structure_w, texture_w, coords
+    (the correspondence map (2, h, w), x first, in (-1, 1)) and shape (height and width).
+
+    infer.py encode stage2.pth photos/ --out found/ --overview
+    """
+    names = name_results(args.images)
+    inferencer = load(args)
+    with explained():
+        results = inferencer.iter_encode(
+            to_do(args, out, names, 'codes/{}.npz'), **batches(args, out)
+        )
+    for found in results:
+        fields = {key: value for key, value in found._asdict().items() if value is not None}
+        arrays = {key: fields[key] for key in fields if key not in ('name', 'image')}
+        if args.overview:
+            draw = partial(inferencer.overview, found)
+            out.save_png(found.name, f'overview/{names[found.name]}', draw)
+        out.save_npz(found.name, f'codes/{names[found.name]}', arrays)
+
+
+def correspond(args: argparse.Namespace, out: OutputFolder) -> None:
+    """Find for each pixel of A the matching position in B: matches.npz with matches (2, H, W), x
+    and y in pixels of B; cycle_distance (H, W), how far from the pixel the way to B and back ends,
+    as a fraction of A's sides; confidence (H, W) = 1 - 10 * cycle_distance, at least 0. Matches.png
+    shows A, B, B's colours where they belong in A, and the confidence (white: sure).
+
+    infer.py correspond stage2.pth anna.jpg bob.jpg --out matches/
+    """
+    inferencer = load(args)
+    with explained():
+        found = inferencer.correspond(args.a, args.b, refine=args.refine)
+    out.save_npz(args.a, 'matches', found._asdict())
+    out.save_png(
+        args.a, 'matches', lambda: draw_matches(original(args.a), original(args.b), *found[::2])
+    )
+
+
+def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> None:
+    """Label images from one labelled image, or from several, whose label probabilities are
+    averaged: labels/NAME.png are palette images, in the colours of the first mask that has some. A
+    mask is a palette or grey PNG (or .npy) of the size of its image, with a label in 0..255 per
+    pixel.
+
+    infer.py transfer-labels stage2.pth photos/ --reference anna.jpg anna_mask.png --out labelled/
+    infer.py transfer-labels stage2.pth photos/ --out labelled/ --overlay --ignore-label 255 \\
+        --reference anna.jpg anna_mask.png --reference bob.jpg bob_mask.png
+    """
+    names, (references, masks) = name_results(args.images), zip(*args.reference)
+    inferencer = load(args)
+    with explained():
+        palettes = [read_label_mask(mask).palette for mask in masks]
+        palette = full_palette(next((p for p in palettes if p is not None), None))
+        results = inferencer.iter_transfer_labels(
+            list(references),
+            list(masks),
+            to_do(args, out, names, 'labels/{}.png'),
+            ignore_label=args.ignore_label,
+            **batches(args, out),
+        )
+    for found in results:
+        image, name = found.name, names[found.name]
+        if args.overlay:
+            draw = partial(overlaid, found, palette, args.scale)
+            out.save_png(image, f'overlay/{name}', draw)
+        if args.probabilities:
+            arrays = {'probabilities': found.probabilities, 'classes': found.classes}
+            out.save_npz(image, f'probabilities/{name}', arrays)
+        out.save_png(image, f'labels/{name}', partial(label_image, found.labels, palette))
+
+
+def transfer_points(args: argparse.Namespace, out: OutputFolder) -> None:
+    """Carry points of an image to others. Points are x, y in pixels, (0, 0) being the centre of the
+    top left one: a CSV whose header names the columns x, y and optionally label, or a file that the
+    explorer saved. Points.csv has the columns picture, label, x, y, and confidence in 0..1.
+
+    infer.py transfer-points stage2.pth photos/ --reference anna.jpg --points anna.csv --out found/
+    """
+    names = name_results(args.images)
+    with explained():
+        labels, points = read_points(args.points, args.reference)
+    inferencer = load(args)
+    with explained():
+        results = inferencer.iter_transfer_points(
+            args.reference, points, list(names), **batches(args, out)
+        )
+    with out.table('points.csv', ('picture', 'label', 'x', 'y', 'confidence')) as add:
+        for found in results:
+            rows = zip(labels, found.points.tolist(), found.confidence.tolist())
+            add(
+                (found.name, label, f'{x:.3f}', f'{y:.3f}', f'{c:.4f}') for label, (x, y), c in rows
+            )
+            if args.overlay:
+                draw = partial(pointed, found)
+                out.save_png(found.name, f'overlay/{names[found.name]}', draw)
+
+
+def swap_texture(args: argparse.Namespace, out: OutputFolder) -> None:
+    """Paint the structure of images with the texture of others: images/TEXTURE/STRUCTURE.png, of
+    the size of the structure's image. Memory grows with the number of textures.
+
+    infer.py swap-texture stage2.pth --structure photos/ --texture anna.jpg --out swapped/
+    """
+    structures, textures = name_results(args.structure), name_results(args.texture)
+    inferencer = load(args)
+    with explained():
+        rows = inferencer.iter_swap_texture(list(structures), list(textures), **batches(args, out))
+    for row in rows:
+        for texture, found in zip(textures.values(), row):
+            draw = partial(enlarged, found.image, args.scale)
+            out.save_png(found.name, f'images/{texture}/{structures[found.name]}', draw)
+
+
+def sample(args: argparse.Namespace, out: OutputFolder) -> None:
+    """Generate images, with checkpoints of either stage: images/seedN.png. An image depends on its
+    seed alone.
+
+    infer.py sample stage1.pth -n 64 --seed 0 --truncation 0.7 --out samples/
+    infer.py sample stage1.pth -n 8 --truncation 1 0 --out one_texture/ --maps
+    """
+    given = args.truncation
+    with explained():
+        truncation = truncation_pair(given[0] if len(given) == 1 else tuple(given))
+    inferencer = load(args)
+    with explained():
+        results = inferencer.iter_sample(args.number, args.seed, truncation)
+    digits = max(4, len(str(args.seed + args.number - 1)))
+    for seed, found in enumerate(results, args.seed):
+        name = f'seed{seed:0{digits}}'
+        out.save_png(name, f'images/{name}', partial(enlarged, found.image, args.scale))
+        if args.maps:
+            out.save_png(name, f'maps/{name}', partial(coords_to_colors, found.coords))
+
+
+def interpolate(args: argparse.Namespace, out: OutputFolder) -> None:
+    """Change the structure or the texture of an image step by step into another's. START and END
+    are images, or seeds of samples, written seed:7. Writes frames/frameN.png and frames.gif.
+
+    infer.py interpolate stage2.pth anna.jpg bob.jpg --out way/
+    infer.py interpolate stage1.pth seed:3 seed:8 --part texture --frames 60 --out way/
+    """
+    with explained():
+        start, end = seed_or_image(args.start), seed_or_image(args.end)
+    if args.refine and isinstance(start, int) and isinstance(end, int):
+        raise LaunchError('--refine improves codes of images, but both ends are seeds: drop it')
+    inferencer = load(args)
+    with explained():
+        frames = inferencer.iter_interpolate(
+            start, end, args.frames, part=args.part, refine=args.refine
+        )
+    images = []
+    for number, found in enumerate(frames):
+        images.append(Image.fromarray(enlarged(found.image, args.scale)))
+        out.save_png(args.start, f'frames/frame{number:04}', partial(images.__getitem__, number))
+    gif: dict[str, Any] = dict(save_all=True, loop=0, duration=10 * round(100 / args.fps))
+    out.save(
+        args.start,
+        'frames.gif',
+        lambda file: images[0].save(file, 'GIF', append_images=images[1:], **gif),
+    )
+
+
+VERBS: dict[str, Any] = {
+    function.__name__.replace('_', '-'): function
+    for function in (
+        encode,
+        correspond,
+        transfer_labels,
+        transfer_points,
+        swap_texture,
+        sample,
+        interpolate,
+    )
+}
+
+
+def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for.
+
+    Args:
+        program: Name in messages.
+        argv: Arguments; default: those of this process.
+
+    Returns:
+        Exit code: 0, 1 if images could not be read, 130 after Ctrl-C. Requests that cannot be met
+        end the process with exit code 2, errors of the disk with 1.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, 'reconfigure'):  # names of files may be no text
+            stream.reconfigure(errors='backslashreplace')
+    args = build_parser(program, VERBS).parse_args(argv)
+    with explained_errors(program):
+        forbid_unsafe_loading()
+        force = args.force or getattr(args, 'skip_existing', False)
+        try:
+            out = OutputFolder(args.out, input_paths(args), force)
+            try:
+                VERBS[args.verb](args, out)
+            finally:
+                code = out.report(program)
+        except LaunchError as error:
+            raise LaunchError(printable(error)) from None
+        except KeyboardInterrupt:
+            print(f'{program}: interrupted; files that are written are complete', file=sys.stderr)
+            return 130
+        except OSError as error:
+            print(f'{program}: error: {printable(error)}', file=sys.stderr)
+            return 1
+    if not args.quiet:
+        print(printable(f'{args.out}: {out.count} files'))
+    return code
+
+
+def load(args: argparse.Namespace) -> CoordGANInferencer:
+    """The inferencer that the options describe."""
+    vgg_weights = getattr(args, 'vgg_weights', None)
+    if vgg_weights is not None and not args.refine:
+        raise LaunchError('--vgg-weights serves to refine codes: add --refine STEPS, or drop it')
+    with explained():
+        return CoordGANInferencer(
+            args.config,
+            args.checkpoint,
+            device=args.device,
+            show_progress=not args.quiet,
+            temperature=getattr(args, 'temperature', None),
+            vgg_weights=vgg_weights,
+        )
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Errors in what the user gives, as opposed to errors of the program."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise LaunchError(str(error)) from None
+
+
+def batches(args: argparse.Namespace, out: OutputFolder) -> dict[str, Any]:
+    """What the options say about reading many images."""
+    return dict(batch_size=args.batch_size, refine=args.refine, on_broken=out.fail)
+
+
+def to_do(
+    args: argparse.Namespace, out: OutputFolder, names: dict[str, str], result: str
+) -> list[str]:
+    """All images, or with ``--skip-existing`` those without the result."""
+    skip = args.skip_existing
+    return [
+        i for i, n in names.items() if not (skip and os.path.lexists(out.path(result.format(n))))
+    ]
+
+
+def input_paths(args: argparse.Namespace) -> Iterator[str]:
+    """All files and folders that a command line names as input."""
+    keys = ('images', 'a', 'b', 'reference', 'points', 'structure', 'texture', 'start', 'end')
+    for value in (getattr(args, key, []) for key in keys):
+        yield from np.ravel(value).tolist()
+
+
+def seed_or_image(text: str) -> str | int:
+    """The path of an image, or the seed in ``seed:7``."""
+    if not text.startswith('seed:') or os.path.lexists(text):
+        return text
+    number = text[len('seed:') :]
+    if not (number.isascii() and number.isdigit()) or int(number) >= 2**63:
+        raise ValueError(f'{text} names no seed: write seed: and an integer in 0..2**63 - 1')
+    return int(number)
+
+
+def overlaid(found: Any, palette: np.ndarray, scale: int) -> np.ndarray:
+    """The image at its own size with the colours of its labels, then enlarged."""
+    return enlarged(overlay_labels(original(found.name), found.labels, palette), scale)
+
+
+def pointed(found: Any) -> np.ndarray:
+    """The image with its points."""
+    return draw_points(original(found.name), found.points)
+
+
+def enlarged(image: np.ndarray, scale: int) -> np.ndarray:
+    """Each pixel ``scale`` times as wide and high."""
+    return image.repeat(scale, 0).repeat(scale, 1)

@@ -1,0 +1,140 @@
+"""The options of ``infer.py``; those of its models, which other tools share."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from mmcoordgan.apis.images import EXTENSIONS
+from mmcoordgan.apis.inferencer import PARTS
+
+DESCRIPTION = f"""\
+Use a trained checkpoint on images.
+
+The checkpoint is enough: it carries its config. IMAGES are files, and folders with all below that
+end in {' '.join(EXTENSIONS[:6])}
+{' '.join(EXTENSIONS[6:])}, of any size and shape. --out is a new or empty folder; results
+in it have the names of their images. An image that cannot be read is left out and listed at the
+end; the exit code is then 1. Each verb has its own help:
+
+  infer.py transfer-labels --help
+"""
+MANY = 'encode transfer-labels transfer-points'
+MATCHING = 'correspond transfer-labels transfer-points'
+DRAWING = 'transfer-labels swap-texture sample interpolate'
+
+
+def build_parser(program: str, verbs: Mapping[str, Any]) -> argparse.ArgumentParser:
+    """The parser of all verbs, which are functions whose docstrings are their help."""
+    raw: Any = dict(formatter_class=argparse.RawDescriptionHelpFormatter)
+    about = DESCRIPTION.replace('infer.py', program)
+    parser = argparse.ArgumentParser(prog=program, description=about, **raw)
+    subparsers = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
+    parsers = {}
+    for verb, function in verbs.items():
+        text = inspect.cleandoc(function.__doc__).replace('infer.py', program)
+        summary = ' '.join(text.split('. ')[0].split()).split(':')[0]
+        parsers[verb] = subparsers.add_parser(verb, help=summary, description=text, **raw)
+
+    def add(those: str, *names: str, **settings: Any) -> None:
+        for verb in those.split():
+            parsers[verb].add_argument(*names, **settings)
+
+    def flag(those: str, name: str, help: str) -> None:
+        add(those, name, action='store_true', help=help)
+
+    add(' '.join(verbs), 'checkpoint', metavar='CHECKPOINT', help='file, or its work dir')
+    add(MANY, 'images', nargs='+', metavar='IMAGES', help='files and folders')
+    add('correspond', 'a', metavar='A', help='image whose pixels are looked for')
+    add('correspond', 'b', metavar='B', help='image in which they are found')
+    for name in ('start', 'end'):
+        add('interpolate', name, metavar=name.upper(), help='image, or seed:N')
+    reference: Any = dict(required=True, help='labelled image and its labels; may be repeated')
+    add(
+        'transfer-labels',
+        '--reference',
+        nargs=2,
+        action='append',
+        metavar=('IMAGE', 'MASK'),
+        **reference,
+    )
+    add(
+        'transfer-points', '--reference', metavar='IMAGE', required=True, help='image of the points'
+    )
+    add('transfer-points', '--points', metavar='FILE', required=True, help='.csv or .json')
+    for part in ('structure', 'texture'):
+        text = f'images that give the {part}'
+        add('swap-texture', f'--{part}', nargs='+', metavar='IMAGES', required=True, help=text)
+    add('sample', '-n', '--number', type=int, default=16, help='how many [16]')
+    add('sample', '--seed', type=int, default=0, help='of the first; others follow [0]')
+    text = (
+        '1: full variety, 0: the average image; one number, or one for structure, one for texture'
+    )
+    add(
+        'sample',
+        '--truncation',
+        type=float,
+        nargs='+',
+        default=[1.0],
+        metavar='T',
+        help=f'{text} [1]',
+    )
+    parts: Any = dict(choices=PARTS, default='structure')
+    add('interpolate', '--part', help='what changes [structure]', **parts)
+    add('interpolate', '--frames', type=int, default=16, help='images, both ends included [16]')
+    add('interpolate', '--fps', type=_rate, default=10, help='of the GIF, 1..50 [10]')
+    add(' '.join(verbs), '--out', metavar='DIR', required=True, help='new or empty folder')
+    flag('encode', '--overview', 'also draw image, map and reconstruction in a row')
+    flag('transfer-labels', '--overlay', 'also lay labels over the images')
+    flag('transfer-points', '--overlay', 'also draw the points')
+    flag('transfer-labels', '--probabilities', 'also write soft labels (C, h, w), as .npz')
+    flag('sample', '--maps', 'also draw correspondence maps')
+    text = 'label that carries nothing, such as 255; for pixels that match nothing else'
+    add('transfer-labels', '--ignore-label', type=int, metavar='N', help=text)
+    text = 'what is drawn becomes N times as large; labels/ keep the size of their images [1]'
+    add(DRAWING, '--scale', type=_positive, default=1, metavar='N', help=text)
+    text = 'softness of matches at the size of the maps; 0: nearest pixel [as the config says]'
+    add(MATCHING, '--temperature', type=float, metavar='T', help=text)
+    text = 'images encoded together [8]'
+    add(f'{MANY} swap-texture', '--batch-size', type=int, default=8, metavar='N', help=text)
+    for verb, one in parsers.items():
+        if verb != 'sample':
+            add_refining(one)
+        add_common(one, skipping=verb in ('encode', 'transfer-labels'))
+    return parser
+
+
+def add_refining(parser: argparse.ArgumentParser) -> None:
+    """Options about refining codes."""
+    text = 'improve codes by gradient descent; slower, often better [0]'
+    parser.add_argument('--refine', type=int, default=0, metavar='STEPS', help=text)
+    text = 'VGG16 weights, to refine with a model that uses LPIPS'
+    parser.add_argument('--vgg-weights', metavar='FILE', help=text)
+
+
+def add_common(parser: argparse.ArgumentParser, skipping: bool = False) -> None:
+    """Options about loading a model, and about existing results."""
+    parser.add_argument('--config', metavar='FILE', help='for a checkpoint without its config')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 ... [a GPU if there is one]')
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument('--force', action='store_true', help='overwrite results')
+    if skipping:
+        text = 'go on in the folder of an earlier run'
+        group.add_argument('--skip-existing', action='store_true', help=text)
+    parser.add_argument('--quiet', action='store_true', help='no progress bar')
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 50:
+        raise argparse.ArgumentTypeError(f'must lie in 1..50, but is {text}')
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, but is {text}')
+    return value

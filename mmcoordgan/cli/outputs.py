@@ -1,0 +1,205 @@
+"""Where results of command-line tools go, checked before anything is computed."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+from PIL import Image
+
+from mmcoordgan.apis.images import folder_images, skipped_files
+from mmcoordgan.datasets import BrokenImageError
+from mmcoordgan.engine.checkpoint_files import atomic_file
+from mmcoordgan.engine.launch import LaunchError
+
+FORMULA = ('=', '+', '-', '@', '\t', '\r')
+"""Text that begins so is a formula to spreadsheet programs."""
+
+
+def printable(text: object) -> str:
+    """Text without bytes that a terminal would obey, such as those in names of files."""
+    return ''.join(c if c.isprintable() or c == '\n' else ascii(c)[1:-1] for c in str(text))
+
+
+def list_images(paths: Iterable[str]) -> list[str]:
+    """Images of files and folders, with all below; says which other files folders hold.
+
+    Raises:
+        LaunchError: A path does not exist, or a folder holds no image.
+    """
+    found: list[str] = []
+    for path in paths:
+        if os.path.isdir(path):
+            try:
+                found += folder_images(path)
+                skipped = skipped_files(path)
+            except (ValueError, OSError) as error:
+                raise LaunchError(str(error)) from None
+            if skipped:
+                kinds = ', '.join(f'{count} {kind}' for kind, count in sorted(skipped.items()))
+                print(printable(f'{path}: not read as images: {kinds}'), file=sys.stderr)
+        elif os.path.lexists(path):
+            found.append(path)
+        else:
+            raise LaunchError(f'there is no image or folder {path}')
+    return found
+
+
+def name_results(paths: Sequence[str]) -> dict[str, str]:
+    """Names for the results of the images in files and folders, without an extension.
+
+    A file keeps its name, an image in a folder its path below that folder. Images whose names
+    differ only in their extension keep it.
+
+    Raises:
+        LaunchError: As :func:`list_images`; or two images have the same name.
+    """
+    names: dict[str, str] = {}
+    for path in paths:
+        root = path if os.path.isdir(path) else os.path.dirname(path)
+        names.update({image: os.path.relpath(image, root or '.') for image in list_images([path])})
+    stems = [str(Path(name).with_suffix('')) for name in names.values()]
+    owners: dict[str, str] = {}
+    for (image, name), stem in zip(list(names.items()), stems):
+        names[image] = stem if stems.count(stem) == 1 else name
+        other = owners.setdefault(names[image], image)
+        if other != image:
+            raise LaunchError(f'{other} and {image} have the same name: run each folder by itself')
+    return names
+
+
+class OutputFolder:
+    """The folder for the results of a run.
+
+    Args:
+        root: A new or empty folder.
+        inputs: Files and folders that the run reads; results may not lie among them.
+        force: Write into a folder that holds something, over files of the same names.
+
+    Raises:
+        LaunchError: Results would lie among inputs, or cannot be written.
+    """
+
+    def __init__(self, root: str, inputs: Iterable[str], force: bool = False) -> None:
+        self.root = root
+        self.failures: list[str] = []
+        self.count = 0
+        for path in inputs:
+            if os.path.isdir(path) and _is_below(root, path):
+                raise LaunchError(
+                    f'results in {root} would lie in the folder {path}, which is read: give '
+                    'another folder'
+                )
+            if os.path.exists(path) and _is_below(path, root):
+                raise LaunchError(f'the folder {root} holds the input {path}: give another folder')
+        try:
+            os.makedirs(root, exist_ok=True)
+            if os.listdir(root) and not force:
+                raise LaunchError(
+                    f'the folder {root} is not empty: give a new one, or --force to write into it'
+                )
+            if not os.access(root, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            raise LaunchError(f'cannot write into {root}: {error.strerror or error}') from None
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.root, name)
+
+    def fail(self, name: str, error: Exception) -> None:
+        """Remember an image that could not be read, or a result that could not be written."""
+        message = str(error)
+        self.failures.append(message if name in message else f'{name}: {message}')
+
+    def save(self, image: str, name: str, write: Callable[[Any], Any]) -> None:
+        """Write a result of ``image``, complete or not at all: ``write(file)``.
+
+        A name that the disk does not take is a failure, and so is an image that can no longer be
+        read; other errors are raised.
+        """
+        path = self.path(name)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with atomic_file(path) as file:
+                write(file)
+            self.count += 1
+        except OSError as error:
+            named = error.errno in (errno.ENAMETOOLONG, errno.EILSEQ)
+            if not named and not isinstance(error, BrokenImageError):
+                raise
+            self.fail(image, error)
+
+    def save_png(self, image: str, name: str, make: Callable[[], np.ndarray | Image.Image]) -> None:
+        """Write what ``make`` returns, (H, W, 3) uint8 RGB or a Pillow image, as ``name``.png."""
+
+        def write(file: Any) -> None:
+            made = make()
+            drawn = made if isinstance(made, Image.Image) else Image.fromarray(made)
+            drawn.save(file, 'PNG')
+
+        self.save(image, f'{name}.png', write)
+
+    def save_npz(self, image: str, name: str, arrays: dict[str, Any]) -> None:
+        """Write named arrays as ``name``.npz, which loads with ``allow_pickle=False``."""
+        self.save(image, f'{name}.npz', lambda file: np.savez_compressed(file, **arrays))
+
+    @contextmanager
+    def table(self, name: str, columns: Sequence[str]) -> Iterator[Callable[[Iterable], Any]]:
+        """A function that adds rows to a new CSV file, which grows with every call."""
+        with open(
+            self.path(name), 'w', newline='', encoding='utf-8', errors='surrogateescape'
+        ) as f:
+            writer = csv.writer(f)
+            writer.writerow(columns)
+            self.count += 1
+
+            def add(rows: Iterable) -> None:
+                writer.writerows([[_plain(cell) for cell in row] for row in rows])
+                f.flush()
+
+            yield add
+
+    def report(self, program: str) -> int:
+        """Say what was left out; returns the exit code."""
+        if not self.failures:
+            return 0
+        number = len(self.failures)
+        print(f'{program}: {number} images or results were left out:', file=sys.stderr)
+        for message in self.failures:
+            print(f'  {printable(message)}', file=sys.stderr)
+        return 1
+
+
+def check_file(
+    path: str, endings: Sequence[str], *, force: bool = False, protected: Iterable[str] = ()
+) -> None:
+    """Make sure that a single output file can be written.
+
+    Raises:
+        LaunchError: Its name has none of the endings, or it is protected, or it exists already and
+            ``force`` is False, or its folder cannot be written.
+    """
+    if not path.lower().endswith(tuple(endings)):
+        raise LaunchError(f'--out {path}: the name must end in {" or ".join(endings)}')
+    if os.path.realpath(path) in {os.path.realpath(other) for other in protected}:
+        raise LaunchError(f'{path} is an input: give another name')
+    if os.path.lexists(path) and not force:
+        raise LaunchError(f'{path} exists already: give another name, or --force to overwrite it')
+    OutputFolder(os.path.dirname(path) or '.', (), force=True)
+
+
+def _plain(cell: Any) -> Any:
+    """A cell that no spreadsheet program runs as a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
+def _is_below(path: str, folder: str) -> bool:
+    inner, outer = os.path.realpath(path), os.path.realpath(folder)
+    return inner == outer or inner.startswith(os.path.join(outer, ''))

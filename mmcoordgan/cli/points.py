@@ -1,0 +1,76 @@
+"""Named points in files: CSV, or what the explorer saves."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .outputs import FORMULA
+
+EXPLORER = 'mmcoordgan explorer 1'
+
+
+def read_points(path: str, image: str) -> tuple[list[str], np.ndarray]:
+    """Labels and points (N, 2) float32 of an image; a point without a label gets its number.
+
+    Args:
+        path: A CSV file whose header names the columns x, y and optionally label; x and y in pixels
+            of the image, (0, 0) being the centre of the top left one. Or a file that the explorer
+            saved, on a page with ``image``.
+        image: Path of the image.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It holds something else; says what.
+    """
+    text = Path(path).read_bytes().decode('utf-8-sig', 'surrogateescape')
+    labels, points = [], []
+    try:
+        rows = _explorer_rows(text, image) if path.lower().endswith('.json') else _csv_rows(text)
+        for number, (label, x, y) in enumerate(rows):
+            points.append((float(x), float(y)))
+            if not math.isfinite(sum(points[-1])):
+                raise ValueError(f'point {number} is not finite')
+            labels.append(label or str(number))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
+        raise ValueError(f'{path} holds no points: {error}') from None
+    if not points:
+        raise ValueError(f'{path} holds no points')
+    return labels, np.array(points, np.float32)
+
+
+def _csv_rows(text: str) -> Iterator[tuple[str, Any, Any]]:
+    reader = csv.DictReader(io.StringIO(text, newline=''), strict=True, skipinitialspace=True)
+    if not {'x', 'y'} <= set(reader.fieldnames or ()):
+        raise ValueError('its first line must name the columns x, y and optionally label')
+    for row in reader:
+        label = row.get('label') or ''
+        quoted = label[:1] == "'" and label[1:].startswith(FORMULA)
+        yield label[quoted:], row['x'], row['y']
+
+
+def _explorer_rows(text: str, image: str) -> Iterator[tuple[str, float, float]]:
+    saved = json.loads(text)
+    if saved['format'] != EXPLORER:
+        raise ValueError('the explorer did not save it')
+    names = [picture['name'] for picture in saved['pictures']]
+    if names.count(os.path.basename(image)) != 1:
+        raise ValueError(f'its images are {", ".join(names)}, not {os.path.basename(image)}')
+    number = names.index(os.path.basename(image))
+    picture, size = saved['pictures'][number], saved['size']
+    for point in saved['points']:
+        column, row = point['positions'][number]
+        label = saved['labels'][point['label'] - 1]['name']
+        yield (
+            label,
+            (column + 0.5) * picture['width'] / size - 0.5,
+            (row + 0.5) * picture['height'] / size - 0.5,
+        )

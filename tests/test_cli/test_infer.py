@@ -1,0 +1,445 @@
+"""tools/infer.py: every verb on files, what it never overwrites, and input that misbehaves."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from PIL import Image
+from tiny_inversion import EVALUATOR, STAGE1, STAGE2, labels, pictures, write_checkpoint
+
+from mmcoordgan.apis import CoordGANInferencer, transfer
+from mmcoordgan.apis.masks import full_palette, label_image
+from mmcoordgan.cli import infer as cli
+from mmcoordgan.cli.infer_options import build_parser
+from mmcoordgan.cli.outputs import OutputFolder
+from mmcoordgan.datasets import BrokenImageError, ToyFaces
+from mmcoordgan.datasets.label_files import default_palette
+from mmcoordgan.visualization import overlay_labels
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
+PALETTE = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90]], np.uint8)
+LABEL = ('--reference', 'one.png', 'mask.png', '--out', 'x')
+
+
+@pytest.fixture(scope='module')
+def stage2(tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp('stage2') / 'x.pth'
+    write_checkpoint(path, test_evaluator=[EVALUATOR])
+    return str(path)
+
+
+@pytest.fixture(scope='module')
+def stage1(tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp('stage1') / 'x.pth'
+    write_checkpoint(path, STAGE1)
+    return str(path)
+
+
+@pytest.fixture
+def infer(monkeypatch, capsys):
+    """Run the tool; returns the exit code and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        argv = ['infer.py', *map(str, arguments), '--quiet', '--device', 'cpu']
+        monkeypatch.setattr(sys, 'argv', argv)
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(TOOL), run_name='__main__')
+        return int(end.value.code or 0), capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Images faces/a.png, faces/b.jpg, faces/sub/c.png, and a reference with its mask."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'faces' / 'sub').mkdir(parents=True)
+    for name, image in zip(('a.png', 'sub/c.png'), pictures(2)):
+        Image.fromarray(image).save(tmp_path / 'faces' / name)
+    Image.fromarray(pictures(1, 20, 30, seed=5)[0]).save(tmp_path / 'faces' / 'b.jpg')
+    Image.fromarray(pictures(1, 24, 40, seed=9)[0]).save(tmp_path / 'one.png')
+    label_image(labels(1, 24, 40)[0], PALETTE).save(tmp_path / 'mask.png')
+    (tmp_path / 'p.csv').write_text('label,x,y\nnose,10.5,12\n=mouth,3,4\n')
+    return tmp_path
+
+
+@pytest.fixture
+def inferencer(stage2) -> CoordGANInferencer:
+    return CoordGANInferencer(stage2, device='cpu', show_progress=False)
+
+
+def rows_of(path: str) -> list[dict]:
+    with open(path, errors='surrogateescape', newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def below(root: str) -> list[str]:
+    return sorted(str(p.relative_to(root)) for p in Path(root).rglob('*') if p.is_file())
+
+
+def pixels(path: str) -> np.ndarray:
+    return np.array(Image.open(path))
+
+
+# ---------------------------------------------------------------------- what verbs write
+
+
+def test_labels_keep_names_sizes_and_colours(folder, infer, stage2, inferencer):
+    more = ('--overlay', '--probabilities', '--scale', 2)
+    assert infer('transfer-labels', stage2, 'faces', *LABEL, *more) == (0, '')
+    names = ('a', 'b', 'sub/c')
+    assert below('x/labels') == below('x/overlay') == [f'{name}.png' for name in names]
+    expected = inferencer.transfer_labels('one.png', 'mask.png', 'faces')
+    for found, name in zip(expected, names):
+        with Image.open(f'x/labels/{name}.png') as image:
+            assert image.mode == 'P' and np.array_equal(np.array(image), found.labels)
+            assert image.getpalette()[:9] == PALETTE.ravel().tolist()
+        with np.load(f'x/probabilities/{name}.npz') as arrays:
+            assert np.array_equal(arrays['probabilities'], found.probabilities)
+            assert arrays['classes'].tolist() == [0, 1, 2]
+        image = np.array(Image.open(found.name))
+        overlay = overlay_labels(image, found.labels, full_palette(PALETTE))
+        assert np.array_equal(pixels(f'x/overlay/{name}.png')[1::2, ::2], overlay)
+    assert expected[1].labels.shape == (20, 30)
+
+
+def test_several_references_and_ignored_labels(folder, infer, stage2, inferencer):
+    mask = labels(1, 24, 40)[0]
+    mask[:12] = 255
+    Image.fromarray(mask).save('mask.png')
+    Image.fromarray(pictures(1, seed=20)[0]).save('two.png')
+    Image.fromarray(labels(1, seed=20)[0]).save('mask2.png')
+    more = ('--reference', 'two.png', 'mask2.png', '--ignore-label', 255)
+    assert infer('transfer-labels', stage2, 'faces', *LABEL, *more)[0] == 0
+    pair = ['one.png', 'two.png'], ['mask.png', 'mask2.png']
+    expected = inferencer.transfer_labels(*pair, 'faces', ignore_label=255)
+    for found, name in zip(expected, ('a', 'b', 'sub/c')):
+        assert np.array_equal(pixels(f'x/labels/{name}.png'), found.labels)
+        assert found.labels.max() < 255  # the second reference labels all
+    with Image.open('x/labels/a.png') as image:  # grey masks get colours
+        assert image.getpalette()[:9] == default_palette()[:3].ravel().tolist()
+
+
+def test_true_labels_of_toy_faces(folder, infer, stage2):
+    """Carried from an image to itself, to the nearest pixel, they come back."""
+    faces = ToyFaces(size=32, length=1, seed=0).get_data_info(0)
+    Image.fromarray(faces['img']).save('face.png')
+    label_image(faces['gt_seg_map']).save('face_mask.png')
+    reference = ('--reference', 'face.png', 'face_mask.png', '--temperature', 0, '--out', 'x')
+    assert infer('transfer-labels', stage2, 'face.png', *reference)[0] == 0
+    found = pixels('x/labels/face.png')
+    assert (found == faces['gt_seg_map']).mean() > 0.9  # the maps are half as fine
+    assert set(np.unique(found)) <= set(np.unique(faces['gt_seg_map']))
+
+
+def test_encode_writes_what_the_inferencer_finds(folder, infer, stage2, inferencer):
+    assert infer('encode', stage2, 'faces', '--out', 'x', '--overview')[0] == 0
+    found = inferencer.encode('faces')[1]
+    with np.load('x/codes/b.npz', allow_pickle=False) as arrays:
+        assert sorted(arrays) == ['coords', 'shape', 'structure_w', 'texture_w']
+        assert arrays['shape'].tolist() == [20, 30]
+        assert np.array_equal(arrays['coords'], found.coords)
+    assert np.array_equal(pixels('x/overview/b.png'), inferencer.overview(found))
+
+
+def test_correspond_writes_matches(folder, infer, stage2, inferencer):
+    pair = ('one.png', 'faces/b.jpg')
+    assert infer('correspond', stage2, *pair, '--out', 'x', '--refine', 2)[0] == 0
+    expected = inferencer.correspond(*pair, refine=2)
+    with np.load('x/matches.npz') as arrays:
+        assert arrays['matches'].shape == (2, 24, 40)
+        for name, values in expected._asdict().items():
+            assert np.array_equal(arrays[name], values), name
+    assert pixels('x/matches.png').shape[:2] == (124, 4 * 122 + 2)  # cells of 40 pixels, x 3
+
+
+def test_points_arrive(folder, infer, stage2, inferencer):
+    verb = ('transfer-points', stage2, 'faces', '--reference', 'one.png', '--points', 'p.csv')
+    assert infer(*verb, '--out', 'x', '--overlay')[0] == 0
+    expected = inferencer.transfer_points('one.png', [[10.5, 12], [3, 4]], 'faces')
+    rows = rows_of('x/points.csv')
+    assert [row['picture'] for row in rows[::2]] == [found.name for found in expected]
+    assert [row['label'] for row in rows] == ['nose', "'=mouth"] * 3  # no formula
+    found = [[float(row['x']), float(row['y'])] for row in rows]
+    assert np.allclose(found, np.concatenate([e.points for e in expected]), atol=1e-3)
+    sure = [float(row['confidence']) for row in rows]
+    assert np.allclose(sure, np.concatenate([e.confidence for e in expected]), atol=1e-4)
+    assert below('x/overlay') == ['a.png', 'b.png', 'sub/c.png']
+    Path('p.csv').write_text('label,x,y\nnose,100,12\n')
+    code, message = infer(*verb, '--out', 'y')
+    assert code == 2 and 'the point (100, 12) lies outside one.png, which is 40x24' in message
+
+
+def test_textures_get_folders(folder, infer, stage2, inferencer):
+    verb = ('swap-texture', stage2, '--structure', 'faces', '--texture', 'one.png')
+    assert infer(*verb, 'faces/sub/c.png', '--out', 'x', '--scale', 3)[0] == 0
+    names = ('a.png', 'b.png', 'sub/c.png')
+    assert below('x') == [f'images/{texture}/{name}' for texture in ('c', 'one') for name in names]
+    expected = inferencer.swap_texture('faces', 'one.png')[1][0].image
+    assert np.array_equal(pixels('x/images/one/b.png')[::3, 1::3], expected)
+    Image.fromarray(pictures(1)[0]).save('c.png')
+    code, message = infer(*verb, 'faces/sub/c.png', 'c.png', '--out', 'z')
+    assert code == 2 and 'faces/sub/c.png and c.png have the same name' in message
+    Path('broken.png').touch()
+    code, message = infer(*verb, 'broken.png', '--out', 'z')
+    assert code == 2 and 'broken.png' in message and len(message.splitlines()) == 1
+    assert below('z') == []
+
+
+def test_samples(folder, infer, stage1):
+    verb = ('sample', stage1, '-n', 2, '--seed', 3, '--truncation', 0.5, 1, '--out', 'x')
+    assert infer(*verb, '--maps')[0] == 0
+    names = ['seed0003.png', 'seed0004.png']
+    assert below('x/images') == below('x/maps') == names and len(below('x')) == 4
+    generator = CoordGANInferencer(stage1, device='cpu', show_progress=False)
+    expected = generator.sample(2, 3, (0.5, 1.0))
+    assert np.array_equal(pixels('x/images/seed0004.png'), expected[1].image)
+
+
+@pytest.mark.parametrize('fps, milliseconds', [(None, 100), (1, 1000), (30, 30), (50, 20)])
+def test_frames(folder, infer, stage1, fps, milliseconds):
+    """GIFs count in hundredths of a second."""
+    rate = () if fps is None else ('--fps', fps)
+    way = ('interpolate', stage1, 'seed:3', 'seed:4', '--frames', 5, '--part', 'both')
+    assert infer(*way, '--out', 'x', *rate)[0] == 0
+    generator = CoordGANInferencer(stage1, device='cpu', show_progress=False)
+    frames = generator.interpolate(3, 4, 5, part='both')
+    assert below('x') == ['frames.gif', *(f'frames/frame000{n}.png' for n in range(5))]
+    assert np.array_equal(pixels('x/frames/frame0002.png'), frames[2].image)
+    with Image.open('x/frames.gif') as animation:
+        assert animation.n_frames == 5 and animation.info['duration'] == milliseconds
+
+
+# ---------------------------------------------------------------------- what is kept
+
+
+def test_folders_that_hold_something(folder, infer, stage2):
+    (folder / 'x' / 'labels').mkdir(parents=True)
+    (folder / 'x' / 'labels' / 'b.png').write_text('mine')
+    verb = ('transfer-labels', stage2, 'faces', *LABEL)
+    code, message = infer(*verb)
+    assert code == 2 and 'the folder x is not empty' in message and '--force' in message
+    assert below('x') == ['labels/b.png']  # checked before anything is computed
+    assert infer(*verb, '--skip-existing')[0] == 0
+    assert Path('x/labels/b.png').read_text() == 'mine' and len(below('x')) == 3
+    assert infer(*verb, '--force')[0] == 0
+    assert pixels('x/labels/b.png').shape == (20, 30)
+    assert 'not allowed with argument' in infer(*verb, '--force', '--skip-existing')[1]
+
+
+def test_inputs_are_never_overwritten(folder, infer, stage2):
+    os.symlink('faces', 'link')
+    before = {name: (folder / name).read_bytes() for name in below('.')}
+    reference = ('--reference', 'one.png', 'mask.png', '--force')
+    for arguments, message in (
+        (('faces', '--out', 'faces'), 'results in faces would lie in the folder faces'),
+        (('faces', '--out', 'faces/labels'), 'would lie in the folder faces'),
+        (('link', '--out', 'faces'), 'would lie in the folder link'),
+        (('faces/a.png', '--out', 'faces'), 'the folder faces holds the input faces/a.png'),
+        (('faces/a.png', '--out', '.'), 'the folder . holds the input faces/a.png'),
+    ):
+        code, found = infer('transfer-labels', stage2, *arguments, *reference)
+        assert code == 2 and message in found, found
+    for inputs in (('faces/a.png', 'one.png'), ('seed:1', 'faces/a.png')):
+        code, found = infer('interpolate', stage2, *inputs, '--out', 'faces', '--force')
+        assert code == 2 and 'holds the input faces/a.png' in found
+    assert {name: (folder / name).read_bytes() for name in below('.')} == before
+
+
+def test_names_that_collide(folder, infer, stage2):
+    Image.fromarray(pictures(1)[0]).save('faces/a.bmp')
+    assert infer('transfer-labels', stage2, 'faces', *LABEL)[0] == 0
+    assert below('x/labels') == ['a.bmp.png', 'a.png.png', 'b.png', 'sub/c.png']
+    Image.fromarray(pictures(1)[0]).save('c.png')
+    code, message = infer('encode', stage2, 'faces/sub', 'c.png', '--out', 'y')
+    assert code == 2 and 'faces/sub/c.png and c.png have the same name' in message
+
+
+def test_ctrl_c_keeps_what_is_written(folder, infer, stage2, monkeypatch):
+    whole = transfer.carry_labels
+
+    def interrupted(*arguments):
+        for number, found in enumerate(whole(*arguments)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield found
+
+    monkeypatch.setattr(transfer, 'carry_labels', interrupted)
+    code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
+    assert code == 130 and 'interrupted' in message
+    assert below('x/labels') == ['a.png', 'b.png']
+
+
+@pytest.mark.parametrize('error, code', [(KeyboardInterrupt(), 130), (OSError(28, 'full'), 1)])
+def test_points_are_kept_when_a_run_ends_early(folder, infer, stage2, monkeypatch, error, code):
+    verb = ('transfer-points', stage2, 'faces', '--reference', 'one.png', '--points', 'p.csv')
+    assert infer(*verb, '--out', 'whole')[0] == 0
+    draw, drawn = cli.draw_points, []
+
+    def ends_early(*arguments):
+        drawn.append(arguments)
+        if len(drawn) == 2:
+            raise error
+        return draw(*arguments)
+
+    monkeypatch.setattr(cli, 'draw_points', ends_early)
+    assert infer(*verb, '--out', 'x', '--overlay')[0] == code
+    assert rows_of('x/points.csv') == rows_of('whole/points.csv')[:4]
+
+
+# ---------------------------------------------------------------------- what goes wrong
+
+
+def test_unreadable_images_are_listed_at_the_end(folder, infer, stage2):
+    content = (folder / 'faces' / 'b.jpg').read_bytes()
+    (folder / 'faces' / 'half.jpg').write_bytes(content[: len(content) // 2])
+    (folder / 'faces' / 'text.png').write_text('no image')
+    (folder / 'faces' / 'phone.HEIC').touch()
+    os.symlink('circle', folder / 'faces' / 'circle')
+    os.symlink('gone.png', folder / 'faces' / 'gone.png')
+    os.symlink('.', folder / 'faces' / 'again')
+    os.mkfifo(folder / 'faces' / 'pipe.png')
+    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save('faces/deep.png')
+    Image.fromarray(pictures(1)[0]).convert('CMYK').save('faces/cmyk.jpg')
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pictures(1, 10, 20)[0]).save('faces/turned.jpg', exif=exif)
+    code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
+    assert code == 1 and 'infer.py: 4 images or results were left out:' in message
+    assert 'faces: not read as images: 1 .heic, 1 no extension' in message
+    left_out = re.findall(r'faces/(\w+\.\w+): ', message)
+    assert left_out == ['gone.png', 'half.jpg', 'pipe.png', 'text.png']
+    written = below('x/labels')
+    assert written == ['a.png', 'b.png', 'cmyk.png', 'deep.png', 'sub/c.png', 'turned.png']
+    assert pixels('x/labels/turned.png').shape == (20, 10)
+
+
+def test_bombs_are_left_out(folder, infer, stage2, monkeypatch):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 200)  # refused from twice as many on
+    code, message = infer('encode', stage2, 'faces', '--out', 'x')
+    assert code == 1 and 'b.jpg: ' in message and 'MAX_IMAGE_PIXELS' in message
+    assert below('x/codes') == ['a.npz', 'sub/c.npz']
+
+
+def test_names_that_are_no_text(folder, infer, stage2):
+    """They are kept on the disk, but a terminal sees none of their bytes."""
+    name = os.fsdecode(b'\xff\x1b[2J.png')
+    os.rename('faces/a.png', f'faces/{name}')
+    Path(f'faces/broken{name}').touch()
+    os.rename('faces/b.jpg', 'faces/' + 'n' * 250 + '.jpg')
+    code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
+    assert code == 1 and '2 images or results were left out' in message
+    assert 'the file is empty' in message and 'File name too long' in message
+    assert '\x1b' not in message and r'broken\udcff\x1b[2J.png' in message
+    assert below('x/labels') == ['sub/c.png', name]
+    code, message = infer('encode', stage2, 'faces/\x1b[2J.png', '--out', 'y')
+    assert code == 2 and '\x1b' not in message
+    points = ('--reference', 'one.png', '--points', 'p.csv', '--out', 'y')
+    assert infer('transfer-points', stage2, f'faces/{name}', *points)[0] == 0
+    assert {row['picture'] for row in rows_of('y/points.csv')} == {f'faces/{name}'}
+
+
+def test_what_cannot_be_done_is_said_first(folder, infer, stage1, stage2, monkeypatch):
+    monkeypatch.setattr(OutputFolder, 'save', pytest.fail)
+    label_image(labels(1, 5, 7)[0]).save('small.png')
+    Path('blocked').touch()
+    Path('empty').mkdir()
+    torch.save({'state_dict': {}}, 'empty.pth')
+    Path('text.pth').write_text('hello')
+    transfer, verb = 'transfer-labels', ('faces', '--reference', 'one.png', 'mask.png')
+    pair, seeds = ('faces/a.png', 'one.png'), ('seed:1', 'seed:2')
+    lpips = dict(STAGE2, perceptual=dict(type='LPIPSLoss', vgg_weights='mine.pth'))
+    content = torch.load(stage2, weights_only=True)
+    content['meta']['cfg'] = Config({'model': lpips}).pretty_text
+    torch.save(content, 'lpips.pth')
+    for arguments, message in (
+        ((transfer, stage1, *verb), 'stage 1 and has no encoder'),
+        ((transfer, 'none.pth', *verb), 'none.pth does not exist'),
+        ((transfer, 'empty.pth', *verb), 'does not hold its config'),
+        ((transfer, 'text.pth', *verb), 'text.pth cannot be read'),
+        ((transfer, stage2, *verb, '--out', 'blocked/x'), 'cannot write into blocked/x: Not a dir'),
+        ((transfer, stage2, 'gone', *verb[1:]), 'there is no image or folder gone'),
+        ((transfer, stage2, 'empty', *verb[1:]), 'holds no image'),
+        (
+            (transfer, stage2, 'faces', '--reference', 'one.png', 'small.png'),
+            'small.png is 7x5 (width x height), but one.png is 40x24',
+        ),
+        (
+            (transfer, stage2, 'faces', '--reference', 'one.png', 'one.png'),
+            'one.png is a color image',
+        ),
+        ((transfer, stage2, *verb, '--batch-size', '0'), 'batch_size must be at least 1'),
+        ((transfer, stage2, *verb, '--temperature', '1e-12'), '0 takes the nearest'),
+        ((transfer, stage2, *verb, '--scale', 0), 'must be at least 1, but is 0'),
+        (('sample', stage1, '-n', 0), 'n must be at least 1'),
+        (('sample', stage1, '--truncation', 'nan'), 'truncation must be a number'),
+        (('interpolate', stage1, 'seed:x', 'seed:1'), 'seed:x names no seed'),
+        (('interpolate', stage1, 'none.png', 'seed:1'), 'stage 1'),
+        (('interpolate', stage1, *seeds, '--refine', 7), 'both ends are seeds'),
+        (('interpolate', stage2, *pair, '--fps', 0.001), 'must lie in 1..50, but is 0.001'),
+        (('interpolate', stage2, *pair, '--fps', 'nan'), 'must lie in 1..50, but is nan'),
+        (('encode', 'lpips.pth', 'faces', '--refine', 2), '(--vgg-weights)'),
+        (('encode', stage2, 'faces', '--vgg-weights', 'mine.pth'), 'add --refine STEPS'),
+        (
+            ('encode', stage2, 'faces', '--vgg-weights', 'mine.pth', '--refine', 2),
+            'without VGG16: drop vgg_weights (--vgg-weights)',
+        ),
+    ):
+        out = () if '--out' in arguments else ('--out', 'x')
+        code, found = infer(*arguments, *out)
+        assert code == 2 and message in found.splitlines()[-1], found
+        assert not Path('x').exists() or below('x') == []
+
+
+@pytest.mark.parametrize('error', [OSError(28, 'full'), MemoryError('too large')])
+def test_images_left_out_are_told_however_a_run_ends(folder, stage2, monkeypatch, capsys, error):
+    def fail(*arguments, **settings):
+        raise error
+
+    Path('faces/0.png').write_bytes(b'no image')
+    monkeypatch.setattr(np, 'savez_compressed', fail)
+    with pytest.raises((SystemExit, MemoryError)):
+        sys.exit(cli.run(argv=['encode', stage2, 'faces', '--out', 'x', '--quiet']))
+    message = capsys.readouterr().err
+    assert '1 images or results were left out' in message and 'faces/0.png' in message
+    assert ('full' in message) == isinstance(error, OSError)
+    assert below('x') == []
+
+
+def test_an_image_that_goes_away_costs_its_drawing(folder, infer, stage2, monkeypatch):
+    read = cli.original
+
+    def gone(source):
+        if str(source).endswith('b.jpg'):
+            raise BrokenImageError(f'cannot read {source}: gone')
+        return read(source)
+
+    monkeypatch.setattr(cli, 'original', gone)
+    points = ('faces', '--reference', 'one.png', '--points', 'p.csv', '--out', 'x')
+    code, message = infer('transfer-points', stage2, *points, '--overlay')
+    assert code == 1 and 'cannot read faces/b.jpg: gone' in message
+    assert below('x') == ['overlay/a.png', 'overlay/sub/c.png', 'points.csv']
+    code, message = infer('transfer-labels', stage2, 'faces', *LABEL[:3], '--out', 'y', '--overlay')
+    assert code == 1 and 'cannot read faces/b.jpg: gone' in message
+    assert below('y/labels') == ['a.png', 'b.png', 'sub/c.png']
+    code, message = infer('correspond', stage2, 'one.png', 'faces/b.jpg', '--out', 'z')
+    assert code == 1 and 'gone' in message and below('z') == ['matches.npz']
+
+
+@pytest.mark.parametrize('verb', cli.VERBS)
+def test_help_shows_an_example_that_parses(verb, infer):
+    assert infer(verb, '--help')[0] == 0
+    lines = cli.VERBS[verb].__doc__.replace('\\\n', ' ').splitlines()
+    commands = [line.split()[1:] for line in lines if line.startswith('    infer.py ')]
+    assert commands
+    for command in commands:
+        assert build_parser('infer.py', cli.VERBS).parse_args(command).verb == verb
