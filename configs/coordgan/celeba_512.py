@@ -1,6 +1,6 @@
-# CelebA-HQ faces at 512 x 512, as published: goes on from a trained celeba_128. The structure
-# (its mapping and the warp network) is frozen, the discriminators start fresh, iterations and
-# schedules go on from 300,000 to 600,000.
+# CelebA-HQ faces at 512 x 512, as published: continues a trained celeba_128 with its generator and
+# patch discriminator. The structure (its mapping and the warp network) is frozen, the image
+# discriminator starts fresh, iterations and schedules continue from 300,000 to 600,000.
 _base_ = './celeba_128.py'
 image_size = 512
 model = dict(

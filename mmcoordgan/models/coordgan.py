@@ -17,7 +17,7 @@ from mmcoordgan.registry import MODELS, build_module
 from .data_preprocessor import GANDataPreprocessor
 from .finite import FiniteGuard
 from .losses import DetachedFakes, Fakes, LossTerms, Stage1View
-from .pretrained import load_pretrained_generator
+from .pretrained import load_pretrained
 from .sampling import predict, read_request, request_codes, sample_codes, wants_average
 from .step import optimizer_step, split_batch
 
@@ -118,7 +118,11 @@ class CoordGAN(BaseModel):
         """Load ``pretrained_generator``, if there is one."""
         super().init_weights()
         if self.pretrained_generator is not None:
-            load_pretrained_generator(self, self.pretrained_generator)
+            names = ('generator', 'generator_ema', 'patch_discriminator')
+            networks = {name: getattr(self, name) for name in names if getattr(self, name)}
+            iteration = load_pretrained(networks, self.pretrained_generator)
+            if iteration is not None:
+                self.iteration.copy_(iteration)
 
     # ------------------------------------------------------------------ training
 

@@ -47,8 +47,8 @@ class CoordGANInversion(BaseModel):
     its ``OptimWrapper`` (which accumulates gradients) and its ``MMDistributedDataParallel``.
 
     The generator is the averaged one of stage 1. It is part of this model's checkpoints, so that
-    testing and resuming need nothing else. It is never trained: its parameters require no gradient
-    and it stays in evaluation mode, so that its noise is the same in every image.
+    testing and resuming need nothing else. It is never trained: its parameters require no gradient,
+    and its noise is the same in every image.
 
     Args:
         generator: Config or module of a :class:`~.networks.Generator`.
@@ -69,6 +69,8 @@ class CoordGANInversion(BaseModel):
             ``dict(steps=50, lr=0.05)``: predictions also come refined by gradient descent. Needs
             an encoder that gives structure codes.
         render_predictions: Render the predictions too, as ``reconstruction``.
+        fresh_noise: Draw the generator's noise anew in every rendering while training, as the
+            published training did.
         on_nonfinite: What to do where a loss is infinite or not a number: 'error' ends the
             training, 'skip' leaves the micro-batch out (on all ranks). For gradients, MMEngine has
             ``clip_grad=dict(max_norm=..., error_if_nonfinite=True)``.
@@ -94,6 +96,7 @@ class CoordGANInversion(BaseModel):
         stage1_checkpoint: str | None = None,
         refinement: dict | None = None,
         render_predictions: bool = False,
+        fresh_noise: bool = False,
         on_nonfinite: str = 'error',
         data_preprocessor: dict | nn.Module | None = None,
     ):
@@ -107,6 +110,7 @@ class CoordGANInversion(BaseModel):
         self.refinement = Refinement(**refinement) if refinement else None
         self._check_refinement()
         self.render_predictions = render_predictions
+        self.fresh_noise = fresh_noise
         self.stage1_checkpoint = stage1_checkpoint
         self._generator_is_trained = stage1_checkpoint is None
         self.guard = FiniteGuard(on_nonfinite)
@@ -114,9 +118,9 @@ class CoordGANInversion(BaseModel):
         self.register_buffer('iteration', torch.zeros((), dtype=torch.int64))
 
     def train(self, mode: bool = True) -> CoordGANInversion:
-        """Set the mode of all but the generator, which stays in evaluation mode."""
+        """Set the mode; without ``fresh_noise`` the generator stays in evaluation mode."""
         super().train(mode)
-        self.generator.eval()
+        self.generator.train(mode and self.fresh_noise)
         return self
 
     # ------------------------------------------------------------------ weights

@@ -1,53 +1,56 @@
-"""Start from the generator of an earlier training."""
+"""Start from networks of an earlier training."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmcoordgan.io.weights import load_weights
 from mmcoordgan.work_dir import last_checkpoint
 
-if TYPE_CHECKING:
-    from .coordgan import CoordGAN
-
 CONFIG_KEY = 'model.pretrained_generator'
 STAGE1_KEY = 'model.stage1_checkpoint'
+SHOWN = 20
+"""So many misfits of a checkpoint are listed."""
 
 
-def load_pretrained_generator(model: CoordGAN, source: str) -> None:
-    """Load generator, averaged generator and iteration from a checkpoint of a CoordGAN.
+def load_pretrained(networks: Mapping[str, nn.Module], source: str) -> Tensor | None:
+    """Load networks of a CoordGAN from a checkpoint of stage 1.
 
-    Only upsampling levels may be missing, as when pictures get larger; they keep their fresh
-    weights. The discriminators are left alone.
+    Upsampling levels of the generators that the checkpoint lacks, as when images get larger, and a
+    patch discriminator that it lacks, keep their fresh weights.
 
     Args:
-        model: Receives the weights.
-        source: Path or URL of a checkpoint of CoordGAN, or the work dir of its training, which
-            stands for the checkpoint that was written last.
+        networks: Receive the weights: ``generator``, ``generator_ema`` and optionally
+            ``patch_discriminator``.
+        source: Path or URL of a checkpoint, or the work dir of its training, which stands for the
+            last checkpoint.
+
+    Returns:
+        The number of iterations that the checkpoint was trained for, if it says so.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it holds no CoordGAN, or tensors that do not fit (lists them).
     """
-    path = _checkpoint_path(source, CONFIG_KEY)
-    state: Any = load_weights(path, CONFIG_KEY)
-    state = state.get('state_dict', state)
-    for name in ('generator', 'generator_ema'):
+    path, state = _read(source, CONFIG_KEY)
+    for name, network in networks.items():
         tensors = part_of(state, name)
         if not tensors:
-            raise ValueError(f'{path} ({CONFIG_KEY}) holds no {name}: not a CoordGAN checkpoint')
-        fresh = _load(getattr(model, name), tensors, f'{path} ({CONFIG_KEY}), {name}')
+            if 'generator' in name:
+                raise ValueError(f'{path} ({CONFIG_KEY}) holds no {name}: not a CoordGAN')
+            print_log(f'{name}: not in {path}, starts fresh', 'current')
+            continue
+        fresh = _missing_levels(network, tensors)
+        check_fit(network, tensors, f'{path} ({CONFIG_KEY}), {name}', fresh)
+        network.load_state_dict(tensors, strict=False)
         if fresh:
-            print_log(
-                f'{name}: levels {", ".join(fresh)} are not in {path}, start fresh', 'current'
-            )
-    if 'iteration' in state:
-        model.iteration.copy_(state['iteration'])
+            print_log(f'{name}: {", ".join(fresh)} are not in {path}, start fresh', 'current')
+    return state.get('iteration')
 
 
 def load_stage1_generator(generator: Any, source: str) -> None:
@@ -55,16 +58,14 @@ def load_stage1_generator(generator: Any, source: str) -> None:
 
     Args:
         generator: Receives the weights of the checkpoint's ``generator_ema``.
-        source: Path or URL of a checkpoint of CoordGAN, or the work dir of its training, which
-            stands for the checkpoint that was written last.
+        source: See :func:`load_pretrained`.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If it holds no ``generator_ema``, or tensors that do not fit (lists them).
     """
-    path = _checkpoint_path(source, STAGE1_KEY)
-    state: Any = load_weights(path, STAGE1_KEY)
-    tensors = part_of(state.get('state_dict', state), 'generator_ema')
+    path, state = _read(source, STAGE1_KEY)
+    tensors = part_of(state, 'generator_ema')
     if not tensors:
         raise ValueError(
             f'{path} (config key {STAGE1_KEY}) holds no generator_ema: it is no checkpoint of '
@@ -75,53 +76,52 @@ def load_stage1_generator(generator: Any, source: str) -> None:
     print_log(f'generator: the averaged generator of {path}', 'current')
 
 
-def _checkpoint_path(source: str, config_key: str) -> str:
-    """A work dir stands for the checkpoint that was written last in it."""
-    if source.startswith(('http://', 'https://')):
-        return source
-    path = last_checkpoint(source) if os.path.isdir(source) else source
-    if path is None or not os.path.isfile(path):
-        raise FileNotFoundError(
-            f'no checkpoint of stage 1 at {source}: train stage 1 first, or set the config key '
-            f'{config_key} to its checkpoint or work dir'
-        )
-    return path
-
-
 def part_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """The tensors of one child of a model, under the child's own names."""
     return {k[len(name) + 1 :]: v for k, v in state.items() if k.startswith(f'{name}.')}
 
 
-def check_fit(network: Any, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Raise ValueError unless the tensors are exactly those of the network."""
+def check_fit(
+    network: nn.Module, tensors: Mapping[str, Tensor], source: str, optional: tuple[str, ...] = ()
+) -> None:
+    """Raise ValueError unless the tensors are those of the network.
+
+    Args:
+        network: The network.
+        tensors: Names -> tensors.
+        source: Named in the error.
+        optional: Modules of the network whose tensors may be missing.
+    """
     own = network.state_dict()
-    missing = [f'{k} is missing' for k in own if k not in tensors]
-    _raise_problems(source, missing + _misfits(own, tensors))
-
-
-def _misfits(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> list[str]:
-    unknown = [f'{k} is not in this network' for k in tensors if k not in own]
-    return unknown + [
+    may_miss = tuple(f'{name}.' for name in optional)
+    problems = [f'{k} is missing' for k in own if k not in tensors and not k.startswith(may_miss)]
+    problems += [f'{k} is not in this network' for k in tensors if k not in own]
+    problems += [
         f'{k} has shape {tuple(v.shape)}, needed is {tuple(own[k].shape)}'
         for k, v in tensors.items()
         if k in own and v.shape != own[k].shape
     ]
-
-
-def _raise_problems(source: str, problems: list[str]) -> None:
     if problems:
-        more = f'; and {len(problems) - 20} more' if len(problems) > 20 else ''
-        raise ValueError(f'{source} does not fit: ' + '; '.join(problems[:20]) + more)
+        more = f'; and {len(problems) - SHOWN} more' if len(problems) > SHOWN else ''
+        raise ValueError(f'{source} does not fit: ' + '; '.join(problems[:SHOWN]) + more)
 
 
-def _load(generator: Any, tensors: dict[str, Tensor], source: str) -> list[str]:
-    """Load strictly up to missing upsampling levels, whose names are returned."""
-    own = generator.state_dict()
-    upsampling = [f'levels.{i}' for i, level in enumerate(generator.levels) if level.scale > 1]
-    missing = [k for k in own if k not in tensors]
-    fresh = [level for level in upsampling if f'{level}.conv1.bias' in missing]
-    problems = [f'{k} is missing' for k in missing if not k.startswith(tuple(fresh) or ('\0',))]
-    _raise_problems(source, problems + _misfits(own, tensors))
-    generator.load_state_dict(tensors, strict=False)
-    return fresh
+def _read(source: str, config_key: str) -> tuple[str, dict[str, Any]]:
+    """The path of a checkpoint, and its state dict."""
+    path: str | None = source
+    if not source.startswith(('http://', 'https://')):
+        path = last_checkpoint(source) if os.path.isdir(source) else source
+        if path is None or not os.path.isfile(path):
+            raise FileNotFoundError(
+                f'no checkpoint of stage 1 at {source}: train stage 1 first, or set the config '
+                f'key {config_key} to its checkpoint or work dir'
+            )
+    state: Any = load_weights(path or source, config_key)
+    return path or source, state.get('state_dict', state)
+
+
+def _missing_levels(network: Any, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Upsampling levels of a generator of which nothing is there."""
+    levels = enumerate(getattr(network, 'levels', ()))
+    names = (f'levels.{index}' for index, level in levels if level.scale > 1)
+    return tuple(n for n in names if not any(k.startswith(f'{n}.') for k in tensors))

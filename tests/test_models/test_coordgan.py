@@ -236,6 +236,7 @@ def save(path, model: CoordGAN) -> str:
 def test_pretrained_generator_gains_upsampling_levels(tmp_path):
     small = build()
     torch.nn.init.normal_(small.generator_ema.stem.bias)
+    torch.nn.init.normal_(small.patch_discriminator.decision[1].bias)
     small.iteration.fill_(300_000)
     path = save(tmp_path / 'small.pth', small)
     generator = {**TINY['generator'], 'image_size': 32, 'kernel_size': 1}
@@ -245,6 +246,7 @@ def test_pretrained_generator_gains_upsampling_levels(tmp_path):
     large.init_weights()
     assert not changed(large.discriminator, fresh)
     assert int(large.iteration) == 300_000
+    assert not changed(large.patch_discriminator, snapshot(small.patch_discriminator))
     for name in ('generator', 'generator_ema'):
         ours, theirs = getattr(large, name).state_dict(), getattr(small, name).state_dict()
         assert all(torch.equal(ours[k], v) for k, v in theirs.items())

@@ -87,6 +87,8 @@ class LPIPSLoss(PerceptualDistance):
         loss_weight: Factor on the result of ``forward``.
         vgg_weights: Path or URL of torchvision's VGG16 weights; a URL is downloaded once. None:
             untrained weights, which only serve to measure cost and to test.
+        dropout: Fraction of the squared differences that is left out at random while training;
+            0.5 in the published training.
 
     Raises:
         FileNotFoundError: If the file is missing or cannot be downloaded.
@@ -96,8 +98,14 @@ class LPIPSLoss(PerceptualDistance):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, loss_weight: float = 1.0, vgg_weights: str | None = VGG16_WEIGHTS):
+    def __init__(
+        self,
+        loss_weight: float = 1.0,
+        vgg_weights: str | None = VGG16_WEIGHTS,
+        dropout: float = 0.0,
+    ):
         super().__init__(loss_weight)
+        self.dropout = dropout
         self.vgg = VGG16Features()
         if vgg_weights is None:
             print_log('LPIPS runs on untrained VGG16 features (vgg_weights=None)', 'current')
@@ -120,8 +128,9 @@ class LPIPSLoss(PerceptualDistance):
         return [m / (n + 1e-10) for m, n in zip(maps, norms)]
 
     def distance(self, x: list[Tensor], y: list[Tensor]) -> Tensor:
-        layers = [
-            F.conv2d((a - b).square(), getattr(self, f'linear_{index}')).mean(dim=(1, 2, 3))
-            for index, (a, b) in enumerate(zip(x, y))
-        ]
+        layers = []
+        for index, (a, b) in enumerate(zip(x, y)):
+            squares = F.dropout((a - b).square(), self.dropout, self.training)
+            weighted = F.conv2d(squares, getattr(self, f'linear_{index}'))
+            layers.append(weighted.mean(dim=(1, 2, 3)))
         return torch.stack(layers).sum(0)

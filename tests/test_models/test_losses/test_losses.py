@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -158,6 +159,14 @@ def test_lpips_in_low_precision_where_features_are_zero(dtype):
     exact = loss(grey, other)
     with torch.autocast('cpu', dtype):
         assert loss(grey, other).item() == pytest.approx(exact.item(), rel=0.02)
+
+
+def test_lpips_dropout_is_active_while_training():
+    loss = LPIPSLoss(vgg_weights=None, dropout=0.5)
+    x, y = torch.rand(2, 1, 3, 64, 64)
+    exact = loss.eval()(x, y).item()
+    values = [loss.train()(x, y).item() for _ in range(20)]
+    assert len(set(values)) == 20 and np.mean(values) == pytest.approx(exact, rel=0.05)
 
 
 @pytest.mark.parametrize('kind', [LPIPSLoss, StructureTensorLoss])
