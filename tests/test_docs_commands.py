@@ -31,7 +31,7 @@ SHORTEN = [
     (r'^python tools/train\.py .*$', r'\g<0> --cfg-options train_cfg.max_iters=2'),
     (r'iter_3000\.pth', 'iter_2.pth'),
     (
-        r'^python tools/test\.py .*$',
+        r'^python tools/test\.py configs/.*$',
         r'\g<0> --cfg-options model.refinement.steps=1 test_dataloader.dataset.length=7',
     ),
     (r'CoordGANGenerator\(image_size=128\)', 'CoordGANGenerator(image_size=128, channels=16)'),
