@@ -68,9 +68,9 @@ def test_a_hundred_inputs(name):
 
 @pytest.mark.slow
 def test_thousands_of_inputs():
-    command = [sys.executable, str(FUZZ / 'run.py'), '--minutes', '1', '--first', '5000']
+    command = [sys.executable, str(FUZZ / 'run.py'), '--minutes', '0.2', '--first', '5000']
     done = subprocess.run(command, capture_output=True, text=True)
     print(done.stdout)
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1].endswith(' inputs in all, 0 findings')
-    assert int(done.stdout.splitlines()[-1].split()[0]) > 4000
+    assert int(done.stdout.splitlines()[-1].split()[0]) > 400
