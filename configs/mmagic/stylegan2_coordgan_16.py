@@ -38,6 +38,6 @@ val_cfg = None
 val_evaluator = None
 test_dataloader = train_dataloader | dict(sampler=dict(type='DefaultSampler', shuffle=False))
 test_evaluator = dict(metrics=[dict(type='MS_SSIM', prefix='MS-SSIM-1000', fake_nums=1000)])
-adam = dict(type='Adam', lr=0.002, betas=(0, 0.99))
+adam = dict(type='Adam', lr=0.002, betas=(0.0, 0.99))
 optim_wrapper = dict(generator=dict(optimizer=adam), discriminator=dict(optimizer=adam))
 custom_hooks = [dict(type='mmcoordgan.CoordGANVisualizationHook', interval=1000)]

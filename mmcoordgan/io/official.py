@@ -128,13 +128,14 @@ def to_official(states: States, source: str) -> dict[str, Tensors]:
     if 'generator' not in states:
         raise ValueError(f'{source} is no checkpoint of CoordGAN: it holds no generator.* weights')
     content: dict[str, Tensors] = {}
-    left, base = [], 0
+    left: list[str] = []
+    base = 0
     for key, part in ((key, part) for key, (part, _) in NETWORKS.items() if part in states):
-        state = states[part]
-        names = official_names(key, state, base)
-        left += [f'{part}.{name}' for name in sorted(set(state) - set(names.values()))]
+        tensors = {n: value for n, value in states[part].items() if isinstance(value, Tensor)}
+        names = official_names(key, tensors, base)
+        left += [f'{part}.{name}' for name in states[part] if name not in {*names.values()}]
         content[key] = {
-            name: state[ours].reshape(official_shape(name, state[ours].shape))
+            name: tensors[ours].reshape(official_shape(name, tensors[ours].shape))
             for name, ours in names.items()
         }
         base = base or official_arguments(content, source)['g']['base_resolution']
@@ -167,11 +168,9 @@ def official_arguments(content: States, source: str) -> dict[str, Arguments]:
         except ValueError as error:
             raise ValueError(f'{source}: {key}.{error}') from None
     if not found:
-        hint = '; it is a checkpoint of MMEngine already' if 'state_dict' in content else ''
         raise ValueError(
-            f'{source} is no checkpoint of the reference implementation: it has none of the keys '
-            f'{", ".join(NETWORKS)}, but {", ".join(map(str, list(content)[:10])) or "nothing"}'
-            f'{hint}'
+            f'{source} is no checkpoint of the reference implementation, or is converted already: '
+            f'it has none of the keys {", ".join(NETWORKS)}, but {list(content)[:10]}'
         )
     if problems := disagreements(found):
         raise ValueError(f'{source}: {"; ".join(problems)}')

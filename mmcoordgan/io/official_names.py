@@ -54,7 +54,7 @@ def official_shape(name: str, shape: Iterable[int]) -> tuple[int, ...]:
     """Shape of a parameter in the reference, from its name there and the shape that it has here."""
     plain = tuple(shape)
     if re.fullmatch(r'foldnet\..*\.weight', name):  # convolutions of one dimension
-        return plain[:3]
+        return plain[:3] if plain[3:] == (1,) else plain
     if re.fullmatch(r'(to_rgb1|to_rgbs\.\d+)\.bias', name):
         return (1, *plain, 1, 1)
     if re.fullmatch(r'(conv1|convs\.\d+|to_rgb1|to_rgbs\.\d+)\.conv\.weight', name):

@@ -251,6 +251,13 @@ def test_tensors_that_the_reference_does_not_have(capsys):
     torch.save(converted, 'mm.pth')
     error = fails(to_official, ['mm.pth', 'back.pt'], capsys)
     assert 'no place for patch_discriminator.more' in error
+    converted['state_dict'] = {**official('s32', ['g']), 'generator.warp_net.first.weight': 3}
+    torch.save(converted, 'mm.pth')
+    error = fails(to_official, ['mm.pth', 'back.pt'], capsys)
+    assert 'g.conv1.conv.weight is missing' in error
+    converted['state_dict'] = [3]
+    torch.save(converted, 'mm.pth')
+    assert 'state_dict is no dict, but list' in fails(to_official, ['mm.pth', 'back.pt'], capsys)
 
 
 def test_toy_models_are_refused(capsys):

@@ -76,7 +76,10 @@ def check_settings(meta: Mapping[str, Any]) -> None:
 
 def convert(src: str, dst: str, trust: bool) -> None:
     checkpoint = read_checkpoint_file(src, trust)
-    parts = state_dicts(checkpoint.get('state_dict', checkpoint))
+    state = checkpoint.get('state_dict', checkpoint)
+    if not isinstance(state, Mapping):
+        raise ValueError(f'{src}: state_dict is no dict, but {type(state).__name__}')
+    parts = state_dicts(state)
     content = to_official(parts, src)
     check_settings(checkpoint.get('meta', {}))
     inputs = [name for name in parts.get('discriminator', {}) if name.startswith('from_rgb.')]
