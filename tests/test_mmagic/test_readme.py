@@ -97,7 +97,8 @@ def trained(folder: Path, run: str) -> nn.Module:
     cfg = Config.fromfile(ROOT / 'configs' / 'mmagic' / f'{run}.py')
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model)
-    state = torch.load(folder / 'work_dirs' / run / 'iter_2.pth')['state_dict']
+    path = folder / 'work_dirs' / run / 'iter_2.pth'
+    state = torch.load(path, weights_only=False)['state_dict']  # MMEngine's, written above
     model.load_state_dict(state)
     return model.eval()
 
