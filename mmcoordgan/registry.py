@@ -14,6 +14,11 @@ from mmengine.registry import Registry
 from torch import nn
 
 
+def type_name(kind: Any) -> str:
+    """The bare name of a config's ``type``: of a text with or without a scope, or of a class."""
+    return str(getattr(kind, '__name__', kind)).rpartition('.')[2]
+
+
 def _child(parent: Registry, *locations: str) -> Registry:
     return Registry(parent.name, parent=parent, scope='mmcoordgan', locations=list(locations))
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path, PurePath
 
+from mmengine.config import Config
+
+from mmcoordgan.errors import UserError
+
 PACKAGE = Path(__file__).parent
 
 
@@ -48,3 +52,27 @@ def find_config(path: str) -> str:
     near = get_close_matches(name, config_names(), n=1)
     hint = f'; did you mean {near[0]}, which comes with the package?' if near else ''
     raise FileNotFoundError(f'config file {path} does not exist{hint}')
+
+
+def read_config(path: str) -> Config:
+    """Read a config file, given by its path or its name in the package.
+
+    Raises:
+        UserError: There is no such file, Python cannot parse it, or it needs a package that is
+            missing.
+    """
+    try:
+        path = find_config(path)
+    except FileNotFoundError as error:
+        raise UserError(str(error)) from None
+    try:
+        return Config.fromfile(path)
+    except SyntaxError as error:
+        raise UserError(f'config file {path} cannot be parsed: {error}') from None
+    except ModuleNotFoundError as error:
+        reason = str(error)
+        if error.name == 'pkg_resources':
+            reason = (
+                "MMEngine needs pkg_resources for names with '::'. Run: pip install 'setuptools<82'"
+            )
+        raise UserError(f'config file {path}: {reason}') from None

@@ -20,7 +20,7 @@ from doc_blocks import PAGES, ROOT, Block, blocks_of, commands_of, inline_comman
 from mmengine.config import Config
 
 from mmcoordgan.__main__ import find_tools
-from mmcoordgan.engine.cfg_options import check_cfg_options
+from mmcoordgan.cli.config import check_cfg_options
 from mmcoordgan.shipped import find_config
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]

@@ -11,7 +11,8 @@ from mmengine.infer import BaseInferencer
 from mmengine.registry import Registry
 
 from mmcoordgan import registry, shipped
-from mmcoordgan.engine.launch import LaunchError, load_config
+from mmcoordgan.cli.config import load_config
+from mmcoordgan.errors import UserError
 from mmcoordgan.shipped import config_names, find_config, shipped_root
 
 ROOT = Path(__file__).parents[1]
@@ -61,17 +62,17 @@ def test_unknown_configs():
     for name in ('../setup.py', '_base_/default_runtime.py', 'coordgan', '/'):
         with pytest.raises(FileNotFoundError, match=r'does not exist$'):
             find_config(name)
-    with pytest.raises(LaunchError, match=r'did you mean coordgan/celeba_256\.py'):
+    with pytest.raises(UserError, match=r'did you mean coordgan/celeba_256\.py'):
         load_config('coordgan/celeba_257.py', None)
 
 
 def test_a_base_that_mmengine_cannot_look_up_is_explained(tmp_path, monkeypatch):
     Path('mine.py').write_text("_base_ = 'mmcoordgan::coordgan/toyfaces_32.py'")
     monkeypatch.setitem(sys.modules, 'pkg_resources', None)
-    with pytest.raises(LaunchError, match=r"mine\.py: .* pip install 'setuptools<82'"):
+    with pytest.raises(UserError, match=r"mine\.py: .* pip install 'setuptools<82'"):
         load_config('mine.py', None)
     Path('other.py').write_text('x = __import__("no_such_module")')
-    with pytest.raises(LaunchError, match=r"other\.py: No module named 'no_such_module'"):
+    with pytest.raises(UserError, match=r"other\.py: No module named 'no_such_module'"):
         load_config('other.py', None)
 
 

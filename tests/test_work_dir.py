@@ -1,23 +1,84 @@
-"""The last checkpoint of a work dir."""
-
 from __future__ import annotations
 
-import re
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import torch
 
-from mmcoordgan.work_dir import last_checkpoint
+from mmcoordgan.errors import UserError
+from mmcoordgan.work_dir import intact_checkpoint, last_checkpoint, locked_work_dir
 
 
-def test_last_checkpoint(tmp_path):
+def write(folder: Path, *names: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        torch.save({'a': torch.zeros(9)}, folder / name)
+
+
+def test_the_pointer_names_the_last_checkpoint(tmp_path):
     assert last_checkpoint(tmp_path) is None
-    for name in ('iter_3.pth', 'iter_20.pth'):
-        (tmp_path / name).touch()
-    (tmp_path / 'last_checkpoint').write_text(f'{tmp_path}/iter_3.pth\n')
-    assert last_checkpoint(str(tmp_path)) == f'{tmp_path}/iter_3.pth'
-    (tmp_path / 'last_checkpoint').write_text('/elsewhere/iter_20.pth')
-    assert last_checkpoint(tmp_path) == f'{tmp_path}/iter_20.pth'  # moved with its folder
-    (tmp_path / 'iter_20.pth').unlink()
-    message = f'{tmp_path}/last_checkpoint names /elsewhere/iter_20.pth, which does not exist'
-    with pytest.raises(FileNotFoundError, match=re.escape(message)):
-        last_checkpoint(tmp_path)
+    work, elsewhere = tmp_path / 'work', tmp_path / 'elsewhere'
+    write(work, 'iter_3.pth', 'iter_20.pth')
+    write(elsewhere, 'iter_3.pth', 'ckpt_4.pth')
+    pointer = work / 'last_checkpoint'
+    for written, found in {
+        'iter_3.pth\n': work / 'iter_3.pth',
+        # In a copy of a work dir, its own file.
+        str(elsewhere / 'iter_3.pth'): work / 'iter_3.pth',
+        # In another folder, by the hook's out_dir.
+        '../elsewhere/ckpt_4.pth': work / '../elsewhere/ckpt_4.pth',
+    }.items():
+        pointer.write_text(written)
+        assert last_checkpoint(str(work)) == str(found)
+    pointer.write_text('iter_5.pth')
+    with pytest.raises(FileNotFoundError, match=r'last_checkpoint names iter_5\.pth, which'):
+        last_checkpoint(work)
+
+
+def test_without_the_pointer_the_highest_number_counts(tmp_path):
+    write(tmp_path, 'iter_9.pth', 'iter_10.pth', 'best_iou_iter_11.pth', 'nonfinite_iter_12.pth')
+    write(tmp_path, 'weights.pth')
+    assert last_checkpoint(tmp_path) == str(tmp_path / 'iter_10.pth')
+
+
+@pytest.mark.parametrize('damage', ['truncated', 'flipped', 'missing'])
+def test_a_damaged_checkpoint_leaves_the_one_before(tmp_path, damage):
+    write(tmp_path, 'iter_1.pth', 'iter_2.pth', 'iter_3.pth', 'iter_4.pth')
+    (tmp_path / 'last_checkpoint').write_text('iter_3.pth')
+    path = tmp_path / 'iter_3.pth'
+    data = path.read_bytes()
+    if damage == 'truncated':
+        path.write_bytes(data[:-100])
+    elif damage == 'flipped':
+        place = data.index(bytes(36))
+        path.write_bytes(data[:place] + b'\1' + data[place + 1 :])
+    else:
+        path.unlink()
+    found, reasons = intact_checkpoint(tmp_path)
+    assert found == str(tmp_path / 'iter_2.pth')
+    assert 'iter_3.pth' in reasons[0] and reasons[-1] == f'going on from {found}'
+    for older in ('iter_1.pth', 'iter_2.pth'):
+        (tmp_path / older).write_bytes(b'')
+    with pytest.raises(UserError, match='no intact checkpoint before it'):
+        intact_checkpoint(tmp_path)
+
+
+def test_nothing_is_said_where_nothing_is_wrong(tmp_path):
+    assert intact_checkpoint(tmp_path) == (None, [])
+    write(tmp_path, 'iter_1.pth')
+    assert intact_checkpoint(tmp_path) == (str(tmp_path / 'iter_1.pth'), [])
+
+
+def test_a_work_dir_has_one_training(tmp_path):
+    other = f'from mmcoordgan.work_dir import locked_work_dir as l\nwith l({str(tmp_path)!r}): pass'
+
+    def start():
+        return subprocess.run([sys.executable, '-c', other], capture_output=True, text=True)
+
+    with locked_work_dir(tmp_path):
+        done = start()
+        assert f'is in use by process {os.getpid()} on ' in done.stderr and done.returncode == 1
+    assert start().returncode == 0

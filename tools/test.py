@@ -7,28 +7,31 @@ import json
 import math
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
-from mmcoordgan.engine.cfg_options import CfgOptionsAction
-from mmcoordgan.engine.checkpoint_files import atomic_file
-from mmcoordgan.engine.checkpoint_fit_hook import CheckpointMismatchError
-from mmcoordgan.engine.launch import (
-    LaunchError,
+from mmcoordgan.cli.config import hooks, load_config
+from mmcoordgan.cli.launch import (
+    ToolRunner,
+    add_common_arguments,
     check_checkpoint,
     explained_errors,
     forbid_unsafe_loading,
     join_processes,
     leave_processes,
-    load_config,
 )
+from mmcoordgan.errors import UserError
+from mmcoordgan.io.files import atomic_file
+from mmcoordgan.registry import type_name
 
-# What pictures of transfers take over from the metric that they illustrate.
+# Refuses a checkpoint that does not fit, whatever hook the config has.
+FIT = dict(type='mmcoordgan.CoordGANCheckpointHook', _delete_=True)
+# What images of transfers take over from the metric that they illustrate.
 SHARED = ('num_references', 'mode', 'temperature', 'reference_size', 'coords_key')
 
 
@@ -36,7 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='test.py', description='Test a checkpoint.')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--work-dir', help='folder for logs and pictures [work_dirs/<config name>]')
+    parser.add_argument('--work-dir', help='folder for logs and images [work_dirs/<config name>]')
     parser.add_argument(
         '--out',
         metavar='FILE',
@@ -50,22 +53,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '<work dir>/pictures/transfer otherwise',
     )
     parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptionsAction,
-        metavar='KEY=VALUE',
-        help='change values of the config, such as test_dataloader.batch_size=1 or '
-        'test_evaluator.0.temperature=0.02; lists are written [1,2], without spaces; a '
-        'text with commas needs quotes of its own, KEY=\'"a,b"\'',
+        '--amp', action='store_true', help='run the model in half precision (test_cfg.fp16=True)'
     )
-    parser.add_argument(
-        '--launcher',
-        choices=('none', 'pytorch', 'slurm', 'mpi'),
-        default='none',
-        help='what started this process [none]; see tools/dist_test.sh and slurm_test.sh',
-    )
-    parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0, help='set by some launchers'
+    add_common_arguments(
+        parser, 'test_dataloader.batch_size=1 or test_evaluator.0.temperature=0.02'
     )
     return parser.parse_args(argv)
 
@@ -75,12 +66,17 @@ def check_out(path: str | None) -> None:
     if path is None:
         return
     if Path(path).suffix not in ('.json', '.npz'):
-        raise LaunchError(
+        raise UserError(
             f'--out {path}: the name must end in .json (metrics) or .npz (correspondence maps)'
         )
     if Path(path).is_dir():
-        raise LaunchError(f'--out {path} is a folder')
-    os.makedirs(Path(path).absolute().parent, exist_ok=True)
+        raise UserError(f'--out {path} is a folder')
+    folder = Path(path).absolute().parent
+    try:
+        os.makedirs(folder, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(f'--out {path} cannot be written: {error}') from None
 
 
 def choose_checkpoint(cfg: Config, checkpoint: str) -> None:
@@ -99,7 +95,7 @@ def check_test(cfg: Config) -> None:
     keys = ('test_dataloader', 'test_evaluator', 'test_cfg')
     missing = [key for key in keys if cfg.get(key) is None]
     if missing:
-        raise LaunchError(
+        raise UserError(
             f'{cfg.filename} does not say what to test: it has no {", ".join(missing)}. Those in '
             'configs/coordgan do; configs/_base_/datasets/swap_seeds.py (stage 1) and '
             '*_transfer*.py (stage 2) hold these parts'
@@ -122,12 +118,11 @@ def drop_refined(cfg: Config) -> None:
 def draw_into(cfg: Config, folder: str) -> None:
     """Let the config's ``TransferVisualizationHook`` draw into ``folder``; add one if need be."""
     if _is(cfg.model, 'CoordGAN'):
-        raise LaunchError(
-            '--show-dir draws transfers between pictures, which need an encoder (stage 2); '
+        raise UserError(
+            '--show-dir draws transfers between images, which need an encoder (stage 2); '
             f'{cfg.filename} is one of stage 1'
         )
-    named = (cfg.get('default_hooks') or {}).values()
-    for hook in [*(cfg.get('custom_hooks') or []), *named]:
+    for hook in hooks(cfg):
         if _is(hook, 'TransferVisualizationHook'):
             hook.out_dir = folder
             return
@@ -144,19 +139,16 @@ def add_hook(cfg: Config, **hook: Any) -> None:
 
 
 def _is(component: Any, name: str) -> bool:
-    """Whether a config names the class ``name``, with or without a scope."""
-    return isinstance(component, dict) and str(component.get('type')).split('.')[-1] == name
+    """Whether a config's dict configures the class ``name``, whatever the form of its type."""
+    return isinstance(component, dict) and type_name(component.get('type')) == name
 
 
 def run_test(cfg: Config) -> dict:
     """Test, and return the metrics."""
     kept = MetricsHook()
-    try:
-        runner = Runner.from_cfg(cfg)
-        runner.register_hook(kept, 'LOWEST')
-        runner.test()
-    except CheckpointMismatchError as error:
-        raise LaunchError(str(error)) from None
+    runner = ToolRunner.of(cfg)
+    runner.register_hook(kept, 'LOWEST')
+    runner.test()
     return kept.metrics
 
 
@@ -187,7 +179,9 @@ def main(argv: list[str] | None = None) -> None:
         drop_refined(cfg)
         check_out(args.out)
         choose_checkpoint(cfg, args.checkpoint)
-        add_hook(cfg, type='mmcoordgan.CheckpointFitHook')
+        cfg.merge_from_dict({'default_hooks.checkpoint': FIT})
+        if args.amp:
+            cfg.test_cfg.fp16 = True
         if args.show_dir is not None:
             draw_into(cfg, args.show_dir)
         if args.out is not None and args.out.endswith('.npz'):

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import copy
+import os
+import sys
+from contextlib import nullcontext
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
-from mmcoordgan.engine.cfg_options import CfgOptionsAction
-from mmcoordgan.engine.launch import (
-    LaunchError,
+from mmcoordgan.cli.config import hooks, load_config
+from mmcoordgan.cli.launch import (
+    ToolRunner,
+    add_common_arguments,
     check_checkpoint,
     explained_errors,
     forbid_unsafe_loading,
     join_processes,
-    last_checkpoint,
     leave_processes,
-    load_config,
 )
+from mmcoordgan.errors import UserError
+from mmcoordgan.registry import type_name
+from mmcoordgan.work_dir import intact_checkpoint, locked_work_dir
 
 MIXED = 'mmcoordgan.MixedPrecisionOptimWrapper'
+# What launchers call the number of a process, the first of them that is there.
+RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 AMP_DTYPES = {'bf16': 'bfloat16', 'fp16': 'float16'}
 
 
@@ -33,15 +40,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument(
-        '--work-dir', help='folder for checkpoints, logs and pictures [work_dirs/<config name>]'
+        '--work-dir', help='folder for checkpoints, logs and images [work_dirs/<config name>]'
     )
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='continue from this checkpoint; without a value, from the last one in the work dir, '
-        'or from the start if there is none yet',
+        help='continue from this checkpoint; without a value, from the newest intact one in the '
+        'work dir, or from the start if there is none yet',
     )
     parser.add_argument(
         '--amp',
@@ -56,23 +63,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="scale the learning rates by the batch size over the config's base_batch_size",
     )
     parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptionsAction,
-        metavar='KEY=VALUE',
-        help='change values of the config, such as train_cfg.max_iters=100 or '
-        'default_hooks.pictures.interval=50; lists are written [1,2] and tuples "(1,2)", without '
-        'spaces; a text with commas needs quotes of its own, KEY=\'"a,b"\'',
+        '--no-validate', action='store_true', help='leave out the validation of the config'
     )
-    parser.add_argument(
-        '--launcher',
-        choices=('none', 'pytorch', 'slurm', 'mpi'),
-        default='none',
-        help='what started this process [none]; see tools/dist_train.sh and slurm_train.sh',
-    )
-    parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0, help='set by some launchers'
-    )
+    add_common_arguments(parser, 'train_cfg.max_iters=100 or default_hooks.pictures.interval=50')
     return parser.parse_args(argv)
 
 
@@ -82,45 +75,52 @@ def use_amp(cfg: Config, precision: str) -> None:
     single = 'optimizer' in wrapper
     wrappers = [wrapper] if single else [w for w in wrapper.values() if isinstance(w, dict)]
     for wrapper in wrappers:
-        kind = wrapper.get('type', 'OptimWrapper')
-        if kind not in ('OptimWrapper', MIXED, MIXED.split('.')[-1], 'AmpOptimWrapper'):
-            raise LaunchError(f'--amp cannot replace the optimizer wrapper {kind} of the config')
+        kind = type_name(wrapper.get('type', 'OptimWrapper'))
+        if kind not in ('OptimWrapper', type_name(MIXED), 'AmpOptimWrapper'):
+            raise UserError(f'--amp cannot replace the optimizer wrapper {kind} of the config')
         wrapper.update(type=MIXED, dtype=AMP_DTYPES[precision])
 
 
 def scale_lr(cfg: Config) -> None:
     """Switch on the Runner's scaling of learning rates."""
     if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
-        raise LaunchError(
+        raise UserError(
             f'--auto-scale-lr: {cfg.filename} does not say which batch size its learning rates are '
             'for; add auto_scale_lr=dict(base_batch_size=...) to it'
         )
     cfg.auto_scale_lr.enable = True
 
 
+def check_training(cfg: Config) -> None:
+    """Refuse what the config asks of MMEngine and stage 1 cannot do."""
+    stage1 = type_name(cfg.model.get('type')) == 'CoordGAN'
+    if stage1 and cfg.get('compile'):
+        raise UserError(
+            'compile: PyTorch cannot differentiate a compiled model twice, as R1 does. Leave it out'
+        )
+    if stage1 and any(type_name(hook.get('type')) == 'EMAHook' for hook in hooks(cfg)):
+        raise UserError('EMAHook: CoordGAN averages its generator itself. Set model.ema_decay')
+
+
 def choose_checkpoint(cfg: Config, resume: str | None) -> None:
     """Set what the Runner loads (``load_from``), and whether it resumes it or only starts from it.
 
-    ``--resume`` wins over the config. A resumed model needs neither
-    ``pretrained_generator`` nor ``stage1_checkpoint``: its checkpoint holds all weights.
+    ``--resume`` wins over the config. A resumed model needs neither ``pretrained_generator`` nor
+    ``stage1_checkpoint``: its checkpoint holds all weights.
     """
-    if resume == 'auto':
-        found = last_checkpoint(cfg.work_dir)
+    if resume == 'auto' or (resume is None and cfg.get('resume') and not cfg.get('load_from')):
+        found, passed_over = intact_checkpoint(cfg.work_dir)
+        for reason in passed_over:
+            print(f'--resume: {reason}', file=sys.stderr)
         if found is None:
             print(f'--resume: no checkpoint in {cfg.work_dir} yet, starting from the beginning')
-            cfg.resume = False
-        else:
-            cfg.load_from, cfg.resume = found, True
+        cfg.resume = found is not None
+        cfg.load_from = found or cfg.get('load_from')
     elif resume is not None:
         cfg.load_from, cfg.resume = resume, True
-    elif cfg.get('resume') and cfg.get('load_from') is None:
-        cfg.load_from = last_checkpoint(cfg.work_dir)
-        cfg.resume = cfg.load_from is not None
     if cfg.get('load_from') is not None:
         check_checkpoint(cfg.load_from)
     if cfg.get('resume'):
-        stored_config = dict(type='mmcoordgan.StoredConfigHook')
-        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), stored_config]
         for key in ('pretrained_generator', 'stage1_checkpoint'):
             if cfg.model.get(key) is not None:
                 cfg.model[key] = None
@@ -135,10 +135,16 @@ def main(argv: list[str] | None = None) -> None:
             use_amp(cfg, args.amp)
         if args.auto_scale_lr:
             scale_lr(cfg)
-        choose_checkpoint(cfg, args.resume)
-        join_processes(cfg, args.launcher, args.local_rank)
-        Runner.from_cfg(cfg).train()
-        leave_processes()
+        if args.no_validate:
+            cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        check_training(cfg)
+        first = next((os.environ[name] for name in RANKS if name in os.environ), '0') == '0'
+        with locked_work_dir(cfg.work_dir) if first else nullcontext():
+            written = copy.deepcopy(cfg)
+            choose_checkpoint(cfg, args.resume)
+            join_processes(cfg, args.launcher, args.local_rank)
+            ToolRunner.of(cfg, written).train()
+            leave_processes()
 
 
 if __name__ == '__main__':

@@ -5,30 +5,18 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    # Checkpoints from which a run goes on exactly, whatever moment it was killed at.
-    checkpoint=dict(
-        type='ResumableCheckpointHook',
-        by_epoch=False,
-        interval=10000,
-        max_keep_ckpts=3,
-        save_last=True,
-        # A run that is killed while it saves leaves no truncated file behind.
-        backend_args=dict(backend='mmcoordgan_atomic'),
-    ),
+    # MMEngine's CheckpointHook with exact resume and safe files.
+    checkpoint=dict(type='CoordGANCheckpointHook', interval=10000, max_keep_ckpts=3),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
     # SIGTERM and Ctrl-C: save, and end.
     interruption=dict(type='InterruptionHook'),
-    # Checkpoints that load with torch.load(weights_only=True).
-    plain_checkpoint=dict(type='PlainCheckpointHook'),
-    # Memory and checkpoints that do not grow with the iterations.
-    history_limit=dict(type='HistoryLimitHook', max_length=1000),
     pictures=dict(type='CoordGANVisualizationHook', interval=5000),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
 )
 
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    # On a machine without GPU, tools/train.py takes gloo instead.
+    # On a machine without a GPU, tools/train.py takes gloo instead.
     dist_cfg=dict(backend='nccl'),
 )
 # Every process draws its own latent codes and noise; the weights are rank 0's everywhere.

@@ -14,13 +14,14 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from mmcoordgan.engine.checkpoint_files import check_checkpoint_file, safe_load_options
-from mmcoordgan.engine.launch import LaunchError, read_config
+from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation.transfer_metric import temperature_at
+from mmcoordgan.io.files import check_checkpoint_file, safe_load_options
 from mmcoordgan.models.networks import Encoder, Encoding, Generator, encode
 from mmcoordgan.models.pretrained import check_fit, part_of
 from mmcoordgan.models.refinement import Refinement
 from mmcoordgan.registry import MODELS
+from mmcoordgan.shipped import read_config
 from mmcoordgan.work_dir import last_checkpoint
 
 from .plain_config import read_setting
@@ -200,7 +201,7 @@ def type_name(kind: Any) -> str:
 def _read_config(path: str | Path) -> Config:
     try:
         return read_config(str(path))
-    except LaunchError as error:
+    except UserError as error:
         raise ValueError(str(error)) from None
 
 

@@ -17,7 +17,8 @@ from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.codes import truncation_pair
 from mmcoordgan.apis.images import original
 from mmcoordgan.apis.masks import full_palette, label_image, read_label_mask
-from mmcoordgan.engine.launch import LaunchError, explained_errors, forbid_unsafe_loading
+from mmcoordgan.cli.launch import explained_errors, forbid_unsafe_loading
+from mmcoordgan.errors import UserError
 from mmcoordgan.visualization import coords_to_colors, draw_matches, draw_points, overlay_labels
 
 from .infer_options import build_parser
@@ -169,7 +170,7 @@ def interpolate(args: argparse.Namespace, out: OutputFolder) -> None:
     with explained():
         start, end = seed_or_image(args.start), seed_or_image(args.end)
     if args.refine and isinstance(start, int) and isinstance(end, int):
-        raise LaunchError('--refine improves codes of images, but both ends are seeds: drop it')
+        raise UserError('--refine improves codes of images, but both ends are seeds: drop it')
     inferencer = load(args)
     with explained():
         frames = inferencer.iter_interpolate(
@@ -225,8 +226,8 @@ def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
                 VERBS[args.verb](args, out)
             finally:
                 code = out.report(program)
-        except LaunchError as error:
-            raise LaunchError(printable(error)) from None
+        except UserError as error:
+            raise UserError(printable(error)) from None
         except KeyboardInterrupt:
             print(f'{program}: interrupted; files that are written are complete', file=sys.stderr)
             return 130
@@ -242,7 +243,7 @@ def load(args: argparse.Namespace) -> CoordGANInferencer:
     """The inferencer that the options describe."""
     vgg_weights = getattr(args, 'vgg_weights', None)
     if vgg_weights is not None and not args.refine:
-        raise LaunchError('--vgg-weights serves to refine codes: add --refine STEPS, or drop it')
+        raise UserError('--vgg-weights serves to refine codes: add --refine STEPS, or drop it')
     with explained():
         return CoordGANInferencer(
             args.config,
@@ -260,7 +261,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        raise LaunchError(str(error)) from None
+        raise UserError(str(error)) from None
 
 
 def batches(args: argparse.Namespace, out: OutputFolder) -> dict[str, Any]:

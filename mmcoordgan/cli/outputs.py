@@ -16,8 +16,8 @@ from PIL import Image
 
 from mmcoordgan.apis.images import folder_images, skipped_files
 from mmcoordgan.datasets import BrokenImageError
-from mmcoordgan.engine.checkpoint_files import atomic_file
-from mmcoordgan.engine.launch import LaunchError
+from mmcoordgan.errors import UserError
+from mmcoordgan.io.files import atomic_file
 
 FORMULA = ('=', '+', '-', '@', '\t', '\r')
 """Text that begins so is a formula to spreadsheet programs."""
@@ -32,7 +32,7 @@ def list_images(paths: Iterable[str]) -> list[str]:
     """Images of files and folders, with all below; says which other files folders hold.
 
     Raises:
-        LaunchError: A path does not exist, or a folder holds no image.
+        UserError: A path does not exist, or a folder holds no image.
     """
     found: list[str] = []
     for path in paths:
@@ -41,14 +41,14 @@ def list_images(paths: Iterable[str]) -> list[str]:
                 found += folder_images(path)
                 skipped = skipped_files(path)
             except (ValueError, OSError) as error:
-                raise LaunchError(str(error)) from None
+                raise UserError(str(error)) from None
             if skipped:
                 kinds = ', '.join(f'{count} {kind}' for kind, count in sorted(skipped.items()))
                 print(printable(f'{path}: not read as images: {kinds}'), file=sys.stderr)
         elif os.path.lexists(path):
             found.append(path)
         else:
-            raise LaunchError(f'there is no image or folder {path}')
+            raise UserError(f'there is no image or folder {path}')
     return found
 
 
@@ -59,7 +59,7 @@ def name_results(paths: Sequence[str]) -> dict[str, str]:
     differ only in their extension keep it.
 
     Raises:
-        LaunchError: As :func:`list_images`; or two images have the same name.
+        UserError: As :func:`list_images`; or two images have the same name.
     """
     names: dict[str, str] = {}
     for path in paths:
@@ -71,7 +71,7 @@ def name_results(paths: Sequence[str]) -> dict[str, str]:
         names[image] = stem if stems.count(stem) == 1 else name
         other = owners.setdefault(names[image], image)
         if other != image:
-            raise LaunchError(f'{other} and {image} have the same name: run each folder by itself')
+            raise UserError(f'{other} and {image} have the same name: run each folder by itself')
     return names
 
 
@@ -84,7 +84,7 @@ class OutputFolder:
         force: Write into a folder that holds something, over files of the same names.
 
     Raises:
-        LaunchError: Results would lie among inputs, or cannot be written.
+        UserError: Results would lie among inputs, or cannot be written.
     """
 
     def __init__(self, root: str, inputs: Iterable[str], force: bool = False) -> None:
@@ -93,22 +93,22 @@ class OutputFolder:
         self.count = 0
         for path in inputs:
             if os.path.isdir(path) and _is_below(root, path):
-                raise LaunchError(
+                raise UserError(
                     f'results in {root} would lie in the folder {path}, which is read: give '
                     'another folder'
                 )
             if os.path.exists(path) and _is_below(path, root):
-                raise LaunchError(f'the folder {root} holds the input {path}: give another folder')
+                raise UserError(f'the folder {root} holds the input {path}: give another folder')
         try:
             os.makedirs(root, exist_ok=True)
             if os.listdir(root) and not force:
-                raise LaunchError(
+                raise UserError(
                     f'the folder {root} is not empty: give a new one, or --force to write into it'
                 )
             if not os.access(root, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
-            raise LaunchError(f'cannot write into {root}: {error.strerror or error}') from None
+            raise UserError(f'cannot write into {root}: {error.strerror or error}') from None
 
     def path(self, name: str) -> str:
         return os.path.join(self.root, name)
@@ -183,15 +183,15 @@ def check_file(
     """Make sure that a single output file can be written.
 
     Raises:
-        LaunchError: Its name has none of the endings, or it is protected, or it exists already and
+        UserError: Its name has none of the endings, or it is protected, or it exists already and
             ``force`` is False, or its folder cannot be written.
     """
     if not path.lower().endswith(tuple(endings)):
-        raise LaunchError(f'--out {path}: the name must end in {" or ".join(endings)}')
+        raise UserError(f'--out {path}: the name must end in {" or ".join(endings)}')
     if os.path.realpath(path) in {os.path.realpath(other) for other in protected}:
-        raise LaunchError(f'{path} is an input: give another name')
+        raise UserError(f'{path} is an input: give another name')
     if os.path.lexists(path) and not force:
-        raise LaunchError(f'{path} exists already: give another name, or --force to overwrite it')
+        raise UserError(f'{path} exists already: give another name, or --force to overwrite it')
     OutputFolder(os.path.dirname(path) or '.', (), force=True)
 
 

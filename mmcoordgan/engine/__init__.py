@@ -1,35 +1,25 @@
-"""What plugs into MMEngine's Runner: hooks, the training loop, optimizers, checkpoint files."""
+"""What plugs into MMEngine's Runner: hooks, the training loop, optimizers."""
 
 from __future__ import annotations
 
-from .checkpoint_files import AtomicLocalBackend, check_checkpoint_file
-from .checkpoint_fit_hook import CheckpointFitHook
-from .checkpoint_hook import PlainCheckpointHook
-from .history_limit_hook import HistoryLimitHook
-from .interruption_hook import InterruptionHook
-from .mixed_precision import MixedPrecisionOptimWrapper
-from .optim_wrapper_constructor import CoordGANOptimWrapperConstructor
-from .prediction_hook import PredictionHook
-from .resumable_checkpoint_hook import CheckpointWriteError, ResumableCheckpointHook
-from .stored_config_hook import StoredConfigHook
-from .train_loop import ResumableTrainLoop
-from .transfer_visualization_hook import TransferVisualizationHook
-from .visualization_hook import CoordGANVisualizationHook
+from mmcoordgan.io.files import AtomicLocalBackend, check_checkpoint_file
+
+from .hooks.checkpoint import CoordGANCheckpointHook
+from .hooks.interruption import InterruptionHook
+from .hooks.prediction import PredictionHook
+from .hooks.visualization import CoordGANVisualizationHook, TransferVisualizationHook
+from .loop import ResumableTrainLoop
+from .optim import CoordGANOptimWrapperConstructor, MixedPrecisionOptimWrapper
 
 __all__ = [
     'AtomicLocalBackend',
-    'CheckpointFitHook',
-    'CheckpointWriteError',
+    'CoordGANCheckpointHook',
     'CoordGANOptimWrapperConstructor',
     'CoordGANVisualizationHook',
-    'HistoryLimitHook',
     'InterruptionHook',
     'MixedPrecisionOptimWrapper',
-    'PlainCheckpointHook',
     'PredictionHook',
-    'ResumableCheckpointHook',
     'ResumableTrainLoop',
-    'StoredConfigHook',
     'TransferVisualizationHook',
     'check_checkpoint_file',
 ]

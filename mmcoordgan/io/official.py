@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmcoordgan.engine.checkpoint_files import refusal_reason, safe_load_options, unreadable
 from mmcoordgan.models.networks import (
     CoordGANDiscriminator,
     CoordGANEncoder,
@@ -20,6 +19,7 @@ from mmcoordgan.models.networks import (
 )
 from mmcoordgan.models.networks.layers import blur_kernel
 
+from .files import refusal_reason, safe_load_options, unreadable
 from .official_names import FROM_RGB_LAYERS, official_names, official_shape
 from .official_sizes import Arguments, base_resolution, disagreements, read_arguments
 

@@ -8,16 +8,18 @@ import torch
 from mmengine.logging import MMLogger
 from torch import Tensor
 
+from mmcoordgan.errors import UserError
+
 POLICIES = ('error', 'skip')
 PATIENCE = 100
 """After so many iterations in a row with skipped steps, training is not going on any more."""
 
 
-class NonFiniteError(FloatingPointError):
+class NonFiniteError(UserError):
     """A loss or a gradient that is infinite or not a number, and the iteration it came up in."""
 
     def __init__(self, message: str, iteration: int):
-        super().__init__(message)
+        super().__init__(message, exit_code=1)
         self.iteration = iteration
 
 

@@ -17,11 +17,12 @@ from typing import Any
 from mmengine.config import Config
 from mutation import MARKER, images, labels, mutated
 
+from mmcoordgan.cli.config import CfgOptionsAction, check_cfg_options
 from mmcoordgan.datasets import BrokenImageError, LoadImage, PackInputs
 from mmcoordgan.datasets.celebamask_hq import mask_path, paint_labels, read_packed_labels
 from mmcoordgan.datasets.datasetgan import read_mask
 from mmcoordgan.datasets.transforms import RandomFlip
-from mmcoordgan.engine.cfg_options import CfgOptionError, CfgOptionsAction, check_cfg_options
+from mmcoordgan.errors import UserError
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'coordgan' / 'celeba_128.py'
 NUM_CLASSES = 7
@@ -103,7 +104,7 @@ def options(random: Random) -> str:
         check_cfg_options(cfg, parsed)
         cfg.merge_from_dict(parsed)
         cfg.to_dict()
-    except (CfgOptionError, SystemExit) as error:
+    except (UserError, SystemExit) as error:
         message = errors.getvalue() if isinstance(error, SystemExit) else str(error)
         _require(bool(message.strip()), f'an error without a message for {texts}')
         return 'clear error'

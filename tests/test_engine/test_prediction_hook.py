@@ -9,8 +9,8 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement
 
-from mmcoordgan.engine import prediction_hook
-from mmcoordgan.engine.prediction_hook import PredictionHook
+from mmcoordgan.engine.hooks import prediction
+from mmcoordgan.engine.hooks.prediction import PredictionHook
 
 
 def predict(hook: PredictionHook, value: float) -> None:
@@ -35,7 +35,7 @@ def test_a_full_disk_loses_no_map(tmp_path, monkeypatch):
         file.write(b'half an archive')
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(prediction_hook, '_save', fill_disk)
+    monkeypatch.setattr(prediction, '_save', fill_disk)
     with pytest.raises(OSError, match='No space left'):
         predict(hook, 5.0)
     assert (tmp_path / 'maps.npz').read_bytes() == before

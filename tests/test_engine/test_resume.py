@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import os
 import signal
@@ -14,7 +13,7 @@ import torch
 from engine_toy import ToyNoise, runner
 from mmengine.hooks import Hook
 
-from mmcoordgan.engine import AtomicLocalBackend, CheckpointWriteError, ResumableCheckpointHook
+from mmcoordgan.work_dir import last_checkpoint
 
 EQUAL = ('state_dict', 'optimizer', 'param_schedulers', 'random_states', 'data')
 SCHEDULE = [dict(type='CosineAnnealingLR', by_epoch=False, eta_min_ratio=0.1, end=6)]
@@ -23,7 +22,6 @@ OPTIONS = {
     'train_cfg.max_iters': 6,
     'param_scheduler': dict(generator=SCHEDULE, discriminator=SCHEDULE),
 }
-CHECKPOINT = 'default_hooks.checkpoint'
 
 
 def load(folder, iteration):
@@ -100,78 +98,6 @@ def test_starting_from_weights_is_not_resuming(whole, tmp_path):
     assert load(tmp_path, 6)['data']['seed'] != load(whole, 6)['data']['seed']
 
 
-def test_epochs_are_refused():
-    with pytest.raises(ValueError, match='ResumableCheckpointHook counts iterations'):
-        ResumableCheckpointHook(by_epoch=True, interval=1)
-
-
-# ---------------------------------------------------------------------- writing
-
-
-def test_the_old_goes_when_the_new_is_named(tmp_path, monkeypatch):
-    """Of one checkpoint to keep there is always a complete one, which last_checkpoint names."""
-    work, seen = tmp_path / 'work', []
-    put, remove = AtomicLocalBackend.put, AtomicLocalBackend.remove
-
-    def note(action, path):
-        pointer = work / 'last_checkpoint'
-        named = os.path.basename(pointer.read_text()) if pointer.exists() else None
-        files = sorted(p.name for p in work.glob('*.pth'))
-        seen.append((action, os.path.basename(path), named, files))
-
-    def spy_put(self, obj, path):
-        note('write', path)
-        put(self, obj, path)
-
-    def spy_remove(self, path):
-        note('remove', path)
-        remove(self, path)
-
-    monkeypatch.setattr(AtomicLocalBackend, 'put', spy_put)
-    monkeypatch.setattr(AtomicLocalBackend, 'remove', spy_remove)
-    runner(tmp_path, **{f'{CHECKPOINT}.max_keep_ckpts': 1}).train()
-    assert seen == [
-        ('write', 'iter_2.pth', None, []),
-        ('write', 'iter_4.pth', 'iter_2.pth', ['iter_2.pth']),
-        ('remove', 'iter_2.pth', 'iter_4.pth', ['iter_2.pth', 'iter_4.pth']),
-    ]
-    assert [p.name for p in work.glob('*.pth')] == ['iter_4.pth']
-
-
-def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
-    def full(self, obj, path):
-        if 'iter_4' in str(path):
-            raise OSError(errno.ENOSPC, 'No space left on device')
-        put(self, obj, path)
-
-    put = AtomicLocalBackend.put
-    monkeypatch.setattr(AtomicLocalBackend, 'put', full)
-    with pytest.raises(CheckpointWriteError, match=r'iter_4.pth cannot be written \(No space left'):
-        runner(tmp_path, **{f'{CHECKPOINT}.max_keep_ckpts': 1}).train()
-    work = tmp_path / 'work'
-    assert (work / 'last_checkpoint').read_text() == str(work / 'iter_2.pth')
-    assert load(tmp_path, 2)['meta']['iter'] == 2
-
-
-def test_unfinished_files_are_removed_and_superfluous_ones(whole, tmp_path):
-    work = tmp_path / 'work'
-    work.mkdir()
-    unfinished = [work / 'iter_8.pth.abc.part', work / 'last_checkpoint.abc.part']
-    mine = [work / 'notes.part', work / 'iter_7.pth']
-    for path in unfinished + mine:
-        path.write_text('x')
-    runner(tmp_path, **{f'{CHECKPOINT}.max_keep_ckpts': 2, 'train_cfg.max_iters': 6}).train()
-    assert not any(path.exists() for path in unfinished) and all(path.exists() for path in mine)
-    assert sorted(p.name for p in work.glob('iter_[0-6].pth')) == ['iter_4.pth', 'iter_6.pth']
-    # Killed between naming the new one and removing the old one: the next start removes it.
-    (work / 'iter_2.pth').write_text('x')
-    checkpoint = load(tmp_path, 6)
-    assert checkpoint['message_hub']['runtime_info']['keep_ckpt_ids'] == [2, 4, 6]
-    more = {f'{CHECKPOINT}.max_keep_ckpts': 2, 'train_cfg.max_iters': 6}
-    runner(tmp_path, load_from=str(work / 'iter_6.pth'), resume=True, **more).train()
-    assert not (work / 'iter_2.pth').exists() and (work / 'iter_6.pth').exists()
-
-
 # ---------------------------------------------------------------------- signals
 
 
@@ -207,7 +133,7 @@ def test_a_signal_saves_ends_and_loses_nothing(whole, tmp_path, number, workers)
         first.train()
     assert end.value.code == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]
     assert signal.getsignal(number) is before
-    last = (tmp_path / 'work' / 'last_checkpoint').read_text()
+    last = last_checkpoint(tmp_path / 'work')
     assert last.endswith('iter_5.pth') and not (tmp_path / 'work' / 'iter_6.pth').exists()
     runner(tmp_path, load_from=last, resume=True, **OPTIONS, **more).train()
     assert_same_end(whole, tmp_path)
@@ -219,15 +145,3 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run.train()
     assert not (tmp_path / 'work' / 'iter_5.pth').exists()
-
-
-def test_validation_leaves_the_training_as_it_is(tmp_path):
-    run = runner(tmp_path)
-    run.message_hub.update_info('loop_stage', 'train')
-    torch.manual_seed(1)
-    expected = torch.rand(3)
-    torch.manual_seed(1)
-    run.call_hook('before_val')
-    torch.rand(2)
-    run.call_hook('after_val')
-    assert torch.equal(torch.rand(3), expected)

@@ -66,7 +66,7 @@ def test_no_ground_truth_at_all(tmp_path):
 
 
 def test_only_the_main_process_draws(tmp_path, monkeypatch):
-    monkeypatch.setattr('mmcoordgan.engine.transfer_visualization_hook.is_main_process', bool)
+    monkeypatch.setattr('mmcoordgan.engine.hooks.visualization.is_main_process', bool)
     run(TransferVisualizationHook(num_references=1), tmp_path, batch(0, 1))
     assert os.listdir(tmp_path) == []
 
@@ -85,7 +85,7 @@ def test_errors(tmp_path):
 def test_predictions_of_several_processes(tmp_path, monkeypatch):
     """References are seen by both processes, and written once."""
     path = tmp_path / 'maps.npz'
-    name = 'mmcoordgan.engine.prediction_hook'
+    name = 'mmcoordgan.engine.hooks.prediction'
     monkeypatch.setattr(f'{name}.barrier', lambda: None)
     for rank, indices in ((1, (0, 2)), (0, (0, 1, 3))):
         monkeypatch.setattr(f'{name}.get_dist_info', lambda rank=rank: (rank, 2))

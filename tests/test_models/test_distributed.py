@@ -14,7 +14,7 @@ from test_inversion import TINY as STAGE2
 from test_inversion import build as build_inversion
 from test_inversion import optimizer
 
-from mmcoordgan.engine.launch import leave_processes
+from mmcoordgan.cli.launch import leave_processes
 from mmcoordgan.models.distributed import CoordGANDistributed
 from mmcoordgan.models.finite import FiniteGuard
 from mmcoordgan.models.networks import discriminator

@@ -17,13 +17,15 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / 'tools' / 'analysis_tools'
-TOY = ROOT / 'tests' / 'test_engine'
+TOY = ROOT / 'tests'
 CONFIG = ROOT / 'configs' / 'coordgan' / 'celeba_128.py'
 sys.path.insert(0, str(TOY))
 from engine_toy import write_config  # noqa: E402
 
 benchmark = runpy.run_path(str(TOOLS / 'benchmark_data.py'))
-ENV = dict(os.environ, PYTHONPATH=str(TOY), OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore')
+ENV = dict(
+    os.environ, PYTHONPATH=f'{ROOT}{os.pathsep}{TOY}', OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore'
+)
 
 
 def run(tool: str, *arguments: object) -> subprocess.CompletedProcess:
@@ -85,17 +87,17 @@ class Leak(Hook):
 def test_memory_is_flat_and_leaks_are_seen(tmp_path, leaks):
     config = write_config(tmp_path)
     text = config.read_text().replace('custom_hooks = [', '@HOOKS')
-    text = text.replace('@HOOKS', "custom_hooks = [\n    dict(type='HistoryLimitHook'),")
+    text = text.replace('@HOOKS', 'custom_hooks = [')
     if leaks:
         (tmp_path / 'leak_hook.py').write_text(
             'from mmengine.hooks import Hook\nfrom mmcoordgan.registry import HOOKS\n'
             f'@HOOKS.register_module(){LEAK}'
         )
         text += "custom_imports['imports'].append('leak_hook')\n"
-        text += "custom_hooks.append(dict(type='Leak'))\n"
+        text += "custom_hooks = [dict(type='Leak')]\n"
     config.write_text(text)
-    ENV['PYTHONPATH'] = f'{TOY}{os.pathsep}{tmp_path}'
-    intervals = ['custom_hooks.1.interval=200', 'default_hooks.checkpoint.interval=200']
+    ENV['PYTHONPATH'] = os.pathsep.join(map(str, (ROOT, TOY, tmp_path)))
+    intervals = ['default_hooks.pictures.interval=200', 'default_hooks.checkpoint.interval=200']
     done = run(
         *('measure_memory.py', config, '--iters', 2000, '--at-most', 3000),
         *('--cfg-options', *intervals, 'default_hooks.logger.interval=100'),

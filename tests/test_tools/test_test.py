@@ -25,7 +25,9 @@ from eval_stub import OracleModel, evaluation_data, oracle_coords  # noqa: E402
 from reference import numbers  # noqa: E402
 
 tool = runpy.run_path(str(ROOT / 'tools' / 'test.py'))
-ENV = dict(os.environ, PYTHONPATH=str(STUB), OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore')
+ENV = dict(
+    os.environ, PYTHONPATH=f'{ROOT}{os.pathsep}{STUB}', OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore'
+)
 
 CONFIG = """
 _base_ = [
@@ -96,7 +98,7 @@ def at_32(root: Path) -> list[str]:
     """Options that turn a benchmark at 128 x 128 into the one the numbers were made with."""
     return [
         f'test_dataloader.dataset.data_root={root}',
-        'test_dataloader.dataset.pipeline.1.size=32',
+        'test_dataloader.dataset.pipeline.2.size=32',
         'test_evaluator.0.reference_size=32',
     ]
 
@@ -254,13 +256,13 @@ def test_checkpoints_that_do_not_fit(tmp_path, capsys):
     assert fails([config, 'stage1.pth'], capsys) == (
         'stage1.pth does not fit the model OracleModel of the config: 1 of 1 weights are missing '
         '(of encoder), such as encoder.weight; it looks like a checkpoint of stage 1, which has no '
-        'encoder: train stage 2 on it, and test the checkpoint of stage 2'
+        'encoder: train stage 2 on it, and take the checkpoint of stage 2'
     )
     state = OracleModel('toy').state_dict()
     state['encoder.weight'] = torch.zeros(3)
     torch.save({'state_dict': state}, 'wide.pth')
     assert fails([write_config(tmp_path, 'toy'), 'wide.pth'], capsys).endswith(
-        '1 weights have another shape, such as encoder.weight: (3,) there, (1, 1) in the model'
+        'another shape, such as encoder.weight: (3,) in the checkpoint, (1, 1) in the model'
     )
 
 

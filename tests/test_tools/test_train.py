@@ -15,12 +15,14 @@ import torch
 from mmengine.config import Config
 
 ROOT = Path(__file__).parents[2]
-TOY = ROOT / 'tests' / 'test_engine'
+TOY = ROOT / 'tests'
 sys.path.insert(0, str(TOY))
 from engine_toy import ToyGenerator, write_config  # noqa: E402
 
 tool = runpy.run_path(str(ROOT / 'tools' / 'train.py'))
-ENV = dict(os.environ, PYTHONPATH=str(TOY), OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore')
+ENV = dict(
+    os.environ, PYTHONPATH=f'{ROOT}{os.pathsep}{TOY}', OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore'
+)
 
 
 def train(config, *arguments, cwd=None, program=(sys.executable, str(ROOT / 'tools/train.py'))):
@@ -49,11 +51,11 @@ def prepared(monkeypatch):
 
         class Recorder:
             @staticmethod
-            def from_cfg(cfg):
+            def of(cfg, written):
                 got.append(cfg)
                 raise Stop
 
-        monkeypatch.setitem(tool['main'].__globals__, 'Runner', Recorder)
+        monkeypatch.setitem(tool['main'].__globals__, 'ToolRunner', Recorder)
         with pytest.raises(Stop):
             tool['main']([str(argument) for argument in arguments])
         return got[0]
@@ -77,14 +79,14 @@ def test_train_and_resume_as_programs(tmp_path):
     first = train(config, '--cfg-options', 'train_cfg.max_iters=3', cwd=folder)
     assert first.returncode == 0, first.stderr
     work_dir = folder / 'work_dirs' / 'toy'
-    assert (work_dir / 'last_checkpoint').read_text() == str(work_dir / 'iter_3.pth')
+    assert (work_dir / 'last_checkpoint').read_text() == 'iter_3.pth'
     assert (work_dir / 'pictures' / 'iter_000003.png').exists()
 
     workers = ['train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True']
     second = train(config, '--resume', '--cfg-options', *workers, cwd=folder)
     assert second.returncode == 0, second.stderr
     log = second.stdout + second.stderr
-    assert f'Load checkpoint from {work_dir / "iter_3.pth"}' in log
+    assert 'Load checkpoint from work_dirs/toy/iter_3.pth' in log
     assert re.findall(r'Iter\(train\) \[(\d)/4\]', log) == ['4']
     checkpoint = torch.load(work_dir / 'iter_4.pth', weights_only=True)
     assert len(checkpoint['message_hub']['log_scalars']['train/loss_g']['log_history']) == 4
@@ -232,14 +234,14 @@ def test_resume_from_the_last_one(prepared, tmp_path, capsys):
 
     path = checkpoint_in(tmp_path / 'work_dirs' / 'toy')
     pointer = path.parent / 'last_checkpoint'
-    for written in (path, '/moved/away/iter_2.pth'):  # as is, and after the folder was moved
-        pointer.write_text(str(written))
+    for written in ('iter_2.pth', '/moved/away/iter_2.pth'):  # of before, moved since
+        pointer.write_text(written)
         cfg = prepared(config, '--resume')
         assert cfg.resume and os.path.samefile(cfg.load_from, path)
 
-    pointer.write_text('/moved/away/iter_3.pth')
+    pointer.write_text('/moved/away/iter_1.pth')
     error = fails([config, '--resume'], capsys)
-    assert 'last_checkpoint names /moved/away/iter_3.pth, which does not exist' in error
+    assert 'last_checkpoint names /moved/away/iter_1.pth, which does not exist' in error
 
 
 def test_resume_set_in_the_config(prepared, tmp_path):
@@ -248,7 +250,7 @@ def test_resume_set_in_the_config(prepared, tmp_path):
     path = checkpoint_in(tmp_path / 'work_dirs' / 'toy')
     (path.parent / 'last_checkpoint').write_text(str(path))
     cfg = prepared(config)
-    assert (cfg.load_from, cfg.resume) == (str(path), True)
+    assert (cfg.load_from, cfg.resume) == ('work_dirs/toy/iter_2.pth', True)
 
 
 def test_a_resumed_run_needs_no_earlier_stage(prepared, tmp_path):
@@ -322,7 +324,7 @@ def test_bugs_keep_their_traceback(tmp_path):
 
 @pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
 def test_launchers_without_their_environment(launcher, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr('mmcoordgan.engine.launch.get_device', lambda: 'cpu')
+    monkeypatch.setattr('mmcoordgan.cli.launch.get_device', lambda: 'cpu')
     for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR'):
         monkeypatch.delenv(name, raising=False)
     error = fails([write_config(tmp_path), '--launcher', launcher], capsys)

@@ -31,8 +31,9 @@ from PIL import Image, features
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
+from mmcoordgan.cli.config import load_config
+from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.datasets.image_folder import list_images
-from mmcoordgan.engine.launch import explained_errors, load_config
 from mmcoordgan.registry import MODELS
 
 

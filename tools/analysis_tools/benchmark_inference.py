@@ -30,11 +30,13 @@ from PIL import Image
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.masks import label_image, read_label_mask
+from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.datasets import ToyFaces
-from mmcoordgan.engine.launch import LaunchError, explained_errors, read_config
+from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
 from mmcoordgan.registry import MODELS
+from mmcoordgan.shipped import read_config
 
 INFER = Path(__file__).parents[1] / 'infer.py'
 BINS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -141,7 +143,7 @@ def run_infer(args: argparse.Namespace, root: Path, out: Path, count: int, batch
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        raise LaunchError(f'infer.py ended with exit code {process.returncode}')
+        raise UserError(f'infer.py ended with exit code {process.returncode}')
     wall = time.perf_counter() - start
     return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
@@ -212,7 +214,7 @@ def main() -> None:
     args = parse_args()
     with explained_errors('benchmark_inference.py'), tempfile.TemporaryDirectory() as folder:
         if args.references < 1 or min(args.counts) < 1 or args.pairs < 1:
-            raise LaunchError('--references, --counts and --pairs must be at least 1')
+            raise UserError('--references, --counts and --pairs must be at least 1')
         if args.untrained:
             write_untrained(args.untrained, Path(folder, 'x.pth'))
             print(machine('cpu'))
@@ -227,7 +229,7 @@ def measure(args: argparse.Namespace, root: Path, faces: ToyFaces) -> None:
     try:
         inferencer = CoordGANInferencer(args.checkpoint, device='cpu', show_progress=False)
     except (ValueError, FileNotFoundError) as error:
-        raise LaunchError(str(error)) from None
+        raise UserError(str(error)) from None
     classes = len(faces.metainfo['classes'])
     write_faces(root, faces)
     print(machine('cpu'))

@@ -16,7 +16,9 @@ from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from mmcoordgan.engine.launch import LaunchError, explained_errors, load_config
+from mmcoordgan.cli.config import load_config
+from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.errors import UserError
 from mmcoordgan.models import CoordGAN
 from mmcoordgan.models.losses import Fakes, chamfer_loss, r1_penalty, warp_loss, warp_partners
 from mmcoordgan.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
@@ -52,7 +54,7 @@ class Bench:
     def __init__(self, args: argparse.Namespace):
         cfg = load_config(args.config, None)
         if cfg.model.type != 'CoordGAN':
-            raise LaunchError(f'{args.config} is no config of stage 1: its model is not a CoordGAN')
+            raise UserError(f'{args.config} is no config of stage 1: its model is not a CoordGAN')
         if 'vgg_weights' in cfg.model.perceptual or cfg.model.perceptual.type == 'LPIPSLoss':
             cfg.model.perceptual.vgg_weights = None
         init_default_scope('mmcoordgan')

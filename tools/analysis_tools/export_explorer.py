@@ -14,11 +14,12 @@ from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.codes import seed_codes
 from mmcoordgan.cli.infer import explained, load
 from mmcoordgan.cli.infer_options import add_common, add_refining
+from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.cli.outputs import check_file, list_images
 from mmcoordgan.datasets.loading import read_rgb
-from mmcoordgan.engine.checkpoint_files import atomic_file
-from mmcoordgan.engine.launch import LaunchError, explained_errors
+from mmcoordgan.errors import UserError
 from mmcoordgan.geometry import hard_transfer
+from mmcoordgan.io.files import atomic_file
 from mmcoordgan.visualization import images_to_uint8
 from mmcoordgan.visualization.explorer import (
     MAX_PICTURES,
@@ -75,23 +76,23 @@ def check_args(args: argparse.Namespace) -> None:
     """Refuse what cannot work before anything is loaded.
 
     Raises:
-        LaunchError: with the reason.
+        UserError: with the reason.
     """
     if bool(args.images) == (args.samples is not None):
-        raise LaunchError('give either image files or --samples N')
+        raise UserError('give either image files or --samples N')
     if args.refine and not args.images:
-        raise LaunchError('--refine improves the codes of image files: give some')
+        raise UserError('--refine improves the codes of image files: give some')
     if args.seed is not None and args.images:
-        raise LaunchError('--seed is for --samples: drop it')
+        raise UserError('--seed is for --samples: drop it')
     args.seed = args.seed or 0
     args.images = list_images(args.images)
     count = len(args.images) or args.samples
     if not MIN_PICTURES <= count <= MAX_PICTURES:
-        raise LaunchError(
+        raise UserError(
             f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} pictures, but got {count}'
         )
     if args.size is not None and not MIN_SIZE <= args.size <= MAX_SIZE:
-        raise LaunchError(f'--size must be {MIN_SIZE} to {MAX_SIZE}, but got {args.size}')
+        raise UserError(f'--size must be {MIN_SIZE} to {MAX_SIZE}, but got {args.size}')
     protected = [args.checkpoint, *args.images]
     check_file(args.out, ['.html', '.htm'], force=args.force, protected=protected)
 

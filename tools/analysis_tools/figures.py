@@ -19,11 +19,12 @@ from mmcoordgan.apis.masks import check_labels, full_palette, read_label_mask
 from mmcoordgan.apis.matching import soft_labels
 from mmcoordgan.cli.infer import explained, load
 from mmcoordgan.cli.infer_options import add_common, add_refining
+from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.cli.outputs import check_file, list_images
 from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.loading import read_rgb
-from mmcoordgan.engine.checkpoint_files import atomic_file
-from mmcoordgan.engine.launch import LaunchError, explained_errors
+from mmcoordgan.errors import UserError
+from mmcoordgan.io.files import atomic_file
 from mmcoordgan.visualization import (
     TransferPicture,
     arrange_cells,
@@ -98,12 +99,12 @@ def check_args(args: argparse.Namespace) -> None:
     """Refuse what cannot work before anything is loaded.
 
     Raises:
-        LaunchError: with the reason.
+        UserError: with the reason.
     """
     if args.images and (args.toy_faces or args.num is not None):
-        raise LaunchError('give image files, or --num and --toy-faces, but not both')
+        raise UserError('give image files, or --num and --toy-faces, but not both')
     if args.toy_faces and args.reference:
-        raise LaunchError('--toy-faces brings its own reference: leave out --reference')
+        raise UserError('--toy-faces brings its own reference: leave out --reference')
     figures = args.only or list(FIGURES)
     check_used(args, figures)
     args.seed, args.steps = args.seed or 0, 8 if args.steps is None else args.steps
@@ -113,9 +114,9 @@ def check_args(args: argparse.Namespace) -> None:
     values = dict(images=(count, least, MAX_PICTURES), steps=(args.steps, 2, MAX_STEPS))
     for name, (value, least, most) in values.items():
         if not least <= value <= most:
-            raise LaunchError(f'the number of {name} must be {least} to {most}, but is {value}')
+            raise UserError(f'the number of {name} must be {least} to {most}, but is {value}')
     if args.min_cell < 1 or args.seed < 0:
-        raise LaunchError('--min-cell must be at least 1 and --seed at least 0')
+        raise UserError('--min-cell must be at least 1 and --seed at least 0')
     args.num = count
     protected = [args.checkpoint, *args.images, *(args.reference or [])]
     for name in figures:
@@ -127,27 +128,27 @@ def check_used(args: argparse.Namespace, figures: list[str]) -> None:
     """Refuse options that nothing would read.
 
     Raises:
-        LaunchError: with the reason.
+        UserError: with the reason.
     """
     if args.refine and not (args.images or args.toy_faces or args.reference):
-        raise LaunchError('--refine improves the codes of images that are read: name some')
+        raise UserError('--refine improves the codes of images that are read: name some')
     if args.seed is not None and args.images:
-        raise LaunchError('--seed is for images that are made: drop it, or leave out IMAGE')
+        raise UserError('--seed is for images that are made: drop it, or leave out IMAGE')
     if args.steps is not None and not any('interpolation' in name for name in figures):
-        raise LaunchError('--steps is for interpolations, which --only leaves out: drop it')
+        raise UserError('--steps is for interpolations, which --only leaves out: drop it')
     if args.reference and 'label_transfer' not in figures:
-        raise LaunchError('--reference is for label_transfer, which --only leaves out: drop it')
+        raise UserError('--reference is for label_transfer, which --only leaves out: drop it')
 
 
 def wanted_figures(args: argparse.Namespace, networks: TrainedNetworks) -> list[str]:
     """The figures that can be drawn; prints which are left out.
 
     Raises:
-        LaunchError: If the images need an encoder, or a figure that ``--only`` asks for cannot
+        UserError: If the images need an encoder, or a figure that ``--only`` asks for cannot
             be drawn.
     """
     if networks.encoder is None and (args.images or args.toy_faces or args.reference):
-        raise LaunchError(
+        raise UserError(
             f'{networks.source} is a checkpoint of stage 1, which cannot read images: give one '
             'of stage 2 (CoordGANInversion), or leave out IMAGE, --toy-faces and --reference'
         )
@@ -157,7 +158,7 @@ def wanted_figures(args: argparse.Namespace, networks: TrainedNetworks) -> list[
         if networks.encoder is None:
             reason = f'label_transfer needs an encoder, which {networks.source} does not have'
         if args.only:
-            raise LaunchError(reason)
+            raise UserError(reason)
         print(f'left out: {reason}')
         figures.remove('label_transfer')
     return figures

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.cli.infer import explained
-from mmcoordgan.engine.launch import LaunchError, explained_errors
+from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation.map_quality import folded_share, separation, structure_spread
 from mmcoordgan.models.losses import StructureTensorLoss
 from mmcoordgan.models.networks import CoordGANGenerator
@@ -78,7 +79,7 @@ def main() -> None:
 
 def inspect(args: argparse.Namespace) -> None:
     if args.samples < 2:
-        raise LaunchError(f'--samples must be at least 2, but is {args.samples}')
+        raise UserError(f'--samples must be at least 2, but is {args.samples}')
     with explained():
         inferencer = CoordGANInferencer(weights=args.checkpoint, device=args.device)
     trained = inferencer.networks

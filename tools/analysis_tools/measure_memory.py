@@ -19,10 +19,14 @@ from typing import Any
 
 import numpy as np
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
-from mmcoordgan.engine.cfg_options import CfgOptionsAction
-from mmcoordgan.engine.launch import explained_errors, load_config
+from mmcoordgan.cli.config import CfgOptionsAction, load_config
+from mmcoordgan.cli.launch import (
+    ToolRunner,
+    check_checkpoint,
+    explained_errors,
+    forbid_unsafe_loading,
+)
 from mmcoordgan.work_dir import last_checkpoint
 
 try:
@@ -66,7 +70,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='measure_memory.py',
         description="Train for a while and print how memory and checkpoints grow. The config's "
-        'log, pictures and checkpoints are written as in any training, into a temporary folder.',
+        'log, images and checkpoints are written as in any training, into a temporary folder.',
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('--iters', type=int, default=2000, help='iterations [2000]')
@@ -91,9 +95,12 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     hook = MemoryHook(args.every)
     with tempfile.TemporaryDirectory() as folder, explained_errors('measure_memory.py'):
+        forbid_unsafe_loading()
         cfg = load_config(args.config, args.cfg_options, folder)
         cfg.train_cfg.max_iters = args.iters
-        runner = Runner.from_cfg(cfg)
+        if cfg.get('load_from') is not None:
+            check_checkpoint(cfg.load_from)
+        runner = ToolRunner.of(cfg)
         runner.register_hook(hook)
         runner.train()
         files = [path for path in Path(folder).rglob('*') if path.is_file()]

@@ -30,7 +30,7 @@ from mmcoordgan.datasets.celebamask_hq import (
     paint_labels,
     read_packed_labels,
 )
-from mmcoordgan.engine.checkpoint_files import atomic_file
+from mmcoordgan.io.files import atomic_file
 
 
 def pack(number: int, mask_dir: str, out_dir: str, num_classes: int) -> str:

@@ -26,9 +26,10 @@ from torch import Tensor, nn
 
 from mmcoordgan.apis import TrainedNetworks, load_trained
 from mmcoordgan.cli.infer import explained
+from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.cli.outputs import check_file
-from mmcoordgan.engine.checkpoint_files import atomic_file
-from mmcoordgan.engine.launch import LaunchError, explained_errors
+from mmcoordgan.errors import UserError
+from mmcoordgan.io.files import atomic_file
 from mmcoordgan.models.networks import encode
 from mmcoordgan.version import __version__
 
@@ -71,14 +72,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def check_libraries() -> None:
-    """Raises LaunchError where ONNX's libraries are missing or PyTorch is too old."""
+    """Raises UserError where ONNX's libraries are missing or PyTorch is too old."""
     missing = [name for name in ('onnx', 'onnxruntime', 'onnxscript') if find_spec(name) is None]
     if missing:
-        raise LaunchError(
+        raise UserError(
             f'{", ".join(missing)} is not installed. Run: pip install onnx onnxruntime onnxscript'
         )
     if 'dynamic_shapes' not in inspect.signature(torch.onnx.export).parameters:
-        raise LaunchError(
+        raise UserError(
             f'PyTorch {torch.__version__} is too old to export: use 2.5 or newer. Checkpoints are '
             'the same for all versions'
         )

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from mmcoordgan.apis.plain_config import read_setting
-from mmcoordgan.engine.checkpoint_files import atomic_file
+from mmcoordgan.io.files import atomic_file
 from mmcoordgan.io.official import NETWORKS, read_checkpoint_file, to_official
 from mmcoordgan.io.official_names import FROM_RGB_LAYERS
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from mmcoordgan.engine.checkpoint_files import atomic_file
+from mmcoordgan.io.files import atomic_file
 from mmcoordgan.io.official import (
     NETWORKS,
     from_official,

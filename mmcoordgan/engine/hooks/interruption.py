@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, barrier
+from mmengine.dist import all_reduce, barrier, get_world_size
 from mmengine.hooks import Hook
 
-from mmcoordgan.random_state import random_state, set_random_state
 from mmcoordgan.registry import HOOKS
+
+from ..loop import WaitInterrupted
+from .checkpoint import CoordGANCheckpointHook
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -21,28 +24,27 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class InterruptionHook(Hook):
     """On SIGTERM or SIGINT, finish the iteration, save a checkpoint and exit.
 
-    Job schedulers send SIGTERM before they take a machine back; SIGINT is Ctrl-C. Processes of one
-    training agree after every iteration, so that a signal to any of them ends all of them, after
-    the same iteration. :class:`ResumableCheckpointHook` then saves. The exit code is 128 plus the
+    Job schedulers send SIGTERM before they take a machine back; SIGINT is Ctrl-C. The processes of
+    a training agree after every iteration, so that a signal to any of them ends all of them after
+    the same iteration. :class:`CoordGANCheckpointHook` then saves. The exit code is 128 plus the
     signal's number: 143 for SIGTERM, 130 for SIGINT. A second SIGINT interrupts at once, without
-    saving.
-
-    Validation between iterations leaves the training's random states alone, so that a run that was
-    interrupted before it goes on like one that was not.
+    saving. A single process that waits for data saves and ends without them.
     """
 
-    # Before CheckpointHook, which is VERY_LOW.
+    # Before CoordGANCheckpointHook, which is LOWEST.
     priority = 'LOW'
 
     def __init__(self) -> None:
         self.received = 0
+        self.agreed = 0
         self._owner = 0
+        self._loop: Any = None
         self._before: dict[signal.Signals, Any] = {}
-        self._training_state: dict = {}
 
     def before_train(self, runner: Any) -> None:
         """Take over the signals; only the main thread of a process may."""
-        self.received, self._owner = 0, os.getpid()
+        self.received = self.agreed = 0
+        self._owner, self._loop = os.getpid(), runner.train_loop
         if threading.current_thread() is threading.main_thread():
             self._before = {name: signal.signal(name, self._receive) for name in SIGNALS}
 
@@ -52,36 +54,44 @@ class InterruptionHook(Hook):
         if number == signal.SIGINT and self.received == number:
             raise KeyboardInterrupt
         self.received = number
+        if getattr(self._loop, 'waiting', False) and get_world_size() == 1:
+            self.agreed = number
+            raise WaitInterrupted
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         """Stop where any process received a signal."""
+        # A signal that arrives from here on counts after the next iteration, on all processes.
         received = torch.tensor(self.received)
         all_reduce(received, 'max')
-        self.received = max(self.received, int(received))
-        if self.received:
-            name = signal.Signals(self.received).name
-            runner.logger.warning(f'{name}: saving and ending after iteration {runner.iter + 1}')
+        self.agreed = int(received)
+        if self.agreed:
             runner.train_loop.stop_training = True
-
-    def before_val(self, runner: Any) -> None:
-        """Note the random states that training goes on with."""
-        self._training_state = random_state()
-
-    def after_val(self, runner: Any) -> None:
-        """Go on with them."""
-        set_random_state(self._training_state)
+            saves = any(isinstance(hook, CoordGANCheckpointHook) for hook in runner.hooks)
+            how = (
+                'saving and ending'
+                if saves
+                else (
+                    'ending WITHOUT a checkpoint, because default_hooks.checkpoint is no '
+                    'CoordGANCheckpointHook,'
+                )
+            )
+            runner.logger.warning(
+                f'{signal.Signals(self.agreed).name}: {how} after iteration {runner.iter + 1}'
+            )
 
     def after_run(self, runner: Any) -> None:
         """Give the signals back, and exit if there was one.
 
         Raises:
-            SystemExit: A signal was received; with its exit code.
+            SystemExit: A signal ended the training; with its exit code.
         """
         for name, handler in self._before.items():
             signal.signal(name, handler)
         self._before = {}
-        if self.received:
+        if self.agreed:
             barrier()  # launchers end the others when the first process exits
-            raise SystemExit(128 + self.received)
+            for worker in multiprocessing.active_children():  # a frozen one would be waited for
+                worker.kill()
+            raise SystemExit(128 + self.agreed)

@@ -190,8 +190,8 @@ BAD = {
     ),
     'unknown key': (
         changed(generator=dict(regularisation_interval=4)),
-        ValueError,
-        r"optim_wrapper.generator has unknown keys \['regularisation_interval'\]",
+        TypeError,
+        'regularisation_interval',
     ),
     'zero interval': (
         changed(discriminator=dict(regularization_interval=0)),

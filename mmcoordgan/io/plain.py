@@ -1,4 +1,4 @@
-"""Checkpoints that load with ``torch.load(weights_only=True)``."""
+"""Values that load with ``torch.load(weights_only=True)``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
-
-from mmcoordgan.registry import HOOKS
 
 _PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 _TENSORS = (torch.Tensor, torch.nn.Parameter)
@@ -20,51 +17,17 @@ _CONTAINERS: tuple = ((tuple, tuple), ((list, deque, set, frozenset), list))
 _HISTORY_KEYS = {'log_history', 'count_history', 'max_length'}
 
 
-@HOOKS.register_module()
-class PlainCheckpointHook(Hook):
-    """Keep everything but tensors and plain Python values out of checkpoint files.
-
-    MMEngine stores the history of every logged value as an object of its own class, which
-    ``torch.load(weights_only=True)``, the default of PyTorch >= 2.6, refuses. This hook replaces
-    each history by a dict of tensors before a checkpoint is written and restores it, value for
-    value, after one is loaded. On the way out, NumPy arrays become tensors (arrays of text become
-    lists), NumPy scalars become Python scalars, paths become text, sets become lists, and
-    subclasses of dict, list and tuple become plain ones; these are not turned back.
-
-    It has the lowest priority, so that it sees what other hooks put into the checkpoint. Without
-    this hook, such a checkpoint still loads, and MMEngine skips the histories with a warning.
-    """
-
-    priority = 'LOWEST'
-
-    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Make ``checkpoint`` plain, in place.
-
-        Raises:
-            TypeError: a value cannot be stored as plain data; the message names its place.
-        """
-        for key, value in checkpoint.items():
-            checkpoint[key] = to_plain(value, f'checkpoint[{key!r}]')
-
-    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Turn the histories of ``checkpoint['message_hub']`` back, in place."""
-        hub = checkpoint.get('message_hub')
-        if not isinstance(hub, dict) or 'log_scalars' not in hub:
-            return
-        hub['log_scalars'] = OrderedDict(
-            (name, _to_history(value)) for name, value in hub['log_scalars'].items()
-        )
-
-
 def to_plain(value: Any, place: str = 'value') -> Any:
-    """A copy of ``value`` made of tensors, plain containers and plain Python values.
+    """Convert ``value`` to tensors, plain containers and plain Python values.
 
-    Tensors are not copied. ``OrderedDict`` stays one and keeps its attributes, among them the
-    ``_metadata`` of a state dict.
+    Tensors are not copied. NumPy arrays become tensors (arrays of text become lists), NumPy scalars
+    Python scalars, paths text, sets lists, and histories of logged values dicts of tensors.
+    Subclasses of dict, list and tuple become plain ones, except that an ``OrderedDict`` stays one
+    and keeps its attributes, among them the ``_metadata`` of a state dict.
 
     Args:
         value: What to convert.
-        place: How to call ``value`` in the error message.
+        place: The name of ``value`` in the error message.
 
     Raises:
         TypeError: ``value`` holds something else; the message names its place.
@@ -127,8 +90,8 @@ def _from_history(history: HistoryBuffer, place: str) -> dict:
     }
 
 
-def _to_history(value: Any) -> Any:
-    """The inverse of ``_from_history``; anything else (an old checkpoint's) is returned as is."""
+def to_history(value: Any) -> Any:
+    """Turn the dict that :func:`to_plain` made of a history back; return anything else as it is."""
     if not isinstance(value, dict) or set(value) != _HISTORY_KEYS:
         return value
     return HistoryBuffer(

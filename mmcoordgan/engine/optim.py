@@ -1,18 +1,27 @@
-"""Stage 1: one optimizer for the generator, one for both discriminators. Stage 2: the encoder's."""
+"""Optimizers: mixed precision on any device, and the networks that each of them trains."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
+import torch
+from mmengine.device import get_device
+from mmengine.model import BaseAveragedModel, is_model_wrapper
+from mmengine.optim import (
+    AmpOptimWrapper,
+    DefaultOptimWrapperConstructor,
+    OptimWrapper,
+    OptimWrapperDict,
+)
 from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from mmcoordgan.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 
-from .signatures import accepted_parameters, default_of
-from .unwrap import unwrap
-
+DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 # Which children of the model each optimizer trains. A child that the model lacks is skipped, but
 # at least one of them must be there.
 MODULES = {
@@ -21,6 +30,82 @@ MODULES = {
     'encoder': ('encoder',),
 }
 STAGES = (('generator', 'discriminator'), ('encoder',))
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """The module inside a (distributed) wrapper or an averaged model, or ``module`` itself."""
+    wrapped = is_model_wrapper(module) or isinstance(module, BaseAveragedModel)
+    inner = module.module if wrapped else module
+    assert isinstance(inner, nn.Module)
+    return inner
+
+
+@OPTIM_WRAPPERS.register_module()
+class MixedPrecisionOptimWrapper(AmpOptimWrapper):
+    """MMEngine's ``AmpOptimWrapper`` that also works without a GPU.
+
+    Each optimizer scales its losses by itself. Gradients are averaged over the processes, then
+    brought back to scale, then clipped (``clip_grad``). A step whose scaled gradients overflow is
+    left out and the scale is reduced, on all processes alike, because all see the average.
+
+    Args:
+        dtype: 'bfloat16', which has float32's range and needs no scaling, or 'float16'.
+        loss_scale: 'dynamic', or a fixed factor, or arguments of ``torch.amp.GradScaler``; not
+            used with bfloat16.
+        kwargs: Of ``OptimWrapper``: ``optimizer``, ``clip_grad``.
+
+    Raises:
+        ValueError: ``dtype`` is another one, or the device cannot train in it.
+    """
+
+    def __init__(
+        self,
+        dtype: str = 'bfloat16',
+        loss_scale: str | float | dict = 'dynamic',
+        **kwargs: Any,
+    ) -> None:
+        if dtype not in DTYPES:
+            raise ValueError(f'dtype must be one of {list(DTYPES)}, but got {dtype!r}')
+        OptimWrapper.__init__(self, **kwargs)  # that of AmpOptimWrapper insists on a GPU
+        self.cast_dtype = DTYPES[dtype]
+        self.device_type = torch.device(get_device()).type
+        self._scale_update_param = None
+        settings: dict[str, Any] = {}
+        if isinstance(loss_scale, dict):
+            settings = dict(loss_scale)
+        elif loss_scale != 'dynamic':
+            self._scale_update_param = float(loss_scale)
+            settings = {'init_scale': float(loss_scale)}
+        self.loss_scaler = _scaler(self.device_type, dtype == 'float16', settings)
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Load the optimizer's state, and the scale where both sides have one."""
+        state_dict = dict(state_dict)
+        if not (state_dict.get('loss_scaler') and self.loss_scaler.is_enabled()):
+            state_dict.pop('loss_scaler', None)
+        super().load_state_dict(state_dict)
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Autocast, within what ``OptimWrapper`` does."""
+        with (
+            OptimWrapper.optim_context(self, model),
+            torch.autocast(self.device_type, dtype=self.cast_dtype),
+        ):
+            yield
+
+
+def _scaler(device: str, enabled: bool, settings: dict) -> Any:
+    """PyTorch's gradient scaler for a device."""
+    kind = getattr(torch.amp, 'GradScaler', None)  # since 2.3
+    if kind is not None and 'device' in inspect.signature(kind).parameters:
+        return kind(device, enabled=enabled, **settings)
+    if enabled and device != 'cuda':
+        raise ValueError(
+            f"dtype='float16' on the device {device} needs PyTorch 2.3 or newer, and this is "
+            f"{torch.__version__}: use dtype='bfloat16'"
+        )
+    return torch.cuda.amp.GradScaler(enabled=enabled, **settings)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -109,7 +194,6 @@ class _Config:
         paramwise = cfg.pop('paramwise_cfg', None)
         if not isinstance(cfg.get('optimizer'), dict) or 'type' not in cfg['optimizer']:
             raise ValueError(f"{self.place} needs optimizer=dict(type='Adam', lr=..., ...)")
-        self._check_keys(cfg)
         if name != 'encoder' and cfg.get('accumulative_counts', 1) != 1:
             raise ValueError(
                 f'{self.place}.accumulative_counts: gradients are accumulated within an iteration, '
@@ -127,15 +211,6 @@ class _Config:
                 for key, value in self.paramwise_cfg['custom_keys'].items()
             }
 
-    def _check_keys(self, cfg: dict) -> None:
-        wrapper = cfg.get('type', 'OptimWrapper')
-        wrapper_class = OPTIM_WRAPPERS.get(wrapper) if isinstance(wrapper, str) else wrapper
-        known = accepted_parameters(wrapper_class) | {'type'}
-        unknown = sorted(set(cfg) - known)
-        if unknown:
-            known |= {'regularization_interval', 'paramwise_cfg'}
-            raise ValueError(f'{self.place} has unknown keys {unknown}; known are {sorted(known)}')
-
     def _ratio(self, interval: Any) -> float:
         if interval is None:
             return 1.0
@@ -152,8 +227,9 @@ class _Config:
         optimizer = cfg['type']
         optimizer_class = OPTIMIZERS.get(optimizer) if isinstance(optimizer, str) else optimizer
         for name in ('lr', 'betas'):  # a default has to be corrected as well
-            if name not in cfg and default_of(optimizer_class, name) is not None:
-                cfg[name] = default_of(optimizer_class, name)
+            default = inspect.signature(optimizer_class).parameters.get(name)
+            if default is not None and default.default is not default.empty:
+                cfg.setdefault(name, default.default)
         if 'lr' not in cfg:
             raise ValueError(f'{self.place}.optimizer needs lr')
         return _correct(cfg, ratio)

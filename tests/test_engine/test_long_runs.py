@@ -14,9 +14,12 @@ from engine_toy import runner
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
-from mmcoordgan.engine import HistoryLimitHook
+from mmcoordgan.engine import CoordGANCheckpointHook
 
 CONFIGS = sorted((Path(__file__).parents[2] / 'configs' / 'coordgan').glob('*.py'))
+
+
+HISTORY = 'default_hooks.checkpoint.max_history'
 
 
 def lengths(folder: Path, iteration: int) -> set[int]:
@@ -29,8 +32,7 @@ def train(folder: Path, **options):
     options = {
         'train_cfg.max_iters': 12,
         'log_processor.window_size': 2,
-        'default_hooks.history_limit': dict(type='HistoryLimitHook', max_length=5),
-        'default_hooks.checkpoint.interval': 6,
+        'default_hooks.checkpoint': dict(interval=6, max_history=5),
         **options,
     }
     folder.mkdir(exist_ok=True)
@@ -48,7 +50,7 @@ def test_histories_and_checkpoints_stop_growing(tmp_path):
 
 
 def test_what_is_kept_are_the_newest_values(tmp_path):
-    whole = train(tmp_path / 'a', **{'default_hooks.history_limit.max_length': 100})
+    whole = train(tmp_path / 'a', **{HISTORY: 100})
     short = train(tmp_path / 'b')
     for name in ('train/loss_d', 'train/loss_g'):
         values = [run.message_hub.get_scalar(name).data[0] for run in (whole, short)]
@@ -63,8 +65,7 @@ def test_the_window_of_the_log_is_respected(tmp_path):
 
 
 def test_histories_of_older_checkpoints_are_shortened(tmp_path):
-    unlimited = {'default_hooks.history_limit.max_length': 1000}
-    train(tmp_path / 'a', **unlimited)
+    train(tmp_path / 'a', **{HISTORY: 1000})
     start = str(tmp_path / 'a' / 'work' / 'iter_12.pth')
     assert lengths(tmp_path / 'a', 12) == {12}
     train(tmp_path / 'b', load_from=start, resume=True, **{'train_cfg.max_iters': 14})
@@ -72,15 +73,14 @@ def test_histories_of_older_checkpoints_are_shortened(tmp_path):
 
 
 def test_bad_limit():
-    with pytest.raises(ValueError, match='HistoryLimitHook: max_length must be at least 1, got 0'):
-        HistoryLimitHook(max_length=0)
+    with pytest.raises(ValueError, match='max_history must be at least 1, got 0'):
+        CoordGANCheckpointHook(max_history=0)
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_every_config_bounds_what_it_keeps(path):
     cfg = Config.fromfile(path)
     hooks = cfg.default_hooks
-    assert hooks.history_limit.max_length >= cfg.log_processor.window_size
     assert 2 <= hooks.checkpoint.max_keep_ckpts <= 5
     assert cfg.train_cfg.max_iters / hooks.pictures.interval <= 200
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from itertools import chain, repeat
 from typing import Any
 
 from mmengine.dist import barrier, get_world_size
@@ -18,20 +17,29 @@ from mmcoordgan.registry import LOOPS
 ATOMIC = dict(backend='mmcoordgan_atomic')
 
 
-def outlive_signals(worker_id: int) -> None:
+class WaitInterrupted(Exception):
+    """Raised by a signal while the training waits for data."""
+
+
+def outlive_signals(worker_id: int, trainer: int) -> None:
     """Let a worker of the data loader ignore what only the training process should react to.
 
     Slurm and terminals send their signals to every process. A worker that dies of one takes the
-    training process with it before that can save. A SIGTERM of its parent still ends a worker.
+    training process with it before that can save. A SIGTERM of the training process still ends a
+    worker.
+
+    Args:
+        worker_id: Not used; PyTorch passes it.
+        trainer: Process id of the training.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, 'sigwaitinfo'):  # not on macOS
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        threading.Thread(target=_obey_parent, daemon=True).start()
+        threading.Thread(target=_obey, args=(trainer,), daemon=True).start()
 
 
-def _obey_parent() -> None:
-    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+def _obey(trainer: int) -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != trainer:
         pass
     os._exit(0)
 
@@ -42,7 +50,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
 
     With :class:`~.ResumableSampler`, a resumed run begins to load where it was interrupted instead
     of loading everything up to there again, and random augmentations are seeded for each sample
-    (:class:`~.SeededDataset`). With another sampler it resumes as MMEngine does.
+    (:class:`~.SeededDataset`). With another sampler it reads through the data again.
 
     A loss or gradient that is not finite, where the model does not skip it, ends the training
     with :class:`~mmcoordgan.models.finite.NonFiniteError`, after the weights have been saved as
@@ -56,13 +64,16 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     """
 
     dataloader_iterator: Any
+    waiting = False
+    """Whether the training waits for data."""
 
     def __init__(self, runner: Any, dataloader: Any, max_iters: int, **kwargs: Any) -> None:
         if isinstance(dataloader, dict):
             wrapped = dict(type='mmcoordgan.SeededDataset', dataset=dataloader['dataset'])
             dataloader = {**dataloader, 'dataset': wrapped}
             if dataloader.get('num_workers'):
-                dataloader.setdefault('worker_init_fn', dict(type=outlive_signals))
+                obedient = dict(type=outlive_signals, trainer=os.getpid())
+                dataloader.setdefault('worker_init_fn', obedient)
         super().__init__(runner, dataloader, max_iters, **kwargs)
         self._origin = 0, 0  # an iteration, and the position that its samples begin at
 
@@ -83,14 +94,47 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         sampler.seed, sampler.start = seed, position
         self._origin = self._iter, position
         self.dataloader_iterator = None  # ends the workers that have begun elsewhere
-        # The base class throws away one batch for every iteration that is done: it gets none.
-        self.dataloader_iterator = chain(repeat(None, self._iter), iter(self.dataloader))
+        self.dataloader_iterator = iter(self.dataloader)
 
     def run(self) -> Any:
         """Train; the workers of the data loader end with it."""
-        model = super().run()
+        self.runner.call_hook('before_train')
+        self.runner.call_hook('before_train_epoch')
+        if self._iter > 0 and self._origin[0] != self._iter:
+            self.runner.logger.warning(f'Reading through the data of {self._iter} iterations again')
+            for _ in range(self._iter):
+                next(self.dataloader_iterator)
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            data_batch = self._next_batch()
+            if data_batch is None:
+                break
+            self.run_iter(data_batch)
+            self._decide_current_val_interval()
+            if self._is_time_to_validate():
+                self.runner.val_loop.run()
+        self.runner.call_hook('after_train_epoch')
+        self.runner.call_hook('after_train')
         self.dataloader_iterator = None
-        return model
+        return self.runner.model
+
+    def _next_batch(self) -> Any:
+        """The next batch, or None if a signal came while it was waited for."""
+        try:
+            self.waiting = True
+            batch = next(self.dataloader_iterator)
+            self.waiting = False
+        except WaitInterrupted:
+            self.waiting = False
+            self.stop_training = True
+            self.runner.logger.warning('A signal came while waiting for data: saving and ending')
+            return None
+        return batch
+
+    def _is_time_to_validate(self) -> bool:
+        if self.runner.val_loop is None or self.stop_training or self._iter < self.val_begin:
+            return False
+        return self._iter % self.val_interval == 0 or self._iter == self._max_iters
 
     def run_iter(self, data_batch: Any) -> None:
         """One iteration.

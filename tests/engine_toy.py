@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
 from torch import nn
 
 from mmcoordgan.geometry import canonical_grid
-from mmcoordgan.registry import DATASETS, MODELS
+from mmcoordgan.registry import DATASETS, METRICS, MODELS
 
-RUNTIME = Path(__file__).parents[2] / 'configs' / '_base_' / 'default_runtime.py'
+RUNTIME = Path(__file__).parents[1] / 'configs' / '_base_' / 'default_runtime.py'
 
 
 class ToyGenerator(nn.Module):
@@ -72,7 +74,7 @@ class ToyGAN(BaseModel):
         self.patch_discriminator = nn.Linear(3, 1)
 
     def forward(self, inputs, mode='tensor'):
-        return inputs
+        return [BaseDataElement()] if mode == 'predict' else inputs
 
     def train_step(self, data, optim_wrapper):
         real = torch.stack(list(data['inputs']))
@@ -111,6 +113,26 @@ class ToyNoise(torch.utils.data.Dataset):
         return {'inputs': torch.rand(3, 8, 8, generator=source) * 2 - 1 + brightness}
 
 
+@METRICS.register_module(force=True)
+class ToyMetric(BaseMetric):
+    """All metrics grow with every validation; draws random numbers, as metrics may."""
+
+    default_prefix = 'toy'
+
+    def __init__(self, seen=0):
+        super().__init__()
+        self.seen = seen
+
+    def process(self, data_batch, data_samples):
+        torch.rand(3)
+        np.random.rand()
+        self.results.append(1)
+
+    def compute_metrics(self, results):
+        self.seen += 1
+        return {'iou': float(self.seen), 'pck@0.1': float(self.seen), 'error': float(self.seen)}
+
+
 CONFIG = f"""
 _base_ = {str(RUNTIME)!r}
 custom_imports = dict(imports=['engine_toy'])
@@ -134,25 +156,10 @@ optim_wrapper = dict(
     ),
 )
 default_hooks = dict(
-    _delete_=True,
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='ResumableCheckpointHook',
-        by_epoch=False,
-        interval=2,
-        max_keep_ckpts=3,
-        save_last=True,
-        backend_args=dict(backend='mmcoordgan_atomic'),
-    ),
-    interruption=dict(type='InterruptionHook'),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    logger=dict(interval=1),
+    checkpoint=dict(interval=2),
+    pictures=dict(interval=2, num_structures=2, num_textures=3),
 )
-custom_hooks = [
-    dict(type='CoordGANVisualizationHook', interval=2, num_structures=2, num_textures=3),
-    dict(type='PlainCheckpointHook'),
-]
 randomness = dict(seed=0)
 """
 

@@ -13,9 +13,8 @@ from mmengine.hooks import Hook
 from mmengine.structures import BaseDataElement
 
 from mmcoordgan.evaluation.examples import sample_index
+from mmcoordgan.io.files import atomic_file
 from mmcoordgan.registry import HOOKS
-
-from .checkpoint_files import atomic_file
 
 
 @HOOKS.register_module()

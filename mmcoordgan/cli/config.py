@@ -1,0 +1,245 @@
+"""Config files and ``--cfg-options``."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import inspect
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine import registry as root
+from mmengine.config import Config, DictAction
+from mmengine.optim import OptimWrapper
+from mmengine.registry import DefaultScope, Registry
+from mmengine.runner import LogProcessor, Runner, TestLoop, ValLoop
+from torch.utils.data import DataLoader
+
+from mmcoordgan.errors import UserError
+from mmcoordgan.models.refinement import Refinement
+from mmcoordgan.registry import type_name
+from mmcoordgan.shipped import read_config
+
+# Classes that MMEngine takes for a dict without a type, by the dict's name.
+_ASSUMED: dict[str, Any] = {
+    **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), DataLoader),
+    'val_cfg': ValLoop,
+    'test_cfg': TestLoop,
+    'log_processor': LogProcessor,
+    'randomness': Runner.set_randomness,
+    'refinement': Refinement,
+}
+# Keys that no signature shows, by the class that their dict configures.
+_EXTRA: dict[Any, set[str]] = {
+    Runner: {'compile', 'custom_imports', 'model_wrapper_cfg', 'find_unused_parameters'},
+    DataLoader: {'batch_sampler', 'sampler', 'dataset', 'collate_fn', 'num_batch_per_epoch'},
+    OptimWrapper: {'constructor', 'optimizer', 'paramwise_cfg', 'regularization_interval'},
+}
+_EVERYWHERE = {'type', 'priority', '_delete_', '_scope_'}
+# Hooks of before, and what does their work now.
+_RENAMED = {
+    'ResumableCheckpointHook': "type='CoordGANCheckpointHook'",
+    'PlainCheckpointHook': 'CoordGANCheckpointHook, which does this by itself; leave it out',
+    'HistoryLimitHook': 'max_history of CoordGANCheckpointHook; leave it out',
+    'StoredConfigHook': 'CoordGANCheckpointHook, which does this by itself; leave it out',
+    'CheckpointFitHook': 'CoordGANCheckpointHook, which does this by itself; leave it out',
+}
+
+
+class CfgOptionsAction(DictAction):
+    """``DictAction`` that keeps spaces and quoted texts, and explains what it cannot parse."""
+
+    @staticmethod
+    def _parse_iterable(val: str) -> Any:
+        """Lists and tuples as MMEngine reads them; anything else, such as a path, as it is."""
+        bare = val.strip('\'"')
+        if bare[:1] in ('(', '[') or (',' in val and bare == val):
+            return DictAction._parse_iterable(val)
+        return DictAction._parse_int_float_bool(bare)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the options in ``values``, texts of the form KEY=VALUE, to ``namespace``."""
+        for text in values:
+            if '=' not in text:
+                parser.error(f'{option_string} takes KEY=VALUE, got {text!r}')
+            try:
+                super().__call__(parser, namespace, [text], option_string)
+            except AssertionError as error:  # brackets that do not match
+                parser.error(f'{option_string} {text}: {error}')
+            except RecursionError:
+                parser.error(
+                    f'{option_string} {text[:100]}: the brackets cannot be read; lists of lists '
+                    'need brackets around the whole, as in [(1,2),(3,4)]'
+                )
+
+
+def load_config(path: str, options: dict | None, work_dir: str | None = None) -> Config:
+    """Read a config file and apply what the command line says about it.
+
+    Args:
+        path: The config file, or the name of one that comes with the package, such as
+            'coordgan/toyfaces_32.py'.
+        options: ``--cfg-options``, as parsed by ``CfgOptionsAction``.
+        work_dir: ``--work-dir``. Default: the config's ``work_dir``, or ``work_dirs/<name of the
+            config file>``.
+
+    Raises:
+        UserError: There is no such file, it cannot be read, an option has no place in the config,
+            or a hook has another name now.
+    """
+    cfg = read_config(path)
+    if options:
+        for note in check_cfg_options(cfg, options):
+            print(note, file=sys.stderr)
+        cfg.merge_from_dict(options)
+    for hook in hooks(cfg):
+        name = type_name(hook.get('type'))
+        if name in _RENAMED:
+            raise UserError(f'the hook {name} of {path} is gone: use {_RENAMED[name]}')
+    default = os.path.join('work_dirs', Path(path).stem)
+    cfg.work_dir = work_dir or cfg.get('work_dir') or default
+    return cfg
+
+
+def hooks(cfg: Config) -> list[dict]:
+    """The dicts of all hooks of a config."""
+    named = (cfg.get('default_hooks') or {}).values()
+    return [h for h in (*named, *(cfg.get('custom_hooks') or ())) if isinstance(h, dict)]
+
+
+def check_cfg_options(cfg: Config, options: dict) -> list[str]:
+    """Make sure that every option has a place in the config, before it is merged.
+
+    A dotted key must exist in the config, or be an argument of the class that the ``type`` beside
+    it names (or that MMEngine takes without one). A number picks an element of a list. A ``type``
+    among the options counts.
+
+    Args:
+        cfg: The config as loaded.
+        options: What ``CfgOptionsAction`` makes of ``--cfg-options``: dotted keys and values.
+
+    Returns:
+        Notes for the user about accepted options that will change nothing by themselves.
+
+    Raises:
+        UserError: An option has no place; the message names the nearest one that exists.
+    """
+    for key in options:
+        inner = next((other for other in options if other.startswith(f'{key}.')), None)
+        if inner is not None:
+            raise UserError(f'the options {key} and {inner} contradict each other')
+    with root.MODELS.switch_scope_and_registry(cfg.get('default_scope', 'mmengine')):
+        for key in options:
+            _check_option(cfg, options, key)
+    variables = sorted({key.split('.')[0] for key in options} - _arguments(Runner))
+    return [
+        f'note: {name} is a variable of the config file, not an option of the Runner; where the '
+        'file has used it already, its old value stays'
+        for name in variables
+    ]
+
+
+def _check_option(cfg: Config, options: dict, key: str) -> None:
+    parts = key.split('.')
+    node: Any = cfg._cfg_dict
+    for depth, part in enumerate(parts):
+        place = '.'.join(parts[:depth])
+        if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+            if depth + 1 == len(parts):
+                raise UserError(
+                    f'unknown option {key}: set {place} as a whole, as in {place}=[1,2]'
+                )
+            node = node[int(part)]
+        elif isinstance(node, dict) and part in node:
+            node = node[part]
+        else:
+            names = _names(node, options, parts[:depth]) if isinstance(node, dict) else set()
+            if names is not None and part not in names:
+                hint = _hint(cfg, node, names or set(), parts, depth)
+                raise UserError(f'unknown option {key}: {hint}')
+            return
+
+
+def _hint(cfg: Config, node: Any, names: set[str], parts: list[str], depth: int) -> str:
+    """What the user may have meant by ``parts[depth]``, which ``node`` lacks."""
+    place = '.'.join(parts[:depth])
+    if isinstance(node, list):
+        return f'{place} is a list of {len(node)} elements, {place}.0 and so on'
+    if not isinstance(node, dict):
+        return f'{place} is {node!r}, which has no parts to set; give {place} a whole new value'
+    names = {*map(str, node), *names} - _EVERYWHERE
+    near = difflib.get_close_matches(parts[depth], sorted(names), n=1)
+    if near:
+        return f'did you mean {".".join([*parts[:depth], near[0], *parts[depth + 1 :]])}?'
+    keys = {key.rpartition('.')[2]: key for key in _keys(cfg._cfg_dict)}
+    near = difflib.get_close_matches(parts[-1], sorted(keys), n=1, cutoff=0.8)
+    if near:
+        return f'did you mean {keys[near[0]]}?'
+    return f'{place or "the config"} takes {", ".join(sorted(names)) or "nothing else"}.'
+
+
+def _keys(node: Any, prefix: str = '') -> Iterator[str]:
+    """All dotted keys of a config."""
+    pairs = node.items() if isinstance(node, dict) else enumerate(node)
+    for name, value in pairs:
+        if isinstance(node, dict):
+            yield f'{prefix}{name}'
+        if isinstance(value, (dict, list)):
+            yield from _keys(value, f'{prefix}{name}.')
+
+
+def _names(node: dict, options: dict, path: list[str]) -> set[str] | None:
+    """Names that a dict takes, whether it has them or not; None where any name may do."""
+    if not path:
+        return _arguments(Runner)
+    if path[-1] == 'custom_keys':  # parts of the names of parameters
+        return None
+    wrapper = path[0] == 'optim_wrapper' and len(path) <= 2
+    assumed = OptimWrapper if wrapper else _ASSUMED.get(path[-1])
+    kind = options.get('.'.join([*path, 'type']), node.get('type'))
+    components = [assumed] if kind is None and assumed else _components(kind)
+    if kind is not None and not components:  # who builds it will say that there is no such class
+        return None
+    return _EVERYWHERE.union(_EXTRA.get(assumed, ()), *map(_arguments, components))
+
+
+def _arguments(component: Any) -> set[str]:
+    """Names of the arguments of a class or function; ``**kwargs`` are the base class's."""
+    names = set(_EXTRA.get(component, ()))
+    functions = [component]
+    if inspect.isclass(component):
+        functions = [vars(c)['__init__'] for c in component.__mro__ if '__init__' in vars(c)]
+    for function in functions:
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):  # some built-in callables have no signature
+            break
+        names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return names - {'self', 'cfg'}
+
+
+def _components(kind: Any) -> list[Any]:
+    """The components called ``kind``, usually one, in all of the current scope's registries."""
+    if not isinstance(kind, str):
+        return [] if kind is None else [kind]
+    scope = DefaultScope.get_current_instance()
+    found = []
+    for registry in [value for value in vars(root).values() if isinstance(value, Registry)]:
+        if scope is not None:
+            registry = registry.children.get(scope.scope_name, registry)
+        try:
+            found.append(registry.get(kind))
+        except (ImportError, RuntimeError):  # not there, or an optional dependency is missing
+            continue
+    return [component for component in found if callable(component)]

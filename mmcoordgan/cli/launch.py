@@ -1,0 +1,223 @@
+"""Start and end a program: errors, checkpoints, processes, the Runner."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import logging
+import os
+import pickle
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch.distributed
+from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
+from mmengine.dist import master_only
+from mmengine.logging import MMLogger
+from mmengine.registry import MODEL_WRAPPERS
+from mmengine.runner import Runner
+from torch.nn.parallel import DistributedDataParallel
+
+from mmcoordgan.errors import UserError
+from mmcoordgan.io.files import load_checkpoint
+
+from .config import CfgOptionsAction
+
+
+@contextmanager
+def explained_errors(program: str) -> Iterator[None]:
+    """End the program with one message where the user or the machine, not the code, is at fault.
+
+    The exit code is 2 for requests that cannot be met, and 1 for what fails later: files that are
+    missing or cannot be written (the message names the line that asked for them), packages that are
+    missing, losses that are not finite. All other errors keep their traceback.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, 'reconfigure'):  # names of files may be no text
+            stream.reconfigure(errors='backslashreplace')
+    try:
+        yield
+        return
+    except UserError as error:
+        message, code = str(error), error.exit_code
+    except OSError as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        message, code = f'{error} (asked for by {frame.filename}, line {frame.lineno})', 1
+    except ImportError as error:
+        message, code = f'{error}{_root_cause(error)}', 1
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[-1]
+        message, code = f'a checkpoint is refused, because reading it would run code: {reason}', 1
+    print(f'{program}: error: {" ".join(message.split())}', file=sys.stderr)
+    sys.exit(code)
+
+
+def _root_cause(error: BaseException) -> str:
+    """What led to this error in the end, such as a missing package of a user's module."""
+    cause = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    return '' if cause is error else f' ({type(cause).__name__}: {cause})'
+
+
+def forbid_unsafe_loading() -> None:
+    """Make every ``torch.load`` of this process refuse to run code from the file it reads.
+
+    That is the default of PyTorch >= 2.6, but some libraries fall back to unsafe loading.
+    """
+    os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)
+    os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+
+
+def add_common_arguments(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add what ``train.py`` and ``test.py`` share: options for the config, and the launcher."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptionsAction,
+        metavar='KEY=VALUE',
+        help=f'change values of the config, such as {example}; lists are written [1,2] and tuples '
+        '"(1,2)", without spaces; a text with commas needs quotes of its own, KEY=\'"a,b"\'',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        default='none',
+        help='what started this process [none]; see tools/dist_*.sh and tools/slurm_*.sh',
+    )
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, help='set by some launchers'
+    )
+
+
+def check_checkpoint(path: str) -> None:
+    """Refuse a checkpoint that is missing, damaged or unsafe. Addresses (``https://``) pass.
+
+    Raises:
+        UserError: With the reason.
+    """
+    if '://' in path:
+        return
+    try:
+        load_checkpoint(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise UserError(str(error)) from None
+
+
+class ToolRunner(Runner):
+    """MMEngine's Runner, as the tools use it.
+
+    It explains why a checkpoint cannot be used, and writes no config but the user's own:
+    :attr:`written` into the work dir, or none. Names of files that are no text can be logged.
+    """
+
+    written: Config | None = None
+
+    @classmethod
+    def of(cls, cfg: Config, written: Config | None = None) -> Runner:
+        """Build a Runner from ``cfg`` that leaves the config ``written`` in the work dir."""
+        kind: Any = type(cls.__name__, (cls,), {'written': written})
+        return kind.from_cfg(cfg)
+
+    @master_only
+    def dump_config(self) -> None:
+        """Write the user's config."""
+        if self.written is not None:
+            name = os.path.basename(self.written.filename or f'{self.timestamp}.py')
+            self.written.dump(os.path.join(self.work_dir, name))
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Build the logger."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            stream: Any = getattr(handler, 'stream', None)
+            if isinstance(handler, logging.FileHandler) and not stream.closed:
+                stream.reconfigure(errors='backslashreplace')
+        return logger
+
+    def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict:
+        """Load a checkpoint, without the text that MMEngine would run as a config."""
+        checkpoint = super().load_checkpoint(*args, **kwargs)
+        if isinstance(checkpoint.get('meta'), dict):
+            checkpoint['meta'].pop('config', None)
+        return checkpoint
+
+    def load_or_resume(self) -> None:
+        """Load the checkpoint.
+
+        Raises:
+            UserError: It cannot be used; names it.
+        """
+        try:
+            super().load_or_resume()
+        except (UserError, OSError):
+            raise
+        except Exception as error:  # nonsense in a checkpoint fails in any way
+            raise UserError(
+                f'checkpoint {self._load_from} cannot be used ({type(error).__name__}: {error})'
+            ) from error
+
+
+def has_accelerator() -> bool:
+    """Whether MMEngine trains on a GPU or the like here."""
+    return get_device() not in ('cpu', 'mps')
+
+
+def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
+    """Prepare ``cfg`` and this process for ``launcher``: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    On machines without a GPU, where MMEngine's own set-up fails, the processes of torchrun are
+    joined with gloo here, whatever ``env_cfg.dist_cfg.backend`` says.
+
+    Raises:
+        UserError: The launcher has not set its environment, or needs GPUs.
+    """
+    cfg.launcher = launcher
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    if launcher == 'none':
+        return
+    missing = [name for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR') if name not in os.environ]
+    if launcher == 'pytorch' and missing:
+        raise UserError(
+            f'--launcher pytorch needs {", ".join(missing)} in the environment, which torchrun '
+            'sets: start this program with tools/dist_train.sh or torchrun'
+        )
+    if has_accelerator():
+        return
+    if launcher != 'pytorch':
+        raise UserError(
+            f'--launcher {launcher} needs GPUs, and there is none here: use torchrun and '
+            '--launcher pytorch to train on CPUs'
+        )
+    if not torch.distributed.is_initialized():
+        timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
+        torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=timeout))
+    _wrap_on_cpu(cfg)
+
+
+def leave_processes() -> None:
+    """Destroy the process group, if there is one."""
+    if torch.distributed.is_initialized():
+        # Destroying the group joins gloo's threads, without giving way to Python threads in older
+        # versions of PyTorch: one that still lets go of its last tensor would wait for ever.
+        time.sleep(0.2)
+        torch.distributed.destroy_process_group()
+
+
+def _wrap_on_cpu(cfg: Config) -> None:
+    """MMEngine gives ``DistributedDataParallel`` the number of a GPU unless told otherwise."""
+    wrapper = cfg.get('model_wrapper_cfg') or ConfigDict(
+        broadcast_buffers=False, find_unused_parameters=cfg.get('find_unused_parameters', False)
+    )
+    kind: Any = wrapper.get('type', 'MMDistributedDataParallel')
+    if isinstance(kind, str):
+        with MODEL_WRAPPERS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
+            kind = registry.get(kind)
+    if issubclass(kind, DistributedDataParallel):
+        wrapper.setdefault('device_ids', None)
+    cfg.model_wrapper_cfg = wrapper

@@ -1,0 +1,118 @@
+"""Whether a checkpoint belongs to the model and the optimizers of a config."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.optim import OptimWrapperDict
+
+from .optim import unwrap
+
+# Parts of the models that only training uses: a checkpoint to test may lack them.
+TRAINING_ONLY = ('discriminator', 'patch_discriminator', 'perceptual', 'losses', 'iteration')
+# Parts whose weights do not come from a checkpoint, not even where training goes on from it.
+READ_ELSEWHERE = ('perceptual', 'losses')
+
+
+def model_misfits(model: Any, checkpoint: Mapping, not_needed: tuple[str, ...]) -> list[str]:
+    """Find what keeps a checkpoint from filling the weights of a model.
+
+    Args:
+        model: The model, possibly wrapped.
+        checkpoint: With the key ``state_dict``, or a bare state dict.
+        not_needed: Children of the model whose weights may be missing.
+
+    Returns:
+        Reasons, none where the checkpoint fits.
+    """
+    state = checkpoint.get('state_dict', checkpoint)
+    if not isinstance(state, Mapping):
+        return ['it holds no state_dict']
+    found = {re.sub(r'^module\.', '', str(key)): value for key, value in state.items()}
+    model = unwrap(model)
+    wanted = {k: v for k, v in model.state_dict().items() if k.split('.')[0] not in not_needed}
+    missing = [key for key in wanted if not isinstance(found.get(key), torch.Tensor)]
+    other = [k for k in wanted if k not in missing and wanted[k].shape != found[k].shape]
+    reasons = []
+    if missing:
+        modules = ', '.join(sorted({key.split('.')[0] for key in missing}))
+        reasons.append(
+            f'{len(missing)} of {len(wanted)} weights are missing (of {modules}), such as '
+            f'{missing[0]}'
+        )
+    if other:
+        key = other[0]
+        reasons.append(
+            f'{len(other)} weights have another shape, such as {key}: {tuple(found[key].shape)} in '
+            f'the checkpoint, {tuple(wanted[key].shape)} in the model'
+        )
+    encoder_missing = any(key.startswith('encoder.') for key in missing)
+    if encoder_missing and any(key.startswith('generator') for key in found):
+        reasons.append(
+            'it looks like a checkpoint of stage 1, which has no encoder: train stage 2 on it, and '
+            'take the checkpoint of stage 2'
+        )
+    own_check = getattr(model, 'check_state_dict', None)
+    if not reasons and own_check is not None:
+        try:
+            own_check(found)
+        except ValueError as error:
+            reasons.append(str(error))
+    return reasons
+
+
+def resume_misfits(checkpoint: Mapping, optim_wrapper: Any) -> list[str]:
+    """Find what keeps a training from going on from a checkpoint, apart from the weights.
+
+    Args:
+        checkpoint: Of a training.
+        optim_wrapper: The optimizer wrapper, or several, of the training that resumes.
+
+    Returns:
+        Reasons, none where the training can go on.
+    """
+    reasons = []
+    meta = checkpoint.get('meta')
+    counts = [meta.get(name) for name in ('epoch', 'iter')] if isinstance(meta, Mapping) else [None]
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        reasons.append('it does not say which iteration it is of')
+    if not isinstance(checkpoint.get('message_hub'), Mapping):
+        reasons.append('it holds no message_hub')
+    saved = checkpoint.get('optimizer')
+    wrappers = {'optimizer': optim_wrapper}
+    if isinstance(optim_wrapper, OptimWrapperDict):
+        wrappers = dict(optim_wrapper.items())
+    else:
+        saved = {'optimizer': saved}
+    for name, wrapper in wrappers.items():
+        state = saved.get(name) if isinstance(saved, Mapping) else None
+        if not _optimizer_fits(wrapper.optimizer, state):
+            reasons.append(
+                f'its state of the optimizer {name} is missing or belongs to other parameters'
+            )
+    return reasons
+
+
+def _optimizer_fits(optimizer: torch.optim.Optimizer, state: Any) -> bool:
+    """Whether a saved state has the optimizer's parameters, and moments of their shapes."""
+    try:
+        groups = zip(optimizer.param_groups, state['param_groups'])
+        same_groups = len(optimizer.param_groups) == len(state['param_groups'])
+        pairs = [(p, i) for own, saved in groups for p, i in zip(own['params'], saved['params'])]
+        same_count = all(
+            len(own['params']) == len(saved['params'])
+            for own, saved in zip(optimizer.param_groups, state['param_groups'])
+        )
+        moments = [(p, state['state'].get(i, {})) for p, i in pairs]
+        same_shapes = all(
+            moment[key].shape == p.shape
+            for p, moment in moments
+            for key in ('exp_avg', 'exp_avg_sq', 'momentum_buffer')
+            if moment.get(key) is not None
+        )
+    except (AttributeError, KeyError, TypeError):  # nonsense of any kind
+        return False
+    return same_groups and same_count and same_shapes

@@ -1,0 +1,267 @@
+"""Images of the same samples all through the training, and of what a test transfers."""
+
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import mmengine
+import numpy as np
+import torch
+from mmengine.dist import is_main_process, master_only
+from mmengine.hooks import Hook
+from mmengine.structures import BaseDataElement
+from torch import nn
+
+from mmcoordgan.evaluation.examples import read_example, sample_index
+from mmcoordgan.evaluation.transfer_metric import temperature_at
+from mmcoordgan.io.files import atomic_file
+from mmcoordgan.registry import HOOKS
+from mmcoordgan.visualization import (
+    TransferPicture,
+    arrange_cells,
+    images_to_uint8,
+    plain_grid,
+    sample_grid,
+    transfer_row,
+)
+
+from ..optim import unwrap
+
+
+@HOOKS.register_module()
+class CoordGANVisualizationHook(Hook):
+    """Draw a grid of structures and textures every ``interval`` iterations.
+
+    Pictures are drawn before the first iteration, every ``interval`` iterations and after the
+    last one, on the main process only, always from the same codes (also after resuming). Each is
+    written to ``<work_dir>/pictures/iter_000500.png`` and handed to the Runner's visualizer as
+    ``samples``, for TensorBoard and the like. See :func:`mmcoordgan.visualization.sample_grid`
+    for what they show; other generators, such as MMagic's StyleGAN2, show one sample per cell
+    (:func:`mmcoordgan.visualization.plain_grid`). A generator of CoordGAN's must draw RGB; others
+    draw in the order of ``model.data_preprocessor.output_channel_order``, where MMagic's
+    preprocessors have it (None is BGR there), and RGB elsewhere. Training is the same with and
+    without this hook: it leaves the random state and the modules' modes as they were.
+
+    Args:
+        interval: Iterations between pictures, at least 1.
+        num_structures: Rows of the grid.
+        num_textures: Columns of the grid.
+        seed: Seed of the codes.
+        use_ema: Draw ``model.generator_ema`` rather than ``model.generator``.
+
+    Raises:
+        ValueError: ``interval``, ``num_structures`` or ``num_textures`` is smaller than 1.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self,
+        interval: int,
+        num_structures: int = 4,
+        num_textures: int = 6,
+        seed: int = 0,
+        use_ema: bool = True,
+    ) -> None:
+        counts = dict(interval=interval, num_structures=num_structures, num_textures=num_textures)
+        for name, value in counts.items():
+            if value < 1:
+                raise ValueError(f'{type(self).__name__}: {name} must be at least 1, got {value}')
+        self.interval = interval
+        self.num_structures = num_structures
+        self.num_textures = num_textures
+        self.seed = seed
+        self.use_ema = use_ema
+        self.last_drawn: int | None = None
+
+    def before_train(self, runner: Any) -> None:
+        """Draw what training starts from."""
+        self._draw(runner, runner.iter)
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
+    ) -> None:
+        """Draw every ``interval`` iterations."""
+        if self.every_n_train_iters(runner, self.interval):
+            self._draw(runner, runner.iter + 1)
+
+    def after_train(self, runner: Any) -> None:
+        """Draw the result."""
+        if runner.iter != self.last_drawn:
+            self._draw(runner, runner.iter)
+
+    @master_only
+    def _draw(self, runner: Any, iteration: int) -> None:
+        generator = self._generator(runner.model)
+        device = next(generator.parameters()).device
+        # A generator that draws noise while it renders must not shift the training's.
+        with torch.random.fork_rng([device] if device.type == 'cuda' else []):
+            picture = self._picture(generator, _channel_order(runner.model))
+        folder = osp.join(runner.work_dir, 'pictures')
+        try:
+            _write_image(osp.join(folder, f'iter_{iteration:06d}.png'), picture)
+            runner.visualizer.add_image('samples', picture, step=iteration)
+        except OSError as error:  # no reason to end hours of training
+            runner.logger.warning(f'an image is left out, because it cannot be written: {error}')
+        self.last_drawn = iteration
+
+    def _picture(self, generator: Any, order: str) -> np.ndarray:
+        source = torch.Generator().manual_seed(self.seed)
+        rows, columns = self.num_structures, self.num_textures
+        if hasattr(generator, 'map_structure'):
+            structure_z = torch.randn(rows, generator.structure_dim, generator=source)
+            texture_z = torch.randn(columns, generator.texture_dim, generator=source)
+            return sample_grid(generator, structure_z, texture_z)
+        size = getattr(generator, 'noise_size', None) or getattr(generator, 'style_channels', None)
+        if size is None:
+            raise AttributeError(
+                f'{type(self).__name__} cannot draw samples of {type(generator).__name__}: it has '
+                'neither map_structure nor noise_size nor style_channels. Take the hook out of the '
+                'config'
+            )
+        picture = plain_grid(generator, torch.randn(rows, columns, size, generator=source))
+        return picture if order == 'RGB' else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+    def _generator(self, model: nn.Module) -> Any:
+        model = unwrap(model)
+        name = 'generator_ema' if self.use_ema else 'generator'
+        generator = getattr(model, name, None)
+        if generator is None:
+            raise AttributeError(
+                f'{type(self).__name__} draws samples of model.{name}, which '
+                f'{type(model).__name__} lacks: set use_ema={not self.use_ema}, or take the hook '
+                'out of the config'
+            )
+        return unwrap(generator)
+
+
+@HOOKS.register_module()
+class TransferVisualizationHook(Hook):
+    """Draw a row of pictures for each query of a test.
+
+    Each row (see :func:`mmcoordgan.visualization.transfer_row`) is written to
+    ``<out_dir>/<sample_idx>.png``, on the main process only; with several processes, for the
+    main process's share of the queries. The n-th query drawn takes reference n modulo
+    ``num_references``. Pictures come from the dataloader's ``inputs``: uint8 RGB, or float in
+    [-1, 1].
+
+    The model and the data set must be as for :class:`~mmcoordgan.evaluation.SegTransferIoU`, and
+    arguments of the same name mean the same. Queries need no ground truth, references no labels:
+    what is missing is not drawn.
+
+    Args:
+        max_pictures: Draw at most so many queries.
+        out_dir: Default: ``<work_dir>/pictures/transfer``.
+        num_references: How many samples at the start of the data set are references.
+        mode: 'soft' or 'hard'.
+        temperature: Of the soft transfer.
+        reference_size: Width of the maps that ``temperature`` belongs to.
+        coords_key: Which map of the predictions to use.
+
+    Raises:
+        ValueError: ``max_pictures`` or ``num_references`` is smaller than 1, or ``mode`` unknown.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self,
+        max_pictures: int = 20,
+        out_dir: str | None = None,
+        num_references: int = 5,
+        mode: str = 'soft',
+        temperature: float = 0.01,
+        reference_size: int | None = None,
+        coords_key: str = 'coords',
+    ) -> None:
+        counts = dict(max_pictures=max_pictures, num_references=num_references)
+        for name, value in counts.items():
+            if value < 1:
+                raise ValueError(f'{type(self).__name__}: {name} must be at least 1, got {value}')
+        if mode not in ('soft', 'hard'):
+            raise ValueError(f"{type(self).__name__}: mode must be 'soft' or 'hard', got {mode!r}")
+        self.max_pictures = max_pictures
+        self.out_dir = out_dir
+        self.num_references = num_references
+        self.mode = mode
+        self.temperature = temperature
+        self.reference_size = reference_size
+        self.coords_key = coords_key
+        self._references: dict[int, TransferPicture] = {}
+        self._drawn = 0
+
+    def before_test_epoch(self, runner: Any) -> None:
+        """Start afresh."""
+        self._references, self._drawn = {}, 0
+
+    def after_test_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[BaseDataElement] | None = None,
+    ) -> None:
+        """Keep the references and draw the queries of a batch.
+
+        Raises:
+            ValueError: A query came before all references.
+        """
+        if outputs is None or self._drawn >= self.max_pictures or not is_main_process():
+            return
+        meta = getattr(runner.test_dataloader.dataset, 'metainfo', None) or {}
+        queries = []
+        for image, output in zip(data_batch['inputs'], outputs):
+            sample = output.to_dict()
+            index, picture = sample_index(sample), self._picture(image, sample, meta)
+            if index < self.num_references:
+                self._references[index] = picture
+            else:
+                queries.append((index, picture))
+        for index, query in queries[: self.max_pictures - self._drawn]:
+            self._draw(runner, index, query, meta.get('palette'))
+
+    def _picture(self, image: torch.Tensor, sample: dict, meta: dict) -> TransferPicture:
+        classes = meta.get('classes') if meta.get('palette') else None
+        num_classes = len(classes) if classes else None
+        example = read_example(sample, coords_key=self.coords_key, num_classes=num_classes)
+        return TransferPicture(_to_uint8(image), example.coords, example.labels)
+
+    def _draw(
+        self, runner: Any, index: int, query: TransferPicture, palette: Sequence | None
+    ) -> None:
+        reference = self._references.get(self._drawn % self.num_references)
+        if reference is None:
+            raise ValueError(
+                f'{type(self).__name__}: query {index} came before all {self.num_references} '
+                "references: use sampler=dict(type='ReferenceSampler', "
+                f'num_references={self.num_references}) in test_dataloader'
+            )
+        temperature = temperature_at(
+            query.coords.shape[-1], self.mode, self.temperature, self.reference_size
+        )
+        cells = transfer_row(reference, query, palette, temperature)
+        folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
+        _write_image(osp.join(folder, f'{index:05d}.png'), arrange_cells([cells]))
+        self._drawn += 1
+
+
+def _to_uint8(image: torch.Tensor) -> np.ndarray:
+    """A picture of the dataloader, (3, H, W), as (H, W, 3) uint8 RGB."""
+    if image.dtype == torch.uint8:
+        return image.permute(1, 2, 0).contiguous().cpu().numpy()
+    return images_to_uint8(image)
+
+
+def _channel_order(model: nn.Module) -> str:
+    preprocessor = getattr(unwrap(model), 'data_preprocessor', None)
+    return getattr(preprocessor, 'output_channel_order', 'RGB') or 'BGR'
+
+
+def _write_image(path: str, image: np.ndarray) -> None:
+    """Write an RGB image (H, W, 3) uint8 as a PNG file, or raise OSError."""
+    mmengine.mkdir_or_exist(osp.dirname(path))
+    with atomic_file(path) as file:
+        file.write(cv2.imencode('.png', cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())

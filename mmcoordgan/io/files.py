@@ -1,0 +1,213 @@
+"""Read checkpoints without running what they hold; write files that are complete or not there."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import mmap
+import os
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import mmengine
+import torch
+from mmengine.fileio import LocalBackend, register_backend
+
+MAX_PICKLE = 64 << 20
+"""Bytes that the structure of a checkpoint may take, without its tensors."""
+MAX_DEPTH = 100
+"""How deeply the containers of a checkpoint may be nested."""
+
+# File systems that cannot bring the names of a folder to the disk say so by one of these.
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.EBADF, errno.EACCES, errno.EPERM, errno.ENOTSUP)
+
+
+@register_backend('mmcoordgan_atomic', force=True)
+class AtomicLocalBackend(LocalBackend):
+    """Local files that are either complete or not there.
+
+    A run that is killed while it saves leaves no truncated checkpoint behind.
+    :class:`~mmcoordgan.engine.CoordGANCheckpointHook` uses this backend by default.
+    """
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write ``obj`` to ``filepath``, and create its folder if need be."""
+        mmengine.mkdir_or_exist(os.path.dirname(os.path.abspath(filepath)))
+        with atomic_file(filepath) as file:
+            file.write(obj)
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a binary file for writing that gets its name when it is complete and on the disk.
+
+    Until then it is called ``<path>.<random>.part``. An error removes it and leaves what ``path``
+    held before.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f'{name}.', suffix='.part')
+    os.close(handle)
+    try:
+        with open(temporary, 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(PermissionError):  # some file systems have no modes to change
+            os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        _sync_folder(folder)
+    except BaseException:
+        with suppress(FileNotFoundError):  # it may have its name already
+            os.unlink(temporary)
+        raise
+
+
+def _sync_folder(folder: str) -> None:
+    """Bring the names of a folder to the disk, where the system can."""
+    if not hasattr(os, 'O_DIRECTORY'):
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def load_checkpoint(path: str | Path) -> Any:
+    """Read a local checkpoint, if that runs no code, the file is intact and it claims no more.
+
+    A checkpoint is a pickle, and unpickling may run arbitrary code. PyTorch's ``weights_only``
+    loading reads tensors and plain containers and refuses everything else. The checksums in
+    PyTorch's archives are compared, and nothing is made that is larger than the file.
+
+    Args:
+        path: A local file.
+
+    Returns:
+        What the file holds, on the CPU. Tensors stay on the disk until they are used, where the
+        format allows it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, holds more than tensors and plain containers, or claims
+            objects that are larger than the file.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist')
+    try:
+        _check_bytes(path)
+        content = torch.load(str(path), **safe_load_options(path))
+        _check_claims(content, os.path.getsize(path))
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'checkpoint {path} is refused: it holds objects that cannot be read without running '
+            f'code from the file ({refusal_reason(error)}). Checkpoints that mmcoordgan writes '
+            'hold tensors and plain values only. If you trust this file, convert it where it was '
+            "written: save its state_dict alone with torch.save({'state_dict': ...}, path)"
+        ) from None
+    except Exception as error:  # bytes that are no pickle fail in any way
+        raise unreadable(path, error) from None
+    return content
+
+
+def check_checkpoint_file(path: str | Path) -> None:
+    """Raise what :func:`load_checkpoint` raises."""
+    load_checkpoint(path)
+
+
+def _check_bytes(path: Path) -> None:
+    """Compare the checksums of an archive, and refuse what would grow when it is read.
+
+    Raises:
+        ValueError: The bytes are damaged, or stand for more than they are.
+    """
+    size = os.path.getsize(path)
+    if size and not zipfile.is_zipfile(path):  # the format before PyTorch 1.6
+        with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            _refuse_bytearray(data)
+        return
+    with zipfile.ZipFile(path) as archive:
+        records = archive.infolist()
+        stored = all(record.compress_type == zipfile.ZIP_STORED for record in records)
+        if not stored or sum(record.file_size for record in records) > size:
+            raise ValueError('its records are larger than the file')
+        damaged = archive.testzip()
+        if damaged:
+            raise ValueError(f'the checksum of {damaged} is wrong')
+        for record in records:
+            if record.filename.endswith('.pkl'):
+                if record.file_size > MAX_PICKLE:
+                    raise ValueError(f'{record.filename} takes {record.file_size} bytes')
+                _refuse_bytearray(archive.read(record))
+
+
+def _refuse_bytearray(data: Any) -> None:
+    """Refuse the one thing that plain pickles can make of any size: ``bytearray(n)``."""
+    if data.find(b'\nbytearray\n') >= 0:
+        raise ValueError('it builds a bytearray')
+
+
+def _check_claims(content: Any, size: int) -> None:
+    """Refuse an object whose parts, counted wherever they are seen, are more than its file holds.
+
+    Raises:
+        ValueError: A tensor, the number of values or the nesting claims too much.
+    """
+    left, seen = [(content, 0)], 0
+    while left:
+        value, depth = left.pop()
+        seen += 1
+        if seen > size or depth > MAX_DEPTH:
+            raise ValueError(f'it claims more values than a file of {size} bytes can hold')
+        if isinstance(value, torch.Tensor):
+            if value.numel() * value.element_size() > size:
+                raise ValueError(f'a tensor claims more than a file of {size} bytes can hold')
+        elif isinstance(value, Mapping):
+            left += [(item, depth + 1) for pair in value.items() for item in pair]
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            left += [(item, depth + 1) for item in value]
+
+
+def safe_load_options(path: Path) -> dict[str, Any]:
+    """Arguments for ``torch.load``: plain data only, memory-mapped where the format allows it.
+
+    Memory-mapping reads the structure and leaves the tensors on the disk until they are used.
+    """
+    options: dict[str, Any] = {'map_location': 'cpu', 'weights_only': True}
+    if zipfile.is_zipfile(path) and 'mmap' in inspect.signature(torch.load).parameters:
+        options['mmap'] = True
+    return options
+
+
+def unreadable(path: Path, error: Exception) -> ValueError:
+    """What to raise where reading a file failed; many errors say little beside their type."""
+    kind, reason = type(error).__name__, refusal_reason(error)
+    told = kind if reason == kind else f'{kind}: {reason}'
+    return ValueError(
+        f'checkpoint {path} cannot be read ({told}): is it complete, and is it a checkpoint?'
+    )
+
+
+def refusal_reason(error: BaseException) -> str:
+    """What went wrong, without PyTorch's advice to switch the protection off."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if 'GLOBAL' in line or 'Unsupported' in line]
+    reason = (telling or lines or [type(error).__name__])[0]
+    return reason.replace('WeightsUnpickler error: ', '').split(' Please use ')[0].rstrip('.')

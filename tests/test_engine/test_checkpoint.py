@@ -1,0 +1,357 @@
+"""What the checkpoint hook writes, believes, refuses and removes."""
+
+from __future__ import annotations
+
+import copy
+import errno
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from engine_toy import runner
+from mmengine.hooks import Hook
+
+from mmcoordgan.engine import AtomicLocalBackend, CoordGANCheckpointHook, check_checkpoint_file
+from mmcoordgan.errors import UserError
+
+HOOK = 'default_hooks.checkpoint'
+VALIDATE = {
+    'val_cfg': dict(type='ValLoop'),
+    'val_dataloader': dict(
+        batch_size=2,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        dataset=dict(type='ToyNoise', length=4),
+    ),
+    'val_evaluator': dict(type='ToyMetric'),
+    'train_cfg.val_interval': 2,
+}
+
+
+def load(folder, iteration, work_dir='work'):
+    return torch.load(folder / work_dir / f'iter_{iteration}.pth', weights_only=True)
+
+
+def resume(folder, path, **options):
+    """A Runner that goes on from a file."""
+    return runner(folder, load_from=str(path), resume=True, **options)
+
+
+# ---------------------------------------------------------------------- contents
+
+
+def histories(run):
+    return {name: h.data for name, h in run.message_hub.log_scalars.items()}
+
+
+def test_checkpoints_are_plain(trained):
+    folder, run = trained
+    checkpoint = load(folder, 4)
+    assert checkpoint['meta']['iter'] == 4
+    scalars = checkpoint['message_hub']['log_scalars']
+    np.testing.assert_array_equal(
+        scalars['train/loss_g']['log_history'].numpy(), histories(run)['train/loss_g'][0]
+    )
+    check_checkpoint_file(folder / 'work' / 'iter_4.pth')
+
+
+def test_without_the_hook_they_are_not(tmp_path):
+    plain = {HOOK: dict(type='CheckpointHook', by_epoch=False, _delete_=True)}
+    run = runner(tmp_path, **plain, **{'train_cfg.max_iters': 1})
+    run.train()
+    path = tmp_path / 'work' / 'iter_1.pth'
+    with pytest.raises(ValueError, match=rf'{path} is refused: .*(HistoryBuffer|getattr)'):
+        check_checkpoint_file(path)
+
+
+def test_it_sees_what_other_hooks_store(trained):
+    assert type(trained[1].hooks[-1]) is CoordGANCheckpointHook
+    checkpoint = {'meta': {}, 'message_hub': {'runtime_info': {'best': [1, len]}}}
+    place = r"^checkpoint\['message_hub'\]\['runtime_info'\]\['best'\]\[1\] is a builtins"
+    with pytest.raises(TypeError, match=place):
+        CoordGANCheckpointHook().before_save_checkpoint(None, checkpoint)
+
+
+def test_resume_continues_where_the_checkpoint_was_written(trained, tmp_path):
+    folder, first = trained
+    start = folder / 'work' / 'iter_2.pth'
+    second = resume(tmp_path, start)
+    saved = {}
+
+    class Spy(Hook):
+        priority = 'LOWEST'
+
+        def before_train(self, runner):
+            saved['iter'] = runner.iter
+            saved['histories'] = histories(runner)
+            saved['optimizer'] = copy.deepcopy(runner.optim_wrapper.state_dict())
+
+    second.register_hook(Spy())
+    second.train()
+    assert saved['iter'] == 2
+    before = torch.load(start, weights_only=True)
+    for name, state in before['optimizer'].items():
+        for index, moments in state['state'].items():
+            for key, value in moments.items():
+                assert torch.equal(value, saved['optimizer'][name]['state'][index][key])
+        assert state['param_groups'] == saved['optimizer'][name]['param_groups']
+    whole = histories(first)
+    assert saved['histories'].keys() == whole.keys()
+    for name in whole:
+        for resumed, complete in zip(saved['histories'][name], whole[name]):
+            assert resumed.dtype == complete.dtype
+            np.testing.assert_array_equal(resumed, complete[: len(resumed)])
+    assert len(histories(second)['train/loss_g'][0]) == 4
+    assert second.iter == 4
+
+
+SCHEDULERS = {
+    'ConstantLR': {},
+    'CosineAnnealingLR': dict(T_max=5),
+    'CosineRestartLR': dict(periods=[3, 3], restart_weights=[1, 0.5], eta_min=0.0),
+    'ExponentialLR': dict(gamma=0.9),
+    'LinearLR': dict(end=5),
+    'LinearMomentum': dict(end=5),
+    'CosineAnnealingMomentum': dict(T_max=5),
+    'MultiStepLR': dict(milestones=[3]),
+    'OneCycleLR': dict(eta_max=0.1, total_steps=12),
+    'PolyLR': dict(eta_min=1e-4, end=6),
+    'ReduceOnPlateauLR': dict(monitor='loss_g', rule='less', patience=0),
+    'StepLR': dict(step_size=2),
+}
+
+
+@pytest.mark.parametrize('name', SCHEDULERS)
+def test_every_scheduler_goes_on_as_if_never_stopped(tmp_path, name):
+    by_iter = dict(type=name, by_epoch=False, **SCHEDULERS[name])
+    if name == 'ReduceOnPlateauLR':
+        by_iter.pop('by_epoch')
+    both = {'train_cfg.max_iters': 6, 'param_scheduler': [by_iter], 'randomness.seed': 0}
+    runner(tmp_path, 'whole', **both).train()
+    resume(tmp_path, tmp_path / 'whole' / 'iter_2.pth', work_dir='rest', **both).train()
+    ends = [load(tmp_path, 6, work_dir) for work_dir in ('whole', 'rest')]
+    groups = [end['optimizer']['generator']['param_groups'][0] for end in ends]
+    assert groups[0] == groups[1]
+    assert ends[0]['param_schedulers'] == ends[1]['param_schedulers']
+
+
+# ---------------------------------------------------------------------- validation
+
+
+def test_validation_leaves_the_training_as_it_is(tmp_path):
+    """Random states before the validation are those that are saved, also where it saves again."""
+    for name, more in (('plain', {}), ('best', {f'{HOOK}.save_best': 'toy/iou'})):
+        runner(tmp_path, name, **VALIDATE, **more).train()
+    for iteration in (2, 4):
+        plain, validated = (load(tmp_path, iteration, name) for name in ('plain', 'best'))
+        for key, value in plain['random_states'][0].items():
+            assert torch.equal(value, validated['random_states'][0][key]), key
+        for key, value in plain['state_dict'].items():
+            assert torch.equal(value, validated['state_dict'][key]), key
+
+
+@pytest.mark.parametrize(
+    ('save_best', 'iteration'), [('auto', 4), ('toy/iou', 4), ('toy/error', 2), ('toy/pck@0.1', 4)]
+)
+def test_the_hook_knows_which_metrics_are_better_high(tmp_path, save_best, iteration):
+    runner(tmp_path, **VALIDATE, **{f'{HOOK}.save_best': save_best}).train()
+    (best,) = (tmp_path / 'work').glob('best_*')
+    assert best.name.endswith(f'_iter_{iteration}.pth')
+
+
+def test_a_metric_that_is_not_there(tmp_path):
+    options = {f'{HOOK}.save_best': 'iuo', f'{HOOK}.rule': 'greater'}
+    with pytest.raises(UserError, match='there is no metric iuo for save_best, only toy/iou, toy/'):
+        runner(tmp_path, **VALIDATE, **options).train()
+
+
+def test_a_training_that_validation_stops_is_saved(tmp_path):
+    stop = dict(type='EarlyStoppingHook', monitor='toy/error', rule='less', patience=1)
+    options = {'train_cfg.max_iters': 50, f'{HOOK}.interval': 1000, 'custom_hooks': [stop]}
+    runner(tmp_path, **VALIDATE, **options).train()
+    assert [p.name for p in (tmp_path / 'work').glob('*.pth')] == ['iter_4.pth']
+    assert load(tmp_path, 4)['meta']['iter'] == 4
+
+
+# ---------------------------------------------------------------------- what is refused
+
+
+def changed(checkpoint, change):
+    """A checkpoint of which one thing is not as it was."""
+    state = checkpoint['state_dict']
+    first = next(iter(state))
+    if change == 'renamed':
+        checkpoint['state_dict'] = OrderedDict(
+            (f'x{k}' if k == first else k, v) for k, v in state.items()
+        )
+    elif change == 'None':
+        checkpoint['state_dict'] = OrderedDict.fromkeys(state)
+    elif change == 'empty':
+        checkpoint['state_dict'] = OrderedDict()
+    elif change == 'other size':
+        state[first] = torch.zeros(7)
+    elif change == 'without optimizer':
+        checkpoint.pop('optimizer')
+    elif change == 'half of the optimizers':
+        checkpoint['optimizer'].pop('discriminator')
+    elif change == 'moments':
+        checkpoint['optimizer']['generator']['state'][0]['exp_avg'] = torch.zeros(7)
+    elif change == 'other parameters':
+        checkpoint['optimizer']['generator']['param_groups'][0]['params'].pop()
+    elif change == 'no hub':
+        checkpoint['message_hub'] = None
+    else:
+        checkpoint['meta'] = {'iter': 'two'}
+    return checkpoint
+
+
+MISFITS = {
+    'renamed': r'1 of \d+ weights are missing \(of generator\)',
+    'None': 'weights are missing',
+    'empty': 'weights are missing',
+    'other size': r'1 weights have another shape, .*: \(7,\) in the checkpoint',
+    'without optimizer': 'its state of the optimizer generator is missing',
+    'half of the optimizers': 'its state of the optimizer discriminator is missing or belongs',
+    'moments': 'optimizer generator .*belongs to other parameters',
+    'other parameters': 'optimizer generator .*belongs to other parameters',
+    'no hub': 'it holds no message_hub',
+    'no iteration': 'it does not say which iteration it is of',
+}
+
+
+@pytest.mark.parametrize('change', MISFITS)
+def test_resume_refuses_what_does_not_fit(trained, tmp_path, change):
+    torch.save(changed(load(trained[0], 2), change), tmp_path / 'other.pth')
+    message = rf'other\.pth does not fit the model ToyGAN of the config: .*{MISFITS[change]}'
+    with pytest.raises(UserError, match=message):
+        resume(tmp_path, tmp_path / 'other.pth').train()
+
+
+@pytest.mark.parametrize('key', ['data', 'random_states'])
+def test_states_of_nonsense_are_named(trained, tmp_path, key):
+    checkpoint = load(trained[0], 2)
+    checkpoint[key] = [{'python': 'x'}] if key == 'random_states' else {'seeds': 3}
+    torch.save(checkpoint, tmp_path / 'other.pth')
+    with pytest.raises(UserError, match=r'other\.pth: its random states or its place .* no sense'):
+        resume(tmp_path, tmp_path / 'other.pth').train()
+
+
+def test_epochs_are_refused(tmp_path):
+    with pytest.raises(UserError, match='CoordGANCheckpointHook counts iterations'):
+        CoordGANCheckpointHook(by_epoch=True)
+    loop = {'train_cfg': dict(by_epoch=True, max_epochs=2, _delete_=True)}
+    with pytest.raises(UserError, match=r"use train_cfg = dict\(type='ResumableTrainLoop'"):
+        runner(tmp_path, **loop).train()
+
+
+# ---------------------------------------------------------------------- files
+
+
+def test_only_own_files_are_removed(trained, tmp_path):
+    """A checkpoint from elsewhere names files and numbers: nothing of them is believed."""
+    checkpoint = load(trained[0], 2)
+    victim = tmp_path / 'home'
+    victim.mkdir()
+    (tmp_path / 'work').mkdir()
+    others = [tmp_path / 'work' / name for name in ('iter_1.pth', 'best_toy_iou_iter_1.pth')]
+    for path in others:
+        path.write_text('of another run')
+    hub = checkpoint['message_hub']
+    claims = dict(best_ckpt=str(victim), best_score=-1e9, keep_ckpt_ids=[1, '../home', 2, 3])
+    for key, value in claims.items():
+        hub['runtime_info'][key], hub['resumed_keys'][key] = value, True
+    torch.save(checkpoint, tmp_path / 'evil.pth')
+    options = {f'{HOOK}.save_best': 'toy/iou', f'{HOOK}.max_keep_ckpts': 1, **VALIDATE}
+    resume(tmp_path, tmp_path / 'evil.pth', **options).train()
+    assert victim.is_dir() and all(path.exists() for path in others)
+    names = sorted(p.name for p in (tmp_path / 'work').glob('*.pth'))
+    assert names == [
+        'best_toy_iou_iter_1.pth',
+        'best_toy_iou_iter_4.pth',
+        'iter_1.pth',
+        'iter_4.pth',
+    ]
+
+
+def test_own_files_are_removed_after_resuming_too(tmp_path):
+    options = {f'{HOOK}.save_best': 'toy/iou', f'{HOOK}.max_keep_ckpts': 1, **VALIDATE}
+    runner(tmp_path, **{**options, 'train_cfg.max_iters': 2}).train()
+    work = tmp_path / 'work'
+    assert sorted(p.name for p in work.glob('*.pth')) == ['best_toy_iou_iter_2.pth', 'iter_2.pth']
+    better = {'val_evaluator': dict(type='ToyMetric', seen=5)}
+    resume(tmp_path, work / 'iter_2.pth', **{**options, **better}).train()
+    assert sorted(p.name for p in work.glob('*.pth')) == ['best_toy_iou_iter_4.pth', 'iter_4.pth']
+
+
+def test_the_old_goes_when_the_new_is_named(tmp_path, monkeypatch):
+    """Of one checkpoint to keep there is always a complete one, which last_checkpoint names."""
+    work, seen = tmp_path / 'work', []
+    put, remove = AtomicLocalBackend.put, AtomicLocalBackend.remove
+
+    def note(action, path):
+        pointer = work / 'last_checkpoint'
+        named = pointer.read_text() if pointer.exists() else None
+        files = sorted(p.name for p in work.glob('*.pth'))
+        seen.append((action, path.rpartition('/')[2], named, files))
+
+    monkeypatch.setattr(
+        AtomicLocalBackend, 'put', lambda s, obj, path: note('write', path) or put(s, obj, path)
+    )
+    monkeypatch.setattr(
+        AtomicLocalBackend, 'remove', lambda s, path: note('remove', path) or remove(s, path)
+    )
+    runner(tmp_path, **{f'{HOOK}.max_keep_ckpts': 1}).train()
+    assert seen == [
+        ('write', 'iter_2.pth', None, []),
+        ('write', 'iter_4.pth', 'iter_2.pth', ['iter_2.pth']),
+        ('remove', 'iter_2.pth', 'iter_4.pth', ['iter_2.pth', 'iter_4.pth']),
+    ]
+    assert [p.name for p in work.glob('*.pth')] == ['iter_4.pth']
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
+    def full(self, obj, path):
+        if 'iter_4' in str(path):
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        put(self, obj, path)
+
+    put = AtomicLocalBackend.put
+    monkeypatch.setattr(AtomicLocalBackend, 'put', full)
+    with pytest.raises(UserError, match=r'iter_4.pth cannot be written \(No space left') as error:
+        runner(tmp_path, **{f'{HOOK}.max_keep_ckpts': 1}).train()
+    assert error.value.exit_code == 1
+    assert (tmp_path / 'work' / 'last_checkpoint').read_text() == 'iter_2.pth'
+    assert load(tmp_path, 2)['meta']['iter'] == 2
+
+
+def test_an_old_file_that_stays_is_no_reason_to_end(tmp_path, monkeypatch):
+    def fail(self, path):
+        raise OSError(errno.EIO, 'Input/output error')
+
+    monkeypatch.setattr(AtomicLocalBackend, 'remove', fail)
+    runner(tmp_path, **{f'{HOOK}.max_keep_ckpts': 1}).train()
+    assert (tmp_path / 'work' / 'last_checkpoint').read_text() == 'iter_4.pth'
+
+
+def test_unfinished_files_are_removed_and_superfluous_ones(tmp_path):
+    work = tmp_path / 'work'
+    work.mkdir()
+    unfinished = [work / 'iter_8.pth.abc.part', work / 'last_checkpoint.abc.part']
+    mine = [work / 'notes.part', work / 'iter_7.pth']
+    for path in unfinished + mine:
+        path.write_text('x')
+    more = {f'{HOOK}.max_keep_ckpts': 2, 'train_cfg.max_iters': 6}
+    runner(tmp_path, **more).train()
+    assert not any(path.exists() for path in unfinished) and all(path.exists() for path in mine)
+    assert sorted(p.name for p in work.glob('iter_[0-6].pth')) == ['iter_4.pth', 'iter_6.pth']
+    # Killed between naming the new one and removing the old one: the next start removes it.
+    (work / 'iter_2.pth').write_text('x')
+    assert load(tmp_path, 6)['message_hub']['runtime_info']['keep_ckpt_ids'] == [2, 4, 6]
+    resume(tmp_path, work / 'iter_6.pth', **more).train()
+    assert not (work / 'iter_2.pth').exists() and (work / 'iter_6.pth').exists()
+
+
+def test_names_of_checkpoints_may_have_zeros(tmp_path):
+    options = {f'{HOOK}.filename_tmpl': 'iter_{:06d}.pth', f'{HOOK}.max_keep_ckpts': 1}
+    runner(tmp_path, **options).train()
+    assert [p.name for p in (tmp_path / 'work').glob('*.pth')] == ['iter_000004.pth']

@@ -1,0 +1,182 @@
+"""Checkpoint files: read without running anything, checked, and written whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import random
+import zipfile
+
+import pytest
+import torch
+
+from mmcoordgan.io.files import AtomicLocalBackend, check_checkpoint_file, load_checkpoint
+
+
+class Malicious:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.mark.parametrize('legacy', [False, True])
+def test_malicious_checkpoint_is_refused_and_runs_nothing(tmp_path, legacy):
+    target, path = tmp_path / 'executed', tmp_path / 'bad.pth'
+    content = {'state_dict': {'a': torch.zeros(2)}, 'extra': Malicious(target)}
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(ValueError, match=rf'{path} is refused: .*mkdir.*state_dict'):
+        check_checkpoint_file(path)
+    assert not target.exists()
+
+
+def test_bare_pickles_damaged_and_missing_files(tmp_path):
+    target, path = tmp_path / 'executed', tmp_path / 'bad.pth'
+    path.write_bytes(pickle.dumps(Malicious(target)))
+    with pytest.raises(ValueError, match=r'bad\.pth'):
+        check_checkpoint_file(path)
+    assert not target.exists()
+    torch.save({'a': torch.zeros(1000)}, path)
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(ValueError, match=r'bad\.pth'):
+        check_checkpoint_file(path)
+    path.write_bytes(b'')
+    with pytest.raises(ValueError, match=r'bad\.pth'):
+        check_checkpoint_file(path)
+    with pytest.raises(FileNotFoundError, match=r'none\.pth does not exist'):
+        check_checkpoint_file(tmp_path / 'none.pth')
+
+
+def test_atomic_writes(tmp_path, monkeypatch):
+    path = tmp_path / 'new folder' / 'a.pth'
+    backend = AtomicLocalBackend()
+    backend.put(b'old', path)
+    assert path.read_bytes() == b'old'
+    (tmp_path / 'ordinary').touch()
+    assert path.stat().st_mode == (tmp_path / 'ordinary').stat().st_mode
+
+    def killed(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, 'fsync', killed)
+    with pytest.raises(KeyboardInterrupt):
+        backend.put(b'half of the new', path)
+    assert path.read_bytes() == b'old'
+    assert os.listdir(path.parent) == ['a.pth']
+
+
+# ---------------------------------------------------------------------- damage
+
+
+def flat(value, place=''):
+    """All values, by their places; tensors as lists."""
+    if isinstance(value, dict):
+        return {p: v for k, item in value.items() for p, v in flat(item, f'{place}.{k}').items()}
+    return {place: value.tolist() if isinstance(value, torch.Tensor) else value}
+
+
+def test_a_flipped_bit_is_seen(tmp_path):
+    """Wherever a bit is flipped, the file is refused or holds what it held."""
+    path = tmp_path / 'a.pth'
+    content = {'state_dict': {'a': torch.rand(40), 'b': torch.rand(3)}, 'meta': {'iter': 3}}
+    torch.save(content, path)
+    data, source, refused = path.read_bytes(), random.Random(0), 0
+    for _ in range(600):
+        position, bit = source.randrange(len(data)), source.randrange(8)
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << bit
+        path.write_bytes(flipped)
+        try:
+            assert flat(load_checkpoint(path)) == flat(content), (position, bit)
+        except ValueError:
+            refused += 1
+    assert refused > 100
+
+
+class Call:
+    """Pickles as a call."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+def deflated(path):
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('archive/data.pkl', b'\x80\x02' + b']' * (1 << 20) + b'.')
+        archive.writestr('archive/version', b'3\n')
+
+
+def nested(levels):
+    """A list whose lists are the same ones, twice each."""
+    value = [0]
+    for _ in range(levels):
+        value = [value, value]
+    return value
+
+
+BOMBS = {
+    'bytearray': (lambda path: torch.save({'x': Call(bytearray, 6 * 10**9)}, path), 'bytearray'),
+    'legacy bytearray': (
+        lambda path: torch.save(
+            {'x': Call(bytearray, 6 * 10**9)}, path, _use_new_zipfile_serialization=False
+        ),
+        'bytearray',
+    ),
+    'deflated': (deflated, 'larger than the file'),
+    'shared lists': (lambda path: torch.save({'x': nested(60)}, path), 'more values than a file'),
+    'expanded tensor': (
+        lambda path: torch.save({'x': torch.zeros(1).expand(10**6, 10**6)}, path),
+        'a tensor claims more',
+    ),
+    'meta tensor': (
+        lambda path: torch.save({'x': torch.empty(10**6, 10**6, device='meta')}, path),
+        'a tensor claims more',
+    ),
+}
+
+
+@pytest.mark.parametrize('kind', BOMBS)
+def test_a_file_claims_no_more_than_it_holds(tmp_path, kind):
+    make, message = BOMBS[kind]
+    make(tmp_path / 'bomb.pth')
+    assert (tmp_path / 'bomb.pth').stat().st_size < 10_000
+    with pytest.raises(ValueError, match=rf'bomb\.pth cannot be read .*{message}'):
+        check_checkpoint_file(tmp_path / 'bomb.pth')
+
+
+# ---------------------------------------------------------------------- file systems
+
+
+@pytest.mark.parametrize(
+    ('function', 'number'),
+    [('fsync', errno.EINVAL), ('fsync', errno.ENOTSUP), ('chmod', errno.EPERM)],
+)
+def test_file_systems_that_know_no_modes_or_folders(tmp_path, monkeypatch, function, number):
+    original = getattr(os, function)
+
+    def refuse(target, *arguments):
+        if function == 'chmod' or os.path.isdir(f'/proc/self/fd/{target}'):
+            raise OSError(number, os.strerror(number))
+        return original(target, *arguments)
+
+    monkeypatch.setattr(os, function, refuse)
+    AtomicLocalBackend().put(b'whole', tmp_path / 'a.pth')
+    assert os.listdir(tmp_path) == ['a.pth'] and (tmp_path / 'a.pth').read_bytes() == b'whole'
+
+
+def test_other_errors_of_a_folder_are_raised(tmp_path, monkeypatch):
+    original = os.fsync
+
+    def fail(target):
+        if os.path.isdir(f'/proc/self/fd/{target}'):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return original(target)
+
+    monkeypatch.setattr(os, 'fsync', fail)
+    with pytest.raises(OSError, match='Input/output error'):
+        AtomicLocalBackend().put(b'whole', tmp_path / 'a.pth')
