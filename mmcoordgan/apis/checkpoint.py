@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation.transfer_metric import temperature_at
-from mmcoordgan.io.files import check_checkpoint_file, safe_load_options
+from mmcoordgan.io.files import load_checkpoint
 from mmcoordgan.models.networks import Encoder, Encoding, Generator, encode
 from mmcoordgan.models.pretrained import check_fit, part_of
 from mmcoordgan.models.refinement import Refinement
@@ -112,8 +112,7 @@ def load_trained(
     """
     given = _read_config(config) if isinstance(config, (str, Path)) else config
     path = find_checkpoint(checkpoint)
-    check_checkpoint_file(path)
-    content = torch.load(path, **safe_load_options(Path(path)))
+    content = load_checkpoint(path)
     state = content.get('state_dict') if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
         raise ValueError(
@@ -167,8 +166,8 @@ def find_checkpoint(source: str | Path) -> str:
     last = last_checkpoint(path)
     if last is None:
         raise FileNotFoundError(
-            f'{path} is a folder without the file last_checkpoint, so no work dir of a training: '
-            'give a checkpoint file'
+            f'{path} is a folder without checkpoints, so no work dir of a training: give a '
+            'checkpoint file'
         )
     return last
 

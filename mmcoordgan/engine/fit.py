@@ -81,7 +81,9 @@ def resume_misfits(checkpoint: Mapping, optim_wrapper: Any) -> list[str]:
         reasons.append('it does not say which iteration it is of')
     if not isinstance(checkpoint.get('message_hub'), Mapping):
         reasons.append('it holds no message_hub')
-    saved = checkpoint.get('optimizer')
+    if 'optimizer' not in checkpoint:  # converted, or published without; the hook warns
+        return reasons
+    saved = checkpoint['optimizer']
     wrappers = {'optimizer': optim_wrapper}
     if isinstance(optim_wrapper, OptimWrapperDict):
         wrappers = dict(optim_wrapper.items())

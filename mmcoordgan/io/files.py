@@ -89,7 +89,14 @@ def _umask() -> int:
     return mask
 
 
-def load_checkpoint(path: str | Path) -> Any:
+ADVICE = (
+    'Checkpoints that mmcoordgan writes hold tensors and plain values only. If you trust this '
+    'file, convert it where it was written: save its state_dict alone with '
+    "torch.save({'state_dict': ...}, path)"
+)
+
+
+def load_checkpoint(path: str | Path, trust: bool = False, advice: str = ADVICE) -> Any:
     """Read a local checkpoint, if that runs no code, the file is intact and it claims no more.
 
     A checkpoint is a pickle, and unpickling may run arbitrary code. PyTorch's ``weights_only``
@@ -98,6 +105,8 @@ def load_checkpoint(path: str | Path) -> Any:
 
     Args:
         path: A local file.
+        trust: Read a file that holds more all the same, and run its code.
+        advice: What the user can do about a file that is refused.
 
     Returns:
         What the file holds, on the CPU. Tensors stay on the disk until they are used, where the
@@ -113,18 +122,25 @@ def load_checkpoint(path: str | Path) -> Any:
         raise FileNotFoundError(f'checkpoint {path} does not exist')
     try:
         _check_bytes(path)
-        content = torch.load(str(path), **safe_load_options(path))
+        content = torch.load(str(path), **_load_options(path))
         _check_claims(content, os.path.getsize(path))
     except pickle.UnpicklingError as error:
+        if trust:
+            return _load_trusted(path)
         raise ValueError(
             f'checkpoint {path} is refused: it holds objects that cannot be read without running '
-            f'code from the file ({refusal_reason(error)}). Checkpoints that mmcoordgan writes '
-            'hold tensors and plain values only. If you trust this file, convert it where it was '
-            "written: save its state_dict alone with torch.save({'state_dict': ...}, path)"
+            f'code from the file ({_reason(error)}). {advice}'
         ) from None
     except Exception as error:  # bytes that are no pickle fail in any way
-        raise unreadable(path, error) from None
+        raise _unreadable(path, error) from None
     return content
+
+
+def _load_trusted(path: Path) -> Any:
+    try:
+        return torch.load(str(path), **{**_load_options(path), 'weights_only': False})
+    except Exception as error:  # classes may be missing, or raise anything
+        raise _unreadable(path, error) from None
 
 
 def check_checkpoint_file(path: str | Path) -> None:
@@ -185,7 +201,7 @@ def _check_claims(content: Any, size: int) -> None:
             left += [(item, depth + 1) for item in value]
 
 
-def safe_load_options(path: Path) -> dict[str, Any]:
+def _load_options(path: Path) -> dict[str, Any]:
     """Arguments for ``torch.load``: plain data only, memory-mapped where the format allows it.
 
     Memory-mapping reads the structure and leaves the tensors on the disk until they are used.
@@ -196,16 +212,16 @@ def safe_load_options(path: Path) -> dict[str, Any]:
     return options
 
 
-def unreadable(path: Path, error: Exception) -> ValueError:
+def _unreadable(path: Path, error: Exception) -> ValueError:
     """What to raise where reading a file failed; many errors say little beside their type."""
-    kind, reason = type(error).__name__, refusal_reason(error)
+    kind, reason = type(error).__name__, _reason(error)
     told = kind if reason == kind else f'{kind}: {reason}'
     return ValueError(
         f'checkpoint {path} cannot be read ({told}): is it complete, and is it a checkpoint?'
     )
 
 
-def refusal_reason(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """What went wrong, without PyTorch's advice to switch the protection off."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if 'GLOBAL' in line or 'Unsupported' in line]

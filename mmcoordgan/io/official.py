@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,9 +18,11 @@ from mmcoordgan.models.networks import (
 )
 from mmcoordgan.models.networks.layers import blur_kernel
 
-from .files import refusal_reason, safe_load_options, unreadable
+from .files import load_checkpoint
 from .official_names import FROM_RGB_LAYERS, official_names, official_shape
 from .official_sizes import Arguments, base_resolution, disagreements, read_arguments
+
+TRUST = 'If you trust its author, use trust=True (on the command line: --trust)'
 
 Tensors = dict[str, Tensor]
 Plan = tuple[dict[str, tuple[int, ...]], Tensors]
@@ -65,32 +66,10 @@ def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any
 
     Arguments and errors as for :func:`load_official_checkpoint`.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f'checkpoint {path} does not exist')
-    options = safe_load_options(path)
-    try:
-        content = torch.load(str(path), **options)
-    except pickle.UnpicklingError as error:
-        if not trust:
-            raise ValueError(
-                f'checkpoint {path} is refused: it holds more than tensors and plain values '
-                f'({refusal_reason(error)}), and reading it may run code from the file. If you '
-                'trust its author, use trust=True (on the command line: --trust)'
-            ) from None
-        content = _load_trusted(path, {**options, 'weights_only': False})
-    except Exception as error:  # damaged files fail in any way
-        raise unreadable(path, error) from None
+    content = load_checkpoint(path, trust, TRUST)
     if not isinstance(content, dict):
         raise ValueError(f'checkpoint {path} holds no dict, but {type(content).__name__}')
     return content
-
-
-def _load_trusted(path: Path, options: dict[str, Any]) -> Any:
-    try:
-        return torch.load(str(path), **options)
-    except Exception as error:  # classes may be missing, or raise anything
-        raise unreadable(path, error) from None
 
 
 def from_official(content: States, source: str) -> dict[str, nn.Module]:

@@ -10,9 +10,11 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
+from .files import load_checkpoint
+
 
 def load_weights(source: str, config_key: str) -> dict[str, Tensor]:
-    """Load a state dict onto the CPU with ``torch.load(weights_only=True)``.
+    """Load a state dict onto the CPU with :func:`~.load_checkpoint`.
 
     A URL is downloaded once, to PyTorch's cache (``$TORCH_HOME/hub/checkpoints``), and checked
     against the hash in its name, where it has one.
@@ -35,8 +37,8 @@ def load_weights(source: str, config_key: str) -> dict[str, Tensor]:
             f'its path or URL'
         )
     try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:
+        state = load_checkpoint(path)
+    except ValueError as error:
         raise ValueError(
             f'{path} (config key {config_key}) is not a file of plain tensors, or is damaged; '
             f'it is not loaded, because unpickling anything else could run its code: {error}'

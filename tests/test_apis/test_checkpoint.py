@@ -54,9 +54,9 @@ def test_stage_2_inverts_as_its_model_does(tmp_path):
 
 
 def test_a_work_dir_stands_for_its_last_checkpoint(tmp_path):
-    checkpoint(tmp_path / 'iter_7.pth', stage=1)
-    with pytest.raises(FileNotFoundError, match='without the file last_checkpoint'):
+    with pytest.raises(FileNotFoundError, match='is a folder without checkpoints'):
         load_trained(tmp_path)
+    checkpoint(tmp_path / 'iter_7.pth', stage=1)
     (tmp_path / 'last_checkpoint').write_text('elsewhere/iter_7.pth')
     assert load_trained(tmp_path).source == str(tmp_path / 'iter_7.pth')
 
@@ -149,7 +149,7 @@ def test_no_tensor_is_larger_than_its_file(tmp_path):
     for tensor in (torch.zeros(1).expand(size), torch.zeros(size, device='meta')):
         content['state_dict'][name] = tensor
         torch.save(content, tmp_path / 'x.pth')
-        with pytest.raises(ValueError, match=r'tensors of its generator claim 17592\d+ bytes of '):
+        with pytest.raises(ValueError, match='a tensor claims more than a file of '):
             load_trained(tmp_path / 'x.pth', cfg)
 
 

@@ -135,6 +135,19 @@ def test_every_scheduler_goes_on_as_if_never_stopped(tmp_path, name):
     assert ends[0]['param_schedulers'] == ends[1]['param_schedulers']
 
 
+def test_averaged_weights_go_on_too(tmp_path):
+    average = {'custom_hooks': [dict(type='EMAHook', momentum=0.1)], 'randomness.seed': 0}
+    runner(tmp_path, 'whole', **average).train()
+    resume(tmp_path, tmp_path / 'whole' / 'iter_2.pth', work_dir='rest', **average).train()
+    ends = [load(tmp_path, 4, work_dir) for work_dir in ('whole', 'rest')]
+    for key in ('state_dict', 'ema_state_dict'):
+        assert all(torch.equal(value, ends[1][key][name]) for name, value in ends[0][key].items())
+    assert not torch.equal(
+        ends[0]['state_dict']['discriminator.score.weight'],
+        ends[0]['ema_state_dict']['module.discriminator.score.weight'],
+    )
+
+
 # ---------------------------------------------------------------------- validation
 
 
@@ -190,8 +203,8 @@ def changed(checkpoint, change):
         checkpoint['state_dict'] = OrderedDict()
     elif change == 'other size':
         state[first] = torch.zeros(7)
-    elif change == 'without optimizer':
-        checkpoint.pop('optimizer')
+    elif change == 'no optimizers':
+        checkpoint['optimizer'] = None
     elif change == 'half of the optimizers':
         checkpoint['optimizer'].pop('discriminator')
     elif change == 'moments':
@@ -210,7 +223,7 @@ MISFITS = {
     'None': 'weights are missing',
     'empty': 'weights are missing',
     'other size': r'1 weights have another shape, .*: \(7,\) in the checkpoint',
-    'without optimizer': 'its state of the optimizer generator is missing',
+    'no optimizers': 'its state of the optimizer generator is missing',
     'half of the optimizers': 'its state of the optimizer discriminator is missing or belongs',
     'moments': 'optimizer generator .*belongs to other parameters',
     'other parameters': 'optimizer generator .*belongs to other parameters',
@@ -225,6 +238,17 @@ def test_resume_refuses_what_does_not_fit(trained, tmp_path, change):
     message = rf'other\.pth does not fit the model ToyGAN of the config: .*{MISFITS[change]}'
     with pytest.raises(UserError, match=message):
         resume(tmp_path, tmp_path / 'other.pth').train()
+
+
+def test_a_checkpoint_without_optimizers_resumes_with_a_warning(trained, tmp_path, monkeypatch):
+    checkpoint = load(trained[0], 2)
+    del checkpoint['optimizer']
+    torch.save(checkpoint, tmp_path / 'weights.pth')
+    run = resume(tmp_path, tmp_path / 'weights.pth')
+    warnings = []
+    monkeypatch.setattr(run.logger, 'warning', warnings.append)
+    run.train()
+    assert any('weights.pth holds no optimizers: they start afresh' in text for text in warnings)
 
 
 @pytest.mark.parametrize('key', ['data', 'random_states'])

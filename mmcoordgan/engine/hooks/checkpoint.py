@@ -40,7 +40,8 @@ class CoordGANCheckpointHook(CheckpointHook):
     * Only files that this run wrote into its own folder are ever removed, whatever the checkpoint
       says that it goes on from.
     * A checkpoint that does not fit is refused: for a test, if it leaves weights as they were
-      initialised; for resuming, also if optimizers are missing or belong to other parameters.
+      initialised; for resuming, also if optimizers belong to other parameters. Resuming from one
+      without optimizers warns.
 
     A checkpoint is also saved when training stops before its end, by :class:`InterruptionHook` or
     MMEngine's ``EarlyStoppingHook``, unless ``save_last=False``.
@@ -108,8 +109,8 @@ class CoordGANCheckpointHook(CheckpointHook):
         source = getattr(runner, '_load_from', None) or 'the checkpoint'
         reasons: list[str] = []
         if runner._resume:
-            reasons += resume_misfits(checkpoint, runner.optim_wrapper)
             reasons += model_misfits(runner.model, checkpoint, READ_ELSEWHERE)
+            reasons += resume_misfits(checkpoint, runner.optim_wrapper)
         elif not isinstance(runner._train_loop, BaseLoop):  # not a training that starts from it
             reasons += model_misfits(runner.model, checkpoint, TRAINING_ONLY)
         if reasons:
@@ -117,6 +118,8 @@ class CoordGANCheckpointHook(CheckpointHook):
             raise UserError(
                 f'{source} does not fit the model {model} of the config: {"; ".join(reasons)}'
             )
+        if runner._resume and 'optimizer' not in checkpoint:
+            runner.logger.warning(f'{source} holds no optimizers: they start afresh')
         meta = checkpoint.get('meta')
         # MMEngine would run this text as a config, to compare numbers of GPUs.
         if isinstance(meta, dict) and meta.pop('config', None) is not None:

@@ -65,7 +65,9 @@ class InterruptionHook(Hook):
         # A signal that arrives from here on counts after the next iteration, on all processes.
         received = torch.tensor(self.received)
         all_reduce(received, 'max')
-        self.agreed = int(received)
+        # Gradients that are still being accumulated are in no checkpoint.
+        complete = runner.iter + 1 >= runner.max_iters or not _accumulates(runner)
+        self.agreed = int(received) if complete else 0
         if self.agreed:
             runner.train_loop.stop_training = True
             saves = any(isinstance(hook, CoordGANCheckpointHook) for hook in runner.hooks)
@@ -95,3 +97,9 @@ class InterruptionHook(Hook):
             for worker in multiprocessing.active_children():  # a frozen one would be waited for
                 worker.kill()
             raise SystemExit(128 + self.agreed)
+
+
+def _accumulates(runner: Any) -> bool:
+    """Whether the optimizer's next step still waits for gradients of further iterations."""
+    counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+    return (runner.iter + 1) % counts != 0
