@@ -65,7 +65,7 @@ def intact_checkpoint(work_dir: str | Path) -> tuple[str | None, list[str]]:
         except ValueError as error:
             passed_over.append(str(error))
         else:
-            return str(path), [*passed_over, f'going on from {path}'] if passed_over else []
+            return str(path), passed_over
     if passed_over:
         raise UserError(
             f'{"; ".join(passed_over)}. There is no intact checkpoint before it in {work_dir}: '

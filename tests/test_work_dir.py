@@ -59,7 +59,7 @@ def test_a_damaged_checkpoint_leaves_the_one_before(tmp_path, damage):
         path.unlink()
     found, reasons = intact_checkpoint(tmp_path)
     assert found == str(tmp_path / 'iter_2.pth')
-    assert 'iter_3.pth' in reasons[0] and reasons[-1] == f'going on from {found}'
+    assert len(reasons) == 1 and 'iter_3.pth' in reasons[0]
     for older in ('iter_1.pth', 'iter_2.pth'):
         (tmp_path / older).write_bytes(b'')
     with pytest.raises(UserError, match='no intact checkpoint before it'):

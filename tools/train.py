@@ -10,7 +10,7 @@ from contextlib import nullcontext
 
 from mmengine.config import Config
 
-from mmcoordgan.cli.config import hooks, load_config
+from mmcoordgan.cli.config import load_config
 from mmcoordgan.cli.launch import (
     ToolRunner,
     add_common_arguments,
@@ -92,14 +92,11 @@ def scale_lr(cfg: Config) -> None:
 
 
 def check_training(cfg: Config) -> None:
-    """Refuse what the config asks of MMEngine and stage 1 cannot do."""
-    stage1 = type_name(cfg.model.get('type')) == 'CoordGAN'
-    if stage1 and cfg.get('compile'):
+    """Refuse what MMEngine offers and stage 1 cannot do."""
+    if cfg.get('compile') and type_name(cfg.model.get('type')) == 'CoordGAN':
         raise UserError(
             'compile: PyTorch cannot differentiate a compiled model twice, as R1 does. Leave it out'
         )
-    if stage1 and any(type_name(hook.get('type')) == 'EMAHook' for hook in hooks(cfg)):
-        raise UserError('EMAHook: CoordGAN averages its generator itself. Set model.ema_decay')
 
 
 def choose_checkpoint(cfg: Config, resume: str | None) -> None:
@@ -112,8 +109,8 @@ def choose_checkpoint(cfg: Config, resume: str | None) -> None:
         found, passed_over = intact_checkpoint(cfg.work_dir)
         for reason in passed_over:
             print(f'--resume: {reason}', file=sys.stderr)
-        if found is None:
-            print(f'--resume: no checkpoint in {cfg.work_dir} yet, starting from the beginning')
+        going_on = f'no checkpoint in {cfg.work_dir} yet, starting from the beginning'
+        print(f'--resume: {going_on if found is None else f"going on from {found}"}')
         cfg.resume = found is not None
         cfg.load_from = found or cfg.get('load_from')
     elif resume is not None:

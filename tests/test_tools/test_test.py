@@ -266,6 +266,16 @@ def test_checkpoints_that_do_not_fit(tmp_path, capsys):
     )
 
 
+def test_the_config_of_the_training_stays_and_half_precision(tmp_path):
+    config = write_config(tmp_path, 'toy')
+    os.mkdir('work')
+    kept = Path('work', config.name)
+    kept.write_text('# of the training')
+    options = ['test_dataloader.dataset.length=7']
+    assert test(config, '--amp', '--work-dir', 'work', options=options)['iou'] > 60
+    assert kept.read_text() == '# of the training'
+
+
 def test_metrics_that_are_not_finite(monkeypatch):
     """Plain JSON knows no NaN; a file of before stays whole where the new one cannot be written."""
     metrics = {'iou': 61.5, 'pck@0.1': float('nan'), 'error': np.float32('-inf')}
@@ -291,6 +301,8 @@ def test_requests_that_cannot_be_met(tmp_path, capsys):
     assert fails(['none.py', 'trained.pth'], capsys) == 'config file none.py does not exist'
     error = fails([config, 'trained.pth', '--out', 'maps.pkl'], capsys)
     assert error.startswith('--out maps.pkl: the name must end in .json (metrics) or .npz')
+    error = fails([config, 'trained.pth', '--out', '/proc/metrics.json'], capsys)
+    assert error.startswith('--out /proc/metrics.json cannot be written: ')
     os.mkdir('folder.json')
     error = fails([config, 'trained.pth', '--out', 'folder.json'], capsys)
     assert error == '--out folder.json is a folder'

@@ -253,6 +253,44 @@ def test_resume_set_in_the_config(prepared, tmp_path):
     assert (cfg.load_from, cfg.resume) == ('work_dirs/toy/iter_2.pth', True)
 
 
+def test_a_damaged_checkpoint_leaves_the_one_before(prepared, tmp_path, capsys):
+    config = write_config(tmp_path)
+    path = checkpoint_in(tmp_path / 'work_dirs' / 'toy', 'iter_1.pth')
+    newest = checkpoint_in(path.parent)
+    newest.write_bytes(newest.read_bytes()[:-50])
+    cfg = prepared(config, '--resume')
+    assert cfg.load_from == 'work_dirs/toy/iter_1.pth'
+    shown = capsys.readouterr()
+    assert '--resume: checkpoint work_dirs/toy/iter_2.pth cannot be read' in shown.err
+    assert '--resume: going on from work_dirs/toy/iter_1.pth' in shown.out
+
+
+def test_no_validate(prepared, tmp_path):
+    config = write_config(tmp_path, 'val_cfg = dict()\nval_dataloader = dict(batch_size=1)\n')
+    assert prepared(config).val_dataloader.batch_size == 1
+    cfg = prepared(config, '--no-validate')
+    assert cfg.val_cfg is cfg.val_dataloader is cfg.val_evaluator is None
+
+
+def test_what_stage_1_cannot_do(tmp_path, capsys):
+    toy = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
+    error = fails([toy, '--cfg-options', 'compile=True'], capsys)
+    assert error.startswith('compile: PyTorch cannot differentiate a compiled model twice')
+
+
+def test_the_config_in_the_work_dir_is_the_users(tmp_path):
+    """What resuming and testing change for themselves does not reach it."""
+    config = write_config(tmp_path, 'model["pretrained_generator"] = "start.pth"\n')
+    torch.save(ToyGenerator().state_dict(), 'start.pth')
+    run = [str(config), '--cfg-options', f'experiment_name={tmp_path.name}']
+    tool['main']([*run, 'train_cfg.max_iters=2'])
+    tool['main']([run[0], '--resume', *run[1:-1], f'experiment_name={tmp_path.name}_2'])
+    written = Config.fromfile('work_dirs/toy/toy.py')
+    assert written.model.pretrained_generator == 'start.pth'
+    assert (written.load_from, written.resume) == (None, False)
+    assert Path('work_dirs/toy/iter_4.pth').exists()
+
+
 def test_a_resumed_run_needs_no_earlier_stage(prepared, tmp_path):
     keys = ('pretrained_generator', 'stage1_checkpoint')
     config = write_config(tmp_path, ''.join(f'model["{key}"] = "gone.pth"\n' for key in keys))
