@@ -6,13 +6,17 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 from engine_toy import ToyNoise, runner
 from mmengine.hooks import Hook
 
+from mmcoordgan.engine import InterruptionHook
+from mmcoordgan.engine.hooks import interruption
 from mmcoordgan.work_dir import last_checkpoint
 
 EQUAL = ('state_dict', 'optimizer', 'param_schedulers', 'random_states', 'data')
@@ -145,3 +149,85 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run.train()
     assert not (tmp_path / 'work' / 'iter_5.pth').exists()
+
+
+def test_a_signal_while_waiting_for_data_saves_what_there_is(whole, tmp_path, monkeypatch):
+    """As where a worker is frozen: the fifth iteration never gets its data."""
+    original, asked = ToyNoise.__getitem__, []
+
+    def stuck(self, index):
+        asked.append(index)
+        if len(asked) == 9:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, index)
+
+    monkeypatch.setattr(ToyNoise, '__getitem__', stuck)
+    with pytest.raises(SystemExit) as end:
+        runner(tmp_path, **{**OPTIONS, 'randomness.seed': load(whole, 2)['meta']['seed']}).train()
+    assert end.value.code == 143
+    last = last_checkpoint(tmp_path / 'work')
+    assert last.endswith('iter_4.pth')
+    runner(tmp_path, load_from=last, resume=True, **OPTIONS).train()
+    assert_same_end(whole, tmp_path)
+
+
+def test_processes_act_on_what_they_agreed_upon(monkeypatch):
+    """A signal that arrives while they agree counts after the next iteration."""
+    hook, loop = InterruptionHook(), SimpleNamespace(stop_training=False)
+    run = SimpleNamespace(iter=0, max_iters=9, optim_wrapper=None, train_loop=loop, hooks=[])
+    run.logger = SimpleNamespace(warning=print)
+
+    def arrives_now(value, op):
+        hook.received = int(signal.SIGTERM)
+
+    monkeypatch.setattr(interruption, 'all_reduce', arrives_now)
+    hook.after_train_iter(run, 0)
+    assert not loop.stop_training
+    hook.after_train_iter(run, 1)
+    assert loop.stop_training
+
+
+def test_accumulated_gradients_are_not_lost(monkeypatch):
+    hook, loop = InterruptionHook(), SimpleNamespace(stop_training=False)
+    wrapper = SimpleNamespace(_accumulative_counts=3)
+    run = SimpleNamespace(iter=3, max_iters=9, optim_wrapper=wrapper, train_loop=loop, hooks=[])
+    run.logger, hook.received = SimpleNamespace(warning=print), int(signal.SIGTERM)
+    stopped = []
+    for run.iter in (3, 4, 5):
+        hook.after_train_iter(run, run.iter)
+        stopped.append(loop.stop_training)
+    assert stopped == [False, False, True]
+
+
+WORKER = """
+import multiprocessing, os, time
+from mmcoordgan.engine.loop import outlive_signals
+
+def work(trainer, ready):
+    outlive_signals(0, trainer)
+    ready.set()
+    time.sleep(60)
+
+if __name__ == '__main__':
+    context = multiprocessing.get_context('forkserver')
+    ready = context.Event()
+    process = context.Process(target=work, args=(os.getpid(), ready))
+    process.start()
+    ready.wait(50)
+    os.system(f'kill {process.pid}')  # of someone else
+    time.sleep(0.5)
+    alive = process.is_alive()
+    process.terminate()
+    process.join(5)
+    print(alive, process.exitcode)
+    process.kill()
+"""
+
+
+def test_workers_obey_the_training_whatever_started_them(tmp_path):
+    """With forkserver, the parent of a worker is not the training."""
+    (tmp_path / 'worker.py').write_text(WORKER)
+    done = subprocess.run(
+        [sys.executable, 'worker.py'], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == 'True 0\n', done.stderr

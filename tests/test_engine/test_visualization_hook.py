@@ -125,6 +125,18 @@ def test_training_with_and_without_the_hook_is_the_same(tmp_path):
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
+def test_a_full_disk_is_no_reason_to_end(tmp_path, monkeypatch):
+    def full(path, image):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('mmcoordgan.engine.hooks.visualization._write_image', full)
+    run, told = runner(tmp_path, **{'train_cfg.max_iters': 1}), []
+    monkeypatch.setattr(run.logger, 'warning', told.append)
+    run.train()
+    assert run.iter == 1
+    assert [t for t in told if 'an image is left out, because it cannot be written' in t]
+
+
 def test_only_the_main_process_draws(tmp_path, monkeypatch):
     monkeypatch.setattr('mmengine.dist.utils.get_rank', lambda group=None: 1)
     run = stub_runner(ToyGAN(), tmp_path)
