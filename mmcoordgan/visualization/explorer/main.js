@@ -203,10 +203,14 @@ class Explorer {
   }
 
   renameLabel(label, name) {
-    this.labelNames[label - 1] = name;
-    element('label').options[label - 1].textContent = `${label} · ${this.labelName(label)}`;
+    this.setLabelName(label, name);
     this.dirty = true;
     this.refreshPoints();
+  }
+
+  setLabelName(label, name) {
+    this.labelNames[label - 1] = name;
+    element('label').options[label - 1].textContent = `${label} · ${this.labelName(label)}`;
   }
 
   undo() {
@@ -256,7 +260,7 @@ class Explorer {
     }
     const { dirty } = this;
     this.annotations.open(saved);
-    saved.names.forEach((name, i) => this.renameLabel(i + 1, name));
+    saved.names.forEach((name, i) => this.setLabelName(i + 1, name));
     this.chooseLabel(this.label);
     this.changed();
     this.dirty = dirty; // what was not saved before is not saved now
@@ -301,12 +305,13 @@ class Explorer {
       view.showPoints(markers);
     });
     element('no-points').hidden = points.length > 0;
-    element('points').replaceChildren();
-    points.forEach((point, n) => this.listPoint(point, n + 1));
+    const list = document.createDocumentFragment(); // the page is laid out once for all points
+    points.forEach((point, n) => this.listPoint(list, point, n + 1));
+    element('points').replaceChildren(list);
   }
 
-  listPoint(point, number) {
-    const item = append(element('points'), 'li', '');
+  listPoint(list, point, number) {
+    const item = append(list, 'li', '');
     const view = this.views[point.picture];
     const at = view.positionText(point.pixel);
     item.append(`${this.labelName(point.label)}, ${view.name} at ${at}`);

@@ -121,14 +121,15 @@ class PictureView {
 
   /** Markers with a number, a label, a pixel and a kind: placed here, or how close the match is. */
   showPoints(points) {
-    this.points.replaceChildren();
+    const markers = document.createDocumentFragment();
     for (const { number, label, pixel, kind } of points) {
-      const marker = append(this.points, 'div', `marker point ${kind}`);
+      const marker = append(markers, 'div', `marker point ${kind}`);
       marker.textContent = number;
       marker.style.background = `rgb(${LABEL_COLORS[label - 1].join(' ')})`;
       marker.style.color = DARK_LABELS.has(label) ? '#fff' : '#000';
       this.place(marker, pixel);
     }
+    this.points.replaceChildren(markers);
   }
 
   showLabels(labels) {
