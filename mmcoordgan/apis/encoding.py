@@ -17,6 +17,7 @@ from mmcoordgan.models.refinement import Refinement, refine_codes
 from .checkpoint import TrainedNetworks
 from .images import OnBroken, Source, Sources, SquareImage, iter_images, known, read_image
 from .refining import build_perceptual, choose_refinement
+from .results import Encoding
 
 Item = TypeVar('Item')
 
@@ -123,6 +124,18 @@ class ImageEncoder:
         if needed and self._perceptual is None:
             self._perceptual = build_perceptual(self.networks, self.vgg_weights).to(self.device)
         return refinement
+
+
+def encoding_of(image: SquareImage, codes: Codes) -> Encoding:
+    """What was found, as arrays."""
+    structure_w = None if codes.structure_w is None else as_array(codes.structure_w[0])
+    texture_w, coords = as_array(codes.texture_w[0]), as_array(codes.coords[0])
+    return Encoding(image.name, image.shape, structure_w, texture_w, coords, image.image)
+
+
+def as_array(values: Tensor) -> np.ndarray:
+    """A tensor as a float32 array."""
+    return values.float().cpu().numpy()
 
 
 def progress(items: Iterable[Item], show: bool = True, total: int | None = None) -> Iterator[Item]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,11 @@ from mmcoordgan.visualization import arrange_cells, coords_to_colors
 from . import transfer
 from .checkpoint import TrainedNetworks, choose_temperature, load_trained
 from .codes import check_seed, mean_codes, seed_codes, truncation_pair
-from .encoding import Codes, ImageEncoder, progress
+from .encoding import Codes, ImageEncoder, encoding_of, progress
 from .images import Source, Sources, SquareImage, iter_images
 from .rendering import render, render_between, render_seed
 from .results import Correspondence, Encoding, LabelTransfer, PointTransfer, Rendering
-from .transfer import Labels, as_array
+from .transfer import Labels
 
 PARTS = ('structure', 'texture', 'both')
 
@@ -39,33 +40,30 @@ class CoordGANInferencer(BaseInferencer):
             print(found.name, np.bincount(found.labels.ravel()))
 
     Images are paths, folders (all images below), arrays (H, W, 3) of uint8 in **RGB** order (OpenCV
-    reads BGR), or iterables of these, such as generators. They may have any size and shape: the
-    networks see them squeezed to a square, and results come at each image's own size.
+    reads BGR), or iterables of these. They may have any size and shape: the networks see them
+    squeezed to a square, and results come at each image's own size.
 
     Methods that take many images return lists. Their twins ``iter_...`` yield one result at a time,
     with memory that does not grow with the number of images. All of these take:
 
     * ``batch_size``: Images that pass the encoder together.
-    * ``refine``: Improve codes by gradient descent until they reproduce the image better: True as
-      the config says, or a number of steps. Each step costs as much as three renderings.
-    * ``on_broken``: Called with the name of an image that cannot be read and the error; the image
-      is left out. Without it, the error is raised.
+    * ``refine``: Improve codes by gradient descent: True as the config says, or a number of steps.
+      Each step costs as much as three renderings.
+    * ``on_broken``: Called with the name and the error of an image that cannot be read, which is
+      then left out. Without it, the error is raised.
 
-    Files of unknown origin run no code, as :func:`~mmcoordgan.apis.load_trained` says.
-    ``inferencer(inputs)`` is MMEngine's way to call ``encode``.
+    Files of unknown origin run no code (:func:`~mmcoordgan.apis.load_trained`). MMEngine's
+    ``inferencer(inputs)`` calls ``encode``.
 
     Args:
         model: The checkpoint or its work dir. Or, in MMEngine's order, the config (path or config)
             of the checkpoint ``weights``; needed only if the checkpoint does not hold its config.
         weights: The checkpoint, if ``model`` is the config or None.
         device: Where the networks run. Default: MMEngine's choice, a GPU if there is one.
-        scope: As for MMEngine's inferencers.
-        show_progress: Show a progress bar on standard error (``inferencer(inputs)``: MMEngine's
-            own, on standard output).
+        show_progress: Show a progress bar on standard error.
         temperature: Softness of the correspondence at the size of the generator's maps, in units of
             the frame: at least 1e-6, or 0 for the nearest pixel. Default: that of the config's
-            label transfer, so that results are those that ``tools/test.py`` measures; else 0.01 at
-            128 x 128 maps, scaled to others (0.04 at 32 x 32).
+            label transfer, as ``tools/test.py`` measures; else 0.01 at 128 x 128 maps, scaled.
         vgg_weights: Path or URL of VGG16's weights, to refine codes by LPIPS.
 
     Raises:
@@ -90,8 +88,8 @@ class CoordGANInferencer(BaseInferencer):
         if weights is None:
             if not isinstance(model, (str, os.PathLike)) or os.fspath(model).endswith('.py'):
                 raise ValueError(
-                    'a checkpoint is needed: CoordGANInferencer(checkpoint), or '
-                    f'CoordGANInferencer(config, weights=checkpoint); got {model!r} alone'
+                    'a checkpoint is needed: CoordGANInferencer(checkpoint), or (config, '
+                    f'weights=checkpoint); got {model!r} alone'
                 )
             weights, model = model, None
         self._config, device = model, device or get_device()
@@ -114,28 +112,22 @@ class CoordGANInferencer(BaseInferencer):
     def iter_encode(self, inputs: Sources, **settings: Any) -> Iterator[Encoding]:
         """Encode images, one after the other; :meth:`reconstruct` renders what was found.
 
-        Args:
-            inputs: Images.
-            settings: ``batch_size``, ``refine``, ``on_broken``; see the class.
-
         Raises:
             ValueError: The checkpoint has no encoder (stage 1), or an argument is out of range.
             BrokenImageError: An image cannot be read (without ``on_broken``).
         """
-        return (_encoding(*pair) for pair in self._encoder.find_all(inputs, **settings))
+        return starmap(encoding_of, self._encoder.find_all(inputs, **settings))
 
     def reconstruct(self, encoding: Encoding) -> np.ndarray:
         """Render what :meth:`encode` found: (S, S, 3) uint8 RGB at the generator's size."""
-        coords, texture_w = (
-            torch.from_numpy(values)[None].to(self.device)
-            for values in (encoding.coords, encoding.texture_w)
-        )
-        return render(self.networks.generator, encoding.name, coords, texture_w).image
+        arrays = (encoding.coords, encoding.texture_w)
+        coords, w = (torch.from_numpy(values)[None].to(self.device) for values in arrays)
+        return render(self.networks.generator, encoding.name, coords, w).image
 
-    def overview(self, encoding: Encoding, min_cell: int = 96) -> np.ndarray:
+    def overview(self, encoding: Encoding) -> np.ndarray:
         """Draw an image, its correspondence map in colours and its reconstruction, in a row."""
         cells = [encoding.image, coords_to_colors(encoding.coords), self.reconstruct(encoding)]
-        return arrange_cells([cells], min_cell)
+        return arrange_cells([cells])
 
     # ------------------------------------------------------------------ correspondence
 
@@ -143,14 +135,8 @@ class CoordGANInferencer(BaseInferencer):
         """Find for each pixel of image ``a`` the matching position in image ``b``.
 
         Two pixels match where their coordinates in the canonical frame agree
-        (:func:`mmcoordgan.geometry.soft_transfer`). Maps are as fine as the generator's, e.g.
-        128 x 128; matches in between are interpolated. The confidence tells how near the way from
-        a to b and back ends to where it began: parts of a that b does not show have a low one.
-
-        Args:
-            a: One image.
-            b: One image.
-            refine: See the class.
+        (:func:`~mmcoordgan.geometry.soft_transfer`). Maps are as fine as the generator's; matches
+        in between are interpolated. Parts of a that b does not show have a low confidence.
         """
         return transfer.correspond(self._encoder, a, b, self.temperature, refine)
 
@@ -182,23 +168,19 @@ class CoordGANInferencer(BaseInferencer):
             reference: A labelled image, or a list of them.
             reference_labels: Its labels (H, W) at its own size, integers in 0..255, or the path of
                 a palette or grey PNG (or .npy) that holds them; one for each reference.
-            queries: Images.
+            queries: Images; ``on_broken`` is about these alone.
             ignore_label: Pixels of references with this label carry nothing. Pixels of queries that
                 match nothing else get it.
-            settings: ``batch_size``, ``refine``, ``on_broken`` (for queries); see the class.
 
         Raises:
             ValueError: A mask differs in size from its image, or is no label mask; and as
                 :meth:`iter_encode`.
-            BrokenImageError: A reference or a mask (or, without ``on_broken``, a query) cannot be
-                read.
+            BrokenImageError: A reference or a mask cannot be read.
         """
-        refine = settings.get('refine', False)
         references = transfer.read_references(
-            self._encoder, reference, reference_labels, ignore_label, refine
+            self._encoder, reference, reference_labels, ignore_label, settings.get('refine', False)
         )
-        found = self._encoder.find_all(queries, **settings)
-        return transfer.carry_labels(references, found, self.temperature)
+        return transfer.carry_labels(self._encoder, references, queries, self.temperature, settings)
 
     def transfer_points(
         self, reference: Source, points: Any, queries: Sources, **settings: Any
@@ -213,19 +195,16 @@ class CoordGANInferencer(BaseInferencer):
 
         Args:
             reference: The image in which the points lie.
-            points: (N, 2), (x, y) in pixels of its own size; (0, 0) is the centre of its top left
-                pixel.
-            queries: Images.
-            settings: ``batch_size``, ``refine``, ``on_broken`` (for queries); see the class.
+            points: (N, 2), (x, y) in pixels of its own size; (0, 0) is its top left pixel's centre.
+            queries: Images; ``on_broken`` is about these alone.
 
         Raises:
             ValueError: ``points`` is no such array, or lies outside the image; and as
                 :meth:`iter_encode`.
         """
         refine = settings.get('refine', False)
-        source, positions = transfer.read_points(self._encoder, reference, points, refine)
-        found = self._encoder.find_all(queries, **settings)
-        return transfer.carry_points(source, positions, found, self.temperature)
+        source = transfer.read_points(self._encoder, reference, points, refine)
+        return transfer.carry_points(self._encoder, source, queries, self.temperature, settings)
 
     # ------------------------------------------------------------------ renderings
 
@@ -238,18 +217,11 @@ class CoordGANInferencer(BaseInferencer):
     def iter_swap_texture(
         self, structure_from: Sources, texture_from: Sources, **settings: Any
     ) -> Iterator[list[Rendering]]:
-        """Paint the structure of each image with the texture of others.
-
-        Memory grows with the number of textures, whose codes are kept, but not with that of
-        structures.
+        """Paint each structure with each texture; memory grows with the number of textures alone.
 
         Args:
-            structure_from: Images; one row of results for each.
-            texture_from: Images; one result in each row for each.
-            settings: ``batch_size``, ``refine``, ``on_broken`` (for structures); see the class.
-
-        Yields:
-            Renderings with the name and at the size of the structure's image.
+            structure_from: Images; one row of results for each, with its name and size.
+            texture_from: Images; one result in each row for each. They must be readable.
         """
         always = {key: value for key, value in settings.items() if key != 'on_broken'}
         found = self._encoder.find_all(texture_from, kind='texture', **always)
@@ -271,12 +243,12 @@ class CoordGANInferencer(BaseInferencer):
         """Generate images, with checkpoints of either stage.
 
         Args:
-            n: How many, of the seeds ``seed``, ``seed + 1``, ...: an image depends on its seed
+            n: How many.
+            seed: Of the first image, in 0..2**63 - 1; others follow. An image depends on its seed
                 alone.
-            seed: Of the first image, in 0..2**63 - 1.
             truncation: Codes become ``mean + truncation * (code - mean)``, with the mean of 4096
-                codes: 1 samples all that the generator knows, 0 its average, numbers between trade
-                variety for quality. One number, or one for structure and one for texture.
+                codes; less than 1 trades variety for quality. One number, or one for structure and
+                one for texture.
 
         Raises:
             ValueError: An argument is out of its range.
@@ -307,17 +279,16 @@ class CoordGANInferencer(BaseInferencer):
     ) -> Iterator[Rendering]:
         """Change the structure or the texture step by step, linearly between two codes.
 
-        Interpolates the maps themselves where an image has no structure code.
+        Interpolates the maps if an image has no structure code.
 
         Args:
             start: An image, or the seed of a sample (checkpoints of either stage).
             end: Likewise.
             frames: Number of images, both ends included; at least 2.
             part: 'structure' (in the texture of ``start``), 'texture' (on its structure) or 'both'.
-            refine: See the class.
 
         Raises:
-            ValueError: An argument is out of its range, or as :meth:`iter_encode`.
+            ValueError: An argument is out of its range; and as :meth:`iter_encode`.
         """
         if frames < 2:
             raise ValueError(f'frames must be at least 2, but got {frames}')
@@ -353,8 +324,7 @@ class CoordGANInferencer(BaseInferencer):
     def _init_pipeline(self, cfg: Any) -> None:
         """Nothing: :class:`ImageEncoder` reads images."""
 
-    def _init_collate(self, cfg: Any) -> None:
-        """Nothing: as :meth:`_init_pipeline`."""
+    _init_collate = _init_pipeline
 
     def _inputs_to_list(self, inputs: Sources) -> list[SquareImage]:
         return list(iter_images(inputs, self._encoder.size))
@@ -365,7 +335,7 @@ class CoordGANInferencer(BaseInferencer):
 
     def forward(self, inputs: Any, refine: bool | int = False) -> list[Encoding]:
         """Encode a batch."""
-        return list(map(_encoding, inputs, self._encoder.find(inputs, refine)))
+        return list(map(encoding_of, inputs, self._encoder.find(inputs, refine)))
 
     def visualize(self, inputs: list, preds: Any, return_vis: bool = False) -> Any:
         """With ``return_vis``, the :meth:`overview` of each image."""
@@ -374,19 +344,7 @@ class CoordGANInferencer(BaseInferencer):
     def postprocess(
         self, preds: Any, visualization: Any, return_datasample: bool = False, **kwargs: Any
     ) -> dict:
-        """Dict of ``predictions`` (dicts of arrays, or data elements) and ``visualization``."""
+        """Predictions as dicts or data elements, and what :meth:`visualize` drew."""
         fields = [encoding._asdict() for encoding in preds]
         made = [BaseDataElement(**values) for values in fields] if return_datasample else fields
         return {'predictions': made, 'visualization': visualization}
-
-
-def _encoding(image: SquareImage, codes: Codes) -> Encoding:
-    structure_w, texture_w, coords = codes
-    return Encoding(
-        image.name,
-        image.shape,
-        None if structure_w is None else as_array(structure_w[0]),
-        as_array(texture_w[0]),
-        as_array(coords[0]),
-        image.image,
-    )

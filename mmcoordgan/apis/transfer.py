@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mmcoordgan.geometry import IndexedCoords
 
-from .encoding import Codes, ImageEncoder
-from .images import Source, SquareImage
+from .encoding import Codes, ImageEncoder, as_array
+from .images import Source, Sources, SquareImage
 from .masks import check_labels, read_label_mask
 from .matching import (
     LabelledReferences,
@@ -28,7 +28,6 @@ from .matching import (
 from .results import Correspondence, LabelTransfer, PointTransfer
 
 Labels = Union[str, os.PathLike, np.ndarray]
-Found = Iterator[tuple[SquareImage, Codes]]
 
 
 def correspond(
@@ -69,14 +68,22 @@ def read_references(
 
 
 def carry_labels(
-    references: LabelledReferences, found: Found, temperature: float
+    encoder: ImageEncoder,
+    references: LabelledReferences,
+    queries: Sources,
+    temperature: float,
+    settings: dict[str, Any],
 ) -> Iterator[LabelTransfer]:
-    """Label images, one after the other."""
-    classes = references.classes
-    for image, codes in found:
+    """Label images one after the other; ``settings`` are :meth:`ImageEncoder.find_all`'s."""
+
+    def transfer(image: SquareImage, codes: Codes) -> LabelTransfer:
         soft = references.carry_to(codes.coords, temperature)
         index = best_class(soft, image.shape).cpu().numpy()
-        yield LabelTransfer(image.name, classes[index], as_array(soft), classes)
+        return LabelTransfer(
+            image.name, references.classes[index], as_array(soft), references.classes
+        )
+
+    return (transfer(*pair) for pair in encoder.find_all(queries, **settings))
 
 
 def read_points(
@@ -104,19 +111,22 @@ def read_points(
 
 
 def carry_points(
-    source: IndexedCoords, points: Tensor, found: Found, temperature: float
+    encoder: ImageEncoder,
+    source: tuple[IndexedCoords, Tensor],
+    queries: Sources,
+    temperature: float,
+    settings: dict[str, Any],
 ) -> Iterator[PointTransfer]:
-    """Find points in images, one after the other."""
-    for image, codes in found:
-        field = match_field(source, IndexedCoords(codes.coords), temperature)
+    """Find points in images one after the other; ``source`` comes from :func:`read_points`."""
+    coords, points = source
+
+    def transfer(image: SquareImage, codes: Codes) -> PointTransfer:
+        field = match_field(coords, IndexedCoords(codes.coords), temperature)
         matches, distance = at_points(field, points)
         pixels = to_pixels(matches.T, image.shape).T
-        yield PointTransfer(image.name, as_array(pixels), as_array(confidence(distance)))
+        return PointTransfer(image.name, as_array(pixels), as_array(confidence(distance)))
 
-
-def as_array(values: Tensor) -> np.ndarray:
-    """A tensor as a float32 array."""
-    return values.float().cpu().numpy()
+    return (transfer(*pair) for pair in encoder.find_all(queries, **settings))
 
 
 def _listed(given: Any, single_ndim: int) -> list:
