@@ -50,8 +50,8 @@ def encode(args: argparse.Namespace, out: OutputFolder) -> None:
 def correspond(args: argparse.Namespace, out: OutputFolder) -> None:
     """Find for each pixel of A the matching position in B: matches.npz with matches (2, H, W), x
     and y in pixels of B; cycle_distance (H, W), how far from the pixel the way to B and back ends,
-    as a fraction of A's sides; confidence (H, W) = 1 - 10 * cycle_distance, at least 0. Matches.png
-    shows A, B, B's colours where they belong in A, and the confidence (white: sure).
+    as a fraction of A's sides; confidence (H, W) = 1 - 10 * cycle_distance, at least 0. The image
+    matches.png shows A, B, B's colours where they belong in A, and the confidence (white: sure).
 
     infer.py correspond stage2.pth anna.jpg bob.jpg --out matches/
     """
@@ -100,7 +100,7 @@ def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> None:
 def transfer_points(args: argparse.Namespace, out: OutputFolder) -> None:
     """Carry points of an image to others. Points are x, y in pixels, (0, 0) being the centre of the
     top left one: a CSV whose header names the columns x, y and optionally label, or a file that the
-    explorer saved. Points.csv has the columns picture, label, x, y, and confidence in 0..1.
+    explorer saved. Results in points.csv: picture, label, x, y, and confidence in 0..1.
 
     infer.py transfer-points stage2.pth photos/ --reference anna.jpg --points anna.csv --out found/
     """
