@@ -14,3 +14,8 @@ class UserError(ValueError):
     def __init__(self, message: str, exit_code: int = 2) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def printable(text: object) -> str:
+    """Text without characters that a terminal would obey, such as those in names of files."""
+    return ''.join(c if c.isprintable() or c == '\n' else ascii(c)[1:-1] for c in str(text))

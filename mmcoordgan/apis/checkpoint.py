@@ -14,7 +14,6 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation.transfer_metric import temperature_at
 from mmcoordgan.io.files import load_checkpoint
 from mmcoordgan.models.networks import Encoder, Encoding, Generator, encode
@@ -110,7 +109,7 @@ def load_trained(
         ValueError: The file is damaged, unsafe, no CoordGAN, or does not fit its config, or
             ``config`` cannot be read; says why.
     """
-    given = _read_config(config) if isinstance(config, (str, Path)) else config
+    given = read_config(str(config)) if isinstance(config, (str, Path)) else config
     path = find_checkpoint(checkpoint)
     content = load_checkpoint(path)
     state = content.get('state_dict') if isinstance(content, Mapping) else None
@@ -195,13 +194,6 @@ def type_name(kind: Any) -> str:
     """The bare name of a class that a config names, as text or by the class itself."""
     written = kind if isinstance(kind, str) else getattr(kind, '__name__', str(kind))
     return written.rpartition('.')[2].strip("'>")
-
-
-def _read_config(path: str | Path) -> Config:
-    try:
-        return read_config(str(path))
-    except UserError as error:
-        raise ValueError(str(error)) from None
 
 
 def _model(content: Mapping, config: Config | Mapping | None) -> Mapping:

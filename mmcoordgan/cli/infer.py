@@ -17,12 +17,12 @@ from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.codes import truncation_pair
 from mmcoordgan.apis.images import original
 from mmcoordgan.apis.masks import full_palette, label_image, read_label_mask
-from mmcoordgan.cli.launch import explained_errors, forbid_unsafe_loading
-from mmcoordgan.errors import UserError
+from mmcoordgan.errors import UserError, printable
 from mmcoordgan.visualization import coords_to_colors, draw_matches, draw_points, overlay_labels
 
 from .infer_options import build_parser
-from .outputs import OutputFolder, name_results, printable
+from .launch import explained_errors, forbid_unsafe_loading
+from .outputs import OutputFolder, name_results
 from .points import read_points
 
 
@@ -213,27 +213,18 @@ def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
         Exit code: 0, 1 if images could not be read, 130 after Ctrl-C. Requests that cannot be met
         end the process with exit code 2, errors of the disk with 1.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, 'reconfigure'):  # names of files may be no text
-            stream.reconfigure(errors='backslashreplace')
     args = build_parser(program, VERBS).parse_args(argv)
     with explained_errors(program):
         forbid_unsafe_loading()
         force = args.force or getattr(args, 'skip_existing', False)
+        out = OutputFolder(args.out, input_paths(args), force)
         try:
-            out = OutputFolder(args.out, input_paths(args), force)
-            try:
-                VERBS[args.verb](args, out)
-            finally:
-                code = out.report(program)
-        except UserError as error:
-            raise UserError(printable(error)) from None
+            VERBS[args.verb](args, out)
         except KeyboardInterrupt:
             print(f'{program}: interrupted; files that are written are complete', file=sys.stderr)
             return 130
-        except OSError as error:
-            print(f'{program}: error: {printable(error)}', file=sys.stderr)
-            return 1
+        finally:
+            code = out.report(program)
     if not args.quiet:
         print(printable(f'{args.out}: {out.count} files'))
     return code

@@ -23,7 +23,7 @@ from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from torch.nn.parallel import DistributedDataParallel
 
-from mmcoordgan.errors import UserError
+from mmcoordgan.errors import UserError, printable
 from mmcoordgan.io.files import load_checkpoint
 
 from .config import CfgOptionsAction
@@ -53,7 +53,7 @@ def explained_errors(program: str) -> Iterator[None]:
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[-1]
         message, code = f'a checkpoint is refused, because reading it would run code: {reason}', 1
-    print(f'{program}: error: {" ".join(message.split())}', file=sys.stderr)
+    print(f'{program}: error: {printable(" ".join(message.split()))}', file=sys.stderr)
     sys.exit(code)
 
 

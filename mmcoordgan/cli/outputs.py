@@ -16,16 +16,11 @@ from PIL import Image
 
 from mmcoordgan.apis.images import folder_images, skipped_files
 from mmcoordgan.datasets import BrokenImageError
-from mmcoordgan.errors import UserError
+from mmcoordgan.errors import UserError, printable
 from mmcoordgan.io.files import atomic_file
 
 FORMULA = ('=', '+', '-', '@', '\t', '\r')
 """Text that begins so is a formula to spreadsheet programs."""
-
-
-def printable(text: object) -> str:
-    """Text without bytes that a terminal would obey, such as those in names of files."""
-    return ''.join(c if c.isprintable() or c == '\n' else ascii(c)[1:-1] for c in str(text))
 
 
 def list_images(paths: Iterable[str]) -> list[str]:
