@@ -76,33 +76,31 @@ def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
         (H, W) uint8, usually 512 x 512.
 
     Raises:
-        FileNotFoundError: If not one of the 18 parts has a mask.
+        FileNotFoundError: If none of the 18 parts has a mask.
         ValueError: If masks differ in size.
         OSError: If a mask cannot be read, or has colors or transparency.
     """
     labels: np.ndarray | None = None
-    for part, label in PAINT[num_classes].items():
-        mask = _read_mask(mask_path(mask_dir, number, part))
+    paint = PAINT[num_classes]
+    for part in dict.fromkeys([*paint, *PAINT[19]]):  # parts not painted tell the size
+        path = mask_path(mask_dir, number, part)
+        mask = _read_mask(path) if part in paint or labels is None else None
         if mask is None:
             continue
         if labels is None:
             labels = np.zeros(mask.shape, np.uint8)
         if mask.shape != labels.shape:
             raise ValueError(
-                f'mask {mask_path(mask_dir, number, part)} has shape {mask.shape}, other masks of '
-                f'the same image have {labels.shape}'
+                f'mask {path} has shape {mask.shape}, other masks of the same image have '
+                f'{labels.shape}'
             )
-        labels[mask] = label
-    if labels is not None:
-        return labels
-    for part in PAINT[19]:  # parts that are not painted tell the size
-        mask = _read_mask(mask_path(mask_dir, number, part))
-        if mask is not None:
-            return np.zeros(mask.shape, np.uint8)
-    raise FileNotFoundError(
-        f'image {number} has no mask at all: no {mask_path(mask_dir, number, "*")}. Every image of '
-        'CelebAMask-HQ has some: was the archive unpacked completely?'
-    )
+        labels[mask] = paint.get(part, 0)
+    if labels is None:
+        raise FileNotFoundError(
+            f'image {number} has no mask at all: no {mask_path(mask_dir, number, "*")}. Every '
+            'image of CelebAMask-HQ has some: was the archive unpacked completely?'
+        )
+    return labels
 
 
 def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
@@ -141,25 +139,24 @@ class CelebAMaskHQ(PipelineDataset):
     (H, W) uint8 at the masks' own size (512 x 512). ``ResizeWithSoftLabels`` in the pipeline
     brings image and labels to the model's size.
 
-    With 7 classes the parts are painted in the order skin, lips, eyes, brows, ears, nose, mouth;
-    hair, glasses and clothes are not painted. With 19 every part is a class of its own, painted in
-    the order of the classes.
+    With 7 classes, later parts cover earlier ones in the order skin, lips, eyes, brows, ears,
+    nose, mouth; hair, glasses and clothes are not painted. With 19, every part is a class, painted
+    in the order of the classes.
 
     Args:
-        data_root: Folder that holds ``img_dir`` and ``mask_dir``.
+        data_root: Folder that holds the other folders.
         num_classes: 7 (CoordGAN's benchmark) or 19 (all parts).
         subset: 'all', or 'benchmark': the five references (positions 1, 3, 5, 6, 8 of the list)
             followed by the 100 queries (positions 100 to 199).
-        pipeline: Transforms; the default reads the image and packs image and labels, which needs
-            both at one size.
+        pipeline: Transforms; the default reads the image and packs it with its labels, which must
+            have the same size.
         img_dir: Folder of the images.
         mask_dir: Folder of the part masks.
         label_dir: Folder with one packed label PNG per image; read instead of the masks.
 
     Raises:
         FileNotFoundError: If a folder is missing; from indexing, if an image has no labels.
-        ValueError: If an argument is not understood, if the folder holds no images, or too few
-            for the benchmark.
+        ValueError: If an argument is not understood, or if there are too few images.
     """
 
     def __init__(
@@ -179,13 +176,15 @@ class CelebAMaskHQ(PipelineDataset):
             raise ValueError(f"subset must be 'all' or 'benchmark', got {subset!r}")
         super().__init__(pipeline=[LoadImage(), PackInputs()] if pipeline is None else pipeline)
         self.num_classes = num_classes
-        self.data_root = str(data_root)
-        self.img_dir = self._folder(data_root, img_dir, 'img_dir')
-        self.mask_dir = self.label_dir = ''
-        if label_dir is None:
-            self.mask_dir = self._folder(data_root, mask_dir, 'mask_dir')
-        else:
-            self.label_dir = self._folder(data_root, label_dir, 'label_dir')
+        self.data_root = check_folder(str(data_root), key='data_root', dataset='CelebAMaskHQ')
+
+        def folder(name: str | None, key: str) -> str:
+            path = os.path.join(self.data_root, name or '')
+            return check_folder(path, key=key, dataset='CelebAMaskHQ') if name else ''
+
+        self.img_dir = folder(img_dir, 'img_dir')
+        self.label_dir = folder(label_dir, 'label_dir')
+        self.mask_dir = '' if label_dir else folder(mask_dir, 'mask_dir')
         self.names = list_numbered_images(self.img_dir)
         if subset == 'benchmark':
             if len(self.names) <= BENCHMARK[-1]:
@@ -194,11 +193,6 @@ class CelebAMaskHQ(PipelineDataset):
                     f"'{self.img_dir}' holds {len(self.names)}"
                 )
             self.names = [self.names[position] for position in BENCHMARK]
-
-    @staticmethod
-    def _folder(data_root: str, name: str, key: str) -> str:
-        check_folder(str(data_root), key='data_root', dataset='CelebAMaskHQ')
-        return check_folder(os.path.join(data_root, name), key=key, dataset='CelebAMaskHQ')
 
     @property
     def metainfo(self) -> dict:

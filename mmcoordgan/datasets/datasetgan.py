@@ -41,19 +41,18 @@ def list_pairs(folder: str) -> list[tuple[str, str]]:
     Raises:
         ValueError: If an image has no mask or a mask no image, or if there are no pairs.
     """
-    images: dict[str, str] = {}
-    masks: dict[str, str] = {}
+    found: dict[str, dict[str, str]] = {'image': {}, 'mask': {}}
     for name in sorted(os.listdir(folder)):
-        image = re.fullmatch(r'image_(\d+)\.(jpg|jpeg|png)', name)
-        mask = re.fullmatch(r'image_mask(\d+)\.npy', name)
-        if image and image[1] in images:
+        match = re.fullmatch(r'image_(\d+)\.(?:jpg|jpeg|png)|image_mask(\d+)\.npy', name)
+        if match is None:
+            continue
+        of_kind, number = found['image' if match[1] else 'mask'], match[1] or match[2]
+        if number in of_kind:
             raise ValueError(
-                f"two images have the number {image[1]} in '{folder}': {images[image[1]]}, {name}"
+                f"two images have the number {number} in '{folder}': {of_kind[number]}, {name}"
             )
-        if image:
-            images[image[1]] = name
-        elif mask:
-            masks[mask[1]] = name
+        of_kind[number] = name
+    images, masks = found['image'], found['mask']
     alone = [images[number] for number in images if number not in masks]
     alone += [masks[number] for number in masks if number not in images]
     if alone:
@@ -96,16 +95,15 @@ class DatasetGANSegmentation(PipelineDataset):
     """DatasetGAN's annotated images: training folder first, then test folder.
 
     Within each folder the order is **lexicographic**: image_0, image_1, image_10, ..., image_2.
-    The first five samples are the references of CoordGAN's label transfer benchmark, the others
-    its queries. ``get_data_info`` returns ``img_path``, ``sample_idx``, ``num_classes`` and
-    ``gt_seg_map`` (H, W) int64 at the mask's own size. ``ResizeWithSoftLabels`` in the pipeline
-    brings image and labels to the model's size.
+    The first five samples are the references of CoordGAN's benchmark, the others its queries.
+    ``get_data_info`` returns ``img_path``, ``sample_idx``, ``num_classes`` and ``gt_seg_map``
+    (H, W) int64 at the mask's own size, which ``ResizeWithSoftLabels`` brings to the model's.
 
     Args:
         data_root: Folder that holds ``folders``.
         subset: 'face-34' or 'car-20'.
-        pipeline: Transforms; the default reads the image and packs image and labels, which needs
-            both at one size.
+        pipeline: Transforms; the default reads the image and packs it with its labels, which must
+            have the same size.
         folders: Folders below ``data_root``, in order; the default is the training and the test
             folder of ``subset``.
 
@@ -141,7 +139,7 @@ class DatasetGANSegmentation(PipelineDataset):
     @property
     def metainfo(self) -> dict:
         """``dataset_name``, ``classes`` and ``palette`` in plain Python types."""
-        # Multiples of the golden ratio on the colour circle; the background is black.
+        # Multiples of the golden ratio on the color circle; the background is black.
         hues = [0.618034 * label % 1 for label in range(self.num_classes)]
         palette = [
             [round(127 + 127 * np.cos(6.2832 * (h - k / 3))) for k in range(3)] for h in hues

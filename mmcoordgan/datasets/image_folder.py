@@ -35,7 +35,7 @@ def _walk(root: str) -> Iterator[str]:
     """Relative paths of all files below ``root``, in no particular order.
 
     Every folder is entered once. Links to folders wait until all others are listed, so that a
-    folder keeps its own name where links lead to it as well, and loops of links come to an end.
+    folder keeps its own name where links lead to it as well, and loops of links end.
     """
     entered: set[tuple[int, int]] = set()
     folders: list[str] = ['']
@@ -50,20 +50,16 @@ def _walk(root: str) -> Iterator[str]:
             for entry in entries:
                 if entry.name.startswith('.'):
                     continue
-                if not _is_folder(entry):
+                try:
+                    is_folder = entry.is_dir()
+                except OSError:  # a circle of links
+                    is_folder = False
+                if not is_folder:
                     yield prefix + entry.name
                 elif entry.is_symlink():
                     heapq.heappush(links, f'{prefix}{entry.name}/')
                 else:
                     folders.append(f'{prefix}{entry.name}/')
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    """Whether an entry is a folder or leads to one; links that lead nowhere do not."""
-    try:
-        return entry.is_dir()
-    except OSError:  # a circle of links
-        return False
 
 
 def list_images(folder: str, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> list[str]:
@@ -80,10 +76,8 @@ def list_images(folder: str, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> li
 class ImageFolder(PipelineDataset):
     """All images below a folder, in lexicographic order of their relative paths.
 
-    Folders are listed once, at construction; images are opened only when a sample is asked for.
-    Links are followed, but every folder counts once, also in a circle of links; hidden files are
-    left out.
-    ``get_data_info`` returns ``img_path`` and ``sample_idx``.
+    Folders are listed once, at construction. Links are followed, but every folder counts once;
+    hidden files are left out. ``get_data_info`` returns ``img_path`` and ``sample_idx``.
 
     Args:
         data_root: The folder.
@@ -91,8 +85,8 @@ class ImageFolder(PipelineDataset):
         extensions: File name endings that count as images, in any case.
         indices: Take that many images from the start, or those at these positions, in this order.
             None takes all.
-        on_broken: What to do with an unreadable image: 'error' raises an error that names it,
-            'skip' logs a warning and takes the next readable image in its place.
+        on_broken: 'error' raises an error that names an unreadable image, 'skip' logs a warning and
+            takes the next readable image instead.
 
     Raises:
         FileNotFoundError: If ``data_root`` is not a folder.

@@ -97,14 +97,9 @@ class LabelledFolder(PipelineDataset):
     @property
     def metainfo(self) -> dict:
         """``dataset_name`` and, with masks, ``classes``, ``palette`` and ``ignore_index``."""
-        info: dict = {'dataset_name': 'labelled_folder'}
-        if self.classes:
-            info.update(
-                classes=self.classes,
-                palette=[list(color) for color in self.palette],
-                ignore_index=self.ignore_index,
-            )
-        return info
+        palette = [list(color) for color in self.palette]
+        labels = dict(classes=self.classes, palette=palette, ignore_index=self.ignore_index)
+        return {'dataset_name': 'labelled_folder', **(labels if self.classes else {})}
 
     def __len__(self) -> int:
         return len(self.names)
@@ -141,19 +136,17 @@ class LabelledFolder(PipelineDataset):
 
     def _check_complete(self, keypoints: str | None) -> None:
         """Raise FileNotFoundError if an image has no mask or no key points."""
-        lacks = {
-            f'no mask in {self.label_dir} (a PNG of the same name)': [
-                name for name in self.names if not os.path.exists(self._mask_path(name) or os.sep)
-            ],
-            f'no key points in {keypoints}': [
-                name for name in self.names if self.points is not None and name not in self.points
-            ],
-        }
-        for what, names in lacks.items():
+        masks = {name: self._mask_path(name) for name in self.names}
+        no_mask = [name for name, path in masks.items() if path and not os.path.exists(path)]
+        no_points = [name for name in self.names if name not in (self.points or self.names)]
+        for what, names in (
+            (f'mask in {self.label_dir} (a PNG of the same name)', no_mask),
+            (f'key points in {keypoints}', no_points),
+        ):
             if names:
                 more = f' and {len(names) - 3} more' if len(names) > 3 else ''
                 raise FileNotFoundError(
-                    f'{len(names)} of {len(self)} images have {what}: {", ".join(names[:3])}'
+                    f'{len(names)} of {len(self)} images have no {what}: {", ".join(names[:3])}'
                     f'{more}. Add what is missing, choose others by indices, or set '
                     'allow_missing=True where references alone are labelled'
                 )

@@ -145,20 +145,16 @@ def turn_upright(image: Image.Image) -> None:
 class LoadImage(BaseTransform):
     """Read an image file as 8-bit RGB, as a viewer shows it.
 
-    mmcv's ``LoadImageFromFile`` is not used because it leaves the file's name out of decoding
-    errors, saturates 16-bit grey images and ignores transparency (whatever colors hide behind it
-    appear). This transform reads the first frame, turns it upright by its EXIF orientation,
-    converts grey, palette, CMYK and 16-bit images to RGB, and lays transparent images on one
-    color. Color profiles are ignored.
+    Reads the first frame, turns it upright by its EXIF orientation, converts grey, palette, CMYK
+    and 16-bit images to RGB and lays transparent images on one color. Color profiles are ignored.
+    (mmcv's ``LoadImageFromFile`` leaves the file's name out of errors, saturates 16-bit grey and
+    ignores transparency.) With ``size`` the image becomes a square by Pillow's antialiased bilinear
+    resizing, without keeping its aspect ratio; the pixels equal those of mmcv's ``Resize`` with the
+    backend 'pillow' behind this transform, which takes twice as long.
 
-    With ``size`` the image becomes a square by Pillow's antialiased bilinear resizing, without
-    keeping its aspect ratio. The pixels equal those of mmcv's ``Resize`` with the backend 'pillow'
-    behind this transform, which takes twice as long, because it turns the whole image into an
-    array and back.
-
-    Reads ``img_path``; sets ``img`` (H, W, 3) uint8 **in RGB order** (mmcv's loader gives BGR),
-    its shape ``img_shape`` and the upright image's shape ``ori_shape``, both (H, W); with
-    ``size`` also ``scale_factor``, the factors of width and height.
+    Reads ``img_path``. Sets ``img`` (H, W, 3) uint8 **in RGB order** (mmcv's loader gives BGR),
+    ``img_shape`` and the shape of the upright image ``ori_shape``, both (H, W); with ``size`` also
+    ``scale_factor``, the factors of width and height.
 
     Args:
         size: Height and width of the result; None keeps the image's own.
@@ -167,8 +163,7 @@ class LoadImage(BaseTransform):
 
     Raises:
         BrokenImageError: If the file is missing, empty, truncated, larger than Pillow's limit for
-            decompression bombs, or no image in one of the formats BMP, GIF, JPEG, JPEG 2000, PNG,
-            PPM, TIFF and WebP. The message names the file.
+            decompression bombs, or not in one of the :data:`FORMATS`. The message names the file.
         ValueError: If ``size`` is smaller than 1.
     """
 

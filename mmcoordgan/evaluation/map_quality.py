@@ -40,8 +40,8 @@ def separation(same: Tensor, other: Tensor) -> float:
     """Probability that a pair of one structure is nearer than a pair of two structures (AUC).
 
     Args:
-        same: Distances between pictures of one structure in two textures, (N,).
-        other: Distances between pictures of two structures in one texture, (M,).
+        same: Distances between images of one structure in two textures, (N,).
+        other: Distances between images of two structures in one texture, (M,).
 
     Returns:
         In [0, 1]; 0.5 where the distances tell nothing, ties counted half.

@@ -1,4 +1,4 @@
-"""Label transfer: how well labels of a few references fit on other pictures."""
+"""Label transfer: how well labels of a few references fit on other images."""
 
 from __future__ import annotations
 

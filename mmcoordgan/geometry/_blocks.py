@@ -1,4 +1,4 @@
-"""Points of the plane in small blocks of neighbours: what makes searching them cheap."""
+"""Points of the plane in small blocks of neighbors: what makes searching them cheap."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Blocks(NamedTuple):
 
 @torch.no_grad()
 def make_blocks(points: Tensor) -> Blocks:
-    """Put points into blocks of neighbours by Sort-Tile-Recursive packing.
+    """Put points into blocks of neighbors by Sort-Tile-Recursive packing.
 
     Points are sorted by x into strips of equal number, each strip by y into blocks of equal number
     (Leutenegger et al., ICDE 1997): wherever the points lie, all blocks hold as many.

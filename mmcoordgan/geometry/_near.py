@@ -16,7 +16,7 @@ MAX_BLOCK_PAIRS = {'cpu': 2**18, 'other': 2**24}
 """Most pairs of blocks whose distance is bounded at once."""
 
 ROUNDING = 1 + 1e-6
-"""Bounds on distances are compared with this much room, so that rounding loses no neighbour."""
+"""Bounds on distances are compared with this much room, so that rounding loses no neighbor."""
 
 
 def limit(limits: dict[str, int], tensor: Tensor) -> int:
@@ -42,7 +42,7 @@ class Scratch:
         return self.buffers[number][:size].view(shape)
 
 
-class Neighbourhood:
+class Neighborhood:
     """A few blocks of targets (R), and how far the blocks of sources near them (C) are.
 
     Blocks are counted through the batch: ``item * blocks_per_item + block``.
@@ -99,7 +99,7 @@ class Neighbourhood:
 
 
 class Walk:
-    """Two batches of point sets, and all their neighbourhoods one after the other.
+    """Two batches of point sets, and all their neighborhoods one after the other.
 
     Args:
         targets: Blocks of the targets.
@@ -117,13 +117,13 @@ class Walk:
         self.margin = margin
         self.scratch = Scratch(target)
 
-    def __iter__(self) -> Iterator[Neighbourhood]:
+    def __iter__(self) -> Iterator[Neighborhood]:
         """A few blocks of targets at a time (:data:`MAX_BLOCK_PAIRS`)."""
         blocks = self.targets.low[0, 0].numel()
         step = max(1, limit(MAX_BLOCK_PAIRS, self.target) // self.sources.low[0, 0].numel())
         for item in range(len(self.targets.low)):
             for start in range(0, blocks, step):
-                yield Neighbourhood(self, item, slice(start, start + step))
+                yield Neighborhood(self, item, slice(start, start + step))
 
     def differences(self, rows: Tensor | slice, near: Tensor) -> tuple[Tensor, Tensor]:
         """x and y of target - source, (n, BLOCK_SIZE, L * BLOCK_SIZE) each, in scratch memory.

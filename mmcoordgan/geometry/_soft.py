@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ._blocks import BLOCK_SIZE
-from ._near import Neighbourhood, Walk, gather, hypotenuse, pack_sources
+from ._near import Neighborhood, Walk, gather, hypotenuse, pack_sources
 
 CUTOFF_BITS = {torch.float32: 15, torch.float64: 44}
 """What is left out of a sum of weights is at most 2 ** -bits of the largest weight in it."""
@@ -122,7 +122,7 @@ def _powers(nearest: Tensor, distance: Tensor, halving: float, out: Tensor) -> T
     return torch.sub(nearest[:, :, None], distance, out=out).mul_(1 / halving).exp2_()
 
 
-def _radius(hood: Neighbourhood, margin: float, halving: float) -> Tensor:
+def _radius(hood: Neighborhood, margin: float, halving: float) -> Tensor:
     """How far from each block of targets (R,) sources matter.
 
     Farther than ``margin`` behind the nearest source, all sources together weigh less than the

@@ -37,7 +37,7 @@ def soft_transfer(
     is what target pixel (i, j) receives.
 
     Args:
-        values: (B, C, Hs, Ws), one value per source pixel, e.g. colours or one-hot labels.
+        values: (B, C, Hs, Ws), one value per source pixel, e.g. colors or one-hot labels.
         source_coords: (B, 2, Hs, Ws).
         target_coords: (B, 2, Ht, Wt), any size. Any batch size may also be 1, for all of a batch.
         temperature: Softness, > 0, in units of the frame; a number. 0.01 belongs to 128 x 128

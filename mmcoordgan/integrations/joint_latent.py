@@ -37,10 +37,10 @@ class JointLatentGenerator(CoordGANGenerator):
         return_noise: bool = False,
         return_latents: bool = False,
     ) -> Any:
-        """Latents (B, noise_size), or ``num_batches`` random ones, -> RGB pictures (B, 3, S, S).
+        """Latents (B, noise_size), or ``num_batches`` random ones, -> RGB images (B, 3, S, S).
 
         Returns:
-            The pictures; with ``return_noise`` or ``return_latents`` a dict with ``fake_img``,
+            The images; with ``return_noise`` or ``return_latents`` a dict with ``fake_img``,
             ``noise_batch`` (B, noise_size) and ``latent`` (B, 1, structure_width + texture_width):
             the codes w of structure and texture, which all layers share.
         """
@@ -54,7 +54,7 @@ class JointLatentGenerator(CoordGANGenerator):
         structure_z, texture_z = noise.split([self.structure_dim, self.texture_dim], dim=1)
         codes = torch.cat([self.map_structure(structure_z), self.map_texture(texture_z)], dim=1)
         codes = codes[:, None]  # (B, 1, width)
-        # Pictures are made from the joint code, so that they have a gradient with respect to it.
+        # Images are made from the joint code, so that they have a gradient with respect to it.
         widths = [self.structure_width, self.texture_width]
         structure_w, texture_w = codes[:, 0].split(widths, dim=1)
         images = self.synthesize(self.warp(structure_w), texture_w)

@@ -13,21 +13,21 @@ from mmcoordgan.registry import MODELS
 
 @MODELS.register_module()
 class GenerativeDataPreprocessor(DataPreprocessor):
-    """MMagic's ``DataPreprocessor`` that knows the channel order of pictures made from noise.
+    """MMagic's ``DataPreprocessor`` that knows the channel order of images made from noise.
 
-    MMagic's metrics ask for such pictures without data samples, and its preprocessor then takes
+    MMagic's metrics ask for such images without data samples, and its preprocessor then takes
     them as BGR, whatever the model was trained on: the metrics of a model with
-    ``output_channel_order='RGB'`` would compare swapped colours. Same arguments.
+    ``output_channel_order='RGB'`` would compare swapped colors. Same arguments.
     """
 
     def destruct(
         self, outputs: Tensor, data_samples: Any = None, key: str = 'img'
     ) -> list | Tensor:
-        """Pictures as the model makes them -> BGR in 0..255.
+        """Images as the model makes them -> BGR in 0..255.
 
         Args:
             outputs: (B, 3, H, W) in [-1, 1], with the default ``mean`` and ``std``.
-            data_samples: None: the pictures are in ``output_channel_order``. Otherwise see
+            data_samples: None: the images are in ``output_channel_order``. Otherwise see
                 MMagic's.
             key: See MMagic's.
         """

@@ -41,7 +41,7 @@ class ToyFaces(PipelineDataset):
         length: Number of samples.
         seed: Non-negative seed of the whole set.
         pipeline: Transforms; the default packs the sample with ``PackInputs``.
-        cache: Keep rendered pictures and labels in memory (4 * size^2 bytes a sample: 4 kB at 32),
+        cache: Keep rendered images and labels in memory (4 * size^2 bytes a sample: 4 kB at 32),
             so that later epochs cost little. Each worker of a data loader has its own cache, and
             loses it at the end of an epoch unless ``persistent_workers`` is set.
         warp_strength: 0 shows every face in canonical pose, 1 (default) with full variation.
@@ -101,7 +101,7 @@ class ToyFaces(PipelineDataset):
         return draw_warp(rng, self.warp_strength)
 
     def texture(self, texture_index: int) -> Texture:
-        """Colours of a sample; any non-negative index."""
+        """Colors of a sample; any non-negative index."""
         return draw_texture(np.random.default_rng((self.seed, _TEXTURE, texture_index)))
 
     def coords(self, structure_index: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The analytic face behind :class:`ToyFaces`: which part is where, and the warp it is seen through.
 
-Convention: all coordinates are (x, y), x to the right and y downwards. The picture is the
+Convention: all coordinates are (x, y), x to the right and y downwards. The image is the
 align-corners grid ``linspace(-1, 1, size)``; the canonical frame is [-1, 1]^2 too. A warp goes from
-picture to canonical frame: it tells of every pixel which point of the canonical face it shows.
+image to canonical frame: it tells of every pixel which point of the canonical face it shows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 CLASSES = ('background', 'skin', 'hair', 'eye', 'brow', 'nose', 'mouth', 'ear', 'cloth')
 
-# Regions are finer than classes: they carry a colour each. (name, class)
+# Regions are finer than classes: they carry a color each. (name, class)
 REGIONS = (
     ('background', 'background'),
     ('face', 'skin'),
@@ -105,13 +105,13 @@ def face_labels(coords: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Warp:
-    """How a picture sees the canonical face.
+    """How an image sees the canonical face.
 
     Attributes:
-        scale: Size of the face in the picture; 1 fills it as the canonical frame does.
+        scale: Size of the face in the image; 1 fills it as the canonical frame does.
         log_aspect: Logarithm of width over height, in addition to ``scale``.
         angle: Rotation in radians.
-        shift: Position (x, y) of the canonical origin in the picture.
+        shift: Position (x, y) of the canonical origin in the image.
         displacement: (2, 4, 4) offsets in the canonical frame, on the grid linspace(-1, 1, 4).
     """
 
@@ -158,11 +158,11 @@ def _cubic_weights(positions: np.ndarray) -> np.ndarray:
 
 
 def warp_grid(warp: Warp, positions: np.ndarray) -> np.ndarray:
-    """Canonical coordinates of a square grid of picture positions.
+    """Canonical coordinates of a square grid of image positions.
 
     Args:
         warp: Pose and shape.
-        positions: (N,) picture coordinates along one axis, [-1, 1] being the picture.
+        positions: (N,) image coordinates along one axis, [-1, 1] being the image.
 
     Returns:
         (2, N, N) float32, x first. Values may leave [-1, 1].

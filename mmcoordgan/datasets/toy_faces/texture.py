@@ -1,4 +1,4 @@
-"""Colours of :class:`ToyFaces`: a random palette, shading, background and noise."""
+"""Colors of :class:`ToyFaces`: a random palette, shading, background and noise."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .shape import EYE_X, EYE_Y, REGION_INDEX, REGIONS, Warp, face_regions, warp
 
 @dataclass(frozen=True)
 class Texture:
-    """Everything about a picture that is not structure.
+    """Everything about an image that is not structure.
 
     Attributes:
         palette: (regions, 3) RGB in [0, 1]; the background's entry is not used.
         background: (2, 3) RGB at the two ends of the gradient.
-        background_angle: Direction of the gradient in the picture, in radians.
+        background_angle: Direction of the gradient in the image, in radians.
         light: (x, y) slope of the shading in the canonical frame.
         stripes: (frequency, phase, strength) of the cloth's stripes.
         strands: (frequency, phase, strength) of the hair's strands.
@@ -53,7 +53,7 @@ def draw_texture(rng: np.random.Generator) -> Texture:
     pupil = _rgb(uniform(0, 1), 0.5, uniform(0, 0.12))
     ear_hue = hue[0] + uniform(0.06, 0.12) * rng.choice([-1, 1])
     nose_hue = hue[0] + uniform(0.06, 0.12) * rng.choice([-1, 1])
-    colours = {
+    colors = {
         'face': skin,
         'neck': skin * 0.78,
         'hair': hair,
@@ -71,8 +71,8 @@ def draw_texture(rng: np.random.Generator) -> Texture:
         'collar': _rgb(hue[3] + uniform(0.35, 0.65), uniform(0.2, 0.8), uniform(0.6, 1)),
     }
     palette = np.zeros((len(REGIONS), 3))
-    for name, colour in colours.items():
-        palette[REGION_INDEX[name]] = colour
+    for name, color in colors.items():
+        palette[REGION_INDEX[name]] = color
     saturation, value = uniform(0.35, 0.9), uniform(0.45, 1)
     light_angle, light = uniform(0, 2 * np.pi), uniform(0.1, 0.35)
     return Texture(
@@ -112,7 +112,7 @@ def _modulation(regions: np.ndarray, coords: np.ndarray, texture: Texture) -> np
 
 
 def render_image(warp: Warp, texture: Texture, size: int) -> np.ndarray:
-    """Picture of the face, each pixel being the mean of 2 x 2 points.
+    """Image of the face, each pixel being the mean of 2 x 2 points.
 
     Returns:
         (size, size, 3) uint8, RGB.
@@ -121,18 +121,16 @@ def render_image(warp: Warp, texture: Texture, size: int) -> np.ndarray:
     positions = np.linspace(-1 - quarter, 1 + quarter, 2 * size)
     coords = warp_grid(warp, positions)
     regions = face_regions(coords[0], coords[1])
-    colours = texture.palette.astype(np.float32)[regions]
-    colours *= _modulation(regions, coords, texture)[..., None]
+    colors = texture.palette.astype(np.float32)[regions]
+    colors *= _modulation(regions, coords, texture)[..., None]
 
     cos, sin = np.cos(texture.background_angle), np.sin(texture.background_angle)
     position = (0.5 + 0.35 * (cos * positions[None, :] + sin * positions[:, None])).clip(0, 1)
     first, last = texture.background.astype(np.float32)
     where = regions == REGION_INDEX['background']
-    colours[where] = first + position[where][:, None].astype(np.float32) * (last - first)
+    colors[where] = first + position[where][:, None].astype(np.float32) * (last - first)
 
-    pixels = 0.25 * (
-        colours[::2, ::2] + colours[1::2, ::2] + colours[::2, 1::2] + colours[1::2, 1::2]
-    )
+    pixels = 0.25 * (colors[::2, ::2] + colors[1::2, ::2] + colors[::2, 1::2] + colors[1::2, 1::2])
     noise = np.random.default_rng(texture.noise_seed).standard_normal(pixels.shape, np.float32)
     pixels += texture.noise * noise
     return np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
