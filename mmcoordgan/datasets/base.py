@@ -1,4 +1,4 @@
-"""What all data sets of this package share."""
+"""The base of all data sets."""
 
 from __future__ import annotations
 

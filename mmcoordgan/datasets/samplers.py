@@ -16,7 +16,7 @@ from mmcoordgan.registry import DATA_SAMPLERS, DATASETS
 
 @DATA_SAMPLERS.register_module()
 class ReferenceSampler(Sampler):
-    """All references on every process, then each process's own share of the queries.
+    """All references on every process, then a part of the queries on each.
 
     The first ``num_references`` samples are the references. Of the queries behind them, process r
     of n gets the r-th, (r + n)-th, ...: every query is seen exactly once, nothing is padded or

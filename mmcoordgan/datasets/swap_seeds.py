@@ -1,4 +1,4 @@
-"""Seeds instead of images: what a generator is asked for when it is tested."""
+"""Seeds in place of images, to test a generator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .base import PipelineDataset
 
 @DATASETS.register_module()
 class SwapSeeds(PipelineDataset):
-    """Asks a CoordGAN for images and what becomes of them when a code is exchanged.
+    """Ask a CoordGAN for images, and for what they become when a code is swapped.
 
     Sample ``i`` is ``inputs=dict(swap_seed=...)``, a function of ``(seed, i)`` alone, so that what
     is generated does not depend on batches and processes. See

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 
-def folded_share(coords: Tensor) -> float:
-    """Share of pixels where maps turn over: the orientation of (right, down) is not positive.
+def folded_fraction(coords: Tensor) -> float:
+    """Fraction of pixels where maps fold: the orientation of (right, down) is not positive.
 
     Convention: coords x first; the determinant of the forward differences is positive where the
     map keeps the orientation of the canonical grid.

@@ -1,4 +1,4 @@
-"""Label transfer: how well labels of a few references fit on other images."""
+"""Label transfer: how well labels of a few references fit other images."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def iou_per_class(confusion: Tensor, strict: bool = False) -> Tensor:
 
 @METRICS.register_module()
 class SegTransferIoU(TransferMetric):
-    """IoU of labels carried from labelled references to queries (CoordGAN, section 4).
+    """IoU of labels carried from labelled references to queries (CoordGAN).
 
     Soft one-hot labels of each reference are carried to the query by correspondence; the arg max
     is compared with the query's own labels, which are the arg max of its one-hot labels resized

@@ -1,4 +1,4 @@
-"""What the transfer metrics share: references first, sums instead of results."""
+"""The base of the transfer metrics: references first, sums instead of results."""
 
 from __future__ import annotations
 

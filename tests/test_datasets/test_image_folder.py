@@ -50,15 +50,6 @@ def test_order_extensions_and_depth(tmp_path):
     assert ImageFolder(data_root=tmp_path, extensions=['.BMP']).paths == ['a-b.bmp']
 
 
-def test_links_are_followed_but_not_in_circles(tmp_path):
-    root, elsewhere = tmp_path / 'root', tmp_path / 'elsewhere'
-    save(root / 'a' / '1.png')
-    save(elsewhere / '2.png')
-    os.symlink(root, root / 'a' / 'loop', target_is_directory=True)
-    os.symlink(elsewhere, root / 'linked', target_is_directory=True)
-    assert ImageFolder(data_root=str(root)).paths == ['a/1.png', 'linked/2.png']
-
-
 def test_usual_pipeline(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (33, 20, 3), dtype=np.uint8)
     Image.fromarray(image).save(tmp_path / '0.png')

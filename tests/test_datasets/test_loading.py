@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -101,29 +99,7 @@ def test_exif_orientation(tmp_path, quadrants, orientation, mode):
     np.testing.assert_array_equal(load(tmp_path / 'a.png'), expected)
 
 
-def _jpeg_bytes() -> bytes:
-    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(noise).save(buffer, 'JPEG')
-    return buffer.getvalue()
-
-
-def _write(path, content: bytes):
-    path.write_bytes(content)
-    return path
-
-
-def test_broken_files_are_named(tmp_path):
-    whole = _jpeg_bytes()
-    cases = {
-        'empty.jpg': (b'', r'the file is empty \(0 bytes\)'),
-        'half.jpg': (whole[: len(whole) // 2], 'truncated'),
-        'text.jpg': (b'not a picture at all', 'not an image file'),
-    }
-    for name, (content, message) in cases.items():
-        path = _write(tmp_path / name, content)
-        with pytest.raises(BrokenImageError, match=rf'cannot read image .*{name}: .*{message}'):
-            load(path)
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BrokenImageError, match=r'cannot read image .*gone\.png: FileNotFound'):
         load(tmp_path / 'gone.png')
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmcoordgan.evaluation.map_quality import folded_share, separation, structure_spread
+from mmcoordgan.evaluation.map_quality import folded_fraction, separation, structure_spread
 from mmcoordgan.geometry import canonical_grid
 
 
-def test_folded_share_by_hand():
+def test_folded_fraction_by_hand():
     grid = canonical_grid(4, 5)
-    assert folded_share(grid[None]) == 0
-    assert folded_share(grid.flip(2)[None]) == 1  # mirrored: turned over everywhere
+    assert folded_fraction(grid[None]) == 0
+    assert folded_fraction(grid.flip(2)[None]) == 1  # mirrored: turned over everywhere
     folded = grid.clone()
     folded[0, :, 3:] = folded[0, :, 1:3].flip(1)  # columns 3 and 4 run backwards
-    assert folded_share(folded[None]) == pytest.approx(0.5)
+    assert folded_fraction(folded[None]) == pytest.approx(0.5)
 
 
 def test_structure_spread_by_hand():

@@ -26,12 +26,12 @@ def photos(monkeypatch) -> np.ndarray:
 
 def test_cuts(run_tool, photos, capsys):
     run_tool(TOOL, 'out', '--side', 16, '--stride', 4)
-    assert capsys.readouterr().out == '48 pictures of 16 x 16 in out\n'  # 2 x 4 of each
+    assert capsys.readouterr().out == '48 images of 16 x 16 in out\n'  # 2 x 4 of each
     assert len(os.listdir('out')) == 48
     cut = np.asarray(Image.open('out/rocket_05.png'))
     np.testing.assert_array_equal(cut, photos[4:20, 4:20])
     run_tool(TOOL, 'large', '--side', 20, '--stride', 100, '--enlarge', 40)
-    assert capsys.readouterr().out == '6 pictures of 40 x 40 in large\n'
+    assert capsys.readouterr().out == '6 images of 40 x 40 in large\n'
     assert Image.open('large/retina_00.jpg').size == (40, 40)
 
 

@@ -108,7 +108,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description="Measure a config's training data beside a plain loop with Pillow.",
     )
     parser.add_argument('config', help='config file that trains on an ImageFolder')
-    parser.add_argument('data_root', help='folder of pictures')
+    parser.add_argument('data_root', help='folder of images')
     parser.add_argument('--workers', type=int, default=2, help='worker processes of each [2]')
     parser.add_argument('--images', type=int, default=1000, help='in each round [1000]')
     parser.add_argument('--rounds', type=int, default=5, help='of each; the median counts [5]')

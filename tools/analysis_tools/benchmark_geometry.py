@@ -196,7 +196,7 @@ def label_cost(references: int, queries: int, size: int, device: str, threads: i
 
 
 def print_soft(args: argparse.Namespace) -> None:
-    print('\nsoft_transfer, one pair, 3 colours, temperature 0.01 * 128 / size')
+    print('\nsoft_transfer, one pair, 3 colors, temperature 0.01 * 128 / size')
     print(
         f'{"size":>6} {"method":18}{"forward s":>10}{"both s":>10}{"peak MiB":>10}'
         f'{"less time":>11}{"less memory":>12}'

@@ -12,7 +12,7 @@ from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.cli.infer import explained
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.errors import UserError
-from mmcoordgan.evaluation.map_quality import folded_share, separation, structure_spread
+from mmcoordgan.evaluation.map_quality import folded_fraction, separation, structure_spread
 from mmcoordgan.models.losses import StructureTensorLoss
 from mmcoordgan.models.networks import CoordGANGenerator
 
@@ -23,12 +23,12 @@ CHUNK = 8
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Prints, for the averaged generator of a checkpoint and for an untrained one: '
-        'the distance between pictures of one structure in two textures and of two structures in '
+        'the distance between images of one structure in two textures and of two structures in '
         'one texture (structure tensor), how often the first is the smaller (AUC), the spread of '
-        'the maps over structures, and the share of folded pixels.'
+        'the maps over structures, and the fraction of folded pixels.'
     )
     parser.add_argument('checkpoint', help='checkpoint of either stage, or its work dir')
-    parser.add_argument('--samples', type=int, default=256, help='number of pictures [256]')
+    parser.add_argument('--samples', type=int, default=256, help='number of images [256]')
     parser.add_argument('--seed', type=int, default=0, help='seed of the latent codes [0]')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ... [a GPU if there is one]')
     return parser.parse_args()
@@ -67,7 +67,7 @@ def figures(generator: torch.nn.Module, samples: int, seed: int) -> dict[str, fl
         'other structure': other.mean().item(),
         'AUC': separation(same, other),
         'spread of maps': structure_spread(coords),
-        'folded pixels': folded_share(coords),
+        'folded pixels': folded_fraction(coords),
     }
 
 

@@ -38,7 +38,7 @@ def pack(number: int, mask_dir: str, out_dir: str, num_classes: int) -> str:
     try:
         labels = paint_labels(mask_dir, number, num_classes)
         image = Image.fromarray(labels)
-        image.putpalette([value for colour in PALETTE[:num_classes] for value in colour])
+        image.putpalette([value for color in PALETTE[:num_classes] for value in color])
         info = PngInfo()
         info.add_text(PNG_CLASSES_KEY, str(num_classes))
         with atomic_file(os.path.join(out_dir, f'{number}.png')) as file:

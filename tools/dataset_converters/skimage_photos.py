@@ -1,7 +1,7 @@
 """Cut real photographs into a folder: ``python tools/dataset_converters/skimage_photos.py OUT``.
 
 The photographs ship with scikit-image (``pip install scikit-image``; public domain or CC0, see its
-``data/README.txt``): enough to try a training on real pictures, not enough to learn from.
+``data/README.txt``): enough to try a training on real images, not enough to learn from.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def crops(photo: np.ndarray, side: int, stride: int) -> list[np.ndarray]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description='Cut photographs of scikit-image into a folder.')
-    parser.add_argument('out', type=Path, help='folder for the pictures')
+    parser.add_argument('out', type=Path, help='folder for the images')
     parser.add_argument('--side', type=int, default=256, help='height and width in pixels [256]')
     parser.add_argument('--stride', type=int, default=128, help='distance of the cuts [128]')
     parser.add_argument(
@@ -62,7 +62,7 @@ def main() -> None:
                 image.save(path.with_suffix('.jpg'), quality=95)
             count += 1
     side = args.enlarge or args.side
-    print(f'{count} pictures of {side} x {side} in {args.out}')
+    print(f'{count} images of {side} x {side} in {args.out}')
 
 
 if __name__ == '__main__':

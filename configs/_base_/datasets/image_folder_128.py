@@ -6,7 +6,7 @@ train_pipeline = [
     dict(type='PackInputs'),
 ]
 train_dataloader = dict(
-    batch_size=2,  # on each device; even, because pictures are trained in pairs
+    batch_size=2,  # on each device; even, because images are trained in pairs
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='ResumableSampler', shuffle=True),

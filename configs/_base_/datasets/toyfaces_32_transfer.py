@@ -21,7 +21,7 @@ test_evaluator = [
 ]
 test_cfg = dict(type='TestLoop')
 
-# Choices are made on these, so that the test stays unseen.
+# Choose settings on these, so that the test stays unseen.
 val_dataloader = dict(
     batch_size=21,
     num_workers=0,
@@ -34,5 +34,5 @@ val_evaluator = [
 ]
 val_cfg = dict(type='ValLoop')
 
-# One row of pictures for each query, in <work_dir>/pictures/transfer.
+# One row of images for each query, in <work_dir>/pictures/transfer.
 custom_hooks = [dict(type='TransferVisualizationHook', max_pictures=20, **toyfaces_transfer)]
