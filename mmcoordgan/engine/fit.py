@@ -64,12 +64,13 @@ def model_misfits(model: Any, checkpoint: Mapping, not_needed: tuple[str, ...]) 
     return reasons
 
 
-def resume_misfits(checkpoint: Mapping, optim_wrapper: Any) -> list[str]:
+def resume_misfits(checkpoint: Mapping, optim_wrapper: Any, schedulers: Any) -> list[str]:
     """Find what keeps a training from going on from a checkpoint, apart from the weights.
 
     Args:
         checkpoint: Of a training.
         optim_wrapper: The optimizer wrapper, or several, of the training that resumes.
+        schedulers: Its schedulers: a list, a dict of lists, or None.
 
     Returns:
         Reasons, none where the training can go on.
@@ -79,8 +80,13 @@ def resume_misfits(checkpoint: Mapping, optim_wrapper: Any) -> list[str]:
     counts = [meta.get(name) for name in ('epoch', 'iter')] if isinstance(meta, Mapping) else [None]
     if not all(isinstance(count, int) and count >= 0 for count in counts):
         reasons.append('it does not say which iteration it is of')
-    if not isinstance(checkpoint.get('message_hub'), Mapping):
+    hub = checkpoint.get('message_hub')
+    kept = hub.get('resumed_keys') if isinstance(hub, Mapping) else None
+    if not isinstance(kept, Mapping) or not all(isinstance(v, bool) for v in kept.values()):
         reasons.append('it holds no message_hub')
+    states = _states(schedulers)
+    if _other_kinds(states, checkpoint.get('param_schedulers', states)):
+        reasons.append('its state of the schedulers belongs to others')
     if 'optimizer' not in checkpoint:  # converted, or published without; the hook warns
         return reasons
     saved = checkpoint['optimizer']
@@ -109,6 +115,13 @@ def _optimizer_fits(optimizer: torch.optim.Optimizer, state: Any) -> bool:
             for own, saved in zip(optimizer.param_groups, state['param_groups'])
         )
         moments = [(p, state['state'].get(i, {})) for p, i in pairs]
+        settings = [
+            {key: value for key, value in own.items() if key != 'params'}
+            for own in optimizer.param_groups
+        ]
+        same_kinds = not _other_kinds(settings, state['param_groups']) and not any(
+            _other_kinds(1, moment.get('step', 1)) for _, moment in moments
+        )
         same_shapes = all(
             moment[key].shape == p.shape
             for p, moment in moments
@@ -117,4 +130,27 @@ def _optimizer_fits(optimizer: torch.optim.Optimizer, state: Any) -> bool:
         )
     except (AttributeError, KeyError, TypeError):  # nonsense of any kind
         return False
-    return same_groups and same_count and same_shapes
+    return same_groups and same_count and same_shapes and same_kinds
+
+
+def _states(schedulers: Any) -> Any:
+    if isinstance(schedulers, dict):
+        return {name: _states(listed) for name, listed in schedulers.items()}
+    return [scheduler.state_dict() for scheduler in schedulers or ()]
+
+
+def _other_kinds(own: Any, saved: Any) -> bool:
+    """Whether a saved value is of another kind than the present number, text, list or dict."""
+    if isinstance(own, bool):
+        return not isinstance(saved, bool)
+    if isinstance(own, (int, float)):
+        return isinstance(saved, bool) or not isinstance(saved, (int, float, torch.Tensor))
+    if isinstance(own, dict):
+        if not isinstance(saved, Mapping):
+            return True
+        return any(_other_kinds(value, saved[key]) for key, value in own.items() if key in saved)
+    if isinstance(own, (list, tuple)):
+        if not isinstance(saved, (list, tuple)) or len(own) != len(saved):
+            return True
+        return any(map(_other_kinds, own, saved))
+    return isinstance(own, str) and own != saved

@@ -211,6 +211,12 @@ def changed(checkpoint, change):
         checkpoint['optimizer']['generator']['state'][0]['exp_avg'] = torch.zeros(7)
     elif change == 'other parameters':
         checkpoint['optimizer']['generator']['param_groups'][0]['params'].pop()
+    elif change == 'a rate of text':
+        checkpoint['optimizer']['generator']['param_groups'][0]['lr'] = 'x'
+    elif change == 'schedulers':
+        checkpoint['param_schedulers'] = 3
+    elif change == 'hub':
+        checkpoint['message_hub']['resumed_keys']['iter'] = 'x'
     elif change == 'no hub':
         checkpoint['message_hub'] = None
     else:
@@ -227,6 +233,9 @@ MISFITS = {
     'half of the optimizers': 'its state of the optimizer discriminator is missing or belongs',
     'moments': 'optimizer generator .*belongs to other parameters',
     'other parameters': 'optimizer generator .*belongs to other parameters',
+    'a rate of text': 'optimizer generator .*belongs to other parameters',
+    'schedulers': 'its state of the schedulers belongs to others',
+    'hub': 'it holds no message_hub',
     'no hub': 'it holds no message_hub',
     'no iteration': 'it does not say which iteration it is of',
 }

@@ -110,7 +110,7 @@ class CoordGANCheckpointHook(CheckpointHook):
         reasons: list[str] = []
         if runner._resume:
             reasons += model_misfits(runner.model, checkpoint, READ_ELSEWHERE)
-            reasons += resume_misfits(checkpoint, runner.optim_wrapper)
+            reasons += resume_misfits(checkpoint, runner.optim_wrapper, runner.param_schedulers)
         elif not isinstance(runner._train_loop, BaseLoop):  # not a training that starts from it
             reasons += model_misfits(runner.model, checkpoint, TRAINING_ONLY)
         if reasons:
