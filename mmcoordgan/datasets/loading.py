@@ -44,7 +44,7 @@ def check_regular(path: str) -> None:
 def open_image(
     path: str, backend_args: dict | None = None, what: str = 'image'
 ) -> Iterator[Image.Image]:
-    """Open an image file of one of the :data:`FORMATS`; its pixels are decoded in the block.
+    """Open an image file of one of the ``FORMATS``; its pixels are decoded in the block.
 
     The file is read as a whole: decoders that meet a wrong length would otherwise set aside as much
     memory as it claims.
@@ -163,7 +163,7 @@ class LoadImage(BaseTransform):
 
     Raises:
         BrokenImageError: If the file is missing, empty, truncated, larger than Pillow's limit for
-            decompression bombs, or not in one of the :data:`FORMATS`. The message names the file.
+            decompression bombs, or not in one of the ``FORMATS``. The message names the file.
         ValueError: If ``size`` is smaller than 1.
     """
 

@@ -20,7 +20,7 @@ from .mmagic import from_mmagic
 
 @TRANSFORMS.register_module()
 class PackMMagicInputs(PackInputs):
-    """:class:`PackInputs` with MMagic's ``DataSample``; the last step of a pipeline.
+    """:class:`~mmcoordgan.datasets.PackInputs` with MMagic's ``DataSample``; comes last.
 
     The data sample also holds the image as ``gt_img``, uint8 (3, H, W), BGR in 0..255, as MMagic's
     GANs and metrics expect it. ``inputs`` stays RGB. Same arguments.

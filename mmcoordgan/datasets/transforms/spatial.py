@@ -47,7 +47,8 @@ class ResizeWithSoftLabels(BaseTransform):
     """Resize an image and, where it has some, its labels to a square, as CoordGAN's benchmarks do.
 
     The image is resized by Pillow (bilinear, antialiased), without keeping its aspect ratio; the
-    labels as :func:`resize_labels` says. Image and labels may come at different sizes.
+    labels by :func:`~mmcoordgan.datasets.transforms.resize_labels`. Image and labels may come at
+    different sizes.
 
     Reads ``img``, ``gt_seg_map`` (H, W), ``num_classes`` and, where there are void pixels,
     ``ignore_index``. Replaces ``img`` and ``img_shape``, adds ``gt_soft_seg``
