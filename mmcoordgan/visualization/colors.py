@@ -72,7 +72,7 @@ def coords_to_colors(coords: np.ndarray | Tensor, checkers: int = 16) -> np.ndar
 
 
 def images_to_uint8(images: np.ndarray | Tensor) -> np.ndarray:
-    """RGB pictures (..., 3, H, W) in [-1, 1] -> uint8 (..., H, W, 3).
+    """RGB images (..., 3, H, W) in [-1, 1] -> uint8 (..., H, W, 3).
 
     Values outside the range are clamped; values that are not finite become black.
     """
@@ -113,11 +113,11 @@ def overlay_labels(
     palette: Sequence[Sequence[int]] | np.ndarray,
     opacity: float = OVERLAY_OPACITY,
 ) -> np.ndarray:
-    """Lay the colours of labels over a picture; the background (label 0) stays clear.
+    """Lay the colours of labels over an image; the background (label 0) stays clear.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        labels: (h, w) integer; enlarged or reduced to the picture's size without interpolation.
+        labels: (h, w) integer; enlarged or reduced to the image's size without interpolation.
         palette: See :func:`labels_to_colors`.
         opacity: 0 (invisible) to 1.
 

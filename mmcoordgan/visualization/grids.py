@@ -1,4 +1,4 @@
-"""One picture that shows whether structure and texture have come apart."""
+"""Images in rows and columns: samples, and what correspondences carry."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def sample_grid(
     painted without any warp. Each structure is computed once and painted many times.
 
     The generator runs in evaluation mode and is left in the mode it was in. With the fixed noise
-    of ``CoordGANGenerator``'s evaluation mode, equal codes give equal pictures.
+    of ``CoordGANGenerator``'s evaluation mode, equal codes give equal images.
 
     Args:
         generator: A ``CoordGANGenerator`` or anything with its ``map_structure``,
             ``map_texture``, ``warp`` and ``synthesize``.
         structure_z: (R, structure_dim) latents, one for each row.
         texture_z: (C, texture_dim) latents, one for each column.
-        min_cell: Smaller pictures are enlarged by a whole factor to at least this size.
+        min_cell: Smaller images are enlarged by a whole factor to at least this size.
         checkers: See :func:`coords_to_colors`.
 
     Returns:
@@ -58,10 +58,10 @@ def sample_grid(
         frame = canonical_grid(height, width, device=device, dtype=maps[0].dtype)
         rows = []
         for coords in [frame[None], *maps]:
-            # One at a time: a row of large pictures need not fit beside a training step.
-            pictures = [generator.synthesize(coords, texture[None]) for texture in textures]
+            # One at a time: a row of large images need not fit beside a training step.
+            images = [generator.synthesize(coords, texture[None]) for texture in textures]
             key = coords_to_colors(coords[0], checkers)
-            rows.append([key, *images_to_uint8(torch.cat(pictures))])
+            rows.append([key, *images_to_uint8(torch.cat(images))])
     return arrange_cells(rows, min_cell)
 
 
@@ -72,9 +72,9 @@ def plain_grid(generator: Any, noise: Tensor, *, min_cell: int = 96) -> np.ndarr
     The generator runs in evaluation mode and is left in the mode it was in.
 
     Args:
-        generator: A module that turns latents (B, C) into pictures (B, 3, S, S) in [-1, 1].
+        generator: A module that turns latents (B, C) into images (B, 3, S, S) in [-1, 1].
         noise: (rows, columns, C) latents, one for each cell.
-        min_cell: Smaller pictures are enlarged by a whole factor to at least this size.
+        min_cell: Smaller images are enlarged by a whole factor to at least this size.
 
     Returns:
         uint8 of as many rows and columns of cells, see :func:`arrange_cells`, in the generator's
@@ -87,15 +87,15 @@ def plain_grid(generator: Any, noise: Tensor, *, min_cell: int = 96) -> np.ndarr
 
 
 def arrange_cells(rows: list[list[np.ndarray]], min_cell: int = 96) -> np.ndarray:
-    """Lay pictures out in rows and columns, on white, with a margin around every cell.
+    """Lay images out in rows and columns, on white, with a margin around every cell.
 
-    Cells are square. Their side is the largest picture's, enlarged by the smallest whole factor
-    that makes it at least ``min_cell``; every picture is scaled to it without interpolation.
+    Cells are square. Their side is the largest image's, enlarged by the smallest whole factor
+    that makes it at least ``min_cell``; every image is scaled to it without interpolation.
     Pixel (0, 0) of the cell in row r and column c lies at ``MARGIN + r * (side + MARGIN)``,
     ``MARGIN + c * (side + MARGIN)``.
 
     Args:
-        rows: Rows of equal length of uint8 RGB pictures (h, w, 3).
+        rows: Rows of equal length of uint8 RGB images (h, w, 3).
         min_cell: Least side of a cell in pixels.
 
     Returns:
@@ -127,7 +127,7 @@ def _evaluation_mode(module: nn.Module) -> Iterator[None]:
 
 
 class TransferPicture(NamedTuple):
-    """A picture with its correspondence map, and its labels where it has some."""
+    """An image with its correspondence map, and its labels if it has some."""
 
     image: np.ndarray
     """(H, W, 3) uint8 RGB."""
@@ -160,7 +160,7 @@ def transfer_row(
         temperature: Of the soft correspondence, in units of the frame; 0 takes the nearest pixel.
 
     Returns:
-        4 or 6 pictures, uint8 RGB.
+        4 or 6 images, uint8 RGB.
 
     Raises:
         ValueError: If labels are to be drawn and there is no palette.

@@ -81,7 +81,7 @@ def test_nine_pictures_at_128_take_less_than_5_mb():
 
 def test_errors():
     for count in (1, 17):
-        with pytest.raises(ValueError, match=f'shows 2 to 16 pictures, but got {count}'):
+        with pytest.raises(ValueError, match=f'shows 2 to 16 images, but got {count}'):
             explorer_page(pictures(count))
     for size in (7, 257):
         with pytest.raises(ValueError, match=rf'in 8..256 .* 0.png is \(2, {size}, {size}\)'):

@@ -147,7 +147,7 @@ def test_focus_stays_on_buttons_that_have_nothing_to_do(page):
 def test_everything_has_a_name_for_screen_readers(page):
     for number, picture in enumerate(page.pictures):
         assert picture.aria_role == 'application'
-        assert picture.accessible_name == f'Picture {number + 1}: {NAMES[number]}'
+        assert picture.accessible_name == f'Image {number + 1}: {NAMES[number]}'
     controls = page.find('input, select, button, a, main, section, form')
     assert len(controls) > 12
     assert [c.get_attribute('outerHTML') for c in controls if not c.accessible_name] == []

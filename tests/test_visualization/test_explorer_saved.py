@@ -158,8 +158,8 @@ def test_files_that_cannot_be_opened(page, tmp_path):
         ],
         'its maps have 32 pixels a side, but those here 16': [{**whole, 'size': 32}],
         'it lacks a list of pictures': [{**whole, 'pictures': None}],
-        'it is about 3 pictures, but here are 4': [{**whole, 'pictures': whole['pictures'][:3]}],
-        f'its picture 2 is <i>b</i>.png, but here it is {NAMES[1]}': [
+        'it is about 3 images, but here are 4': [{**whole, 'pictures': whole['pictures'][:3]}],
+        f'its image 2 is <i>b</i>.png, but here it is {NAMES[1]}': [
             {**whole, 'pictures': [first, {**picture, 'name': '<i>b</i>.png'}, *[{}] * 2]},
         ],
         f'its labels of {NAMES[0]} are damaged': [

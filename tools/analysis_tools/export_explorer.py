@@ -89,7 +89,7 @@ def check_args(args: argparse.Namespace) -> None:
     count = len(args.images) or args.samples
     if not MIN_PICTURES <= count <= MAX_PICTURES:
         raise UserError(
-            f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} pictures, but got {count}'
+            f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} images, but got {count}'
         )
     if args.size is not None and not MIN_SIZE <= args.size <= MAX_SIZE:
         raise UserError(f'--size must be {MIN_SIZE} to {MAX_SIZE}, but got {args.size}')
@@ -173,7 +173,7 @@ def export(args: argparse.Namespace) -> None:
         page = explorer_page(pictures, args.title).encode('utf-8')
     with atomic_file(args.out) as file:
         file.write(page)
-    print(f'{args.out}: {len(pictures)} pictures, {len(page) / 1e6:.2f} MB')
+    print(f'{args.out}: {len(pictures)} images, {len(page) / 1e6:.2f} MB')
     if args.measure:
         changed, excess = changed_by_rounding(pictures)
         print(

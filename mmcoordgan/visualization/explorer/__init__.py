@@ -1,4 +1,4 @@
-"""Pictures with their correspondences as one HTML page."""
+"""Images with their correspondences as one HTML page."""
 
 from .page import (
     MAX_PICTURES,

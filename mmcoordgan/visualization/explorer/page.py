@@ -20,7 +20,7 @@ MIN_PICTURES, MAX_PICTURES = 2, 16
 MIN_SIZE, MAX_SIZE = 8, 256  # of maps; the page numbers pixels in 16 bits
 LEVELS = 65535
 LARGEST_SIDE = 384
-"""Pictures are shown with at most so many pixels along their longer side."""
+"""Images are shown with at most this many pixels along their longer side."""
 _LOSSLESS_SIDE = 128  # up to here a PNG is small
 _PIXELATED_SIDE = 64  # up to here pixels are shown as squares
 
@@ -39,14 +39,14 @@ _SCRIPTS = (
 
 
 class ExplorerPicture(NamedTuple):
-    """A picture to explore."""
+    """An image to explore."""
 
     name: str
-    """Shown beside the picture; any text."""
+    """Shown beside the image; any text."""
     image: np.ndarray
     """(H, W, 3) uint8 RGB, of any size and aspect ratio."""
     coords: Tensor
-    """(2, S, S): its correspondence map, x first, in [-1, 1], stretched over the whole picture."""
+    """(2, S, S): its correspondence map, x first, in [-1, 1], stretched over the whole image."""
 
 
 def quantize_coords(coords: Tensor) -> np.ndarray:
@@ -73,15 +73,15 @@ def quantize_coords(coords: Tensor) -> np.ndarray:
 def explorer_page(
     pictures: Sequence[ExplorerPicture], title: str = 'Correspondence explorer'
 ) -> str:
-    """An HTML page that shows which pixels of the pictures correspond.
+    """An HTML page that shows which pixels of the images correspond.
 
-    Pointing at a pixel of one picture marks, in each other one, the pixel that
+    Pointing at a pixel of one image marks, in each other one, the pixel that
     :func:`mmcoordgan.geometry.hard_transfer` brings there on the maps of :func:`quantize_coords`
     (among equally near ones, the first in row order), with its forward-backward cycle distance:
     how many pixels of the map one ends from the start after going to that pixel and back. Points
-    can be placed, labels painted; they spread to all pictures and can be saved as JSON.
+    can be placed, labels painted; they spread to all images and can be saved as JSON.
 
-    The page holds its pictures, style and program. Its content security policy forbids it to load
+    The page holds its images, style and program. Its content security policy forbids it to load
     or send anything, and any program but its own. Names are shown as text, whatever they hold.
 
     Args:
@@ -89,12 +89,12 @@ def explorer_page(
         title: Heading of the page.
 
     Raises:
-        ValueError: If there are too few or too many pictures, or a map or picture is not as
+        ValueError: If there are too few or too many images, or a map or image is not as
             :class:`ExplorerPicture` says.
     """
     if not MIN_PICTURES <= len(pictures) <= MAX_PICTURES:
         raise ValueError(
-            f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} pictures, but got {len(pictures)}'
+            f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} images, but got {len(pictures)}'
         )
     size = pictures[0].coords.shape[-1]
     data = {'size': size, 'pictures': [_picture(picture, size) for picture in pictures]}
@@ -118,7 +118,7 @@ def _picture(picture: ExplorerPicture, size: int) -> dict[str, Any]:
     shape = tuple(picture.coords.shape)
     if shape != (2, size, size) or not MIN_SIZE <= size <= MAX_SIZE:
         raise ValueError(
-            f'maps must be (2, S, S) with one S in {MIN_SIZE}..{MAX_SIZE} for all pictures, but '
+            f'maps must be (2, S, S) with one S in {MIN_SIZE}..{MAX_SIZE} for all images, but '
             f'that of {name} is {shape}'
         )
     image = picture.image
@@ -137,7 +137,7 @@ def _picture(picture: ExplorerPicture, size: int) -> dict[str, Any]:
 
 
 def _data_url(image: np.ndarray) -> str:
-    """The picture inside of a URL, reduced to :data:`LARGEST_SIDE`."""
+    """The image inside a URL, reduced to :data:`LARGEST_SIDE`."""
     picture, buffer = Image.fromarray(image), io.BytesIO()
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
     if max(picture.size) <= _LOSSLESS_SIDE:

@@ -41,8 +41,8 @@ class PictureView {
   describe(name) {
     this.area.tabIndex = 0;
     this.area.setAttribute('role', 'application');
-    this.area.setAttribute('aria-roledescription', 'picture with a cursor');
-    this.area.setAttribute('aria-label', `Picture ${this.number + 1}: ${name}`);
+    this.area.setAttribute('aria-roledescription', 'image with a cursor');
+    this.area.setAttribute('aria-label', `Image ${this.number + 1}: ${name}`);
     this.area.setAttribute('aria-describedby', 'keys');
   }
 

@@ -51,11 +51,11 @@ function readAnnotations(text, size, pictures) {
   const theirs = list(saved.pictures, 'pictures');
   check(
     theirs.length === pictures.length,
-    `it is about ${theirs.length} pictures, but here are ${pictures.length}`,
+    `it is about ${theirs.length} images, but here are ${pictures.length}`,
   );
   const labels = pictures.map(({ name }, i) => {
     const found = theirs[i]?.name;
-    check(found === name, `its picture ${i + 1} is ${found}, but here it is ${name}`);
+    check(found === name, `its image ${i + 1} is ${found}, but here it is ${name}`);
     const values = list(theirs[i].labels, 'labels of every pixel').flat();
     const whole = values.length === size ** 2 && values.every((value) => isLabel(value, 0));
     check(whole, `its labels of ${name} are damaged`);
