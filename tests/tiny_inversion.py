@@ -1,4 +1,4 @@
-"""A very small second stage, untrained, whose maps differ from picture to picture."""
+"""A very small second stage, untrained, whose maps differ from image to image."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def write_checkpoint(path: Path, model: dict = STAGE2, **settings):
 
 
 def pictures(count: int, *shape: int, seed: int = 0) -> np.ndarray:
-    """(count, H, W, 3) uint8: smooth random pictures."""
+    """(count, H, W, 3) uint8: smooth random images."""
     source = torch.Generator().manual_seed(seed)
     small = torch.rand(count, 3, 4, 4, generator=source)
     large = torch.nn.functional.interpolate(small, shape or (SIZE, SIZE), mode='bilinear')
@@ -80,5 +80,5 @@ def labels(count: int, *shape: int, seed: int = 0) -> np.ndarray:
 
 
 def model_input(images: np.ndarray) -> torch.Tensor:
-    """(B, 3, S, S) in [-1, 1] of pictures that have the networks' size."""
+    """(B, 3, S, S) in [-1, 1] of images that have the networks' size."""
     return torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1

@@ -10,7 +10,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
-from mmcoordgan.models.image_bytes import to_bytes
+from mmcoordgan.models.images import to_bytes
 from mmcoordgan.registry import METRICS
 
 EXTRACTOR = 'inception-v3-compat'  # torch-fidelity's name of TensorFlow's Inception of 2015

@@ -68,6 +68,6 @@ def answer(request: Mapping, samples: list | None, batch: int, sample: Sample) -
 
 def to_mmagic(images: Tensor) -> Tensor:
     """RGB in [-1, 1] -> BGR in 0..255, (..., 3, H, W), whole numbers in floats, as MMagic's are."""
-    from mmcoordgan.models.image_bytes import to_bytes
+    from mmcoordgan.models.images import to_bytes
 
     return to_bytes(images).flip(-3).float()

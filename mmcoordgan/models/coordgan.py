@@ -205,7 +205,7 @@ class CoordGAN(BaseModel):
     def sample(
         self, structure_z: Tensor, texture_z: Tensor, use_ema: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """Pictures and their correspondence maps from latent codes.
+        """Images and their correspondence maps from latent codes.
 
         Args:
             structure_z: (B, structure_dim).
@@ -213,7 +213,7 @@ class CoordGAN(BaseModel):
             use_ema: Use the averaged generator.
 
         Returns:
-            Pictures (B, 3, S, S) in about [-1, 1], and maps (B, 2, H, W), x first, in (-1, 1).
+            Images (B, 3, S, S) in about [-1, 1], and maps (B, 2, H, W), x first, in (-1, 1).
         """
         generator = self.generator_ema if use_ema else self.generator
         coords = generator.warp(generator.map_structure(structure_z))
@@ -227,7 +227,7 @@ class CoordGAN(BaseModel):
         """Predictions for a batch of the loop; see :meth:`forward`.
 
         Raises:
-            ValueError: If the batch is a request and the data preprocessor takes pictures only.
+            ValueError: If the batch is a request and the data preprocessor takes images only.
         """
         request = isinstance(data.get('inputs'), Mapping)
         if request and not isinstance(self.data_preprocessor, GANDataPreprocessor):
@@ -244,21 +244,21 @@ class CoordGAN(BaseModel):
         data_samples: Sequence[BaseDataElement] | None = None,
         mode: str = 'tensor',
     ) -> Tensor | list[BaseDataElement]:
-        """Generate pictures, as the loops of MMEngine and MMagic ask for them.
+        """Generate images, as the loops of MMEngine and MMagic ask for them.
 
         Args:
             inputs: A dict with ``structure_z`` and ``texture_z``, or ``num_batches`` random
                 codes, or ``swap_seed``, B seeds, and optionally ``use_ema``; or a batch of
-                pictures, of which only the number counts. MMagic's metrics send ``num_batches``
+                images, of which only the number counts. MMagic's metrics send ``num_batches``
                 and ``sample_model``, 'ema', 'orig' or 'ema/orig'.
             data_samples: Not needed; their metadata goes into the predictions.
             mode: 'tensor' or 'predict'.
 
         Returns:
-            'tensor': pictures (B, 3, S, S). 'predict': B data elements with ``fake_img``
+            'tensor': images (B, 3, S, S). 'predict': B data elements with ``fake_img``
             (3, S, S) in about [-1, 1] and ``coords`` (2, H, W); with ``swap_seed`` also
             ``texture_swap_img`` (same structure, other texture) and ``structure_swap_img``. Where
-            ``sample_model`` or MMagic's data samples came in, MMagic's data samples with pictures
+            ``sample_model`` or MMagic's data samples came in, MMagic's data samples with images
             as MMagic's metrics take them, see ``integrations.mmagic.answer``.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Data of GANs on their way to the model: real pictures, or what to generate."""
+"""Preprocess the data of GANs: real images, or requests for samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmcoordgan.registry import MODELS
 class GANDataPreprocessor(ImgDataPreprocessor):
     """MMEngine's ``ImgDataPreprocessor``, to which ``inputs`` may also be a request for samples.
 
-    Real pictures are brought to [-1, 1] by default. A request (a dict, see
+    Real images are scaled to [-1, 1] by default. A request (a dict, see
     :meth:`CoordGAN.forward`) is moved to the model's device and passes as it is. MMagic's data
     samples come out stacked into one when testing, as MMagic's metrics expect them.
 
@@ -36,7 +36,7 @@ class GANDataPreprocessor(ImgDataPreprocessor):
         """Prepare a batch.
 
         Args:
-            data: ``inputs``: uint8 pictures (B, 3, H, W), a list of B of them, or a request; and
+            data: ``inputs``: uint8 images (B, 3, H, W), a list of B of them, or a request; and
                 optionally ``data_samples``.
             training: Whether the batch is for training.
 

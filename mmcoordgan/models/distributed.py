@@ -1,4 +1,4 @@
-"""Training on several devices: same weights everywhere, gradients averaged before every step."""
+"""Train on several devices: same weights everywhere, gradients averaged before every step."""
 
 from __future__ import annotations
 

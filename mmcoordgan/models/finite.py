@@ -1,8 +1,8 @@
-"""What becomes of an optimizer step whose losses or gradients are not finite."""
+"""Refuse or skip optimizer steps whose losses or gradients are not finite."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.logging import MMLogger
@@ -12,11 +12,11 @@ from mmcoordgan.errors import UserError
 
 POLICIES = ('error', 'skip')
 PATIENCE = 100
-"""After so many iterations in a row with skipped steps, training is not going on any more."""
+"""So many iterations in a row with skipped steps end the training."""
 
 
 class NonFiniteError(UserError):
-    """A loss or a gradient that is infinite or not a number, and the iteration it came up in."""
+    """A loss or a gradient is infinite or not a number in an iteration."""
 
     def __init__(self, message: str, iteration: int):
         super().__init__(message, exit_code=1)
@@ -27,11 +27,11 @@ class FiniteGuard:
     """Lets an optimizer step pass if its losses and gradients are finite.
 
     Args:
-        policy: 'error': raise :class:`NonFiniteError`; 'skip': leave the step out, with a warning,
-            unless that happens in 100 iterations in a row.
+        policy: 'error': raise :class:`NonFiniteError`; 'skip': skip the step with a warning; 100
+            iterations in a row with skipped steps raise it as well.
 
     Raises:
-        ValueError: If ``policy`` is another one.
+        ValueError: If ``policy`` is neither.
     """
 
     def __init__(self, policy: str):
@@ -41,7 +41,7 @@ class FiniteGuard:
         self._last, self._in_a_row = -1, 0
 
     def passes(
-        self, iteration: int, losses: dict[str, Tensor], gradients: Sequence[Tensor]
+        self, iteration: int, losses: Mapping[str, Tensor], gradients: Sequence[Tensor]
     ) -> bool:
         """Whether to make a step.
 
@@ -50,7 +50,7 @@ class FiniteGuard:
         Args:
             iteration: Counted from 0.
             losses: Scalars by name.
-            gradients: May be empty, where something else takes care of them.
+            gradients: May be empty, where a gradient scaler checks them.
         """
         sums = torch.stack([*losses.values(), *(g.sum() for g in gradients)])
         if bool(sums.isfinite().all()):
@@ -61,7 +61,7 @@ class FiniteGuard:
         if self.policy == 'error':
             raise NonFiniteError(
                 f"{message} Lower learning rates, clip gradients (optim_wrapper's clip_grad), or "
-                "leave such steps out (model.on_nonfinite='skip').",
+                "skip such steps (model.on_nonfinite='skip').",
                 iteration,
             )
         self._count(iteration, message)
@@ -74,7 +74,7 @@ class FiniteGuard:
             self._last = iteration
         if self._in_a_row >= PATIENCE:
             raise NonFiniteError(
-                f'{message} Steps were skipped in {PATIENCE} iterations in a row: training does '
-                'not go on like this.',
+                f'{message} Steps were skipped in {PATIENCE} iterations in a row: training has '
+                'diverged.',
                 iteration,
             )

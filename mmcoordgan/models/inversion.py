@@ -1,10 +1,10 @@
-"""CoordGAN, stage 2: an encoder that finds the codes, and so the maps, of real pictures."""
+"""CoordGAN, stage 2: an encoder that finds the codes, and so the maps, of real images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel
@@ -15,28 +15,15 @@ from mmcoordgan.registry import MODELS, build_module
 
 from .distributed import average_values
 from .finite import FiniteGuard
+from .images import resize_square
 from .losses import LossTerms, Stage2View
 from .networks.protocols import Encoding, check_codes_fit, encode, render
 from .pairs import check_even_batch
 from .pretrained import STAGE1_KEY, check_fit, load_stage1_generator, part_of
 from .refinement import Refinement, refine_codes
-from .resize import resize_square
 from .sampling import sample_codes
 
 NETWORKS = ('generator', 'encoder', 'perceptual')
-
-
-class Inversion(NamedTuple):
-    """Pictures as the generator sees them; fields of B pictures."""
-
-    structure_w: Tensor
-    """(B, structure_width)."""
-    texture_w: Tensor
-    """(B, num_texture_codes, texture_width), or (B, texture_width) where all layers share one."""
-    coords: Tensor
-    """(B, 2, H, W): correspondence maps, x first, in (-1, 1)."""
-    reconstruction: Tensor
-    """(B, 3, S, S): the codes, rendered; RGB in about [-1, 1]."""
 
 
 @MODELS.register_module()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .images import resize_square
 from .losses import PerceptualDistance, l1_loss
 from .networks.protocols import Generator
-from .resize import resize_square
 
 
 @dataclass(frozen=True)

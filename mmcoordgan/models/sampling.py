@@ -1,4 +1,4 @@
-"""What a CoordGAN is asked to generate, and its answers: MMEngine's protocol and MMagic's."""
+"""Read requests for samples, from MMEngine and from MMagic, and answer them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ REQUEST_KEYS = (
 
 
 def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str, Any]:
-    """The request behind the inputs of :meth:`CoordGAN.forward`; pictures count only.
+    """Read the inputs of :meth:`CoordGAN.forward` as a request; of images only the number counts.
 
     Raises:
-        ValueError: If a key is unknown, the number of pictures is nowhere, keys contradict each
+        ValueError: If a key is unknown, the number of images is missing, keys contradict each
             other, or MMagic's ``sample_model`` or ``sample_kwargs`` ask for what a CoordGAN
             cannot give.
     """
@@ -47,13 +47,13 @@ def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str
     wanted = {key: request[key] for key in ('num_batches',) if key in request}
     wanted |= {key: len(request[key]) for key in ('structure_z', 'swap_seed') if key in request}
     if images is not None:
-        wanted['pictures'] = len(images)
+        wanted['images'] = len(images)
     if data_samples is not None and len(data_samples):
         wanted['data samples'] = len(data_samples)
     if not wanted:
         raise ValueError('a request for samples needs num_batches, codes or swap_seed')
     if len(set(wanted.values())) > 1:
-        raise ValueError(f'a request for samples names different numbers of pictures: {wanted}')
+        raise ValueError(f'a request for samples names different numbers of images: {wanted}')
     request['num_batches'] = next(iter(wanted.values()))
     return request
 
@@ -71,14 +71,14 @@ def _check_together(request: Mapping) -> None:
 
 
 def wants_average(request: Mapping) -> bool:
-    """Whether one picture of a request comes from the averaged generator.
+    """Whether one image of a request comes from the averaged generator.
 
     Raises:
         ValueError: If it asks for both.
     """
     kind = request.get('sample_model')
     if kind == 'ema/orig':
-        raise ValueError("mode='tensor' gives one picture: sample_model must be 'ema' or 'orig'")
+        raise ValueError("mode='tensor' gives one image: sample_model must be 'ema' or 'orig'")
     return request.get('use_ema', True) if kind is None else kind == 'ema'
 
 
@@ -108,8 +108,8 @@ def seeded_codes(generator: Generator, seeds: Sequence[int] | Tensor) -> tuple[T
     """Two latent codes of each kind for every seed, on the generator's device.
 
     Returns:
-        Structure (2, B, structure_dim) and texture (2, B, texture_dim): the picture's, and those
-        to exchange them for. They depend on nothing but their seed.
+        Structure (2, B, structure_dim) and texture (2, B, texture_dim): the image's, and those
+        to swap them for. They depend on the seed alone.
     """
     structure_z, texture_z = [], []
     for seed in seeds:
@@ -144,7 +144,7 @@ def predict(model: Any, request: Mapping, data_samples: Any) -> list[BaseDataEle
 
 
 def swap_fields(model: Any, seeds: Sequence[int] | Tensor, use_ema: bool) -> dict[str, Tensor]:
-    """Seeded pictures, with each of their two codes exchanged; B of each field."""
+    """Images of B seeds, and the same with one of their two codes swapped."""
     (structure, other_structure), (texture, other_texture) = seeded_codes(model.generator, seeds)
     images, coords = model.sample(structure, texture, use_ema=use_ema)
     return dict(

@@ -40,7 +40,7 @@ def optimizer_step(
     Args:
         wrapper: Of the networks to step.
         losses: Named losses of each micro-batch, whose sum is minimized; the same names for all.
-            They are taken one by one, and differentiated before the next are computed.
+            They are taken one by one and differentiated before the next are computed.
         count: Number of micro-batches.
         guard: Decides whether to step where losses or gradients are not finite.
         iteration: Counted from 0.

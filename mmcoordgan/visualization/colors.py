@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmcoordgan.models.image_bytes import to_bytes
+from mmcoordgan.models.images import to_bytes
 
 OVERLAY_OPACITY = 0.55
 

@@ -128,7 +128,7 @@ def test_shared_fakes_are_rendered_once():
     assert len(calls) == 1  # one structure pass, though images are rendered with two textures
 
 
-def test_perceptual_features_of_a_picture_are_computed_once():
+def test_perceptual_features_of_a_image_are_computed_once():
     model = build()
     model.iteration.fill_(3)  # texture swap and warp both act
     calls = []
@@ -199,8 +199,8 @@ def snapshot_of(state: dict, prefix: str) -> dict:
 
 def test_sampling_modes():
     model = build().eval()
-    pictures = model(batch(3)['inputs'], mode='tensor')
-    assert pictures.shape == (3, 3, 16, 16)
+    images = model(batch(3)['inputs'], mode='tensor')
+    assert images.shape == (3, 3, 16, 16)
     z = torch.randn(2, 4), torch.randn(2, 4)
     request = dict(structure_z=z[0], texture_z=z[1])
     samples = model(request, mode='predict')

@@ -42,11 +42,11 @@ def build(seed: int, **changes):
 
 
 class Inputs:
-    """Pictures, codes and crops of whole batches, of which a process takes its share.
+    """Images, codes and crops of whole batches, of which a process takes its share.
 
     Args:
         model: Draws its codes and crops from here.
-        share: The pictures of this process.
+        share: The images of this process.
         parts: Into how many parts the model cuts its share.
     """
 
@@ -57,7 +57,7 @@ class Inputs:
         model.patch_discriminator.sample_rectangles = self.rectangles
 
     def begin(self, iteration: int) -> dict:
-        """The pictures of an iteration."""
+        """The images of an iteration."""
         self.iteration, self.batch_number = iteration, 0
         phases = ['d', 'g'] if iteration == 1 else ['d', 'r1', 'g']
         self.calls = iter(
@@ -94,7 +94,7 @@ def run(model, inputs: Inputs, wrapped=None) -> tuple[list[dict], dict]:
 
 @pytest.fixture(scope='module')
 def whole_batch():
-    """One process with all pictures; the deviation within a batch is that of its halves."""
+    """One process with all images; the deviation within a batch is that of its halves."""
     original = discriminator.minibatch_stddev
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -121,7 +121,7 @@ def assert_equal(result, expected):
 
 
 def process(rank: int, folder: str) -> None:
-    """One of two processes, with half of the pictures."""
+    """One of two processes, with half of the images."""
     torch.set_num_threads(1)
     dist.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
     model = build(seed=rank)  # the second process starts from other weights

@@ -180,7 +180,7 @@ def test_losses_that_are_not_finite(policy):
 
 @pytest.mark.parametrize('build_model', [build, with_w])
 def test_terms_by_their_definitions(build_model):
-    """Each term once more from the networks alone, each picture encoded by itself."""
+    """Each term once more from the networks alone, each image encoded by itself."""
     model = build_model()
     z = torch.randn(4, 4), torch.randn(4, 4)
     model.sample_codes = lambda n: z
@@ -213,7 +213,7 @@ def test_terms_by_their_definitions(build_model):
 @pytest.mark.parametrize(
     ('names', 'encoded'), [(('coords',), [4]), (('rec_l1',), [4]), (('rec_l1', 'coords'), [4, 4])]
 )
-def test_pictures_that_no_term_needs_are_not_encoded(names, encoded):
+def test_images_that_no_term_needs_are_not_encoded(names, encoded):
     model = build(losses={name: TINY['losses'][name] for name in names})
     sizes = []
     model.encoder.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
@@ -237,7 +237,7 @@ def test_odd_batch_is_refused(iteration):
         model.train_step(batch(3), optimizer(model))
 
 
-def test_pictures_of_other_sizes_are_resized():
+def test_images_of_other_sizes_are_resized():
     model = build()
     sizes = []
     view = model.view
@@ -478,8 +478,8 @@ def test_modes():
     model = build(refinement=dict(steps=0, lr=0.1), render_predictions=True).eval()
     inputs = batch(3)['inputs']
     predictions = model(inputs, mode='predict')
-    pictures = model(inputs, mode='tensor')
-    assert torch.equal(pictures, torch.stack([p.reconstruction for p in predictions]))
+    images = model(inputs, mode='tensor')
+    assert torch.equal(images, torch.stack([p.reconstruction for p in predictions]))
     assert not any(name.startswith('refined') for name in fields(predictions[0]))
     with pytest.raises(ValueError, match=r"mode must be 'loss', .*, but got 'train'"):
         model(inputs, mode='train')
@@ -508,7 +508,7 @@ def test_refinement_brings_reconstructions_nearer(build_model):
 
 
 @pytest.mark.parametrize('weight', [1.0, 1e-7])  # 1e-7: gradients of the size of Adam's epsilon
-def test_refinement_treats_every_picture_alone(weight):
+def test_refinement_treats_every_image_alone(weight):
     refinement = dict(steps=10, lr=0.05, l1_weight=weight, perceptual_weight=weight)
     model = build(refinement=refinement).eval().double()  # so that rounding stays small
     images = torch.stack([*batch(3)['inputs'][:2], torch.ones(3, 16, 16)]).double()
@@ -538,9 +538,9 @@ def test_refinement_by_hand():
     found = model.predict(images)
     for index in range(2):
         codes = [found[k][index : index + 1].clone().requires_grad_() for k in CODES]
-        picture = model.generator.synthesize(model.generator.warp(codes[0]), codes[1])
+        rendered = model.generator.synthesize(model.generator.warp(codes[0]), codes[1])
         image = images[index : index + 1]
-        loss = 2 * (picture - image).abs().mean() + 3 * model.perceptual(picture, image).mean()
+        loss = 2 * (rendered - image).abs().mean() + 3 * model.perceptual(rendered, image).mean()
         for name, code, gradient in zip(CODES, codes, torch.autograd.grad(loss, codes)):
             step = found[f'refined_{name}'][index] - code[0]
             clear = gradient[0].abs() > 1e-5

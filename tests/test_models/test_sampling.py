@@ -84,7 +84,7 @@ def test_swap_seeds_data_set():
         ({'texture_z': torch.zeros(1, 4), 'num_batches': 1}, 'structure_z and texture_z together'),
         ({'swap_seed': [1], 'sample_model': 'ema'}, 'takes swap_seed or sample_model, not both'),
         ({'sample_model': 'ema', 'use_ema': False, 'num_batches': 1}, 'sample_model or use_ema'),
-        ({'img': [0, 0], 'num_batches': 5}, r"different numbers .*'num_batches': 5, 'pictures': 2"),
+        ({'img': [0, 0], 'num_batches': 5}, r"different numbers .*'num_batches': 5, 'images': 2"),
         ({'swap_seed': [1, 2], 'num_batches': 3}, "different numbers .*'num_batches': 3, 'swap_s"),
     ],
 )
@@ -93,7 +93,7 @@ def test_requests_that_cannot_be_met(request_, message):
         build()(request_, mode='predict')
 
 
-def test_as_many_data_samples_as_pictures():
+def test_as_many_data_samples_as_images():
     with pytest.raises(
         ValueError, match=r"different numbers .*'num_batches': 4, 'data samples': 2"
     ):
@@ -127,20 +127,20 @@ def test_requests_need_their_data_preprocessor():
         assert len(step({'inputs': torch.zeros(2, 3, 8, 8)})) == 2
 
 
-def test_pictures_and_data_samples_count_only():
+def test_images_and_data_samples_count_only():
     model = build()
-    pictures = [torch.zeros(3, 5, 5, dtype=torch.uint8)] * 3
+    images = [torch.zeros(3, 5, 5, dtype=torch.uint8)] * 3
     samples = [BaseDataElement(metainfo={'sample_idx': i}) for i in range(3)]
-    found = model.test_step({'inputs': pictures, 'data_samples': samples})
+    found = model.test_step({'inputs': images, 'data_samples': samples})
     assert [sample.sample_idx for sample in found] == [0, 1, 2]
-    assert len(model({'img': pictures}, mode='tensor')) == 3
+    assert len(model({'img': images}, mode='tensor')) == 3
     assert len(model({}, samples, mode='predict')) == 3
 
 
-def test_preprocessor_normalizes_pictures_and_passes_requests():
+def test_preprocessor_normalizes_images_and_passes_requests():
     preprocessor = GANDataPreprocessor()
-    picture = torch.tensor([0, 255, 51], dtype=torch.uint8)[:, None, None].expand(3, 2, 2)
-    inputs = preprocessor({'inputs': [picture]}, training=True)['inputs']
+    image = torch.tensor([0, 255, 51], dtype=torch.uint8)[:, None, None].expand(3, 2, 2)
+    inputs = preprocessor({'inputs': [image]}, training=True)['inputs']
     torch.testing.assert_close(inputs[0, :, 0, 0], torch.tensor([-1.0, 1.0, -0.6]))
     request = {'num_batches': 2, 'sample_model': 'ema', 'structure_z': torch.ones(2, 4)}
     assert preprocessor({'inputs': request})['inputs'].keys() == request.keys()
@@ -163,7 +163,7 @@ def test_preprocessor_stacks_mmagics_samples_when_testing():
     assert preprocessor(data, training=True)['data_samples'] == samples
 
 
-def test_mmagics_pictures_are_bgr_in_bytes():
+def test_mmagics_images_are_bgr_in_bytes():
     rgb = torch.tensor([-1.0, 0.103, 1.5])[:, None, None]
     found = to_mmagic(rgb)
     assert found.dtype == torch.float32 and found.flatten().tolist() == [255, 141, 0]
@@ -183,7 +183,7 @@ def test_joint_latent_generator_equals_its_parent():
     assert torch.equal(found['noise_batch'], noise)
     codes = torch.cat([parent.map_structure(noise[:, :4]), parent.map_texture(noise[:, 4:])], 1)
     assert torch.equal(found['latent'], codes[:, None])
-    # What path length regularization needs: gradients of pictures with respect to the codes.
+    # What path length regularization needs: gradients of images with respect to the codes.
     (gradient,) = torch.autograd.grad(found['fake_img'].sum(), found['latent'])
     assert (gradient[..., :4] != 0).any() and (gradient[..., 4:] != 0).any()
     assert joint(None, num_batches=3).shape == (3, 3, 16, 16)

@@ -1,4 +1,4 @@
-"""Forms of the generator's main convolution, timed beside each other."""
+"""Time forms of the generator's main convolution beside each other."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Times a 3x3 convolution whose weights differ between the pictures of a batch, '
-        'forward and backward: with weights for every picture, and with shared weights on scaled '
+        description='Times a 3x3 convolution whose weights differ between the images of a batch, '
+        'forward and backward: with weights for every image, and with shared weights on scaled '
         'feature maps; with channels first and last. Prints GFLOP per second (on the CPU, of one '
         'thread) and what the backward pass keeps.'
     )
@@ -25,7 +25,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def weights_per_picture(x: Tensor, weight: Tensor, style: Tensor) -> Tensor:
+def weights_per_image(x: Tensor, weight: Tensor, style: Tensor) -> Tensor:
     weights = style[:, None, :, None, None] * weight
     return torch.stack([F.conv2d(a, w, padding=1) for a, w in zip(x, weights)])
 
@@ -41,7 +41,7 @@ def scaled_maps(x: Tensor, weight: Tensor, style: Tensor) -> Tensor:
 
 
 FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    'weights per picture': weights_per_picture,
+    'weights per image': weights_per_image,
     'weights in groups': grouped_weights,
     'scaled feature maps': scaled_maps,
 }

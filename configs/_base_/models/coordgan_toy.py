@@ -1,4 +1,4 @@
-# CoordGAN for 32 x 32 pictures, small enough to train on a laptop's CPU.
+# CoordGAN for 32 x 32 images, small enough to train on a laptop's CPU.
 generator = dict(
     type='CoordGANGenerator',
     image_size=32,

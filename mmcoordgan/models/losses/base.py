@@ -12,7 +12,7 @@ class ScheduledLoss(nn.Module):
     """A loss term of a training config. A new term is a subclass with ``forward``.
 
     ``forward(view)`` returns the unweighted scalar. The view is a
-    :class:`~.views.Stage1View` or :class:`~.views.Stage2View`: images, maps and networks of the
+    :class:`Stage1View` or :class:`Stage2View`: images, maps and networks of the
     iteration, computed when a term first asks for them. The training step multiplies the scalar by
     :meth:`weight_at` the iteration, and skips the term where that is zero.
 

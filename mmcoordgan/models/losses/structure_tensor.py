@@ -12,7 +12,7 @@ from .perceptual import PerceptualDistance
 
 
 def structure_tensor(images: Tensor) -> Tensor:
-    r"""Locally normalized colour structure tensor of pictures.
+    r"""Locally normalized colour structure tensor of images.
 
     :math:`J = \sum_c (g_x^2, g_y^2, \sqrt2 g_x g_y)` over the colour channels, with Sobel
     gradients; divided by its trace, and multiplied by
@@ -41,8 +41,8 @@ def structure_tensor(images: Tensor) -> Tensor:
 class StructureTensorLoss(PerceptualDistance):
     """Distance between structure tensors at several scales.
 
-    Stands in for LPIPS where nothing can be downloaded: pictures of one structure in two palettes
-    are nearer than pictures of two structures in one palette.
+    Stands in for LPIPS where nothing can be downloaded: images of one structure in two palettes
+    are nearer than images of two structures in one palette.
 
     Args:
         loss_weight: Factor on the result of ``forward``.

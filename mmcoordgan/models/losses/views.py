@@ -76,7 +76,7 @@ class DetachedFakes(Fakes):
 
 @dataclass
 class Stage1View:
-    """What loss terms of :class:`CoordGAN` see of a micro-batch."""
+    """What loss terms of :class:`~mmcoordgan.models.CoordGAN` see of a micro-batch."""
 
     real: Tensor
     """(B, 3, S, S): real images in [-1, 1]."""
@@ -99,7 +99,7 @@ class Stage1View:
 
 @dataclass
 class Stage2View:
-    """What loss terms of :class:`CoordGANInversion` see of a micro-batch."""
+    """What loss terms of :class:`~mmcoordgan.models.CoordGANInversion` see of a micro-batch."""
 
     real: Tensor
     """(B, 3, S, S): real images in [-1, 1], of the generator's size."""

@@ -4,7 +4,7 @@ from .discriminator import CoordGANDiscriminator
 from .encoder import CoordGANEncoder
 from .generator import CoordGANGenerator
 from .patch_discriminator import CoordGANPatchDiscriminator, CropRectangles
-from .protocols import Encoder, Encoding, Generator, encode
+from .protocols import Encoder, Encoding, Generator, encode, render
 
 __all__ = [
     'CoordGANDiscriminator',
@@ -16,4 +16,5 @@ __all__ = [
     'Encoding',
     'Generator',
     'encode',
+    'render',
 ]

@@ -17,11 +17,11 @@ LAST_RESOLUTION = 4
 
 @MODELS.register_module()
 class CoordGANDiscriminator(nn.Module):
-    """Real or generated, for whole pictures (StyleGAN2's residual discriminator).
+    """Real or generated, for whole images (StyleGAN2's residual discriminator).
 
     Args:
-        image_size: Side of the largest picture, a power of two >= 8.
-        input_sizes: Sides that have a from-RGB layer of their own: smaller pictures than
+        image_size: Side of the largest image, a power of two >= 8.
+        input_sizes: Sides that have a from-RGB layer of their own: smaller images than
             ``image_size`` enter at a later block; layers for larger ones are only stored (the
             reference's checkpoints hold them). Default: ``image_size`` only.
         channels: Largest number of channels.
@@ -71,7 +71,7 @@ class CoordGANDiscriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Pictures (B, 3, S, S) in [-1, 1] -> logits (B, 1), larger for real."""
+        """Images (B, 3, S, S) in [-1, 1] -> logits (B, 1), larger for real."""
         size = images.shape[-1]
         accepted = [int(side) for side in self.from_rgb if int(side) <= self.image_size]
         if images.dim() != 4 or images.shape[-2] != size or size not in accepted:
@@ -90,7 +90,7 @@ class CoordGANDiscriminator(nn.Module):
 def minibatch_stddev(x: Tensor, max_group: int) -> Tensor:
     """One channel (B, 1, H, W): the mean standard deviation over groups of the batch.
 
-    Groups interleave as in StyleGAN2: with G groups, pictures k, k + G, k + 2G ... share one.
+    Groups interleave as in StyleGAN2: with G groups, images k, k + G, k + 2G ... share one.
     """
     batch, _, height, width = x.shape
     group = max(n for n in range(1, max_group + 1) if batch % n == 0)

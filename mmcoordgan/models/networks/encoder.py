@@ -1,4 +1,4 @@
-"""The encoder: the structure and texture codes of a picture."""
+"""The encoder: find the structure and texture codes of an image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mmcoordgan.models.resize import resize_square
+from mmcoordgan.models.images import resize_square
 from mmcoordgan.registry import MODELS
 
 from ._checks import check_power_of_two
@@ -17,25 +17,25 @@ from .protocols import Encoding
 
 @MODELS.register_module()
 class CoordGANEncoder(nn.Module):
-    """Pictures -> codes of the generator (CoordGAN, section 3.4); defaults are the published ones.
+    """Images -> codes of the generator (CoordGAN, section 3.4); defaults are the published ones.
 
     A residual trunk (Swapping Autoencoder, arXiv:2007.00653) with two heads. The structure head
-    keeps the places of its features, the texture head averages them away. The codes are w codes:
+    keeps the positions of its features; the texture head averages over them. The codes are w codes:
     they bypass the generator's mapping networks, and go into ``generator.warp`` and
     ``generator.synthesize``.
 
-    Pictures of another size, such as 256 or 512, are first resized to ``input_size`` with
+    Images of another size, such as 256 or 512, are first resized to ``input_size`` with
     antialiasing, rather than given a deeper network: correspondence maps have the base resolution
-    whatever the size of the picture, so finer detail has nowhere to go in the structure code, and
+    whatever the size of the image, so the structure code cannot hold finer detail, and
     one trained encoder serves all sizes.
 
     Args:
-        input_size: Side of the square picture that the network sees, a power of two.
+        input_size: Side of the square image that the network sees, a power of two.
         structure_width: Length of the structure code.
         texture_width: Length of a texture code.
-        num_texture_codes: Texture codes per picture: the generator's ``num_texture_codes`` (W+,
+        num_texture_codes: Texture codes per image: the generator's ``num_texture_codes`` (W+,
             one per layer), or 1 (W, one for all layers).
-        channels: Widths of the trunk, first that of the 1x1 layer behind the picture, then one
+        channels: Widths of the trunk, first that of the 1x1 layer behind the image, then one
             for each residual block, which halves height and width.
         structure_channels: Channels of the structure head before it is flattened.
         texture_channels: Widths of the texture head's layers, each of which halves height and
@@ -100,7 +100,7 @@ class CoordGANEncoder(nn.Module):
             texture_width), or (B, texture_width) where ``num_texture_codes`` is 1; no map.
 
         Raises:
-            ValueError: If ``images`` is no batch of RGB pictures.
+            ValueError: If ``images`` is no batch of RGB images.
         """
         if images.dim() != 4 or images.shape[1] != 3:
             raise ValueError(f'images must have shape (B, 3, H, W), but got {tuple(images.shape)}')

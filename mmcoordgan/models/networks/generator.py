@@ -38,11 +38,11 @@ class CoordGANGenerator(nn.Module):
     structure code into a correspondence map; ``synthesize`` paints a map with a texture. All
     spatial information passes through the map, so one map can be painted many times.
 
-    Convention: correspondence maps are x first, in [-1, 1], at ``base_resolution``; pictures are
+    Convention: correspondence maps are x first, in [-1, 1], at ``base_resolution``; images are
     RGB in about [-1, 1], at ``image_size``.
 
     Args:
-        image_size: Side of the square picture, a power of two >= ``base_resolution``.
+        image_size: Side of the square image, a power of two >= ``base_resolution``.
         base_resolution: Side of the square correspondence map, a power of two >= 8. The network
             works at this size throughout and doubles it only to reach ``image_size``.
         structure_dim: Length of the structure latent z.
@@ -192,7 +192,7 @@ class CoordGANGenerator(nn.Module):
                 of the network. Default: the network's.
 
         Returns:
-            RGB pictures (B, 3, S, S), S = H * image_size / base_resolution, in about [-1, 1].
+            RGB images (B, 3, S, S), S = H * image_size / base_resolution, in about [-1, 1].
         """
         codes = self._texture_codes(texture_w, coords.shape[0])
         image_size = image_size or self.image_size * coords.shape[-1] // self.base_resolution
@@ -211,7 +211,7 @@ class CoordGANGenerator(nn.Module):
         return rgb.to(coords.dtype)
 
     def forward(self, structure_z: Tensor, texture_z: Tensor) -> Tensor:
-        """Latents (B, structure_dim), (B, texture_dim) -> RGB pictures (B, 3, S, S)."""
+        """Latents (B, structure_dim), (B, texture_dim) -> RGB images (B, 3, S, S)."""
         coords = self.warp(self.map_structure(structure_z))
         return self.synthesize(coords, self.map_texture(texture_z))
 
@@ -229,7 +229,7 @@ class CoordGANGenerator(nn.Module):
 
 
 class SynthesisLevel(nn.Module):
-    """Two styled convolutions that see the coordinates, and a picture made of their result."""
+    """Two styled convolutions that see the coordinates, and an image made from them."""
 
     scale = 1
 
@@ -275,7 +275,7 @@ class NoiseMaps:
     """The noise of one synthesis: a fresh map for every layer that asks.
 
     Args:
-        mode: 'random': new maps for every picture; 'const': the same maps every time, shared by
+        mode: 'random': new maps for every image; 'const': the same maps every time, shared by
             the batch, drawn from a generator of their own; 'zero': none.
     """
 

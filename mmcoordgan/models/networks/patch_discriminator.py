@@ -15,41 +15,41 @@ from .layers import EqualizedConv2d, EqualizedLinear, ResidualDown
 
 
 class CropRectangles(NamedTuple):
-    """Rectangles to cut from pictures, image-major: rows k * n ... k * n + n - 1 belong to image k.
+    """Rectangles to cut from images, image-major: rows k * n ... k * n + n - 1 belong to image k.
 
-    Convention: everything is (x, y) in the frame [-1, 1] of the picture; a rectangle covers
+    Convention: everything is (x, y) in the frame [-1, 1] of the image; a rectangle covers
     ``offset +- scale``.
     """
 
     flip: Tensor
     """(rows,), -1 where the crop is mirrored horizontally, else 1."""
     scale: Tensor
-    """(rows, 2), half the width and height: the side as a share of the picture's."""
+    """(rows, 2), half the width and height: the side as a fraction of the image's."""
     offset: Tensor
     """(rows, 2), the centre."""
 
 
 def crop_images(images: Tensor, rectangles: CropRectangles, crop_size: int) -> Tensor:
-    """Cut rectangles from pictures and resample them; differentiable in the pictures.
+    """Cut rectangles from images and resample them; differentiable in the images.
 
     Convention: the crop's pixels lie on linspace(-1, 1, crop_size) of the rectangle
-    (``align_corners=True``), while the picture is sampled bilinearly with
+    (``align_corners=True``), while the image is sampled bilinearly with
     ``align_corners=False`` and zeros outside, as the reference implementation does.
 
     Args:
         images: (B, 3, H, W).
-        rectangles: A whole number n of rows per picture.
+        rectangles: A whole number n of rows per image.
         crop_size: Side of the crops in pixels.
 
     Returns:
         (B, n, 3, crop_size, crop_size).
 
     Raises:
-        ValueError: If the rows cannot be shared evenly among the pictures.
+        ValueError: If the rows cannot be divided evenly among the images.
     """
     batch, rows = images.shape[0], rectangles.flip.shape[0]
     if rows == 0 or rows % batch:
-        raise ValueError(f'{rows} rectangles cannot be shared evenly among {batch} images')
+        raise ValueError(f'{rows} rectangles cannot be divided evenly among {batch} images')
     line = torch.linspace(-1, 1, crop_size, device=images.device, dtype=images.dtype)
     flip, scale, offset = (part.to(images) for part in rectangles)
     x = line * (flip * scale[:, 0])[:, None] + offset[:, :1]  # (rows, crop_size)
@@ -61,7 +61,7 @@ def crop_images(images: Tensor, rectangles: CropRectangles, crop_size: int) -> T
         ],
         dim=-1,
     )  # (rows, crop_size, crop_size, 2)
-    # One tall grid per picture samples all its crops without copying the picture.
+    # One tall grid per image samples all its crops without copying the image.
     per_image = rows // batch
     tall = grid.reshape(batch, per_image * crop_size, crop_size, 2)
     crops = F.grid_sample(images, tall, mode='bilinear', align_corners=False)
@@ -74,8 +74,8 @@ class CoordGANPatchDiscriminator(nn.Module):
 
     Args:
         crop_size: Side of the resampled crops in pixels, a power of two >= 8.
-        num_crops: Crops per picture.
-        min_scale: Smallest side of a crop, as a share of the picture's, > 0.
+        num_crops: Crops per image.
+        min_scale: Smallest side of a crop, as a fraction of the image's, > 0.
         max_scale: Largest side, <= 1.
         channels: Largest number of channels.
         channel_base: At resolution r there are ``channel_base // r`` channels, at most
@@ -126,7 +126,7 @@ class CoordGANPatchDiscriminator(nn.Module):
         )
 
     def sample_rectangles(self, num_images: int, device: torch.device | None) -> CropRectangles:
-        """Random rectangles inside the picture, ``num_crops`` for each of ``num_images``."""
+        """Random rectangles inside the image, ``num_crops`` for each of ``num_images``."""
         low, high = self.scales
         u = torch.rand(num_images * self.num_crops, 5, device=device)
         scale = low + (high - low) * u[:, 1:3]
@@ -139,7 +139,7 @@ class CoordGANPatchDiscriminator(nn.Module):
     def crop(self, images: Tensor, rectangles: CropRectangles | None = None) -> Tensor:
         """Cut crops (B, n, 3, crop_size, crop_size) from ``images`` (B, 3, H, W).
 
-        Default: random rectangles. Differentiable in the pictures.
+        Default: random rectangles. Differentiable in the images.
         """
         if rectangles is None:
             rectangles = self.sample_rectangles(images.shape[0], images.device)
@@ -150,7 +150,7 @@ class CoordGANPatchDiscriminator(nn.Module):
         return self.trunk(crops.flatten(0, 1)).unflatten(0, crops.shape[:2])
 
     def aggregate(self, features: Tensor) -> Tensor:
-        """Mean over the crops of a picture, repeated for each: (B, n, C, 2, 2) again."""
+        """Mean over the crops of an image, repeated for each: (B, n, C, 2, 2) again."""
         return features.mean(1, keepdim=True).expand_as(features)
 
     def decide(self, reference: Tensor, target: Tensor) -> Tensor:

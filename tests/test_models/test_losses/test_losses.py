@@ -86,7 +86,7 @@ def test_warp_loss_sends_gradients_to_both_maps_and_the_colours_only():
     perceptual = StructureTensorLoss()
     images = torch.rand(2, 3, 16, 16, requires_grad=True)
     coords = (torch.rand(2, 2, 16, 16)).requires_grad_()
-    # The partner's colours matter for picture 0, so the target's own colours must not.
+    # The partner's colours matter for image 0, so the target's own colours must not.
     loss = perceptual.distance(
         [f[:1] for f in perceptual.features(images)],
         [f[:1].detach() for f in perceptual.features(images)],

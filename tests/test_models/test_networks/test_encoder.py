@@ -48,7 +48,7 @@ def test_published_encoder_has_the_published_shapes():
 @torch.no_grad()
 @pytest.mark.parametrize('mode', ['constant', 'reflect'])
 def test_blur_by_hand(mode):
-    """One row and column at the left and top, every second pixel of the filtered picture."""
+    """One row and column at the left and top, every second pixel of the filtered image."""
     x = torch.randn(1, 1, 4, 4)
     blurred = Blur((1, 2, 1), (1, 0), mode=mode, stride=2)(x)
     padded = torch.zeros(5, 5)
@@ -65,7 +65,7 @@ def test_blur_by_hand(mode):
 
 
 @torch.no_grad()
-def test_larger_pictures_are_resized_with_antialiasing():
+def test_larger_images_are_resized_with_antialiasing():
     network = reference.small_encoder()
     large = image('large', (2, 3, 64, 96))
     small = F.interpolate(large, (32, 32), mode='bilinear', antialias=True, align_corners=False)
@@ -124,6 +124,6 @@ def test_smallest_inputs_work():
 
 
 @pytest.mark.parametrize('shape', [(3, 32, 32), (1, 1, 32, 32)])
-def test_bad_pictures(shape):
+def test_bad_images(shape):
     with pytest.raises(ValueError, match=r'images must have shape \(B, 3, H, W\), but got'):
         CoordGANEncoder(**SMALL_ENCODER)(torch.zeros(shape))

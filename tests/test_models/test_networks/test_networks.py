@@ -57,12 +57,12 @@ def test_evaluation_is_repeatable_and_training_noise_is_not():
 
 @torch.no_grad()
 @pytest.mark.parametrize('image_size', [16, 32, 64])
-def test_picture_and_map_sizes(image_size):
+def test_image_and_map_sizes(image_size):
     generator = tiny_generator(image_size=image_size)
     coords = generator.warp(generator.map_structure(torch.randn(3, 4)))
     assert coords.shape == (3, 2, 16, 16) and coords.abs().max() < 1
-    picture = generator.synthesize(coords, generator.map_texture(torch.randn(3, 6)))
-    assert picture.shape == (3, 3, image_size, image_size)
+    image = generator.synthesize(coords, generator.map_texture(torch.randn(3, 6)))
+    assert image.shape == (3, 3, image_size, image_size)
 
 
 @torch.no_grad()
@@ -87,7 +87,7 @@ def test_residual_warp_starts_as_the_identity():
 
 @pytest.mark.parametrize(('size', 'upsample'), [(3, False), (3, True), (1, False)])
 def test_modulated_convolution_by_its_definition(size, upsample):
-    layer = ModulatedConv2d(4, 6, size, 5, upsample=upsample).double()
+    layer = ModulatedConv2d(4, 6, size, 5, upsample=upsample, gain=3).double()
     x, style = torch.randn(2, 4, 8, 8).double(), torch.randn(2, 5).double()
     scale = layer.modulation(style)
     expected = []
@@ -101,13 +101,13 @@ def test_modulated_convolution_by_its_definition(size, upsample):
             out = torch.nn.functional.conv2d(scaled, weight, padding=size // 2)
         norm = (weight * s[:, None, None]).square().sum(dim=(1, 2, 3)).add(1e-8).sqrt()
         expected.append(3 * out / norm[:, None, None])
-    found = layer([x[:, :3], x[:, 3:]], style, gain=3)
+    found = layer([x[:, :3], x[:, 3:]], style)
     torch.testing.assert_close(found, torch.cat(expected))
 
 
 @torch.no_grad()
 def test_minibatch_stddev_by_hand():
-    # Two groups that interleave: pictures 0, 2 and 1, 3.
+    # Two groups that interleave: images 0, 2 and 1, 3.
     x = torch.tensor([1.0, 10.0, 3.0, 10.0]).view(4, 1, 1, 1)
     expected = torch.tensor([1.0, 1e-4, 1.0, 1e-4])
     torch.testing.assert_close(minibatch_stddev(x, 2).flatten(), expected)
@@ -180,7 +180,7 @@ def test_random_rectangles_lie_inside_and_crops_are_differentiable():
                 CropRectangles(torch.ones(3), torch.ones(3, 2), torch.zeros(3, 2)),
                 4,
             ),
-            '3 rectangles cannot be shared evenly among 2 images',
+            '3 rectangles cannot be divided evenly among 2 images',
         ),
     ],
 )

@@ -37,9 +37,9 @@ def test_small_generator_takes_one_texture_code_per_layer():
     expected = numbers('small_s32_forward')
     network = reference.small_generator()
     coords = network.warp(rnd('w_struc', (4, 32)))
-    picture = network.synthesize(coords, rnd('w_style', (4, 8, 32)))
+    image = network.synthesize(coords, rnd('w_style', (4, 8, 32)))
     assert relative_error(coords, expected['g_latent/warp']) < TOLERANCE
-    assert relative_error(picture, expected['g_latent/image']) < TOLERANCE
+    assert relative_error(image, expected['g_latent/image']) < TOLERANCE
 
 
 @torch.no_grad()
@@ -49,8 +49,8 @@ def test_upsampling_levels_match_reference(size):
     network = reference.small_generator(image_size=128)
     coords = network.warp(network.map_structure(rnd('z_struc', (4, 32))[:2]))
     texture_w = network.map_texture(rnd('z_style', (4, 32))[:2])
-    picture = network.synthesize(coords, texture_w, image_size=size)
-    assert relative_error(picture, expected) < TOLERANCE
+    image = network.synthesize(coords, texture_w, image_size=size)
+    assert relative_error(image, expected) < TOLERANCE
 
 
 @torch.no_grad()
@@ -100,9 +100,9 @@ def test_published_generator_matches_reference():
     assert relative_error(coords, expected['warp']) < TOLERANCE
     assert relative_error(network.synthesize(coords, texture_w), expected['image']) < TOLERANCE
     coords = network.warp(rnd('w_struc', (2, 512)))
-    picture = network.synthesize(coords, rnd('w_style', (2, 12, 512)))
+    image = network.synthesize(coords, rnd('w_style', (2, 12, 512)))
     assert relative_error(coords, expected['latent_warp']) < TOLERANCE
-    assert relative_error(picture, expected['latent_image']) < TOLERANCE
+    assert relative_error(image, expected['latent_image']) < TOLERANCE
 
 
 @pytest.mark.slow

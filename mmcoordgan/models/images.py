@@ -1,9 +1,19 @@
-"""Pictures as bytes."""
+"""Resize images, and turn them into bytes."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+
+def resize_square(images: Tensor, size: int) -> Tensor:
+    """Resize images (B, 3, H, W) bilinearly with antialiasing to ``size`` x ``size``."""
+    if images.shape[-2:] == (size, size):
+        return images
+    return F.interpolate(
+        images, size=(size, size), mode='bilinear', align_corners=False, antialias=True
+    )
 
 
 def to_bytes(images: Tensor) -> Tensor:
