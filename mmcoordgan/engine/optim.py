@@ -199,7 +199,7 @@ class _Config:
                 f'{self.place}.accumulative_counts: gradients are accumulated within an iteration, '
                 'so that the schedules of all networks agree. Set model.accumulative_counts='
                 f'{cfg["accumulative_counts"]} instead, with a train_dataloader.batch_size that '
-                'counts all parts'
+                'counts all micro-batches'
             )
         ratio = self._ratio(interval)
         cfg['optimizer'] = self._corrected_optimizer(dict(cfg['optimizer']), ratio)

@@ -22,8 +22,8 @@ class PredictionHook(Hook):
     """Write the predicted maps of a test to a NumPy archive, without pickled objects.
 
     The archive holds, ordered by ``sample_idx``: ``sample_idx`` (N,) int64; ``img_path`` (N,)
-    text, empty where a picture has no file; and for each of ``keys`` that the model predicts, an
-    array (N, ...) float32. Every picture appears once, whatever the number of processes. Processes
+    text, empty where an image has no file; and for each of ``keys`` that the model predicts, an
+    array (N, ...) float32. Every image appears once, whatever the number of processes. Processes
     exchange their parts through files beside ``path``, which therefore must lie on a file system
     that all of them see. The parts go when the archive is complete; until then an archive of before
     stays.

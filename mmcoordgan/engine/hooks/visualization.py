@@ -35,7 +35,7 @@ from ..optim import unwrap
 class CoordGANVisualizationHook(Hook):
     """Draw a grid of structures and textures every ``interval`` iterations.
 
-    Pictures are drawn before the first iteration, every ``interval`` iterations and after the
+    Images are drawn before the first iteration, every ``interval`` iterations and after the
     last one, on the main process only, always from the same codes (also after resuming). Each is
     written to ``<work_dir>/pictures/iter_000500.png`` and handed to the Runner's visualizer as
     ``samples``, for TensorBoard and the like. See :func:`mmcoordgan.visualization.sample_grid`
@@ -46,7 +46,7 @@ class CoordGANVisualizationHook(Hook):
     without this hook: it leaves the random state and the modules' modes as they were.
 
     Args:
-        interval: Iterations between pictures, at least 1.
+        interval: Iterations between images, at least 1.
         num_structures: Rows of the grid.
         num_textures: Columns of the grid.
         seed: Seed of the codes.
@@ -140,12 +140,12 @@ class CoordGANVisualizationHook(Hook):
 
 @HOOKS.register_module()
 class TransferVisualizationHook(Hook):
-    """Draw a row of pictures for each query of a test.
+    """Draw a row of images for each query of a test.
 
     Each row (see :func:`mmcoordgan.visualization.transfer_row`) is written to
     ``<out_dir>/<sample_idx>.png``, on the main process only; with several processes, for the
-    main process's share of the queries. The n-th query drawn takes reference n modulo
-    ``num_references``. Pictures come from the dataloader's ``inputs``: uint8 RGB, or float in
+    the queries that the main process sees. The n-th query drawn takes reference n modulo
+    ``num_references``. Images come from the dataloader's ``inputs``: uint8 RGB, or float in
     [-1, 1].
 
     The model and the data set must be as for :class:`~mmcoordgan.evaluation.SegTransferIoU`, and
@@ -249,7 +249,7 @@ class TransferVisualizationHook(Hook):
 
 
 def _to_uint8(image: torch.Tensor) -> np.ndarray:
-    """A picture of the dataloader, (3, H, W), as (H, W, 3) uint8 RGB."""
+    """An image of the dataloader, (3, H, W), as (H, W, 3) uint8 RGB."""
     if image.dtype == torch.uint8:
         return image.permute(1, 2, 0).contiguous().cpu().numpy()
     return images_to_uint8(image)
