@@ -76,6 +76,10 @@ def test_points_stay_on_what_they_mark(shape):
         centre = [(weight * a).sum() / weight.sum() for a in (columns, rows)]
         found = moved['gt_points'][0] * [width, height] - 0.5
         np.testing.assert_allclose(found, centre, atol=0.1)
+        matrix, shift = SimilarityJitter(seed=1).draw(index)  # in pixels, whatever the sides are
+        middle = np.array([width - 1, height - 1]) / 2
+        expected = matrix @ ([x, y] - middle) + shift * [width, height] + middle
+        np.testing.assert_allclose(found, expected, atol=1e-3)
         middle = [np.mean(a) for a in np.nonzero(moved['gt_seg_map'])[::-1]]
         errors.append(found - np.multiply(middle, 2) - 0.5)
     assert np.abs(errors).max() < 1.2 and np.abs(np.mean(errors, 0)).max() < 0.2
