@@ -9,6 +9,7 @@ import zlib
 from random import Random
 
 import numpy as np
+import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -27,10 +28,30 @@ class Payload:
         return os.mkdir, (MARKER,)
 
 
+class Bomb:
+    """Unpickling it takes 6 GB."""
+
+    def __reduce__(self):
+        return bytearray, (6 * 10**9,)
+
+
 def _saved(image: Image.Image, kind: str, **options) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def checkpoints() -> dict[str, bytes]:
+    """Checkpoints in both of PyTorch's formats; one of each runs code, or asks for gigabytes."""
+    state = {'state_dict': {'a': torch.arange(6.0), 'b': torch.ones(2, 2)}, 'meta': {'iter': 3}}
+    contents = {'plain': state, 'code': {**state, 'x': Payload()}, 'bomb': [Bomb()]}
+    found = {}
+    for name, content in contents.items():
+        for archive in (True, False):
+            buffer = io.BytesIO()
+            torch.save(content, buffer, _use_new_zipfile_serialization=archive)
+            found[f'{name} {archive}'] = buffer.getvalue()
+    return found
 
 
 def images() -> dict[str, bytes]:

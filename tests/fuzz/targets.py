@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from mmengine.config import Config
-from mutation import MARKER, images, labels, mutated
+from mutation import MARKER, checkpoints, images, labels, mutated
 
 from mmcoordgan.cli.config import CfgOptionsAction, check_cfg_options
 from mmcoordgan.datasets import BrokenImageError, LoadImage, PackInputs
@@ -23,6 +23,7 @@ from mmcoordgan.datasets.celebamask_hq import mask_path, paint_labels, read_pack
 from mmcoordgan.datasets.datasetgan import read_mask
 from mmcoordgan.datasets.transforms import RandomFlip
 from mmcoordgan.errors import UserError
+from mmcoordgan.io.files import load_checkpoint
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'coordgan' / 'celeba_128.py'
 NUM_CLASSES = 7
@@ -91,6 +92,19 @@ def mask(random: Random) -> str:
     return outcome
 
 
+def checkpoint(random: Random) -> str:
+    """A damaged checkpoint holds what it held, or is refused."""
+    path = 'input.pth'
+    Path(path).write_bytes(mutated(random, list(_checkpoints().values())))
+    try:
+        load_checkpoint(path)
+        outcome = 'loaded'
+    except ValueError as error:
+        outcome = _refusal(error, path)
+    _require(not os.path.exists(MARKER), 'the file ran code')
+    return outcome
+
+
 def options(random: Random) -> str:
     """``--cfg-options`` as tools/train.py treats them, on a published config."""
     cfg = Config(_config().to_dict())
@@ -123,12 +137,23 @@ def values(random: Random) -> str:
     return 'equal'
 
 
-TARGETS = {'image': image, 'mask': mask, 'options': options, 'values': values}
+TARGETS = {
+    'image': image,
+    'mask': mask,
+    'checkpoint': checkpoint,
+    'options': options,
+    'values': values,
+}
 
 
 @lru_cache(None)
 def _images() -> dict[str, bytes]:
     return images()
+
+
+@lru_cache(None)
+def _checkpoints() -> dict[str, bytes]:
+    return checkpoints()
 
 
 @lru_cache(None)
