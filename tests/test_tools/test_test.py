@@ -98,7 +98,7 @@ def at_32(root: Path) -> list[str]:
     """Options that turn a benchmark at 128 x 128 into the one the numbers were made with."""
     return [
         f'test_dataloader.dataset.data_root={root}',
-        'test_dataloader.dataset.pipeline.2.size=32',
+        'test_dataloader.dataset.pipeline.1.size=32',
         'test_evaluator.0.reference_size=32',
     ]
 
