@@ -16,7 +16,7 @@ class Example(NamedTuple):
     name: str
     """What to call the image in messages."""
     coords: Tensor
-    """Correspondence map (2, h, w)."""
+    """Correspondence map (2, h, w), or of a query one for each reference (K, 2, h, w)."""
     labels: Tensor | None = None
     """Soft one-hot labels (C, h, w) at the size of the map, where the image has labels."""
     truth: Tensor | None = None
@@ -32,7 +32,7 @@ class Example(NamedTuple):
 class Examples(NamedTuple):
     """Several images, stacked; see :class:`Example`."""
 
-    coords: Tensor  # (N, 2, h, w)
+    coords: Tensor  # (N, 2, h, w), or (N, K, 2, h, w)
     labels: Tensor | None  # (N, C, h, w)
     truth: Tensor | None  # (N, C, H, W)
     true_coords: Tensor | None  # (N, 2, h, w)
@@ -70,6 +70,7 @@ def read_example(
     sample: Mapping[str, Any],
     *,
     coords_key: str,
+    num_maps: int | None = None,
     num_classes: int | None = None,
     ignore_index: int | None = None,
     label_size: int | None = None,
@@ -85,17 +86,18 @@ def read_example(
     Args:
         sample: A prediction with its ground truth, as MMEngine's ``Evaluator`` hands it on.
         coords_key: Key of the correspondence map (2, h, w).
+        num_maps: K, where (K, 2, h, w), one map for each reference, is as good.
         num_classes: C; None leaves labels aside.
         ignore_index: Label of void pixels; None: there are none.
         label_size: Height and width of ``truth``; None: those of the map.
 
     Raises:
         KeyError: If there is no map under ``coords_key``.
-        ValueError: If a map is not (2, h, w) or not finite, if labels lie outside
+        ValueError: If a map has another shape or is not finite, if labels lie outside
             ``0..num_classes-1``, or if ground truth and image differ in size.
     """
     name = str(sample.get('img_path') or f'sample {sample.get("sample_idx")}')
-    coords = _coords(sample, coords_key, name)
+    coords = _coords(sample, coords_key, name, num_maps)
     size = coords.shape[-2:]
     for key in ('gt_sem_seg', 'gt_soft_seg', 'gt_coords'):
         _check_size(sample, key, name)
@@ -162,7 +164,7 @@ def _data(sample: Mapping[str, Any], key: str) -> Tensor | None:
     return field['data'] if isinstance(field, Mapping) else field.data
 
 
-def _coords(sample: Mapping[str, Any], key: str, name: str) -> Tensor:
+def _coords(sample: Mapping[str, Any], key: str, name: str, num_maps: int | None) -> Tensor:
     coords = _data(sample, key)
     if coords is None:
         have = ', '.join(k for k in sample if isinstance(sample[k], Tensor)) or 'none'
@@ -170,7 +172,7 @@ def _coords(sample: Mapping[str, Any], key: str, name: str) -> Tensor:
             f"the prediction for {name} has no correspondence map '{key}' (tensors it has: {have}):"
             ' the model must put it there in predict mode, or coords_key must name another one'
         )
-    if coords.dim() != 3 or coords.shape[0] != 2:
+    if coords.shape[:-2] not in ((2,), (num_maps, 2)):
         raise ValueError(f"'{key}' of {name} must be (2, H, W), but is {tuple(coords.shape)}")
     if not torch.isfinite(coords).all():
         raise ValueError(f"'{key}' of {name} holds values that are not finite")

@@ -176,7 +176,7 @@ class KeypointTransferPCK(TransferMetric):
         Args:
             points: Of the references, (K, P, 2) in fractions.
             sources: Maps of the references (K, 2, h, w).
-            targets: Maps of the queries (B, 2, h, w).
+            targets: Maps of the queries (B, 2, h, w) or (B, K, 2, h, w).
 
         Returns:
             (B, K, P, 2) in fractions.
@@ -189,7 +189,8 @@ class KeypointTransferPCK(TransferMetric):
         centers = centers.permute(0, 3, 1, 2)  # (1, 2, h, w)
         temperature = temperature_at(width, self.mode, self.temperature, self.reference_size)
         # wanted is (K, 2, 1, P), a map of one row.
-        found = [carry(centers, target[None], wanted, temperature) for target in targets]
+        maps = [target.view(-1, *target.shape[-3:]) for target in targets]
+        found = [carry(centers, target, wanted, temperature) for target in maps]
         return torch.stack(found)[:, :, :, 0].transpose(2, 3)
 
     def _length(self, points: Tensor, sides: Tensor) -> Tensor:

@@ -39,14 +39,14 @@ def transfer_all(
     Args:
         values: (K, C, h, w).
         sources: The references' maps (K, 2, h, w).
-        targets: The queries' maps (B, 2, H, W).
+        targets: The queries' maps (B, 2, H, W), or one for each reference (B, K, 2, H, W).
         temperature: Of the soft correspondence, in units of the frame; 0 takes the nearest pixel.
 
     Returns:
         (B, K, C, H, W).
     """
     # One query at a time, so that rounding does not depend on what shares its batch.
-    queries = [IndexedCoords(target[None]) for target in targets]
+    queries = [IndexedCoords(target.view(-1, *target.shape[-3:])) for target in targets]
     return torch.stack([carry(values, sources, query, temperature) for query in queries])
 
 
@@ -59,6 +59,10 @@ class TransferMetric(BaseMetric):
     process, ``DefaultSampler`` with ``shuffle=False`` will do. Only the references' maps and
     labels are kept; queries enter running sums, which :meth:`evaluate` adds up over all processes.
     Memory does not grow with the number of queries, and every query counts once.
+
+    A method that compares images in pairs (registration, nearest neighbors of features) has no
+    common frame. It gives each query one map for each reference, (K, 2, h, w), which tells where
+    the query's pixels look in that reference; each reference has the canonical grid as its map.
 
     Args:
         num_references: K, at least 1.
@@ -153,8 +157,8 @@ class TransferMetric(BaseMetric):
         Args:
             data_batch: Not needed.
             data_samples: Predictions with their ground truth: ``sample_idx``, the map
-                (2, h, w) under ``coords_key``, and where known ``gt_soft_seg`` or ``gt_sem_seg``
-                and ``gt_coords``.
+                (2, h, w) or (K, 2, h, w) under ``coords_key``, and where known ``gt_soft_seg`` or
+                ``gt_sem_seg`` and ``gt_coords``.
 
         Raises:
             KeyError: If a prediction lacks its map or its ``sample_idx``.
@@ -167,6 +171,7 @@ class TransferMetric(BaseMetric):
             example = read_example(
                 sample,
                 coords_key=self.coords_key,
+                num_maps=self.num_references if index >= self.num_references else None,
                 num_classes=self.num_classes,
                 ignore_index=self.ignore_index,
                 label_size=self.label_size,

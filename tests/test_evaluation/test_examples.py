@@ -62,6 +62,7 @@ ERRORS = {
         r"the prediction for sample 0 has no correspondence map 'coords' \(tensors it has: none\)",
     ),
     'shape': (sample(0, GRID[None], LABELS), r"'coords' of sample 0 must be \(2, H, W\), but is"),
+    'too many axes': (sample(0, GRID[None, None], LABELS), r'must be \(2, H, W\), but is'),
     'nan': (sample(0, GRID / 0, LABELS), "'coords' of sample 0 holds values that are not finite"),
     'above': (
         sample(0, GRID, [[0, 1], [3, 0]], img_path='a.jpg'),

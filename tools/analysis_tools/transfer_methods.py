@@ -1,0 +1,309 @@
+"""Methods that find correspondences between images, in the form that the transfer metrics take.
+
+A method gives each reference one map, and each query one map, or one for each reference, of where
+its pixels look. Maps are x first, in the canonical frame [-1, 1]; their corners lie on the centers
+of the corner pixels.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmcoordgan.apis import CoordGANInferencer
+from mmcoordgan.cli.infer import explained
+from mmcoordgan.errors import UserError
+from mmcoordgan.evaluation.transfer_metric import OUT_OF_REACH, temperature_at
+from mmcoordgan.geometry import canonical_grid
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Method:
+    """One row of the comparison. This one copies: pixels look at their own place.
+
+    Args:
+        size: Side of the maps.
+    """
+
+    name = 'copying'
+    mode = 'hard'
+    """How the metrics carry labels and points along its maps."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    @property
+    def temperature(self) -> float:
+        """Of the soft transfer, for the size of the maps: 0.01 at 128."""
+        return temperature_at(self.size, 'soft', 0.01, 128)
+
+    def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
+        """References (H, W, 3) uint8 RGB -> their maps (K, 2, h, w)."""
+        return canonical_grid(self.size, self.size).expand(len(images), -1, -1, -1)
+
+    def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
+        """A query (H, W, 3) uint8 RGB -> ``coords``, (2, h, w) or (K, 2, h, w).
+
+        A method may give other maps for points, ``point_coords``.
+        """
+        return {'coords': canonical_grid(self.size, self.size)}
+
+
+class Registration(Method):
+    """SimpleITK: an affine map, then a B-spline, that correlate the edges of a pair of images.
+
+    The affine map starts from several rotations on a coarse image; the best one goes on.
+
+    Args:
+        size: Side of the maps.
+        work_size: Side of the images that are registered.
+        sigma: Of the Gaussian whose gradient finds edges, in pixels of ``work_size``.
+        mesh: Number of B-spline cells along each side.
+        angles: Rotations to start from, in degrees.
+        iterations: Of L-BFGS-B, at each resolution of the B-spline.
+    """
+
+    name = 'registration'
+    mode = 'soft'
+
+    def __init__(
+        self,
+        size: int,
+        work_size: int = 64,
+        sigma: float = 1.0,
+        mesh: int = 5,
+        angles: Sequence[float] = (0.0,),
+        iterations: int = 20,
+    ) -> None:
+        super().__init__(size)
+        try:
+            import SimpleITK
+        except ImportError as error:
+            raise UserError(
+                f'registration needs SimpleITK, whose import fails ({error}). Run: pip install '
+                "'mmcoordgan[rivals]'"
+            ) from None
+        self.sitk: Any = SimpleITK
+        self.sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(torch.get_num_threads())
+        self.work_size = work_size
+        self.sigma = sigma
+        self.mesh = mesh
+        self.angles = angles
+        self.iterations = iterations
+        self.references: list[Any] = []
+
+    def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Keep the references' edges."""
+        self.references = [self.edges(image) for image in images]
+        return super().read_references(images)
+
+    def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
+        """Register the query with each reference."""
+        query = self.edges(image)
+        return {'coords': torch.stack([self.register(query, one) for one in self.references])}
+
+    def edges(self, image: np.ndarray) -> Any:
+        """Strength of the edges of a grey image, of standard deviation 1."""
+        grey = torch.from_numpy(image.astype(np.float32).mean(2))[None, None]
+        size = (self.work_size, self.work_size)
+        grey = F.interpolate(grey, size, mode='bilinear', align_corners=False, antialias=True)
+        given = self.sitk.GetImageFromArray(grey[0, 0].numpy())
+        edges = self.sitk.GradientMagnitudeRecursiveGaussian(given, self.sigma)
+        return self.sitk.Normalize(edges)
+
+    def register(self, query: Any, reference: Any) -> Tensor:
+        """Where each pixel of the query looks in the reference (2, size, size)."""
+        sitk = self.sitk
+        starts = [self._affine(query, reference, angle) for angle in self.angles]
+        affine = min(starts, key=lambda found: found[1])[0]
+        spline = sitk.BSplineTransformInitializer(query, [self.mesh, self.mesh])
+        method = self._method([2, 1])
+        method.SetMovingInitialTransform(affine)
+        method.SetInitialTransform(spline, inPlace=True)
+        method.SetOptimizerAsLBFGSB(
+            gradientConvergenceTolerance=1e-5, numberOfIterations=self.iterations
+        )
+        method.Execute(query, reference)
+        moved = sitk.TransformToDisplacementField(
+            sitk.CompositeTransform([affine, spline]),
+            sitk.sitkVectorFloat64,
+            query.GetSize(),
+            query.GetOrigin(),
+            query.GetSpacing(),
+            query.GetDirection(),
+        )
+        offsets = torch.from_numpy(sitk.GetArrayFromImage(moved)).float().permute(2, 0, 1)
+        return self._to_map(offsets)
+
+    def _to_map(self, offsets: Tensor) -> Tensor:
+        """Displacements (2, w, w) in pixels of the work size -> a map of the size of the maps."""
+        # The places of pixels as fractions of the sides, at both sizes.
+        offsets = F.interpolate(
+            offsets[None] / self.work_size, (self.size, self.size), mode='bicubic'
+        )[0]
+        return canonical_grid(self.size, self.size) + 2 * offsets * self.size / (self.size - 1)
+
+    def _affine(self, query: Any, reference: Any, angle: float) -> tuple[Any, float]:
+        """The affine map from one start, and its metric: the negative squared correlation."""
+        sitk = self.sitk
+        center = [(self.work_size - 1) / 2] * 2
+        affine = sitk.AffineTransform(2)
+        affine.SetCenter(center)
+        affine.Rotate(0, 1, np.deg2rad(angle))
+        method = self._method([4, 2])
+        method.SetInitialTransform(affine, inPlace=True)
+        method.SetOptimizerAsRegularStepGradientDescent(
+            learningRate=1.0, minStep=1e-3, numberOfIterations=60
+        )
+        method.SetOptimizerScalesFromPhysicalShift()
+        method.Execute(query, reference)
+        return affine, method.GetMetricValue()
+
+    def _method(self, levels: Sequence[int]) -> Any:
+        method = self.sitk.ImageRegistrationMethod()
+        method.SetMetricAsCorrelation()
+        method.SetInterpolator(self.sitk.sitkLinear)
+        method.SetShrinkFactorsPerLevel(levels)
+        method.SetSmoothingSigmasPerLevel([level / 2 for level in levels])
+        method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
+        return method
+
+
+class DINOv2(Method):
+    """Nearest neighbors of DINOv2's patch features (cosine), from an ONNX file.
+
+    A query's pixels look at their nearest neighbors in the reference. Points follow mutual nearest
+    neighbors alone: a point goes where the nearest pixel that has one goes.
+
+    Args:
+        size: Side of the maps; features of patches are interpolated to it.
+        path: The ONNX file: images (1, 3, H, W), normalized as for ImageNet -> tokens
+            (1, T, channels), of which the last are the patches of 14 pixels, row by row.
+        tensor: Name of the tensor of the tokens, such as an inner block's; None: the first output.
+    """
+
+    name = 'DINOv2'
+    IMAGE_SIZE, PATCHES = 448, 32
+
+    def __init__(self, size: int, path: str, tensor: str | None = None) -> None:
+        super().__init__(size)
+        if not os.path.isfile(path):
+            raise UserError(f'--dinov2: there is no file {path}')
+        try:
+            import onnx
+            import onnxruntime
+        except ImportError as error:
+            raise UserError(
+                f'DINOv2 needs onnx and onnxruntime, whose import fails ({error}). Run: pip '
+                "install 'mmcoordgan[rivals]'"
+            ) from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        try:
+            content: Any = path
+            if tensor is not None:
+                model = onnx.load(path)
+                names = [name for node in model.graph.node for name in node.output]
+                if tensor not in names:
+                    near = ', '.join(difflib.get_close_matches(tensor, names, cutoff=0.1)) or 'none'
+                    raise UserError(f'{path} has no tensor {tensor}; similar names: {near}')
+                model.graph.output.append(onnx.ValueInfoProto(name=tensor))
+                content = model.SerializeToString()
+            self.session = onnxruntime.InferenceSession(content, options)
+        except UserError:
+            raise
+        except Exception as error:  # onnx and onnxruntime have many of their own
+            raise UserError(f'--dinov2: cannot read {path}: {error}') from None
+        self.output = tensor or self.session.get_outputs()[0].name
+        self.references: list[Tensor] = []
+
+    def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Keep the references' features."""
+        self.references = [self.features(image) for image in images]
+        return super().read_references(images)
+
+    def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
+        """Find the query's nearest neighbors in each reference."""
+        features = self.features(image)
+        pairs = [self.match(features, reference) for reference in self.references]
+        coords, point_coords = zip(*pairs)
+        return {'coords': torch.stack(coords), 'point_coords': torch.stack(point_coords)}
+
+    def features(self, image: np.ndarray) -> Tensor:
+        """Normalized features (size * size, channels)."""
+        x = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
+        size = (self.IMAGE_SIZE, self.IMAGE_SIZE)
+        x = F.interpolate(x, size, mode='bicubic', align_corners=False, antialias=True)
+        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+        feed = {self.session.get_inputs()[0].name: ((x - mean) / std).numpy()}
+        tokens = torch.from_numpy(self.session.run([self.output], feed)[0])
+        count = self.PATCHES**2
+        if tokens.dim() != 3 or tokens.shape[1] < count:
+            raise UserError(
+                f'{self.output} of --dinov2 must be tokens (1, T, channels), at least {count} of '
+                f'them for {self.IMAGE_SIZE} x {self.IMAGE_SIZE} pixels, but is '
+                f'{tuple(tokens.shape)}'
+            )
+        patches = tokens[0, -count:].T.reshape(1, -1, self.PATCHES, self.PATCHES)
+        features = F.interpolate(
+            patches, (self.size, self.size), mode='bilinear', align_corners=False
+        )
+        return F.normalize(features[0].flatten(1).T, dim=1)
+
+    def match(self, query: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps (2, size, size) of the query: all nearest neighbors, and mutual ones alone."""
+        similar = query @ reference.T
+        there, back = similar.argmax(1), similar.argmax(0)
+        grid = canonical_grid(self.size, self.size).flatten(1)
+        coords = grid[:, there]
+        mutual = back[there] == torch.arange(len(there))
+        point_coords = coords.masked_fill(~mutual, OUT_OF_REACH)
+        shape = (2, self.size, self.size)
+        return coords.view(shape), point_coords.view(shape)
+
+
+class Trained(Method):
+    """A trained encoder of this package, or the codes that refining it finds.
+
+    Args:
+        model: Checkpoint, work dir or name of a bundled model.
+        refine: Refine the codes.
+    """
+
+    def __init__(self, model: str, refine: bool = False) -> None:
+        with explained():
+            self.inferencer = CoordGANInferencer(weights=model, device='cpu', show_progress=False)
+            self.inferencer.networks.require_encoder()
+        super().__init__(self.inferencer.networks.generator.base_resolution)
+        name = os.path.basename(os.path.normpath(model))
+        self.name = f'{name}, refined' if refine else name
+        self.refine = refine
+        self.mode = 'soft' if self.inferencer.temperature else 'hard'
+
+    @property
+    def temperature(self) -> float:
+        """As the checkpoint's config says."""
+        return self.inferencer.temperature or super().temperature
+
+    @property
+    def can_refine(self) -> bool:
+        """Whether the encoder gives structure codes, which can be refined."""
+        return self.inferencer.networks.require_encoder().structure_width is not None
+
+    def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Their maps, from one forward pass each."""
+        return torch.stack([self.read_query(image)['coords'] for image in images])
+
+    def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
+        """Its map, from one forward pass."""
+        found = self.inferencer.encode([image], refine=self.refine)[0]
+        return {'coords': torch.from_numpy(found.coords)}
