@@ -22,6 +22,7 @@ from mmcoordgan.models.refinement import Refinement
 from mmcoordgan.registry import MODELS
 from mmcoordgan.shipped import read_config
 from mmcoordgan.work_dir import last_checkpoint
+from mmcoordgan.zoo import model_path
 
 from .plain_config import read_setting
 
@@ -154,12 +155,15 @@ def find_checkpoint(source: str | Path) -> str:
     Args:
         source: The file that a training of :class:`~mmcoordgan.models.CoordGAN` or
             :class:`~mmcoordgan.models.CoordGANInversion` wrote. Or its work dir, which stands for
-            the checkpoint written last.
+            the checkpoint written last. Or the name of a bundled model, see
+            :func:`~mmcoordgan.zoo.list_models`, where no file has this name.
 
     Raises:
         FileNotFoundError: It is a folder without checkpoints.
     """
     path = os.path.expanduser(source)
+    if not os.path.exists(path):
+        return model_path(str(source)) or path
     if not os.path.isdir(path):
         return path
     last = last_checkpoint(path)

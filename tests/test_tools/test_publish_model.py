@@ -1,0 +1,130 @@
+"""tools/model_converters/publish_model.py, and models that come with the package."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.hub import hub
+from tiny_inversion import EVALUATOR, STAGE1, STAGE2, labels, pictures, write_checkpoint
+
+from mmcoordgan import zoo
+from mmcoordgan.apis import CoordGANInferencer, list_models, load_trained
+from mmcoordgan.evaluation import SegTransferIoU
+from mmcoordgan.utils import collect_env, register_all_modules
+
+TOOL = 'model_converters/publish_model.py'
+CARD = dict.fromkeys(('data', 'terms', 'config', 'command', 'figures', 'seeds'), 'as in the test')
+
+
+@pytest.fixture
+def publish(run_tool, tmp_path):
+    """Write a tiny checkpoint, publish it and return both paths."""
+
+    def run(model: dict = STAGE2) -> tuple[Path, Path]:
+        trained, small = tmp_path / 'trained.pth', tmp_path / 'tiny.pth'
+        write_checkpoint(trained, model, test_evaluator=EVALUATOR, work_dir='/home/me')
+        content = torch.load(trained)
+        content['optimizer'] = torch.ones(1000)
+        torch.save(content, trained)
+        (tmp_path / 'card.yml').write_text(yaml.safe_dump(CARD))
+        run_tool(TOOL, trained, small, '--card', 'card.yml')
+        return trained, small
+
+    return run
+
+
+@pytest.fixture
+def bundled(publish, monkeypatch, tmp_path):
+    """A published model that comes with the package as 'tiny'."""
+    monkeypatch.setattr(zoo, 'FOLDER', tmp_path)
+    trained, _ = publish()
+    trained.rename(tmp_path / 'trained.pt')
+
+
+def iou(model: Path) -> float:
+    """Label transfer from one random image to eleven."""
+    inferencer = CoordGANInferencer(weights=model, device='cpu', show_progress=False)
+    metric = SegTransferIoU(num_classes=3, num_references=1, temperature=inferencer.temperature)
+    evaluator = Evaluator([metric])
+    for index, (image, mask) in enumerate(zip(pictures(12), labels(12))):
+        coords = torch.from_numpy(inferencer.encode(image)[0].coords)
+        truth = {'data': torch.from_numpy(mask.astype(np.int64))[None]}
+        evaluator.process([{'sample_idx': index, 'coords': coords, 'gt_sem_seg': truth}])
+    return evaluator.evaluate(12)['iou']
+
+
+def test_published_model_gives_the_numbers_of_its_checkpoint(publish, capsys):
+    trained, small = publish()
+    assert iou(small) == pytest.approx(iou(trained), abs=0.2)
+    content = torch.load(small, weights_only=True)
+    assert content['card'] == CARD
+    assert 'optimizer' not in content and 'work_dir' not in content['meta']['cfg']
+    kinds = {t.dtype for t in content['state_dict'].values() if t.dim() > 1}
+    assert kinds == {torch.float16}
+    assert {name.split('.')[0] for name in content['state_dict']} == {'generator', 'encoder'}
+    assert os.path.getsize(small) < os.path.getsize(trained)
+    loaded, before = load_trained(small), load_trained(trained)
+    assert loaded.refinement == before.refinement and loaded.temperature == before.temperature
+    assert f'{small}: ' in capsys.readouterr().out
+
+
+def test_stage_1(publish):
+    trained, small = publish(STAGE1)
+    loaded, before = load_trained(small), load_trained(trained)
+    assert loaded.encoder is None
+    for ours, theirs in zip(loaded.generator.parameters(), before.generator.parameters()):
+        assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-6)
+
+
+def test_an_incomplete_card_is_refused(run_tool, tmp_path, capsys):
+    (tmp_path / 'card.yml').write_text('data: faces\n')
+    with pytest.raises(SystemExit):
+        run_tool(TOOL, 'any.pth', 'out.pth', '--card', 'card.yml')
+    assert 'does not say: terms, config, command, figures, seeds' in capsys.readouterr().err
+
+
+def test_bundled_models_are_found_by_name(bundled):
+    assert list_models() == ['tiny']
+    assert zoo.model_card('tiny') == CARD
+    assert load_trained('tiny').encoder is not None
+    inferencer = CoordGANInferencer('tiny', device='cpu')
+    assert inferencer.encode(pictures(1)[0])[0].coords.shape == (2, 16, 16)
+    with pytest.raises(ValueError, match='no bundled model large; bundled are: tiny'):
+        zoo.model_card('large')
+
+
+def test_a_file_comes_before_a_name(bundled, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'tiny').write_bytes(b'')
+    with pytest.raises(ValueError, match='cannot be read'):
+        load_trained('tiny')
+
+
+def test_hub(bundled, monkeypatch):
+    """``mmengine.hub.get_model(..., pretrained=True)`` with ``Weights: mmcoordgan://tiny``."""
+    config = Config({'model': STAGE2, 'model_path': 'mmcoordgan://tiny'})
+    monkeypatch.setattr(hub, 'get_config', lambda *_: config)
+    model = hub.get_model('mmcoordgan::coordgan/tiny.py', pretrained=True)
+    expected = load_trained('tiny').encoder.state_dict()
+    found = model.encoder.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_what_tools_of_openmmlab_look_for():
+    register_all_modules()
+    assert 'mmcoordgan' in collect_env()
+
+
+def test_bundled_files_are_small():
+    """At most 4 MiB together, each with a complete card."""
+    assert sum(path.stat().st_size for path in zoo.FOLDER.glob('*.pth')) <= 4 * 2**20
+    for name in list_models():
+        assert set(CARD) <= set(zoo.model_card(name))
+        load_trained(name)

@@ -1,0 +1,111 @@
+"""Turn a checkpoint into a small file to publish: the networks of inference, and a model card."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from mmengine.config import Config
+from torch import Tensor
+
+from mmcoordgan.apis import load_trained
+from mmcoordgan.apis.checkpoint import find_checkpoint
+from mmcoordgan.apis.plain_config import read_setting
+from mmcoordgan.cli.infer import explained
+from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.errors import UserError
+from mmcoordgan.io.files import atomic_file, load_checkpoint
+from mmcoordgan.models.pretrained import part_of
+from mmcoordgan.version import __version__
+
+KEPT_SETTINGS = ('type', 'generator', 'encoder', 'perceptual', 'refinement', 'data_preprocessor')
+"""Settings of the model that inference needs."""
+NEEDED = ('data', 'terms', 'config', 'command', 'figures', 'seeds')
+"""What a model card says."""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Writes the averaged generator and the encoder of a checkpoint, in half '
+        'precision, with the config of the model and a model card. Everything that loads '
+        'checkpoints loads the file. Optimizers, losses and discriminators stay behind.'
+    )
+    parser.add_argument('checkpoint', help='checkpoint of either stage, or its work dir')
+    parser.add_argument('out', help='file to write; in mmcoordgan/zoo its name names the model')
+    parser.add_argument(
+        '--card', required=True, metavar='FILE.yml', help=f'model card: {", ".join(NEEDED)}'
+    )
+    return parser.parse_args()
+
+
+def read_card(path: str) -> dict[str, Any]:
+    """The model card.
+
+    Raises:
+        UserError: It cannot be read, or lacks something.
+    """
+    try:
+        card = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except yaml.YAMLError as error:
+        raise UserError(f'model card {path} cannot be parsed: {error}') from None
+    missing = [name for name in NEEDED if not isinstance(card, dict) or not card.get(name)]
+    if missing:
+        raise UserError(f'model card {path} does not say: {", ".join(missing)}')
+    return card
+
+
+def networks_of_inference(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors: matrices and kernels in half precision, the few other values as they are.
+
+    Vectors (biases, statistics of batch norm) keep their precision, which costs little.
+    """
+    generator = 'generator_ema' if part_of(state, 'generator_ema') else 'generator'
+    for part in (generator, 'encoder'):
+        for name, tensor in part_of(state, part).items():
+            half = tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor
+            # Values beyond the range of half precision stay, too.
+            kept = half if torch.isfinite(half).all() else tensor
+            yield f'{part}.{name}', kept.clone()
+
+
+def small_config(text: str) -> str:
+    """The part of a config that inference reads, as text."""
+    model = read_setting(text, 'model')
+    kept: dict[str, Any] = {'model': {k: model[k] for k in KEPT_SETTINGS if k in model}}
+    kept['model']['losses'] = {}
+    with suppress(ValueError):  # where it evaluates nothing
+        kept['test_evaluator'] = read_setting(text, 'test_evaluator')
+    return Config(kept).pretty_text
+
+
+def publish(args: argparse.Namespace) -> None:
+    card = read_card(args.card)
+    with explained():
+        path = find_checkpoint(args.checkpoint)
+        load_trained(path)  # refuses what could not be loaded again
+        content = load_checkpoint(path)
+        published = {
+            'state_dict': dict(networks_of_inference(content['state_dict'])),
+            'meta': {'cfg': small_config(content['meta']['cfg']), 'mmcoordgan': __version__},
+            'card': card,
+        }
+    with atomic_file(args.out) as file:
+        torch.save(published, file)
+    with explained():
+        load_trained(args.out)
+    values = sum(tensor.numel() for tensor in published['state_dict'].values())
+    print(f'{args.out}: {Path(args.out).stat().st_size / 1024:.0f} KiB, {values} values')
+
+
+def main() -> None:
+    with explained_errors('publish_model.py'):
+        publish(parse_args())
+
+
+if __name__ == '__main__':
+    main()
