@@ -3,13 +3,16 @@
 from .chamfer import chamfer_to_grid
 from .grid import canonical_grid
 from .index import IndexedCoords
+from .random_warp import RandomWarps, sample_image
 from .transfer import carry, hard_transfer, soft_transfer
 
 __all__ = [
     'IndexedCoords',
+    'RandomWarps',
     'canonical_grid',
     'carry',
     'chamfer_to_grid',
     'hard_transfer',
+    'sample_image',
     'soft_transfer',
 ]
