@@ -1,0 +1,114 @@
+"""A U-Net from images to correspondence maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmcoordgan.geometry import canonical_grid
+from mmcoordgan.models.resize import resize_square
+from mmcoordgan.registry import MODELS
+
+from ._checks import check_power_of_two
+from .protocols import Encoding
+
+
+class ConvUnit(nn.Sequential):
+    """3x3 convolution, batch normalization, leaky ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1):
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.LeakyReLU(0.1, inplace=True),
+        )
+
+
+@MODELS.register_module()
+class DenseEncoder(nn.Module):
+    """Images -> correspondence maps, pixel by pixel, and a texture code.
+
+    A U-Net gives the map itself, where :class:`~.CoordGANEncoder` squeezes it into one structure
+    code. It reaches shapes that the generator never drew, needs no refinement, and learns from
+    images whose map is known only in part, such as warped photographs. The map starts as the
+    canonical grid. The texture code, one for all layers, is read off the pooled features.
+
+    Args:
+        input_size: Side of the square image that the network sees, a power of two.
+        map_size: Side of the map: ``input_size``, or ``input_size / 2``: the network then works at
+            half the resolution throughout, at a quarter of the time.
+        texture_width: Length of the texture code.
+        channels: Widths from the finest to the coarsest level; each level halves the size.
+        upsample: Enlarge the map to ``input_size`` (bilinear).
+
+    Raises:
+        ValueError: If a size is no power of two or too small for the depth.
+    """
+
+    structure_width = None
+    num_texture_codes = 1
+
+    def __init__(
+        self,
+        *,
+        input_size: int = 64,
+        map_size: int | None = None,
+        texture_width: int = 512,
+        channels: Sequence[int] = (32, 48, 80, 112),
+        upsample: bool = True,
+    ):
+        super().__init__()
+        map_size = map_size or input_size
+        check_power_of_two('input_size', input_size, 2 ** len(channels))
+        if map_size not in (input_size, input_size // 2) or len(channels) < 2:
+            raise ValueError(
+                f'map_size must be {input_size} or {input_size // 2}, and channels two widths or '
+                f'more, but got {map_size} and {tuple(channels)}'
+            )
+        self.input_size = input_size
+        self.texture_width = texture_width
+        self.upsample = upsample
+        steps = list(zip(channels, channels[1:]))
+        first = channels[0]
+        self.stem = nn.Sequential(
+            ConvUnit(3, first, input_size // map_size), ConvUnit(first, first)
+        )
+        self.down = nn.ModuleList(nn.Sequential(ConvUnit(a, b, 2), ConvUnit(b, b)) for a, b in steps)
+        self.middle = ConvUnit(channels[-1], channels[-1])
+        self.up = nn.ModuleList(ConvUnit(a + b, a) for a, b in reversed(steps))
+        self.to_map = nn.Conv2d(first, 2, 1)
+        nn.init.zeros_(self.to_map.weight)
+        nn.init.zeros_(self.to_map.bias)
+        self.to_texture = nn.Linear(channels[-1], texture_width)
+
+    def forward(self, images: Tensor) -> Encoding:
+        """Encode images.
+
+        Args:
+            images: RGB (B, 3, H, W) in [-1, 1]; resized where they are not ``input_size`` square.
+
+        Returns:
+            No structure code; texture codes (B, texture_width); maps (B, 2, S, S) in about
+            [-1, 1], S being ``input_size`` with ``upsample``, else ``map_size``.
+
+        Raises:
+            ValueError: If ``images`` is no batch of RGB images.
+        """
+        if images.dim() != 4 or images.shape[1] != 3:
+            raise ValueError(f'images must have shape (B, 3, H, W), but got {tuple(images.shape)}')
+        features = [self.stem(resize_square(images, self.input_size))]
+        for down in self.down:
+            features.append(down(features[-1]))
+        x = self.middle(features.pop())
+        texture_w = self.to_texture(x.mean(dim=(2, 3)))
+        for up in self.up:
+            x = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
+            x = up(torch.cat([x, features.pop()], 1))
+        offsets = self.to_map(x)
+        if self.upsample and offsets.shape[-1] != self.input_size:
+            offsets = F.interpolate(offsets, scale_factor=2, mode='bilinear', align_corners=False)
+        grid = canonical_grid(*offsets.shape[-2:], device=offsets.device, dtype=offsets.dtype)
+        return Encoding(None, texture_w, grid + offsets)
