@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -55,6 +56,9 @@ class CoordGANInversion(BaseModel):
         refinement: None, or the arguments of :class:`~.refinement.Refinement`, e.g.
             ``dict(steps=50, lr=0.05)``: predictions also come refined by gradient descent. Needs
             an encoder that gives structure codes.
+        ema_decay: Decay per iteration of the averaged encoder, ``encoder_ema``. It makes the
+            predictions, and is the teacher of :class:`~.losses.EquivarianceLoss`. None: no average
+            is kept, as published.
         render_predictions: Render the predictions too, as ``reconstruction``.
         fresh_noise: Draw the generator's noise anew in every rendering while training, as the
             published training did.
@@ -70,6 +74,7 @@ class CoordGANInversion(BaseModel):
 
     generator: Any  # a Generator
     encoder: Any  # an Encoder
+    encoder_ema: Any  # an Encoder, or None
     perceptual: Any
     losses: Any
     iteration: Tensor
@@ -82,6 +87,7 @@ class CoordGANInversion(BaseModel):
         perceptual: dict | nn.Module | None = None,
         stage1_checkpoint: str | None = None,
         refinement: dict | None = None,
+        ema_decay: float | None = None,
         render_predictions: bool = False,
         fresh_noise: bool = False,
         on_nonfinite: str = 'error',
@@ -91,8 +97,13 @@ class CoordGANInversion(BaseModel):
         self.generator = build_module(generator).requires_grad_(False).eval()
         self.encoder = build_module(encoder)
         check_codes_fit(self.encoder, self.generator)
+        self.ema_decay = ema_decay
+        self.encoder_ema = None
+        if ema_decay is not None:
+            self.encoder_ema = copy.deepcopy(self.encoder).requires_grad_(False).eval()
         self.perceptual = build_module(perceptual)
         networks = [name for name in NETWORKS if getattr(self, name) is not None]
+        networks += ['teacher'] if ema_decay is not None else []
         self.losses = LossTerms(losses, ('encoder',), networks)
         self.refinement = Refinement(**refinement) if refinement else None
         self._check_refinement()
@@ -162,6 +173,7 @@ class CoordGANInversion(BaseModel):
             images: Real images (B, 3, H, W) in [-1, 1], B even; resized to the generator's size.
         """
         self._load_stage1()
+        self._update_ema()
         check_even_batch(len(images))
         view = self.view(resize_square(images, self.generator.image_size))
         losses = self.losses.compute('encoder', view, view.iteration)
@@ -173,8 +185,26 @@ class CoordGANInversion(BaseModel):
         """What the loss terms see of a micro-batch of the generator's size."""
         networks = {name: getattr(self, name) for name in NETWORKS}
         return Stage2View(
-            real=real, iteration=int(self.iteration), sample_codes=self.sample_codes, **networks
+            real=real,
+            iteration=int(self.iteration),
+            sample_codes=self.sample_codes,
+            teacher=self.encoder_ema,
+            **networks,
         )
+
+    @torch.no_grad()
+    def _update_ema(self) -> None:
+        """Average the weights that the iteration before has left; early averages are short."""
+        if self.encoder_ema is None:
+            return
+        iteration = int(self.iteration)
+        decay = min(self.ema_decay or 0.0, iteration / (iteration + 10))
+        current = self.encoder.state_dict()
+        for name, average in self.encoder_ema.state_dict().items():
+            if average.is_floating_point():
+                average.lerp_(current[name], 1 - decay)
+            else:
+                average.copy_(current[name])
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum the losses; their means over all ranks go into the log.
@@ -238,8 +268,11 @@ class CoordGANInversion(BaseModel):
         return predictions
 
     def encode(self, images: Tensor) -> Encoding:
-        """Codes and maps of RGB images (B, 3, H, W) in [-1, 1]; renders nothing."""
-        return encode(self.encoder, self.generator, images)
+        """Codes and maps of RGB images (B, 3, H, W) in [-1, 1]; renders nothing.
+
+        By the averaged encoder, where there is one.
+        """
+        return encode(self.encoder_ema or self.encoder, self.generator, images)
 
     def render(self, encoding: Encoding) -> Tensor:
         """Encodings with maps -> RGB images (B, 3, S, S) in about [-1, 1]; differentiable."""

@@ -3,6 +3,7 @@
 from .adversarial import LogisticLoss, NonsaturatingLoss, logistic_loss, nonsaturating_loss
 from .base import ScheduledLoss
 from .chamfer import ChamferLoss, chamfer_loss
+from .equivariance import EquivarianceLoss, map_distance, photometric_noise
 from .lpips import LPIPSLoss
 from .perceptual import PerceptualDistance
 from .r1 import R1Loss, r1_penalty
@@ -16,6 +17,7 @@ from .warp import WarpLoss, warp_loss, warp_partners
 __all__ = [
     'ChamferLoss',
     'DetachedFakes',
+    'EquivarianceLoss',
     'Fakes',
     'L1Loss',
     'LPIPSLoss',
@@ -34,8 +36,10 @@ __all__ = [
     'chamfer_loss',
     'l1_loss',
     'logistic_loss',
+    'map_distance',
     'nonsaturating_loss',
     'perceptual_loss',
+    'photometric_noise',
     'r1_penalty',
     'structure_tensor',
     'texture_swap_loss',

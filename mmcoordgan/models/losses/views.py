@@ -112,6 +112,8 @@ class Stage2View:
     """None where the config has none."""
     sample_codes: Callable[[int], tuple[Tensor, Tensor]]
     """Batch size -> structure and texture latents."""
+    teacher: Encoder | None = None
+    """The average of the encoder's weights; None where the config keeps none."""
 
     @cached_property
     def found(self) -> Encoding:
@@ -133,6 +135,15 @@ class Stage2View:
     def features(self) -> list[Tensor]:
         """Perceptual features of the real images."""
         return self.perceptual.features(self.real)
+
+    @cached_property
+    def taught(self) -> Tensor:
+        """(B, 2, H, W): maps that the teacher finds in the real images, without gradient."""
+        assert self.teacher is not None
+        with torch.no_grad():
+            coords = encode(self.teacher, self.generator, self.real).coords
+        assert coords is not None
+        return coords
 
     @cached_property
     def truth(self) -> Encoding:

@@ -1,5 +1,6 @@
 """Networks: tensors in, tensors out; values in the constructor, never configs."""
 
+from .dense_encoder import DenseEncoder
 from .discriminator import CoordGANDiscriminator
 from .encoder import CoordGANEncoder
 from .generator import CoordGANGenerator
@@ -12,6 +13,7 @@ __all__ = [
     'CoordGANGenerator',
     'CoordGANPatchDiscriminator',
     'CropRectangles',
+    'DenseEncoder',
     'Encoder',
     'Encoding',
     'Generator',

@@ -38,11 +38,10 @@ class DenseEncoder(nn.Module):
 
     Args:
         input_size: Side of the square image that the network sees, a power of two.
-        map_size: Side of the map: ``input_size``, or ``input_size / 2``: the network then works at
-            half the resolution throughout, at a quarter of the time.
+        work_size: Side at which the network works: ``input_size``, or ``input_size / 2``, which
+            takes a quarter of the time; the map is then enlarged (bilinear).
         texture_width: Length of the texture code.
         channels: Widths from the finest to the coarsest level; each level halves the size.
-        upsample: Enlarge the map to ``input_size`` (bilinear).
 
     Raises:
         ValueError: If a size is no power of two or too small for the depth.
@@ -55,28 +54,28 @@ class DenseEncoder(nn.Module):
         self,
         *,
         input_size: int = 64,
-        map_size: int | None = None,
+        work_size: int | None = None,
         texture_width: int = 512,
         channels: Sequence[int] = (32, 48, 80, 112),
-        upsample: bool = True,
     ):
         super().__init__()
-        map_size = map_size or input_size
+        work_size = work_size or input_size
         check_power_of_two('input_size', input_size, 2 ** len(channels))
-        if map_size not in (input_size, input_size // 2) or len(channels) < 2:
+        if work_size not in (input_size, input_size // 2) or len(channels) < 2:
             raise ValueError(
-                f'map_size must be {input_size} or {input_size // 2}, and channels two widths or '
-                f'more, but got {map_size} and {tuple(channels)}'
+                f'work_size must be {input_size} or {input_size // 2}, and channels two widths or '
+                f'more, but got {work_size} and {tuple(channels)}'
             )
         self.input_size = input_size
         self.texture_width = texture_width
-        self.upsample = upsample
         steps = list(zip(channels, channels[1:]))
         first = channels[0]
         self.stem = nn.Sequential(
-            ConvUnit(3, first, input_size // map_size), ConvUnit(first, first)
+            ConvUnit(3, first, input_size // work_size), ConvUnit(first, first)
         )
-        self.down = nn.ModuleList(nn.Sequential(ConvUnit(a, b, 2), ConvUnit(b, b)) for a, b in steps)
+        self.down = nn.ModuleList(
+            nn.Sequential(ConvUnit(a, b, 2), ConvUnit(b, b)) for a, b in steps
+        )
         self.middle = ConvUnit(channels[-1], channels[-1])
         self.up = nn.ModuleList(ConvUnit(a + b, a) for a, b in reversed(steps))
         self.to_map = nn.Conv2d(first, 2, 1)
@@ -92,7 +91,7 @@ class DenseEncoder(nn.Module):
 
         Returns:
             No structure code; texture codes (B, texture_width); maps (B, 2, S, S) in about
-            [-1, 1], S being ``input_size`` with ``upsample``, else ``map_size``.
+            [-1, 1], S being ``input_size``.
 
         Raises:
             ValueError: If ``images`` is no batch of RGB images.
@@ -108,7 +107,7 @@ class DenseEncoder(nn.Module):
             x = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
             x = up(torch.cat([x, features.pop()], 1))
         offsets = self.to_map(x)
-        if self.upsample and offsets.shape[-1] != self.input_size:
+        if offsets.shape[-1] != self.input_size:
             offsets = F.interpolate(offsets, scale_factor=2, mode='bilinear', align_corners=False)
         grid = canonical_grid(*offsets.shape[-2:], device=offsets.device, dtype=offsets.dtype)
         return Encoding(None, texture_w, grid + offsets)
