@@ -1,0 +1,27 @@
+# A dense encoder for the frozen generator of coordgan_faces.py.
+_base_ = './coordgan_faces.py'
+warps = dict(angle=20, scale=1.25, shift=0.26, stretch=0.12, bend=0.25)
+model = dict(
+    _delete_=True,
+    type='CoordGANInversion',
+    # The weights serve any size: images and maps of 64 x 64.
+    generator=dict(_base_.model.generator, image_size=64, base_resolution=64),
+    encoder=dict(
+        type='DenseEncoder',
+        input_size=64,
+        work_size=32,
+        texture_width=96,
+        channels=(32, 48, 80, 112),
+    ),
+    ema_decay=0.998,
+    losses=dict(
+        # A warped image has the warped map: photographs (taught by the average), synthesized ones.
+        equivariance=dict(type='EquivarianceLoss', loss_weight=3.0, warps=warps),
+        warped_coords=dict(type='EquivarianceLoss', loss_weight=3.0, warps=warps),
+        # The texture code.
+        rec_l1=dict(type='L1Loss', loss_weight=0.5, interval=4),
+        texture_w=dict(type='L1Loss', loss_weight=0.2, interval=4),
+    ),
+    data_preprocessor=_base_.model.data_preprocessor,
+)
+model_wrapper_cfg = dict(_delete_=True, type='MMDistributedDataParallel', broadcast_buffers=False)
