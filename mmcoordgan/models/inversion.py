@@ -18,7 +18,7 @@ from .distributed import average_values
 from .finite import FiniteGuard
 from .images import resize_square
 from .losses import LossTerms, Stage2View
-from .networks.protocols import Encoding, check_codes_fit, encode, render
+from .networks.protocols import Encoder, Encoding, check_codes_fit, encode, render
 from .pairs import check_even_batch
 from .pretrained import STAGE1_KEY, check_fit, load_stage1_generator, part_of
 from .refinement import Refinement, refine_codes
@@ -116,9 +116,11 @@ class CoordGANInversion(BaseModel):
         self.register_buffer('iteration', torch.zeros((), dtype=torch.int64))
 
     def train(self, mode: bool = True) -> CoordGANInversion:
-        """Set the mode; without ``fresh_noise`` the generator stays in evaluation mode."""
+        """Set the mode of all but the average and, without ``fresh_noise``, the generator."""
         super().train(mode)
         self.generator.train(mode and self.fresh_noise)
+        if self.encoder_ema is not None:
+            self.encoder_ema.eval()
         return self
 
     # ------------------------------------------------------------------ weights
@@ -267,12 +269,14 @@ class CoordGANInversion(BaseModel):
                 setattr(prediction, name, value)
         return predictions
 
-    def encode(self, images: Tensor) -> Encoding:
-        """Codes and maps of RGB images (B, 3, H, W) in [-1, 1]; renders nothing.
+    @property
+    def predictor(self) -> Encoder:
+        """The encoder that makes predictions: the average, where there is one."""
+        return self.encoder if self.encoder_ema is None else self.encoder_ema
 
-        By the averaged encoder, where there is one.
-        """
-        return encode(self.encoder_ema or self.encoder, self.generator, images)
+    def encode(self, images: Tensor) -> Encoding:
+        """Codes and maps of RGB images (B, 3, H, W) in [-1, 1]; renders nothing."""
+        return encode(self.predictor, self.generator, images)
 
     def render(self, encoding: Encoding) -> Tensor:
         """Encodings with maps -> RGB images (B, 3, S, S) in about [-1, 1]; differentiable."""

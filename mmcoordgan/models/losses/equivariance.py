@@ -98,10 +98,9 @@ class EquivarianceLoss(ScheduledLoss):
         self.warps = RandomWarps(**(warps or {}))
 
     def forward(self, view: Stage2View) -> Tensor:
-        if self.on == 'real':
-            images, coords = view.real, view.taught
-        else:
-            images, coords = view.synthesized, view.truth.coords
+        real = self.on == 'real'
+        images = view.real if real else view.synthesized
+        coords = view.taught if real else view.truth.coords
         assert coords is not None
         warp = self.warps.draw(len(images), images.shape[-1]).to(images)
         seen = photometric_noise(sample_image(images, warp))

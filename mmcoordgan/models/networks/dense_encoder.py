@@ -79,8 +79,8 @@ class DenseEncoder(nn.Module):
         self.middle = ConvUnit(channels[-1], channels[-1])
         self.up = nn.ModuleList(ConvUnit(a + b, a) for a, b in reversed(steps))
         self.to_map = nn.Conv2d(first, 2, 1)
-        nn.init.zeros_(self.to_map.weight)
-        nn.init.zeros_(self.to_map.bias)
+        for parameter in self.to_map.parameters():
+            nn.init.zeros_(parameter)
         self.to_texture = nn.Linear(channels[-1], texture_width)
 
     def forward(self, images: Tensor) -> Encoding:
@@ -109,5 +109,6 @@ class DenseEncoder(nn.Module):
         offsets = self.to_map(x)
         if offsets.shape[-1] != self.input_size:
             offsets = F.interpolate(offsets, scale_factor=2, mode='bilinear', align_corners=False)
-        grid = canonical_grid(*offsets.shape[-2:], device=offsets.device, dtype=offsets.dtype)
+        height, width = offsets.shape[-2:]
+        grid = canonical_grid(height, width, device=offsets.device, dtype=offsets.dtype)
         return Encoding(None, texture_w, grid + offsets)
