@@ -12,12 +12,14 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from mmcoordgan.geometry import RandomWarps, sample_image
 from mmcoordgan.registry import MODELS, build_module
 
 from .data_preprocessor import GANDataPreprocessor
 from .finite import FiniteGuard
 from .losses import DetachedFakes, Fakes, LossTerms, Stage1View
 from .pretrained import load_pretrained
+from .resize import resize_square
 from .sampling import predict, read_request, request_codes, sample_codes, wants_average
 from .step import optimizer_step, split_batch
 
@@ -64,6 +66,11 @@ class CoordGAN(BaseModel):
             keeps the images of all). Only the minibatch standard deviation sees micro-batches.
         on_nonfinite: What to do where a loss or a gradient is infinite or not a number: 'error'
             ends the training, 'skip' leaves the optimizer step out (on all ranks).
+        real_warps: Show real images to the discriminator through random smooth warps: arguments of
+            :class:`~mmcoordgan.geometry.RandomWarps`, and ``start``, the first iteration to do so
+            (0). Aligned photographs differ more in color than in shape, and a generator explains
+            their shapes by texture; warped ones make structure worth learning. Start when the
+            canonical frame shows a face. None: as published.
         data_preprocessor: Config of the data preprocessor, which scales images to [-1, 1].
 
     Raises:
@@ -94,6 +101,7 @@ class CoordGAN(BaseModel):
         frozen: Sequence[str] = (),
         accumulative_counts: int = 1,
         on_nonfinite: str = 'error',
+        real_warps: Mapping[str, Any] | None = None,
         data_preprocessor: dict | nn.Module | None = None,
     ):
         super().__init__(data_preprocessor=build_module(data_preprocessor))
@@ -109,6 +117,9 @@ class CoordGAN(BaseModel):
         self.pretrained_generator = pretrained_generator
         self.accumulative_counts = accumulative_counts
         self.guard = FiniteGuard(on_nonfinite)
+        warps = dict(real_warps or {})
+        self.warp_start = warps.pop('start', 0)
+        self.real_warps = None if real_warps is None else RandomWarps(**warps)
         for name in frozen:
             self.generator.get_submodule(name).requires_grad_(False)
         # Saved with the weights, so that schedules continue where a checkpoint was written.
@@ -130,13 +141,13 @@ class CoordGAN(BaseModel):
         """One iteration: discriminator step, lazy regularization step, generator step.
 
         Args:
-            data: ``inputs``: B real images, B even.
+            data: ``inputs``: B real images, B even; resized to the generator's size.
             optim_wrapper: ``discriminator`` (both discriminators) and ``generator``.
 
         Returns:
             The weighted value of every active loss term.
         """
-        real = self.data_preprocessor(data, True)['inputs']
+        real = self._prepare(self.data_preprocessor(data, True)['inputs'])
 
         batches = self._generate(real, grad=self.share_fakes)
         detached = [batch.detach() for batch in batches]
@@ -152,6 +163,12 @@ class CoordGAN(BaseModel):
         self.update_ema()
         self.iteration += 1
         return log
+
+    def _prepare(self, real: Tensor) -> Tensor:
+        """Real images (B, 3, H, H) as the discriminator sees them, of the generator's size."""
+        if self.real_warps is not None and int(self.iteration) >= self.warp_start:
+            real = sample_image(real, self.real_warps.draw(len(real), real.shape[-1]).to(real))
+        return resize_square(real, self.generator.image_size)
 
     def _generate(self, real: Tensor, grad: bool) -> list[MicroBatch]:
         """Micro-batches of real images beside as many generated ones, from new latents."""

@@ -1,4 +1,5 @@
-# CoordGAN for small photographs of faces. Every pixel is painted alone, so the weights serve any size.
+# CoordGAN for small photographs of faces. It trains at 32 x 32; every pixel is painted alone, so the
+# weights serve any size.
 generator = dict(
     type='CoordGANGenerator',
     image_size=32,
@@ -33,6 +34,16 @@ model = dict(
         g_texture_swap=dict(type='TextureSwapLoss', loss_weight=3.0, warmup=300),
         g_chamfer=dict(type='ChamferLoss', loss_weight=100.0),
         g_warp=dict(type='WarpLoss', loss_weight=1.0, temperature=0.04, warmup=300, interval=4),
+    ),
+    # Once the canonical frame shows a face, let structure be worth learning.
+    real_warps=dict(
+        start=3000,
+        angle=8,
+        scale=1.08,
+        shift=0.08,
+        stretch=0.05,
+        bend=0.1,
+        control_points=(3, 4, 5),
     ),
     ema_decay=0.998,
     share_fakes=True,

@@ -5,13 +5,11 @@ from __future__ import annotations
 from .jitter import SimilarityJitter
 from .pack import META_KEYS, PackInputs
 from .spatial import RandomFlip, ResizeWithSoftLabels, resize_labels
-from .warp import RandomWarp
 
 __all__ = [
     'META_KEYS',
     'PackInputs',
     'RandomFlip',
-    'RandomWarp',
     'ResizeWithSoftLabels',
     'SimilarityJitter',
     'resize_labels',
