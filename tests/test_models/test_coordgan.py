@@ -9,8 +9,10 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 
+from mmcoordgan.geometry import RandomWarps, sample_image
 from mmcoordgan.models import CoordGAN
 from mmcoordgan.models.pairs import swap_partners
+from mmcoordgan.models.resize import resize_square
 from mmcoordgan.registry import MODELS
 
 TINY = dict(
@@ -266,3 +268,23 @@ def test_pretrained_generator_errors(tmp_path):
     model.pretrained_generator = str(tmp_path / 'foreign.pth')
     with pytest.raises(ValueError, match=r'foreign\.pth.*holds no generator'):
         model.init_weights()
+
+
+def test_real_images_are_warped_from_the_start_on(monkeypatch):
+    model = build(real_warps=dict(start=1, angle=0, scale=1, stretch=0, bend=0, shift=0.5))
+    seen = []
+    monkeypatch.setattr(model, '_generate', lambda real, grad: seen.append(real) or [])
+    monkeypatch.setattr(model, '_step', lambda *args: {})
+    images = torch.rand(2, 3, 32, 32)
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        model.train_step(dict(inputs=images), dict(discriminator=None, generator=None))
+    small = torch.nn.functional.avg_pool2d(images, 2)
+    first, *warped = seen[::2]  # two batches an iteration, without share_fakes
+    assert first.shape == (2, 3, 16, 16) and (first - small).abs().max() < 0.3
+    torch.manual_seed(0)
+    warp = RandomWarps(angle=0, scale=1, stretch=0, bend=0, shift=0.5).draw(2, 32)
+    assert torch.equal(warped[0], resize_square(sample_image(images, warp), 16))
+    assert not torch.equal(warped[0], warped[1])
+    with pytest.raises(ValueError, match='scale'):
+        build(real_warps=dict(scale=0.5))

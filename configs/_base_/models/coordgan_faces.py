@@ -1,5 +1,5 @@
-# CoordGAN for small photographs of faces. It trains at 32 x 32; every pixel is painted alone, so the
-# weights serve any size.
+# CoordGAN for small photographs of faces. It trains at 32 x 32; every pixel is painted alone, so
+# the weights serve any size.
 generator = dict(
     type='CoordGANGenerator',
     image_size=32,
