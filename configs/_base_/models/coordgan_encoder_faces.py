@@ -1,6 +1,10 @@
 # A dense encoder for the frozen generator of coordgan_faces.py.
 _base_ = './coordgan_faces.py'
-warps = dict(angle=20, scale=1.25, shift=0.26, stretch=0.12, bend=0.25)
+warped = dict(
+    type='EquivarianceLoss',
+    warps=dict(angle=20, scale=1.25, shift=0.26, stretch=0.15, bend=0.32),
+    focus=0.55,
+)
 model = dict(
     _delete_=True,
     type='CoordGANInversion',
@@ -11,16 +15,17 @@ model = dict(
         input_size=64,
         work_size=32,
         texture_width=96,
-        channels=(32, 48, 80, 112),
+        channels=(32, 64, 96, 128),
     ),
     ema_decay=0.998,
     losses=dict(
-        # A warped image has the warped map: photographs (taught by the average), synthesized ones.
-        equivariance=dict(type='EquivarianceLoss', loss_weight=3.0, warps=warps),
-        warped_coords=dict(type='EquivarianceLoss', loss_weight=3.0, warps=warps),
+        # A warped image has the warped map: photographs, which the average teaches,
+        equivariance=dict(loss_weight=3.0, aligned=4000, mirror=True, **warped),
+        # and synthesized images, which bring the generator's frame.
+        warped_coords=dict(loss_weight=0.75, interval=4, **warped),
         # The texture code.
-        rec_l1=dict(type='L1Loss', loss_weight=0.5, interval=4),
-        texture_w=dict(type='L1Loss', loss_weight=0.2, interval=4),
+        rec_l1=dict(type='L1Loss', loss_weight=0.25, interval=16),
+        texture_w=dict(type='L1Loss', loss_weight=0.1, interval=16),
     ),
     data_preprocessor=_base_.model.data_preprocessor,
 )

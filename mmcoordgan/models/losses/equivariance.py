@@ -9,15 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmcoordgan.geometry import RandomWarps, sample_image
+from mmcoordgan.geometry import RandomWarps, canonical_grid, sample_image
 from mmcoordgan.models.networks.protocols import encode
 from mmcoordgan.registry import MODELS
 
 from .base import ScheduledLoss
 from .views import Stage2View
 
+DRIFT_SIZE = 8
 
-def map_distance(coords: Tensor, target: Tensor) -> Tensor:
+
+def map_distance(coords: Tensor, target: Tensor, focus: float | None = None) -> Tensor:
     r"""Mean distance :math:`\overline{\lVert c(p) - t(p) \rVert}` of two maps.
 
     The distance is not squared, so that places which no image tells apart do not dominate.
@@ -25,16 +27,25 @@ def map_distance(coords: Tensor, target: Tensor) -> Tensor:
     Args:
         coords: Maps (B, 2, H, W).
         target: The same shape.
+        focus: Where the object is: pixels count by :math:`e^{-\lVert t \rVert^2 / f^2}` of their
+            target, plus a little. In units of the frame. None: all count the same.
 
     Returns:
         Scalar, >= 0, in units of the frame.
+
+    Raises:
+        ValueError: If the shapes differ, which would be broadcast.
     """
     if coords.shape != target.shape:
         raise ValueError(
             f'coords and target must have one shape, but got {tuple(coords.shape)} and '
             f'{tuple(target.shape)}'
         )
-    return ((coords - target).square().sum(1) + 1e-6).sqrt().mean()
+    distance = ((coords - target).square().sum(1) + 1e-6).sqrt()
+    if focus is None:
+        return distance.mean()
+    weight = 0.15 + (-target.square().sum(1) / focus**2).exp()
+    return (weight * distance).sum() / weight.sum()
 
 
 def photometric_noise(images: Tensor) -> Tensor:
@@ -78,29 +89,48 @@ class EquivarianceLoss(ScheduledLoss):
         \overline{\lVert E(n(x \circ g)) - c_x \circ g \rVert}
 
     with random warps :math:`g` and :func:`photometric_noise` :math:`n`. On synthesized images the
-    map :math:`c_x` is the true one. On real images it is what the teacher finds in the unwarped
-    image: the average of the encoder's weights, see ``teacher`` of :class:`~.Stage2View`. Warps
+    map :math:`c_x` is the true one. On real images it is what the teacher, the average of the
+    encoder's weights, finds in the unwarped image. Warps
     destroy what one image alone tells about its map, and leave what all images share.
 
     Args:
         on: 'real' or 'synthesized'. Default: what the term's name implies, ``equivariance`` and
             ``warped_coords``.
         warps: Arguments of :class:`~mmcoordgan.geometry.RandomWarps`.
+        focus: See :func:`map_distance`.
+        aligned: Real images are aligned: for so many iterations the canonical grid itself is
+            taught, and later maps whose mean over the images is the canonical grid, so that the
+            frame neither drifts nor shrinks. 0: they are not aligned.
+        mirror: Objects are symmetric: the teacher also sees the mirror image, whose map is the
+            mirror image of the map, and teaches the mean.
         **settings: See :class:`ScheduledLoss`.
     """
 
     step = 'encoder'
     choices = {'real': ('teacher',), 'synthesized': ()}
     implied = {'equivariance': 'real', 'warped_coords': 'synthesized'}
+    drift: Tensor
 
-    def __init__(self, warps: Mapping[str, Any] | None = None, **settings: Any):
+    def __init__(
+        self,
+        warps: Mapping[str, Any] | None = None,
+        focus: float | None = None,
+        aligned: int = 0,
+        mirror: bool = False,
+        **settings: Any,
+    ):
         super().__init__(**settings)
         self.warps = RandomWarps(**(warps or {}))
+        self.focus = focus
+        self.aligned = aligned
+        self.mirror = mirror
+        # How far the teacher's mean map is from the canonical grid: smooth, so a few values do.
+        self.register_buffer('drift', torch.zeros(2, DRIFT_SIZE, DRIFT_SIZE))
 
     def forward(self, view: Stage2View) -> Tensor:
         real = self.on == 'real'
         images = view.real if real else view.synthesized
-        coords = view.taught if real else view.truth.coords
+        coords = self._taught(view) if real else view.truth.coords
         assert coords is not None
         warp = self.warps.draw(len(images), images.shape[-1]).to(images)
         seen = photometric_noise(sample_image(images, warp))
@@ -110,4 +140,25 @@ class EquivarianceLoss(ScheduledLoss):
         if target.shape != found.shape:
             size = found.shape[-2:]
             target = F.interpolate(target, size, mode='bilinear', align_corners=True)
-        return map_distance(found, target)
+        return map_distance(found.float(), target, self.focus)
+
+    @torch.no_grad()
+    def _taught(self, view: Stage2View) -> Tensor:
+        """Maps (B, 2, H, W) for the real images."""
+        size = view.real.shape[-1]
+        grid = canonical_grid(size, size, device=view.real.device)
+        if view.iteration < self.aligned:
+            return grid.expand(len(view.real), -1, -1, -1)
+        coords = view.teach(view.real)
+        if self.mirror:
+            mirrored = view.teach(view.real.flip(-1)).flip(-1)
+            sign = mirrored.new_tensor([-1.0, 1.0]).view(2, 1, 1)
+            coords = (coords + sign * mirrored) / 2
+        if self.aligned:
+            offset = F.adaptive_avg_pool2d(coords.mean(0) - grid, DRIFT_SIZE)
+            self.drift.lerp_(offset, 0.01)
+            shape = coords.shape[-2:]
+            coords = coords - F.interpolate(
+                self.drift[None], shape, mode='bilinear', align_corners=False
+            )
+        return coords

@@ -136,14 +136,13 @@ class Stage2View:
         """Perceptual features of the real images."""
         return self.perceptual.features(self.real)
 
-    @cached_property
-    def taught(self) -> Tensor:
-        """(B, 2, H, W): maps that the teacher finds in the real images, without gradient."""
+    @torch.no_grad()
+    def teach(self, images: Tensor) -> Tensor:
+        """(B, 2, H, W): maps that the teacher finds in images."""
         assert self.teacher is not None
-        with torch.no_grad():
-            coords = encode(self.teacher, self.generator, self.real).coords
+        coords = encode(self.teacher, self.generator, images).coords
         assert coords is not None
-        return coords
+        return coords.float()
 
     @cached_property
     def truth(self) -> Encoding:

@@ -106,7 +106,8 @@ class DenseEncoder(nn.Module):
         for up in self.up:
             x = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
             x = up(torch.cat([x, features.pop()], 1))
-        offsets = self.to_map(x)
+        with torch.autocast(x.device.type, enabled=False):  # rounding would move the map
+            offsets = self.to_map(x.float())
         if offsets.shape[-1] != self.input_size:
             offsets = F.interpolate(offsets, scale_factor=2, mode='bilinear', align_corners=False)
         height, width = offsets.shape[-2:]
