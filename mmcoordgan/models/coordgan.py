@@ -17,9 +17,9 @@ from mmcoordgan.registry import MODELS, build_module
 
 from .data_preprocessor import GANDataPreprocessor
 from .finite import FiniteGuard
+from .images import resize_square
 from .losses import DetachedFakes, Fakes, LossTerms, Stage1View
 from .pretrained import load_pretrained
-from .resize import resize_square
 from .sampling import predict, read_request, request_codes, sample_codes, wants_average
 from .step import optimizer_step, split_batch
 

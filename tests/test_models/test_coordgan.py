@@ -11,8 +11,8 @@ from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 
 from mmcoordgan.geometry import RandomWarps, sample_image
 from mmcoordgan.models import CoordGAN
+from mmcoordgan.models.images import resize_square
 from mmcoordgan.models.pairs import swap_partners
-from mmcoordgan.models.resize import resize_square
 from mmcoordgan.registry import MODELS
 
 TINY = dict(

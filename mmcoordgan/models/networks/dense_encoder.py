@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmcoordgan.geometry import canonical_grid
-from mmcoordgan.models.resize import resize_square
+from mmcoordgan.models.images import resize_square
 from mmcoordgan.registry import MODELS
 
 from ._checks import check_power_of_two
