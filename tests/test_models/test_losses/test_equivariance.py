@@ -24,6 +24,42 @@ def test_map_distance_by_hand():
         map_distance(grid, grid[..., :1])
 
 
+def test_focus_by_hand():
+    target = torch.tensor([[0.0, 1.0], [0.0, 0.0]]).view(1, 2, 1, 2)  # the centre, and an edge
+    coords = target + torch.tensor([[0.1, 0.4], [0.0, 0.0]]).view(1, 2, 1, 2)
+    centre, edge = 0.15 + 1.0, 0.15 + 2.718281828**-4.0
+    expected = (0.1 * centre + 0.4 * edge) / (centre + edge)
+    assert map_distance(coords, target, focus=0.5) == pytest.approx(expected, abs=1e-4)
+
+
+def taught_by(loss: EquivarianceLoss, teach, iteration: int = 10, size: int = 16) -> torch.Tensor:
+    real = torch.arange(size).expand(2, 3, size, size).float()
+    return loss._taught(SimpleNamespace(real=real, iteration=iteration, teach=teach))
+
+
+def test_aligned_images_are_first_taught_the_grid_and_then_maps_around_it():
+    grid = canonical_grid(16, 16)
+    shrunk = 0.8 * grid.expand(2, -1, -1, -1) + 0.1
+    wanted = torch.stack([grid + 0.05, grid - 0.05])
+    loss = EquivarianceLoss(on='real', aligned=5)
+    assert torch.equal(taught_by(loss, lambda x: shrunk, iteration=4)[0], grid)
+    for _ in range(1000):
+        taught = taught_by(loss, lambda x: 0.8 * wanted + 0.1)
+    # The mean of the maps is the grid again, what tells images apart is kept.
+    assert (taught.mean(0) - grid).abs()[:, 1:-1, 1:-1].max() < 0.02
+    assert torch.allclose(taught[0] - taught[1], torch.full_like(grid, 0.08), atol=1e-5)
+    free = EquivarianceLoss(on='real')
+    assert torch.equal(taught_by(free, lambda x: shrunk), shrunk)
+
+
+def test_symmetric_objects_are_taught_by_both_sides():
+    # A teacher that is wrong by .1 to the right, whatever it sees: the errors cancel.
+    grid = canonical_grid(16, 16)
+    wrong = (grid + torch.tensor([0.1, 0.0]).view(2, 1, 1)).expand(2, -1, -1, -1)
+    taught = taught_by(EquivarianceLoss(on='real', mirror=True), lambda x: wrong)
+    assert torch.allclose(taught[0], grid, atol=1e-6)
+
+
 @pytest.mark.parametrize('on', ['real', 'synthesized'])
 def test_zero_for_an_encoder_that_reads_the_map_off_the_image(on, monkeypatch):
     monkeypatch.setattr(equivariance, 'photometric_noise', lambda images: images)
@@ -34,7 +70,8 @@ def test_zero_for_an_encoder_that_reads_the_map_off_the_image(on, monkeypatch):
         return SimpleNamespace(
             real=images,
             synthesized=images,
-            taught=grid,
+            iteration=0,
+            teach=lambda x: grid,
             truth=Encoding(None, grid[:, :1], grid),
             generator=None,
             encoder=lambda x: Encoding(None, x, x[:, :2] + shift),
@@ -49,7 +86,8 @@ def test_an_encoder_that_ignores_the_image_pays_for_the_warp(monkeypatch):
     grid = canonical_grid(16, 16).expand(2, -1, -1, -1)
     view = SimpleNamespace(
         real=torch.zeros(2, 3, 16, 16),
-        taught=grid,
+        iteration=0,
+        teach=lambda x: grid,
         generator=None,
         encoder=lambda x: Encoding(None, x, grid),
     )
