@@ -107,7 +107,7 @@ def test_lpips(lpips, size):
 def test_lpips_features_before_normalisation(lpips):
     data = numbers('losses')
     x = image('lp-x', (2, 3, 32, 32))
-    for index, feature in enumerate(lpips.vgg((x - lpips.shift) / lpips.scale)):
+    for index, feature in enumerate(lpips.network((x - lpips.shift) / lpips.scale)):
         chosen = feature.flatten().numpy()[data[f'lpips/32/relu{index}_x#idx']]
         expected = data[f'lpips/32/relu{index}_x#val']
         assert np.abs(chosen - expected).max() < 1e-4 * np.abs(expected).max()

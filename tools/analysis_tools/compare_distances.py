@@ -1,0 +1,86 @@
+"""Which perceptual distance tells structure from texture? Judged on ToyFaces, which know both."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+from torch import Tensor
+
+from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.models.losses import LPIPSLoss, PerceptualDistance, StructureTensorLoss
+
+
+class L1Distance(PerceptualDistance):
+    """Mean absolute difference: the baseline."""
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        return [images]
+
+    def distance(self, x: list[Tensor], y: list[Tensor]) -> Tensor:
+        return (x[0] - y[0]).abs().mean((1, 2, 3))
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Prints for each distance: the AUC that an image with the same structure and '
+        'another texture is closer than one with another structure and the same texture (what '
+        'the texture swap loss and the warp loss need), and CPU milliseconds to compare a pair, '
+        'forward and backward. Without weights a network has random ones.'
+    )
+    parser.add_argument('--size', type=int, default=64, help='side of the images [64]')
+    parser.add_argument('--count', type=int, default=100, help='pairs of each kind [100]')
+    parser.add_argument('--vgg', metavar='FILE', help="torchvision's VGG16")
+    parser.add_argument('--alex', metavar='FILE', help="torchvision's AlexNet")
+    parser.add_argument('--squeeze', metavar='FILE', help="torchvision's SqueezeNet 1.1")
+    parser.add_argument('--caffe-squeeze', metavar='FILE', help='SqueezeNet 1.1 of Caffe')
+    return parser.parse_args()
+
+
+def distances(args: argparse.Namespace) -> dict[str, PerceptualDistance]:
+    """Those to compare, by name."""
+    found: dict[str, PerceptualDistance] = {
+        'L1': L1Distance(),
+        'StructureTensorLoss': StructureTensorLoss(),
+    }
+    for net in ('vgg', 'alex', 'squeeze'):
+        file = getattr(args, net)
+        for learned in (True, False) if file else (False,):
+            name = f"LPIPSLoss(net='{net}', learned={learned})" + ('' if file else ', random')
+            found[name] = LPIPSLoss(net=net, weights=file, learned=learned)
+    if args.caffe_squeeze:
+        settings = dict(net='squeeze', learned=False, inputs='caffe')
+        found['LPIPSLoss(' + ', '.join(f'{k}={v!r}' for k, v in settings.items()) + ')'] = (
+            LPIPSLoss(weights=args.caffe_squeeze, **settings)
+        )
+    return found
+
+
+def main() -> None:
+    args = parse_args()
+    torch.manual_seed(0)
+    faces = ToyFaces(size=args.size, seed=3)
+
+    def images(structures: range, textures: range) -> Tensor:
+        pixels = [faces.render(s, t)['img'] for s, t in zip(structures, textures)]
+        return torch.stack([torch.from_numpy(p) for p in pixels]).permute(0, 3, 1, 2) / 127.5 - 1
+
+    one, other = range(args.count), range(args.count, 2 * args.count)
+    given, same, moved = images(one, one), images(one, other), images(other, one)
+    print(f'{args.count} pairs of ToyFaces, {args.size} x {args.size}')
+    print('| distance | AUC | CPU ms a pair |\n| --- | --- | --- |')
+    for name, distance in distances(args).items():
+        start = time.process_time()
+        x = given.clone().requires_grad_()
+        near, far = distance(x, same), distance(x, moved)
+        (near + far).sum().backward()
+        cost = 1000 * (time.process_time() - start) / (2 * args.count)
+        wins = (near[:, None] < far[None]).float().mean()
+        print(f'| {name} | {wins:.3f} | {cost:.1f} |', flush=True)
+
+
+if __name__ == '__main__':
+    with explained_errors('compare_distances.py'):
+        main()
