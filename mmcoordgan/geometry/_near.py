@@ -19,9 +19,14 @@ ROUNDING = 1 + 1e-6
 """Bounds on distances are compared with this much room, so that rounding loses no neighbor."""
 
 
+def on_cpu(tensor: Tensor) -> bool:
+    """Whether a tensor is where looking at values is cheap and small steps are fast."""
+    return tensor.device.type == 'cpu'
+
+
 def limit(limits: dict[str, int], tensor: Tensor) -> int:
     """The entry of ``limits`` for the device of ``tensor``."""
-    return limits['cpu' if tensor.device.type == 'cpu' else 'other']
+    return limits['cpu' if on_cpu(tensor) else 'other']
 
 
 class Scratch:
@@ -49,51 +54,71 @@ class Neighborhood:
 
     Args:
         walk: The point sets.
-        item: Position in the batch.
-        part: Which of its target blocks.
+        items: Which of the batch.
+        part: Which of their target blocks; all of them where there are several items.
     """
 
-    def __init__(self, walk: Walk, item: int, part: slice):
-        low, high = (box[item].flatten(1)[:, part, None] for box in walk.targets[1:])  # (2, R, 1)
-        source_low, source_high = (box[item].flatten(1) for box in walk.sources[1:])  # (2, K)
-        start, blocks = item * walk.targets.low[0, 0].numel(), source_low.shape[1]
-        self.rows = slice(start + part.start, start + part.start + low.shape[1])
+    def __init__(self, walk: Walk, items: slice, part: slice):
+        low, high = (box[items].flatten(2)[:, :, part] for box in walk.targets[1:])  # (b, 2, r)
+        low, high = (box.transpose(0, 1)[..., None] for box in (low, high))  # (2, b, r, 1)
+        source_low = walk.sources.low[items]  # (b, 2, strips, per_strip)
+        source_high = walk.sources.high[items].flatten(2).transpose(0, 1)[:, :, None]
+        count, blocks = low.shape[1], source_high.shape[-1]
+        first = torch.arange(items.start, items.start + count, device=low.device) * blocks
+        start = items.start * walk.targets.low[0, 0].numel() + part.start
+        self.rows = slice(start, start + low.shape[1] * low.shape[2])
         """The blocks of targets."""
-        around = blocks_around((low + high) / 2, walk.sources.low[item]) + item * blocks
-        self.nearest = walk.nearest_of(self.rows, around)
+        around = blocks_around((low + high) / 2, source_low) + first[:, None, None]
+        self.nearest = walk.nearest_of(self.rows, around.flatten(0, 1))
         """(R,), every point of a target block has a source that is at most this far away."""
-        whole = smallest_distance(low.amin(1), high.amax(1), source_low, source_high)
-        far = whole > ROUNDING * (self.nearest.amax() + walk.margin)
-        columns = (~far).nonzero()[:, 0]  # (C,)
-        source_low, source_high = source_low[:, None, columns], source_high[:, None, columns]
-        self.lower = smallest_distance(low, high, source_low, source_high)
+        source_low = source_low.flatten(2).transpose(0, 1)[:, :, None]  # (2, b, 1, blocks)
+        columns = torch.arange(blocks, device=low.device)
+        if on_cpu(low):  # a GPU would have to finish all work before the host could look
+            box = low.amin((1, 2), keepdim=True), high.amax((1, 2), keepdim=True)
+            far = smallest_distance(*box, source_low, source_high)[0, 0]
+            columns = (~(far > ROUNDING * (self.nearest.amax() + walk.margin))).nonzero()[:, 0]
+            source_low, source_high = source_low[..., columns], source_high[..., columns]
+        self.lower = smallest_distance(low, high, source_low, source_high).flatten(0, 1)
         """(R, C), no point of the one block is nearer to a point of the other."""
-        self.sources = columns + item * blocks
-        """(C,), the blocks of sources."""
+        self.sources = (first[:, None] + columns).repeat_interleave(low.shape[2], 0)
+        """(R, C), the blocks of sources."""
         self.no_source = walk.sources.low.shape[0] * blocks
 
-    def pairs(self, radius: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def pairs(
+        self, radius: Tensor, longest: list[int] | None = None
+    ) -> tuple[list[int], Iterator[tuple[Tensor, Tensor]]]:
         """Target blocks, each with all source blocks that are not farther than ``radius`` (R,).
 
-        Yields:
-            Target blocks (n,) and their source blocks (n, L), so few that no more than
+        Args:
+            radius: Of each target block.
+            longest: What this returned for the same radius before. Without it, the host waits for
+                the device, here and nowhere else.
+
+        Returns:
+            The numbers of sources of each target block, the largest first, and an iterator of
+            target blocks (n,) and their source blocks (n, L), so few that no more than
             :data:`MAX_PAIRS` point pairs (or those of one target block) face each other. Rows with
             fewer than L sources are filled up with ``no_source``, the block behind the last.
         """
         # Written so that what is not a number keeps everything.
         keep = ~(self.lower > ROUNDING * radius[:, None])
         counts, rows = keep.sum(1).sort(descending=True)
-        longest = counts.tolist()
-        sources = self.sources[keep[rows].nonzero()[:, 1]]
-        place = torch.arange(longest[0], device=keep.device)
-        at = (counts.cumsum(0) - counts)[:, None] + place  # (R, L)
-        near = sources[at.clamp_(max=len(sources) - 1)]
-        near = near.masked_fill_(place >= counts[:, None], self.no_source)
-        rows = rows + self.rows.start
+        if longest is None:
+            longest = counts.tolist()
+        keep, sources = keep[rows], self.sources[rows]
+        # Each kept source moves to the next free place of its row, the others to one too many.
+        place = keep.cumsum(1).sub_(1).masked_fill_(~keep, longest[0])
+        near = sources.new_full((len(rows), longest[0] + 1), self.no_source)
+        near.scatter_(1, place, sources)
+        return longest, self._portions(rows + self.rows.start, near, longest)
+
+    def _portions(
+        self, rows: Tensor, near: Tensor, longest: list[int]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         begin = 0
         while begin < len(longest):
             pairs_per_row = longest[begin] * BLOCK_SIZE**2
-            end = begin + max(1, limit(MAX_PAIRS, keep) // pairs_per_row)
+            end = begin + max(1, limit(MAX_PAIRS, near) // pairs_per_row)
             yield rows[begin:end], near[begin:end, : longest[begin]]
             begin = end
 
@@ -119,11 +144,14 @@ class Walk:
 
     def __iter__(self) -> Iterator[Neighborhood]:
         """A few blocks of targets at a time (:data:`MAX_BLOCK_PAIRS`)."""
-        blocks = self.targets.low[0, 0].numel()
+        batch, blocks = len(self.targets.low), self.targets.low[0, 0].numel()
         step = max(1, limit(MAX_BLOCK_PAIRS, self.target) // self.sources.low[0, 0].numel())
-        for item in range(len(self.targets.low)):
-            for start in range(0, blocks, step):
-                yield Neighborhood(self, item, slice(start, start + step))
+        # Items of a batch share nothing: a GPU takes several at once to be busy, a CPU one.
+        items = 1 if on_cpu(self.target) else max(1, step // blocks)
+        for item in range(0, batch, items):
+            for start in range(0, blocks, min(step, blocks)):
+                part = slice(start, min(start + step, blocks))
+                yield Neighborhood(self, slice(item, item + items), part)
 
     def differences(self, rows: Tensor | slice, near: Tensor) -> tuple[Tensor, Tensor]:
         """x and y of target - source, (n, BLOCK_SIZE, L * BLOCK_SIZE) each, in scratch memory.
@@ -166,22 +194,24 @@ def smallest_distance(low: Tensor, high: Tensor, other_low: Tensor, other_high: 
 
 
 def blocks_around(points: Tensor, source_low: Tensor) -> Tensor:
-    """Blocks of sources around points (2, R, 1): two each in the strip of the point and its sides.
+    """Blocks of sources around points (2, b, r, 1): two each in its strip and the next.
 
     Args:
         points: x and y.
-        source_low: Smallest x and y in each block (2, strips, blocks in a strip).
+        source_low: Smallest x and y in each block (b, 2, strips, blocks in a strip).
 
     Returns:
-        (R, 6).
+        (b, r, 6), counted within their item.
     """
     x, y = points
-    strips, per_strip = source_low.shape[1:]
-    strip = torch.searchsorted(source_low[0].amin(1), x.contiguous())  # (R, 1)
-    strip = (strip + torch.arange(-2, 1, device=x.device)).clamp_(0, strips - 1)
-    block = (source_low[1, strip] <= y[:, :, None]).sum(2)  # (R, 3)
-    block = torch.stack([block - 1, block], dim=1).clamp_(0, per_strip - 1)
-    return (strip[:, None] * per_strip + block).flatten(1)
+    strips, per_strip = source_low.shape[2:]
+    strip = torch.searchsorted(source_low[:, 0].amin(2), x[..., 0].contiguous())  # (b, r)
+    around = torch.arange(-2, 1, device=x.device)
+    strip = (strip[..., None] + around).clamp_(0, strips - 1)  # (b, r, 3)
+    item = torch.arange(len(strip), device=x.device)[:, None, None]
+    block = (source_low[item, 1, strip] <= y[..., None]).sum(3)  # (b, r, 3)
+    block = torch.stack([block - 1, block], dim=2).clamp_(0, per_strip - 1)
+    return (strip[:, :, None] * per_strip + block).flatten(2)
 
 
 def pack_sources(blocks: Blocks, points: Tensor, features: Tensor | None = None) -> Tensor:
@@ -224,7 +254,7 @@ def nearest_index(targets: Blocks, sources: Blocks, target: Tensor, source: Tens
     walk = Walk(targets, sources, packed, pack_sources(sources, source), margin=0)
     slots = torch.empty_like(packed[0], dtype=torch.int64)
     for hood in walk:
-        for rows, near in hood.pairs(hood.nearest):
+        for rows, near in hood.pairs(hood.nearest)[1]:
             dx, dy = walk.differences(rows, near)
             index = dx.mul_(dx).addcmul_(dy, dy).argmin(2)  # (n, BLOCK_SIZE)
             slots[rows] = near.gather(1, index // BLOCK_SIZE) * BLOCK_SIZE + index % BLOCK_SIZE

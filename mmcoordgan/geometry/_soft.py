@@ -35,9 +35,12 @@ class SoftTransfer(torch.autograd.Function):
         radius = values.new_empty(packed_target.shape[1])  # of each block of targets
         nearest, total = (values.new_empty(packed_target.shape[1:]) for _ in range(2))
         walk = Walk(targets, sources, packed_target, packed, margin)
+        counts = []
         for hood in walk:
             radius[hood.rows] = _radius(hood, margin, halving)
-            for rows, near in hood.pairs(radius[hood.rows]):
+            longest, pairs = hood.pairs(radius[hood.rows])
+            counts.append(longest)
+            for rows, near in pairs:
                 carry = gather(packed[2:], near)  # (C, n, S)
                 dx, dy = walk.differences(rows, near)
                 distance = hypotenuse(dx, dy)  # (n, BLOCK_SIZE, S)
@@ -47,7 +50,7 @@ class SoftTransfer(torch.autograd.Function):
                 carried = carry.transpose(0, 1) @ weight.mT  # (n, C, BLOCK_SIZE)
                 out[:, rows] = carried.div_(total[rows][:, None]).transpose(0, 1)
         ctx.save_for_backward(values, source, target, out, radius, nearest, total)
-        ctx.constants = sources, targets, temperature, halving, margin
+        ctx.constants = sources, targets, temperature, halving, margin, counts
         return targets.unpack(out, target.shape[2])  # (B, C, M)
 
     @staticmethod
@@ -61,7 +64,7 @@ class SoftTransfer(torch.autograd.Function):
     @staticmethod
     def _backward(ctx, grad_out):
         values, source, target, out, radius, nearest, total = ctx.saved_tensors
-        sources, targets, temperature, halving, margin = ctx.constants
+        sources, targets, temperature, halving, margin, counts = ctx.constants
         packed_target = targets.pack(target)
         packed = pack_sources(sources, source, values)
         grad_target = torch.empty_like(packed_target)
@@ -69,8 +72,8 @@ class SoftTransfer(torch.autograd.Function):
         grad = targets.pack(grad_out, empty=0)
         mean = (grad * out).sum(0)  # (blocks, BLOCK_SIZE)
         walk = Walk(targets, sources, packed_target, packed, margin)
-        for hood in walk:
-            for rows, near in hood.pairs(radius[hood.rows]):
+        for hood, longest in zip(walk, counts):
+            for rows, near in hood.pairs(radius[hood.rows], longest)[1]:
                 carry = gather(packed[2:], near)  # (C, n, S)
                 dx, dy = walk.differences(rows, near)
                 distance = hypotenuse(walk.scratch(2, *dx.shape).copy_(dx), dy)

@@ -50,8 +50,11 @@ def chamfer_to_grid(coords: Tensor) -> Tensor:
 
 def _round_to_grid(points: Tensor, height: int, width: int) -> Tensor:
     """The point of the canonical grid nearest to each of ``points`` (B, 2, N)."""
-    intervals = points.new_tensor([max(width - 1, 1), max(height - 1, 1)])[:, None]
-    last = points.new_tensor([width - 1, height - 1])[:, None]
-    column_row = ((points + 1) / 2 * intervals).round()
-    column_row = torch.minimum(column_row.clamp(min=0), last)
-    return column_row / intervals * 2 - 1
+    rounded = [_round(c, n - 1) for c, n in zip(points.unbind(1), (width, height))]
+    return torch.stack(rounded, dim=1)
+
+
+def _round(values: Tensor, last: int) -> Tensor:
+    """The nearest of ``last + 1`` values from -1 to 1; of a single one, -1."""
+    intervals = max(last, 1)
+    return ((values + 1) / 2 * intervals).round().clamp(0, last) / intervals * 2 - 1

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ._blocks import Blocks
-from ._checks import check_coords, check_range, check_temperature, check_transfer
-from ._near import nearest_index
+from ._checks import check_coords, check_range, check_temperature, check_transfer, without_far
+from ._near import nearest_index, on_cpu
 from ._soft import SoftTransfer
 from .index import IndexedCoords
 
@@ -50,16 +50,19 @@ def soft_transfer(
 
     Raises:
         ValueError: If shapes do not fit together, ``temperature`` is no positive number, or finite
-            coordinates lie beyond 1e12.
+            coordinates lie beyond 1e12 (on a GPU, results near them are NaN).
     """
     temperature = check_temperature(temperature)
     source, target = _indexed(values, source_coords, target_coords)
-    check_range('source_coords', source.coords, finite=False)
-    check_range('target_coords', target.coords, finite=False)
     batch = max(len(values), len(source.coords), len(target.coords))
     (source_points, source_blocks), (target_points, target_blocks) = _points(
         source, target, batch=batch
     )
+    if on_cpu(values):
+        check_range('source_coords', source.coords, finite=False)
+        check_range('target_coords', target.coords, finite=False)
+    else:
+        source_points, target_points = without_far(source_points), without_far(target_points)
     given = values.flatten(2).to(source_points.dtype).expand(batch, -1, -1)
     with torch.autocast(values.device.type, enabled=False):  # coordinates need 24 bits
         out = SoftTransfer.apply(

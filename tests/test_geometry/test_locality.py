@@ -17,6 +17,7 @@ from mmcoordgan.geometry import (
     chamfer_to_grid,
     hard_transfer,
     soft_transfer,
+    transfer,
 )
 
 TEMPERATURE = 0.04  # as 0.01 at 128 x 128
@@ -226,12 +227,39 @@ def test_bounds_on_distances_hold(monkeypatch, source_name, target_name, margin)
         assert hood.lower.shape[0] == hood.nearest.shape[0] <= 4
         rows_seen += len(hood.lower)
         between = distance[hood.rows].amin(dim=(1, 3))  # (R, Ks)
-        assert (hood.lower <= between[:, hood.sources] + 1e-6).all()
+        assert (hood.lower <= between.gather(1, hood.sources) + 1e-6).all()
         assert (hood.nearest >= distance[hood.rows].amin(dim=(2, 3)).amax(1) - 1e-6).all()
         others = torch.ones(between.shape[1], dtype=torch.bool)
         others[hood.sources] = False
         assert (between[:, others] > hood.nearest[:, None] + margin).all()
     assert rows_seen == len(distance)
+
+
+def test_on_a_gpu_the_host_waits_once_whatever_the_batch(monkeypatch):
+    """The search as it runs there: same results, and counts are the only thing it looks at."""
+    values, coords = torch.rand(3, 2, *SIZE), [warped(seed, batch=3) for seed in (0, 1)]
+
+    def results():
+        inputs = [x.clone().requires_grad_() for x in (values, *coords)]
+        out = soft_transfer(*inputs, TEMPERATURE)
+        return out, *torch.autograd.grad(out.square().sum(), inputs), chamfer_to_grid(coords[0])
+
+    expected = results()
+    looks = []
+    real = Tensor.tolist
+    monkeypatch.setattr(_near, 'on_cpu', lambda tensor: False)
+    monkeypatch.setattr(transfer, 'on_cpu', lambda tensor: False)
+    monkeypatch.setattr(Tensor, 'tolist', lambda self: looks.append(self) or real(self))
+    for name in ('nonzero', 'item', '__bool__', '__int__', '__float__'):
+        monkeypatch.setattr(Tensor, name, lambda *args: pytest.fail('the host looks at values'))
+    found = results()
+    monkeypatch.undo()
+    for a, b in zip(found, expected):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    assert len(looks) == 2  # of the transfer, forward and backward, and of the chamfer distance
+    monkeypatch.setattr(transfer, 'on_cpu', lambda tensor: False)
+    coords[0][0, 0, 0, 0] = 1e13
+    assert soft_transfer(values, *coords, TEMPERATURE)[0].isnan().any()
 
 
 @pytest.fixture
