@@ -59,17 +59,20 @@ class Method:
 
 
 class Registration(Method):
-    """SimpleITK: an affine map, then a B-spline, that correlate the edges of a pair of images.
+    """SimpleITK: an affine map, then a B-spline, that match the edges of a pair of images.
 
-    The affine map starts from several rotations on a coarse image; the best one goes on.
+    The metric is ANTS' neighborhood correlation. Of some twenty settings, the defaults are the best
+    on average over ToyFaces and faces, aligned and jittered. Tried were edges and images, global
+    and local correlation, a similarity and an affine map, one and three rotations to start from, 3
+    to 5 cells, and 3 to 20 iterations.
 
     Args:
         size: Side of the maps.
         work_size: Side of the images that are registered.
         sigma: Of the Gaussian whose gradient finds edges, in pixels of ``work_size``.
+        radius: Of the neighborhoods, in pixels.
         mesh: Number of B-spline cells along each side.
-        angles: Rotations to start from, in degrees.
-        iterations: Of L-BFGS-B, at each resolution of the B-spline.
+        iterations: Of L-BFGS-B for the B-spline; many let it fold.
     """
 
     name = 'registration'
@@ -80,9 +83,9 @@ class Registration(Method):
         size: int,
         work_size: int = 64,
         sigma: float = 1.0,
+        radius: int = 5,
         mesh: int = 5,
-        angles: Sequence[float] = (0.0,),
-        iterations: int = 20,
+        iterations: int = 8,
     ) -> None:
         super().__init__(size)
         try:
@@ -96,8 +99,8 @@ class Registration(Method):
         self.sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(torch.get_num_threads())
         self.work_size = work_size
         self.sigma = sigma
+        self.radius = radius
         self.mesh = mesh
-        self.angles = angles
         self.iterations = iterations
         self.references: list[Any] = []
 
@@ -123,10 +126,17 @@ class Registration(Method):
     def register(self, query: Any, reference: Any) -> Tensor:
         """Where each pixel of the query looks in the reference (2, size, size)."""
         sitk = self.sitk
-        starts = [self._affine(query, reference, angle) for angle in self.angles]
-        affine = min(starts, key=lambda found: found[1])[0]
+        affine = sitk.AffineTransform(2)
+        affine.SetCenter([(self.work_size - 1) / 2] * 2)
+        method = self._method([4, 2])
+        method.SetInitialTransform(affine, inPlace=True)
+        method.SetOptimizerAsRegularStepGradientDescent(
+            learningRate=1.0, minStep=1e-3, numberOfIterations=100
+        )
+        method.SetOptimizerScalesFromPhysicalShift()
+        method.Execute(query, reference)
         spline = sitk.BSplineTransformInitializer(query, [self.mesh, self.mesh])
-        method = self._method([2, 1])
+        method = self._method([2])
         method.SetMovingInitialTransform(affine)
         method.SetInitialTransform(spline, inPlace=True)
         method.SetOptimizerAsLBFGSB(
@@ -152,25 +162,9 @@ class Registration(Method):
         )[0]
         return canonical_grid(self.size, self.size) + 2 * offsets * self.size / (self.size - 1)
 
-    def _affine(self, query: Any, reference: Any, angle: float) -> tuple[Any, float]:
-        """The affine map from one start, and its metric: the negative squared correlation."""
-        sitk = self.sitk
-        center = [(self.work_size - 1) / 2] * 2
-        affine = sitk.AffineTransform(2)
-        affine.SetCenter(center)
-        affine.Rotate(0, 1, np.deg2rad(angle))
-        method = self._method([4, 2])
-        method.SetInitialTransform(affine, inPlace=True)
-        method.SetOptimizerAsRegularStepGradientDescent(
-            learningRate=1.0, minStep=1e-3, numberOfIterations=60
-        )
-        method.SetOptimizerScalesFromPhysicalShift()
-        method.Execute(query, reference)
-        return affine, method.GetMetricValue()
-
     def _method(self, levels: Sequence[int]) -> Any:
         method = self.sitk.ImageRegistrationMethod()
-        method.SetMetricAsCorrelation()
+        method.SetMetricAsANTSNeighborhoodCorrelation(self.radius)
         method.SetInterpolator(self.sitk.sitkLinear)
         method.SetShrinkFactorsPerLevel(levels)
         method.SetSmoothingSigmasPerLevel([level / 2 for level in levels])
