@@ -28,7 +28,7 @@ from .plain_config import read_setting
 
 ConfigSource = Union[str, Path, Config, Mapping, None]
 
-ALLOWED = {'generator': {'CoordGANGenerator'}, 'encoder': {'CoordGANEncoder'}}
+ALLOWED = {'generator': {'CoordGANGenerator'}, 'encoder': {'CoordGANEncoder', 'DenseEncoder'}}
 """Registered classes that a checkpoint's own config may name. Add yours, if building it from any
 literal arguments is harmless: ``ALLOWED['encoder'].add('MyEncoder')``."""
 COUNTS = ('mapping_layers', 'num_levels', 'num_texture_codes')
@@ -236,9 +236,9 @@ def _temperature(content: Mapping, config: Config | Mapping | None, width: int) 
 
 
 def _stored_networks(state: Mapping) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Names and tensors of the networks in a checkpoint; stage 2 keeps the averaged generator."""
+    """Names and tensors of the networks in a checkpoint: the averaged ones, where it has some."""
     yield 'generator', part_of(state, 'generator_ema') or part_of(state, 'generator')
-    encoder = part_of(state, 'encoder')
+    encoder = part_of(state, 'encoder_ema') or part_of(state, 'encoder')
     if encoder:
         yield 'encoder', encoder
 

@@ -163,6 +163,10 @@ class CoordGANInversion(BaseModel):
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
         own = {k[len(prefix) :]: v for k, v in state_dict.items() if k.startswith(prefix)}
         self.check_state_dict(own)
+        if self.encoder_ema is not None and not part_of(own, 'encoder_ema'):
+            # Published models hold the average alone, as the encoder.
+            encoder = part_of(own, 'encoder')
+            state_dict.update({f'{prefix}encoder_ema.{name}': v for name, v in encoder.items()})
         super()._load_from_state_dict(state_dict, prefix, *args)
         self._generator_is_trained = True
 

@@ -17,6 +17,7 @@ from tiny_inversion import EVALUATOR, STAGE1, STAGE2, labels, pictures, write_ch
 from mmcoordgan import zoo
 from mmcoordgan.apis import CoordGANInferencer, list_models, load_trained
 from mmcoordgan.evaluation import SegTransferIoU
+from mmcoordgan.models.pretrained import part_of
 from mmcoordgan.utils import collect_env, register_all_modules
 
 TOOL = 'model_converters/publish_model.py'
@@ -83,6 +84,18 @@ def test_stage_1(publish):
         assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-6)
 
 
+def test_the_averaged_encoder_is_published(publish):
+    """A dense one, without structure codes."""
+    dense = dict(type='DenseEncoder', input_size=16, texture_width=5, channels=(4, 8))
+    trained, small = publish({**STAGE2, 'encoder': dense, 'refinement': None, 'ema_decay': 0.9})
+    state = torch.load(trained)['state_dict']
+    average = part_of(state, 'encoder_ema')
+    assert not torch.equal(average['to_map.bias'], part_of(state, 'encoder')['to_map.bias'])
+    for path in (trained, small):
+        found = load_trained(path).encoder.state_dict()
+        assert all(torch.allclose(found[k], v, rtol=1e-3, atol=1e-6) for k, v in average.items())
+
+
 def test_an_incomplete_card_is_refused(run_tool, tmp_path, capsys):
     (tmp_path / 'card.yml').write_text('data: faces\n')
     with pytest.raises(SystemExit):
@@ -109,12 +122,13 @@ def test_a_file_comes_before_a_name(bundled, tmp_path, monkeypatch):
 
 def test_hub(bundled, monkeypatch):
     """``mmengine.hub.get_model(..., pretrained=True)`` with ``Weights: mmcoordgan://tiny``."""
-    config = Config({'model': STAGE2, 'model_path': 'mmcoordgan://tiny'})
+    config = Config({'model': {**STAGE2, 'ema_decay': 0.9}, 'model_path': 'mmcoordgan://tiny'})
     monkeypatch.setattr(hub, 'get_config', lambda *_: config)
     model = hub.get_model('mmcoordgan::coordgan/tiny.py', pretrained=True)
     expected = load_trained('tiny').encoder.state_dict()
-    found = model.encoder.state_dict()
-    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    for encoder in (model.encoder, model.encoder_ema):
+        found = encoder.state_dict()
+        assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
 def test_what_tools_of_openmmlab_look_for():

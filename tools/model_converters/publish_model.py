@@ -31,8 +31,8 @@ NEEDED = ('data', 'terms', 'config', 'command', 'figures', 'seeds')
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Writes the averaged generator and the encoder of a checkpoint, in half '
-        'precision, with the config of the model and a model card. Everything that loads '
+        description='Writes generator and encoder of a checkpoint (averages where it has some) in '
+        'half precision, with the config of the model and a model card. Everything that loads '
         'checkpoints loads the file. Optimizers, losses and discriminators stay behind.'
     )
     parser.add_argument('checkpoint', help='checkpoint of either stage, or its work dir')
@@ -65,8 +65,9 @@ def networks_of_inference(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Te
     Vectors (biases, statistics of batch norm) keep their precision, which costs little.
     """
     generator = 'generator_ema' if part_of(state, 'generator_ema') else 'generator'
-    for part in (generator, 'encoder'):
-        for name, tensor in part_of(state, part).items():
+    encoder = part_of(state, 'encoder_ema') or part_of(state, 'encoder')
+    for part, tensors in ((generator, part_of(state, generator)), ('encoder', encoder)):
+        for name, tensor in tensors.items():
             half = tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor
             # Values beyond the range of half precision stay, too.
             kept = half if torch.isfinite(half).all() else tensor
