@@ -43,6 +43,7 @@ def shrink(cfg: Config, photos: Path, work_dir: Path) -> Config:
         model.patch_discriminator.update(channels=8, crop_size=8, hidden=8)
     if model.perceptual.type == 'LPIPSLoss':
         model.perceptual = dict(type='StructureTensorLoss')
+    model.losses = {name: term for name, term in model.losses.items() if term is not None}
     for term in model.losses.values():
         term.update(start=0, warmup=0, interval=1)
     dataset = cfg.train_dataloader.dataset
