@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -11,7 +12,14 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
-sys.path.insert(0, str(Path(__file__).parent))
+# This checkout, and the helpers of its tests, here and in the programs that tests start.
+ROOT = Path(__file__).parents[1]
+FOLDERS = '. tests tests/data/reference tests/fuzz tests/test_evaluation tests/test_models'
+CHECKOUT = [str(ROOT / folder) for folder in [*FOLDERS.split(), 'tools/analysis_tools']]
+sys.path[:0] = CHECKOUT
+os.environ['PYTHONPATH'] = os.pathsep.join(CHECKOUT)
+os.environ['PYTHONWARNINGS'] = 'ignore'
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 # What needs MMagic is collected where it is installed: README, "With MMagic".
 HAS_MMAGIC = find_spec('mmagic') is not None

@@ -76,20 +76,6 @@ def blocks_of(page: Path) -> list[Block]:
     return found
 
 
-def outside_fences(page: Path) -> list[tuple[int, str]]:
-    """Numbers and texts of the lines that are in no fenced block."""
-    fence, found = None, []
-    for number, line in enumerate(page.read_text(encoding='utf-8').splitlines(), 1):
-        match = FENCE.match(line)
-        if fence is None and match:
-            fence = match[1]
-        elif fence is None:
-            found.append((number, line))
-        elif line.startswith(fence):
-            fence = None
-    return found
-
-
 def commands_of(text: str) -> list[list[str]]:
     """Words of every command of a shell block, without comments and variables in front."""
     commands = []
@@ -104,21 +90,3 @@ def commands_of(text: str) -> list[list[str]]:
             elif command or not re.match(r'[A-Z_]+=', word):
                 command.append(word)
     return commands
-
-
-def inline_commands(page: Path) -> list[tuple[int, list[str]]]:
-    """Commands of this repository's tools that are quoted within the text, by line."""
-    found = []
-    paragraph, start = '', 0
-    for number, line in [*outside_fences(page), (0, '')]:
-        if line.strip():
-            start = start if paragraph else number
-            paragraph += line + '\n'
-            continue
-        for span in re.finditer(r'`([^`]+)`', paragraph):
-            words = span[1].split()
-            tool = words[1] if words[:1] == ['python'] and len(words) > 1 else words[0]
-            if re.fullmatch(r'(tools|tests)/\S+\.(py|sh)', tool) and span[1] != tool:
-                found.append((start + paragraph[: span.start()].count('\n'), shlex.split(span[1])))
-        paragraph = ''
-    return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import reference_inputs as inputs  # NumPy only, stored beside the numbers
 import torch
 from torch import Tensor, nn
 
@@ -21,8 +21,6 @@ from mmcoordgan.models.networks import (
 )
 
 DATA = Path(__file__).parent / 'data' / 'reference'
-sys.path.insert(0, str(DATA))
-import reference_inputs as inputs  # noqa: E402  (numpy only, stored beside the numbers)
 
 
 @cache

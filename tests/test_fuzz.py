@@ -11,11 +11,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from run import Limits, fuzz
+from targets import TARGETS
 
 FUZZ = Path(__file__).parent / 'fuzz'
-sys.path.insert(0, str(FUZZ))
-from run import Limits, fuzz  # noqa: E402
-from targets import TARGETS  # noqa: E402
 
 
 def _raises(random: Random) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from engine_toy import write_config
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -21,7 +22,6 @@ from mmcoordgan.datasets.datasetgan import read_mask
 from mmcoordgan.models.losses import LPIPSLoss
 
 ROOT = Path(__file__).parents[1]
-from engine_toy import write_config  # noqa: E402
 
 STAGE1 = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
 STAGE2 = ROOT / 'configs' / 'coordgan' / 'toyfaces_32_encoder.py'

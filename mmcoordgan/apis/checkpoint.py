@@ -96,11 +96,11 @@ def load_trained(
     """Build the generator, and in stage 2 the encoder, of a checkpoint and load their weights.
 
     The checkpoint's own config says how they are built. It is parsed, never run: files of unknown
-    origin name no class outside :data:`ALLOWED` and run no code, and no network is larger than its
+    origin name no class outside ``ALLOWED`` and run no code, and no network is larger than its
     file. A config that you give may name any registered class.
 
     Args:
-        checkpoint: See :func:`find_checkpoint`.
+        checkpoint: A checkpoint file, the work dir of a training or the name of a bundled model.
         config: Config file (or its name in the package), for a checkpoint without one; it is run,
             as configs are. Or a config.
         device: Where the networks go.

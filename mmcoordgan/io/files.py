@@ -144,7 +144,7 @@ def _load_trusted(path: Path) -> Any:
 
 
 def check_checkpoint_file(path: str | Path) -> None:
-    """Raise what :func:`load_checkpoint` raises."""
+    """Raise what ``load_checkpoint`` raises: the file is damaged, or its pickle is not plain."""
     load_checkpoint(path)
 
 

@@ -64,7 +64,7 @@ def load_official_checkpoint(path: str | Path, trust: bool = False) -> dict[str,
 def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any]:
     """Read a checkpoint, memory-mapped where the file's format allows it.
 
-    Arguments and errors as for :func:`load_official_checkpoint`.
+    Arguments and errors as for ``load_official_checkpoint``.
     """
     content = load_checkpoint(path, trust, TRUST)
     if not isinstance(content, dict):
@@ -75,7 +75,7 @@ def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any
 def from_official(content: States, source: str) -> dict[str, nn.Module]:
     """Build networks from the reference's keys and state dicts.
 
-    Returns and raises what :func:`load_official_checkpoint` does; ``source`` names the file.
+    Returns and raises what ``load_official_checkpoint`` does; ``source`` names the file.
     """
     arguments = official_arguments(content, source)
     _check(content, {key: _plan(key, arguments[key], source) for key in arguments}, source)

@@ -323,31 +323,6 @@ def test_unreadable_images_are_listed_at_the_end(folder, infer, stage2):
     assert pixels('x/labels/turned.png').shape == (20, 10)
 
 
-def test_bombs_are_left_out(folder, infer, stage2, monkeypatch):
-    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 200)  # refused from twice as many on
-    code, message = infer('encode', stage2, 'faces', '--out', 'x')
-    assert code == 1 and 'b.jpg: ' in message and 'MAX_IMAGE_PIXELS' in message
-    assert below('x/codes') == ['a.npz', 'sub/c.npz']
-
-
-def test_names_that_are_no_text(folder, infer, stage2):
-    """They are kept on the disk, but a terminal sees none of their bytes."""
-    name = os.fsdecode(b'\xff\x1b[2J.png')
-    os.rename('faces/a.png', f'faces/{name}')
-    Path(f'faces/broken{name}').touch()
-    os.rename('faces/b.jpg', 'faces/' + 'n' * 250 + '.jpg')
-    code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
-    assert code == 1 and '2 images or results were left out' in message
-    assert 'the file is empty' in message and 'File name too long' in message
-    assert '\x1b' not in message and r'broken\udcff\x1b[2J.png' in message
-    assert below('x/labels') == ['sub/c.png', name]
-    code, message = infer('encode', stage2, 'faces/\x1b[2J.png', '--out', 'y')
-    assert code == 2 and '\x1b' not in message
-    points = ('--reference', 'one.png', '--points', 'p.csv', '--out', 'y')
-    assert infer('transfer-points', stage2, f'faces/{name}', *points)[0] == 0
-    assert {row['picture'] for row in rows_of('y/points.csv')} == {f'faces/{name}'}
-
-
 def test_what_cannot_be_done_is_said_first(folder, infer, stage1, stage2, monkeypatch):
     monkeypatch.setattr(OutputFolder, 'save', pytest.fail)
     label_image(labels(1, 5, 7)[0]).save('small.png')
@@ -398,21 +373,6 @@ def test_what_cannot_be_done_is_said_first(folder, infer, stage1, stage2, monkey
         code, found = infer(*arguments, *out)
         assert code == 2 and message in found.splitlines()[-1], found
         assert not Path('x').exists() or below('x') == []
-
-
-@pytest.mark.parametrize('error', [OSError(28, 'full'), MemoryError('too large')])
-def test_images_left_out_are_told_however_a_run_ends(folder, stage2, monkeypatch, capsys, error):
-    def fail(*arguments, **settings):
-        raise error
-
-    Path('faces/0.png').write_bytes(b'no image')
-    monkeypatch.setattr(np, 'savez_compressed', fail)
-    with pytest.raises((SystemExit, MemoryError)):
-        sys.exit(cli.run(argv=['encode', stage2, 'faces', '--out', 'x', '--quiet']))
-    message = capsys.readouterr().err
-    assert '1 images or results were left out' in message and 'faces/0.png' in message
-    assert ('full' in message) == isinstance(error, OSError)
-    assert below('x') == []
 
 
 def test_an_image_that_goes_away_costs_its_drawing(folder, infer, stage2, monkeypatch):

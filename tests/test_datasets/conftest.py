@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 DATA = Path(__file__).parents[1] / 'data' / 'reference'
-sys.path.insert(0, str(DATA))
 
 
 @pytest.fixture(scope='session')

@@ -116,12 +116,6 @@ def test_every_part_has_its_class():
     }
 
 
-def test_only_unpainted_parts_is_all_background(tmp_path):
-    root = small_root(tmp_path, {'hair': block(0, 4)})
-    labels = CelebAMaskHQ(data_root=str(root)).get_data_info(0)['gt_seg_map']
-    assert labels.shape == (8, 8) and not labels.any()
-
-
 def test_image_without_masks_is_named(tmp_path):
     root = small_root(tmp_path, {})
     with pytest.raises(FileNotFoundError, match=r'image 2001 has no mask at all.*1/02001_\*\.png'):
@@ -137,17 +131,6 @@ def test_broken_masks_are_named(tmp_path):
         file.write(b'nonsense')
     with pytest.raises(OSError, match=r'cannot read mask .*02001_nose\.png'):
         CelebAMaskHQ(data_root=str(root))[0]
-
-
-def test_no_folder_is_listed_per_image(tmp_path, monkeypatch):
-    dataset = CelebAMaskHQ(data_root=str(small_root(tmp_path, {'skin': block(0, 4)})))
-
-    def forbidden(*arguments):
-        raise AssertionError('a folder was listed')
-
-    for name in ('scandir', 'listdir', 'walk'):
-        monkeypatch.setattr(os, name, forbidden)
-    assert dataset[0]['inputs'].shape == (3, 8, 8)
 
 
 def test_packed_labels_are_checked(tmp_path):
@@ -186,12 +169,3 @@ def test_bad_arguments(tmp_path):
             CelebAMaskHQ(data_root=str(root), **arguments)
     with pytest.raises(FileNotFoundError, match='data_root of CelebAMaskHQ'):
         CelebAMaskHQ(data_root=str(root / 'nowhere'))
-
-
-@pytest.mark.parametrize('num_classes', [7, 19])
-def test_metainfo_is_plain(tmp_path, num_classes):
-    root = small_root(tmp_path, {'skin': block(0, 4)})
-    metainfo = CelebAMaskHQ(data_root=str(root), num_classes=num_classes).metainfo
-    assert len(metainfo['classes']) == len(metainfo['palette']) == num_classes
-    assert len({tuple(colour) for colour in metainfo['palette']}) == num_classes
-    assert all(type(value) is int for colour in metainfo['palette'] for value in colour)

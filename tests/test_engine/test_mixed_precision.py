@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
+from test_coordgan import batch, build, changed, snapshot
 
 from mmcoordgan.engine import MixedPrecisionOptimWrapper
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'test_models'))
-from test_coordgan import batch, build, changed, snapshot
 
 KEYS = ('generator', 'discriminator')
 scales_on_cpu = pytest.mark.skipif(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
+import evaluation_data
 import torch
 from mmengine.model import BaseModel
 from torch import nn
@@ -13,8 +13,6 @@ from torch import nn
 from mmcoordgan.registry import MODELS
 
 DATA = Path(__file__).parents[1] / 'data' / 'reference'
-sys.path.insert(0, str(DATA))
-import evaluation_data  # noqa: E402
 
 
 def picture_number(path: str) -> int:

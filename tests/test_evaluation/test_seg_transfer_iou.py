@@ -8,7 +8,7 @@ from eval_stub import sample
 from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement, PixelData
 
-from mmcoordgan.evaluation import SegTransferIoU, transfer_metric
+from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.geometry import canonical_grid
 from mmcoordgan.registry import DATASETS, METRICS
 
@@ -231,24 +231,6 @@ def test_through_the_evaluator():
     assert numbers['iou'] == pytest.approx(numbers['refined/identity_iou'])
 
 
-def test_memory_does_not_grow_with_queries():
-    made, samples = metric(num_references=2), random_samples(3)
-    made.process(None, samples[:2])
-    for index in range(2, 40):
-        made.process(None, [{**samples[2], 'sample_idx': index}])
-    assert made.results == [] and len(made._found) == 2
-    assert {name: tuple(t.shape) for name, t in made._totals.items()} == {
-        'queries': (2,),
-        '': (2, 4, 4),
-        'identity': (2, 4, 4),
-        'fused': (1, 4, 4),
-        'ceiling': (2, 4, 4),
-    }
-    one = metric(num_references=2)
-    one.process(None, samples)
-    assert one.evaluate(3) == pytest.approx(made.evaluate(40))
-
-
 def test_evaluate_starts_afresh():
     made, samples = metric(num_references=3), random_samples()
     results = []
@@ -353,13 +335,6 @@ def test_bad_settings(settings, message):
         SegTransferIoU(**settings)
 
 
-def test_queries_that_are_missing(log):
-    made = metric(num_references=3)
-    made.process(None, random_samples()[:9])
-    made.evaluate(11)
-    assert log[0] == 'SegTransferIoU: only 6 of 8 queries were seen'
-
-
 def test_table_is_printed(log):
     made = metric(num_references=3, ignore_classes=['road'], prefix='all')
     made.process(None, random_samples())
@@ -371,17 +346,3 @@ def test_table_is_printed(log):
     means = [float(value) for value in lines[4].split()[1:]]
     keys = ['iou/ref0', 'iou/ref1', 'iou/ref2', 'iou', 'strict_iou', 'fused_iou', 'identity_iou']
     assert means == pytest.approx([numbers[f'all/{key}'] for key in keys], abs=0.005)
-
-
-def test_references_are_indexed_once(monkeypatch):
-    sorted_maps = []
-    real = transfer_metric.IndexedCoords
-    monkeypatch.setattr(
-        transfer_metric,
-        'IndexedCoords',
-        lambda coords: sorted_maps.append(len(coords)) or real(coords),
-    )
-    samples, made = random_samples(), metric(num_references=3)
-    for start in range(0, len(samples), 4):
-        made.process(None, samples[start : start + 4])
-    assert sorted_maps == [3] + [1] * 8  # the references together, each query for all of them

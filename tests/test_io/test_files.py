@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import pickle
 import random
@@ -150,33 +149,3 @@ def test_a_file_claims_no_more_than_it_holds(tmp_path, kind):
 
 
 # ---------------------------------------------------------------------- file systems
-
-
-@pytest.mark.parametrize(
-    ('function', 'number'),
-    [('fsync', errno.EINVAL), ('fsync', errno.ENOTSUP), ('chmod', errno.EPERM)],
-)
-def test_file_systems_that_know_no_modes_or_folders(tmp_path, monkeypatch, function, number):
-    original = getattr(os, function)
-
-    def refuse(target, *arguments):
-        if function == 'chmod' or os.path.isdir(f'/proc/self/fd/{target}'):
-            raise OSError(number, os.strerror(number))
-        return original(target, *arguments)
-
-    monkeypatch.setattr(os, function, refuse)
-    AtomicLocalBackend().put(b'whole', tmp_path / 'a.pth')
-    assert os.listdir(tmp_path) == ['a.pth'] and (tmp_path / 'a.pth').read_bytes() == b'whole'
-
-
-def test_other_errors_of_a_folder_are_raised(tmp_path, monkeypatch):
-    original = os.fsync
-
-    def fail(target):
-        if os.path.isdir(f'/proc/self/fd/{target}'):
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return original(target)
-
-    monkeypatch.setattr(os, 'fsync', fail)
-    with pytest.raises(OSError, match='Input/output error'):
-        AtomicLocalBackend().put(b'whole', tmp_path / 'a.pth')

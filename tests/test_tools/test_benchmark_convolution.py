@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-import torch
-
-sys.path.insert(0, str(Path(__file__).parents[2] / 'tools' / 'analysis_tools'))
 import benchmark_convolution as benchmark
+import torch
 
 
 def inputs() -> tuple[torch.Tensor, ...]:
@@ -29,13 +24,3 @@ def test_only_scaled_maps_keep_a_map():
     a_map, weights = x.numel() * 4 / 2**20, 2 * weight.numel() * 4 / 2**20
     assert kept['scaled feature maps'] == a_map
     assert kept['weights per picture'] == kept['weights in groups'] == weights
-
-
-def test_table(monkeypatch, capsys):
-    monkeypatch.setattr(sys, 'argv', ['x', '--size', '8', '--channels', '4'])
-    threads = torch.get_num_threads()
-    try:
-        benchmark.main()
-    finally:
-        torch.set_num_threads(threads)
-    assert len(capsys.readouterr().out.splitlines()) == 3 + 2 * 3

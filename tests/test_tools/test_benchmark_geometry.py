@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
+import benchmark_geometry as benchmark
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[2] / 'tools' / 'analysis_tools'))
-import benchmark_geometry as benchmark
-import measuring
 
 
 @pytest.mark.parametrize('name', benchmark.MAPS)
@@ -41,37 +35,3 @@ def test_methods_that_are_compared_compute_the_same():
     torch.testing.assert_close(benchmark.all_pairs_hard(values, source, target), hard)
     chamfer = benchmark.chamfer_to_grid(source)
     torch.testing.assert_close(benchmark.all_pairs_chamfer(source), chamfer)
-
-
-def test_peak_memory_is_what_a_call_holds():
-    def hold() -> None:
-        torch.ones(16 * measuring.MIB)  # 64 MiB
-
-    cost = measuring.in_new_process(measuring.measure, hold_64_mebibytes, 'cpu')
-    assert 60 < cost.peak < 80 and cost.seconds < 5
-
-
-def hold_64_mebibytes() -> None:
-    torch.ones(16 * measuring.MIB)
-
-
-def test_a_process_that_is_killed_is_an_error():
-    with pytest.raises(RuntimeError, match=r'_exit\(7,\) ended without a result, exit code 7'):
-        import os
-
-        measuring.in_new_process(os._exit, 7)
-
-
-@pytest.mark.slow
-def test_all_tables(monkeypatch, capsys):
-    monkeypatch.setattr(sys, 'argv', ['x', '--sizes', '16', '32', '--queries', '1'])
-    # Processes of their own, which take a while to start, are tested above.
-    monkeypatch.setattr(benchmark, 'in_new_process', lambda function, *args: function(*args))
-    threads = torch.get_num_threads()
-    try:
-        benchmark.main()
-    finally:
-        torch.set_num_threads(threads)
-    out = capsys.readouterr().out
-    assert 'time at 32 / time at 16' in out and 'hard_transfer' in out
-    assert 'label transfer at 128, 7 classes, soft, 5 references x 1 queries' in out

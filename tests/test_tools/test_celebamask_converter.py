@@ -56,13 +56,6 @@ def test_packed_labels_equal_the_painted_ones(tool, root, num_classes, capsys):
         mistaken.get_data_info(0)
 
 
-def test_packed_labels_do_not_need_the_masks(tool, root):
-    tool.main([str(root), '--workers', '1'])
-    os.rename(root / 'CelebAMask-HQ-mask-anno', root / 'elsewhere')
-    dataset = CelebAMaskHQ(data_root=str(root), label_dir='CelebAMask-HQ-labels-7')
-    assert dataset[5]['data_samples'].gt_sem_seg.data.shape == (1, 16, 16)
-
-
 def test_it_goes_on_where_it_stopped(tool, root, capsys):
     out = root / 'out'
     tool.main([str(root), '--workers', '1', '--out-dir', str(out)])
@@ -103,18 +96,3 @@ def test_failures_are_named_and_the_rest_is_packed(tool, root, capsys):
     assert 'image 1 has no mask at all' in printed
     assert '00004_skin.png' in printed
     assert '4 packed into' in printed and '2 failed' in printed
-
-
-def test_missing_folders(tool, root, capsys):
-    assert tool.main([str(root), '--mask-dir', 'nowhere']) == 2
-    assert "nowhere' does not exist: see data_root and --mask-dir" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_several_workers(tool, root):
-    import subprocess
-    import sys
-
-    command = [sys.executable, str(TOOL), str(root), '--workers', '2']
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert '6 packed into' in run.stdout

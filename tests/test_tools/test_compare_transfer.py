@@ -9,16 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transfer_methods
 from PIL import Image
+
+from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.geometry import canonical_grid
 
 ROOT = Path(__file__).parents[2]
 TOOL = 'analysis_tools/compare_transfer.py'
-sys.path.insert(0, str(ROOT / 'tools' / 'analysis_tools'))
-import transfer_methods  # noqa: E402
-
-from mmcoordgan.datasets import ToyFaces  # noqa: E402
-from mmcoordgan.geometry import canonical_grid  # noqa: E402
-
 FEW = ('--toyfaces', '--positions', '0:8', '--no-registration')
 
 

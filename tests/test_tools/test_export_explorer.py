@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 from functools import partial
 from pathlib import Path
@@ -14,10 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmcoordgan.apis import CoordGANInferencer, load_trained
+from mmcoordgan.apis import load_trained
 from mmcoordgan.visualization.explorer import quantize_coords
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -62,29 +59,6 @@ def test_images(run, untrained, capsys):
     assert '<title>A &amp; B</title>' in Path('page.html').read_text(encoding='utf-8')
 
 
-def test_refined_codes(run, untrained):
-    checkpoint = untrained['toyfaces_32_encoder']
-    pictures = [np.random.default_rng(i).integers(0, 256, (32, 32, 3), np.uint8) for i in (0, 1)]
-    for name, picture in zip('ab', pictures):
-        Image.fromarray(picture).save(f'{name}.png')
-    run(checkpoint, 'a.png', 'b.png', '--refine', 2, '--out', 'page.html')
-    inferencer = CoordGANInferencer(checkpoint, show_progress=False)
-    found = inferencer.encode(pictures, batch_size=1, refine=2)
-    plain = inferencer.encode(pictures, batch_size=1)
-    for picture, refined, other in zip(stored('page.html')['pictures'], found, plain):
-        expected = quantize_coords(torch.from_numpy(refined.coords))
-        np.testing.assert_array_equal(stored_map(picture, 32), expected)
-        assert (expected != quantize_coords(torch.from_numpy(other.coords))).any()
-
-
-def test_folders_give_their_pictures(run, untrained):
-    Path('folder').mkdir()
-    for name in ('folder/a.png', 'folder/b.png', 'c.png'):
-        save_picture(name, (32, 32))
-    run(untrained['toyfaces_32_encoder'], 'folder', 'c.png', '--out', 'page.html')
-    assert [p['name'] for p in stored('page.html')['pictures']] == ['a.png', 'b.png', 'c.png']
-
-
 def test_samples(run, untrained):
     """Of either stage; the same seed gives the same page; maps of any size."""
     for name, checkpoint in untrained.items():
@@ -124,31 +98,6 @@ def test_the_measured_effect_of_rounding(run, untrained, capsys):
     assert changed > 0
     assert float(words[2].rstrip('%')) == pytest.approx(changed / 2 / 32**2 * 100, abs=0.001)
     assert float(words[words.index('most') + 1]) == pytest.approx(farther, rel=0.1)
-
-
-def test_existing_files_are_kept_without_force(run, untrained, capsys):
-    Path('page.html').write_text('mine')
-    options = (untrained['toyfaces_32'], '--samples', 2, '--out', 'page.html')
-    with pytest.raises(SystemExit):
-        run(*options)
-    assert 'page.html exists already: give another name, or --force' in capsys.readouterr().err
-    assert Path('page.html').read_text() == 'mine'
-    run(*options, '--force')
-    assert len(stored('page.html')['pictures']) == 2
-    assert [path.name for path in Path().iterdir()] == ['page.html']
-
-
-def test_a_full_disk_is_said(run, untrained, capsys, monkeypatch):
-    def full(*arguments):
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr(os, 'fsync', full)
-    with pytest.raises(SystemExit) as end:
-        run(untrained['toyfaces_32'], '--samples', 2, '--out', 'page.html')
-    assert end.value.code == 1
-    message = capsys.readouterr().err.splitlines()[-1]
-    assert 'error: [Errno 28] No space left on device' in message
-    assert list(Path().glob('page*')) == []
 
 
 def test_errors(run, untrained, capsys):

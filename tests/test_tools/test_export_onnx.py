@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import inspect
-import os
 import runpy
 from contextlib import redirect_stdout
 from io import StringIO
@@ -165,26 +162,6 @@ def test_other_results_are_not_written(quick, change, tmp_path, monkeypatch, cap
     assert (tmp_path / 'old.onnx').read_text() == 'what was there'
 
 
-def test_a_full_disk_leaves_what_was_there(quick, tmp_path, monkeypatch, capsys):
-    def full(descriptor):
-        raise OSError(errno.ENOSPC, 'No space left on device')
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, 'fsync', full)
-        assert quick() == 1
-    assert 'old.onnx is not written: [Errno 28] No space left' in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ['old.onnx']
-    assert (tmp_path / 'old.onnx').read_text() == 'what was there'
-    assert quick() == 0
-    assert (tmp_path / 'old.onnx').read_bytes()[:4] != b'what'
-
-
-def test_existing_files_are_kept_without_force(exported, tmp_path, capsys):
-    (tmp_path / 'old.onnx').write_text('what was there')
-    error = fails([str(exported[0] / 'model.pth'), '--out', str(tmp_path / 'old.onnx')], capsys)
-    assert 'exists already' in error and (tmp_path / 'old.onnx').read_text() == 'what was there'
-
-
 def fails(arguments, capsys) -> str:
     with pytest.raises(SystemExit) as end:
         tool['main']([str(argument) for argument in arguments])
@@ -201,19 +178,3 @@ def test_bad_arguments(tmp_path, capsys):
     message = fails([checkpoint, '--out', out, '--batch-size', 0], capsys)
     assert '--batch-size must be at least 1' in message
     assert not out.exists()
-
-
-def test_what_to_install(exported, monkeypatch, capsys):
-    arguments = [exported[0] / 'model.pth', '--out', 'm.onnx']
-    names = tool['main'].__globals__
-    with monkeypatch.context() as patch:
-        patch.setitem(names, 'find_spec', lambda name: None if name != 'onnx' else name)
-        message = fails(arguments, capsys)
-        assert 'onnxruntime, onnxscript is not installed. Run: pip install onnx ' in message
-
-    def old_export(model, args, f, dynamic_axes=None):
-        """Of PyTorch 1.13."""
-
-    assert 'dynamic_shapes' not in inspect.signature(old_export).parameters
-    monkeypatch.setattr(torch.onnx, 'export', old_export)
-    assert 'is too old to export: use 2.5 or newer' in fails(arguments, capsys)

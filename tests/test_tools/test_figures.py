@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from mmcoordgan.datasets.label_files import default_palette
 from mmcoordgan.visualization import TransferPicture, arrange_cells, transfer_row
 from mmcoordgan.visualization.paper_figures import CodedPictures, texture_swap
 
-ROOT = Path(__file__).parents[2]
 SIDE = 96
 
 
@@ -143,30 +141,6 @@ def test_reference(run, untrained, mode):
     check_transfer('out/label_transfer.png', checkpoint, pictures, [labels], colors)
 
 
-def test_folders_are_counted_by_their_pictures(run, untrained, capsys):
-    Path('many').mkdir()
-    for number in range(64):
-        Image.new('RGB', (2, 2)).save(f'many/{number}.png')
-    Image.new('RGB', (2, 2)).save('one.png')
-    with pytest.raises(SystemExit):
-        run(untrained['toyfaces_32_encoder'], 'many', 'one.png', '--out', 'out')
-    assert 'number of images must be 2 to 64, but is 65' in capsys.readouterr().err
-
-
-def test_inputs_are_kept_even_with_force(run, untrained, capsys):
-    Path('out').mkdir()
-    Image.new('RGB', (4, 4)).save('out/texture_swap.png')
-    with pytest.raises(SystemExit):
-        run(
-            untrained['toyfaces_32_encoder'],
-            *['out/texture_swap.png'] * 2,
-            '--out',
-            'out',
-            '--force',
-        )
-    assert 'out/texture_swap.png is an input: give another name' in capsys.readouterr().err
-
-
 def test_existing_figures_are_kept_without_force(run, untrained, capsys):
     Path('out').mkdir()
     Path('out/texture_swap.png').write_text('mine')
@@ -182,19 +156,6 @@ def test_existing_figures_are_kept_without_force(run, untrained, capsys):
     run(*options, '--force')
     assert Image.open('out/texture_swap.png').size == (296, 296)
     assert len(names('out')) == 4
-
-
-def test_a_full_disk_is_said(run, untrained, capsys, monkeypatch):
-    def full(*arguments):
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr(os, 'fsync', full)
-    with pytest.raises(SystemExit) as end:
-        run(untrained['toyfaces_32'], '--num', 2, '--out', 'figures')
-    assert end.value.code == 1
-    message = capsys.readouterr().err.splitlines()[-1]
-    assert 'error: [Errno 28] No space left on device' in message
-    assert list(Path().glob('figures/*')) == []
 
 
 def test_errors(run, untrained, capsys):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -123,13 +122,6 @@ def test_few_pictures_pass_at_once(generator, monkeypatch):
         monkeypatch.setattr(generator, name, counted)
     tool['figures'](generator, 19, 0)
     assert sizes == {'warp': [8, 8, 3], 'synthesize': [8, 8, 8, 8, 8, 8, 3, 3, 3]}
-
-
-def test_the_device_is_used_for_all_that_is_large(generator, monkeypatch):
-    """PyTorch's device without memory refuses to mix with the CPU, as a GPU does."""
-    monkeypatch.setattr(Tensor, 'cpu', lambda values: torch.zeros(values.shape))
-    monkeypatch.setattr(torch, 'autocast', lambda *_, **__: nullcontext())  # knows no such device
-    assert tool['figures'](generator.to('meta'), 9, 0)['same structure'] == 0
 
 
 def columns(printed: str) -> tuple[list[float], ...]:

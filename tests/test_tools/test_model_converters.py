@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from eval_stub import evaluation_data
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_checkpoint
@@ -19,8 +19,6 @@ from reference import image, numbers, relative_error, rnd
 from mmcoordgan.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / 'tests' / 'test_evaluation'))
-from eval_stub import evaluation_data  # noqa: E402
 
 CONVERTERS = ROOT / 'tools' / 'model_converters'
 to_mm = runpy.run_path(str(CONVERTERS / 'official_to_mm.py'))['main']

@@ -4,7 +4,6 @@ import json
 import os
 import runpy
 import shutil
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -13,21 +12,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from eval_stub import OracleModel, evaluation_data, oracle_coords
 from mmengine.config import Config
 from mmengine.runner import Runner
+from reference import numbers
 
 from mmcoordgan.datasets.datasetgan import CLASSES
 
 ROOT = Path(__file__).parents[2]
-STUB = ROOT / 'tests' / 'test_evaluation'
-sys.path.insert(0, str(STUB))
-from eval_stub import OracleModel, evaluation_data, oracle_coords  # noqa: E402
-from reference import numbers  # noqa: E402
-
 tool = runpy.run_path(str(ROOT / 'tools' / 'test.py'))
-ENV = dict(
-    os.environ, PYTHONPATH=f'{ROOT}{os.pathsep}{STUB}', OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore'
-)
 
 CONFIG = """
 _base_ = [
@@ -167,14 +160,6 @@ def test_val_loop(tmp_path):
     assert cfg.val_dataloader.dataset.seed != cfg.test_dataloader.dataset.seed
 
 
-def test_show_dir_without_a_hook_in_the_config(tmp_path):
-    config = write_config(
-        tmp_path, 'toy', 'custom_hooks = None\ntest_dataloader["dataset"] = dict(length=7)\n'
-    )
-    test(config, '--show-dir', 'shown')
-    assert sorted(os.listdir('shown')) == ['00005.png', '00006.png']
-
-
 def test_same_numbers_with_two_processes(tmp_path):
     """Seven queries on two processes, through the script, from a path with spaces."""
     config = write_config(tmp_path, 'toy', 'model["bias"] = 0.2\n')
@@ -185,7 +170,7 @@ def test_same_numbers_with_two_processes(tmp_path):
     tools.mkdir()
     for name in ('test.py', 'dist_test.sh'):
         shutil.copy(ROOT / 'tools' / name, tools)
-    environment = dict(ENV, PYTHON=sys.executable, PORT=str(20000 + os.getpid() % 20000))
+    environment = dict(os.environ, PYTHON=sys.executable, PORT=str(20000 + os.getpid() % 20000))
     command = [tools / 'dist_test.sh', config, 'trained.pth', '2', '--out', 'my out/two.json']
     done = subprocess.run(
         [*map(str, command), '--cfg-options', *options],
@@ -318,23 +303,3 @@ def test_requests_that_cannot_be_met(tmp_path, capsys):
     face = write_config(tmp_path, 'face')
     error = fails([face, 'trained.pth'], capsys, code=1)
     assert 'data/datasetgan' in error
-
-
-def test_slurm_script(tmp_path):
-    fake = tmp_path / 'srun'
-    fake.write_text('#!/bin/sh\nfor a in "$@"; do echo "$a"; done\n')
-    fake.chmod(fake.stat().st_mode | stat.S_IEXEC)
-    environment = dict(os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4')
-    command = [str(ROOT / 'tools' / 'slurm_test.sh'), 'gpu', 'a job', 'my config.py', 'a b.pth']
-    done = subprocess.run(
-        [*command, '--out', 'x.json'], env=environment, capture_output=True, text=True, check=True
-    )
-    arguments = done.stdout.splitlines()
-    assert arguments[:4] == ['--partition=gpu', '--job-name=a job', '--gres=gpu:4', '--ntasks=4']
-    tail = ['my config.py', 'a b.pth', '--launcher', 'slurm', '--out', 'x.json']
-    assert arguments[-6:] == tail and arguments[-7].endswith('tools/test.py')
-    short = subprocess.run(command[:4], env=environment, capture_output=True, text=True)
-    assert short.returncode == 2 and 'usage:' in short.stderr
-    script = str(ROOT / 'tools' / 'dist_test.sh')
-    short = subprocess.run([script, 'config.py', 'a.pth'], capture_output=True, text=True)
-    assert short.returncode == 2 and 'usage:' in short.stderr

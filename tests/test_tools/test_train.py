@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import re
 import runpy
 import shutil
@@ -12,22 +11,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from engine_toy import ToyGenerator, write_config
 from mmengine.config import Config
 
 ROOT = Path(__file__).parents[2]
-TOY = ROOT / 'tests'
-sys.path.insert(0, str(TOY))
-from engine_toy import ToyGenerator, write_config  # noqa: E402
-
 tool = runpy.run_path(str(ROOT / 'tools' / 'train.py'))
-ENV = dict(
-    os.environ, PYTHONPATH=f'{ROOT}{os.pathsep}{TOY}', OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore'
-)
 
 
 def train(config, *arguments, cwd=None, program=(sys.executable, str(ROOT / 'tools/train.py'))):
     command = [*program, str(config), *map(str, arguments)]
-    return subprocess.run(command, env=ENV, cwd=cwd, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(autouse=True)
@@ -304,17 +297,6 @@ class Malicious:
         return os.mkdir, ('executed',)
 
 
-@pytest.mark.parametrize('how', ['--resume', 'load_from'])
-def test_unsafe_checkpoints_are_refused(tmp_path, capsys, how):
-    torch.save({'state_dict': {}, 'more': Malicious()}, 'bad.pth')
-    arguments = (
-        ['--resume', 'bad.pth'] if how == '--resume' else ['--cfg-options', 'load_from=bad.pth']
-    )
-    error = fails([write_config(tmp_path), *arguments], capsys)
-    assert error.startswith('checkpoint bad.pth is refused: it holds objects that cannot be read')
-    assert not os.path.exists('executed')
-
-
 def test_other_files_are_not_unpickled_either(tmp_path, capsys, monkeypatch):
     """A model may read a file by itself: nothing in this process may run what it holds."""
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
@@ -370,9 +352,3 @@ def test_launchers_without_their_environment(launcher, tmp_path, capsys, monkeyp
         assert 'needs RANK, WORLD_SIZE, MASTER_ADDR in the environment' in error
     else:
         assert error.startswith(f'--launcher {launcher} needs GPUs')
-
-
-def test_pickle_is_what_it_seems():
-    """The malicious file of these tests would run if it were unpickled."""
-    pickle.loads(pickle.dumps(Malicious()))
-    assert os.path.isdir('executed')

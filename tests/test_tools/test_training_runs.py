@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import resource
 import runpy
@@ -13,13 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from engine_toy import write_config
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
-TOY = ROOT / 'tests'
-sys.path.insert(0, str(TOY))
-from engine_toy import write_config  # noqa: E402
-
 TOOL = runpy.run_path(str(ROOT / 'tools' / 'train.py'))
 TINY_NETWORKS = [
     *('model.generator.channels=8', 'model.generator.structure_dim=8'),
@@ -61,7 +57,6 @@ def test_interrupted_runs_end_like_others(tmp_path: Path, config, processes, sig
     program += [f'--processes={processes}', f'--signal={signal}', f'--kills={kills}']
     done = subprocess.run(
         [*program, '--cfg-options', *options],
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
         capture_output=True,
         text=True,
         timeout=500,
@@ -88,7 +83,6 @@ def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path, monkeypatch):
     full = subprocess.run(
         [sys.executable, str(ROOT / 'tools' / 'train.py'), *arguments, 'train_cfg.max_iters=4'],
         preexec_fn=limit_file_size(len(before) - 1000),
-        env={**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{TOY}', 'PYTHONWARNINGS': 'ignore'},
         capture_output=True,
         text=True,
         timeout=120,

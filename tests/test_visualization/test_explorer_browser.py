@@ -15,12 +15,11 @@ from explorer_driver import (
     SIZE,
     Page,
     check_shown,
-    random_pictures,
     spread,
 )
 
-from mmcoordgan.geometry import canonical_grid, hard_transfer
-from mmcoordgan.visualization.explorer import explorer_page, quantize_coords
+from mmcoordgan.geometry import hard_transfer
+from mmcoordgan.visualization.explorer import quantize_coords
 
 
 def test_all_matches(page):
@@ -115,26 +114,6 @@ def test_paint(page):
     check(strokes)
 
 
-def test_a_second_finger_does_not_lose_the_stroke_of_the_first(browser, page):
-    def touch(kind: str, *places: tuple[int, int]) -> None:
-        points = [
-            dict(id=i, x=x, y=y) for i, (x, y) in enumerate(page.point(*place) for place in places)
-        ]
-        browser.execute_cdp_cmd('Input.dispatchTouchEvent', dict(type=kind, touchPoints=points))
-
-    set_screen(browser, 1280, 900, phone=True)
-    page.choose('paint')
-    page.set_brush(0)
-    touch('touchStart', (0, 40))
-    touch('touchStart', (0, 40), (1, 90))
-    touch('touchEnd', (0, 40))
-    touch('touchEnd')
-    strokes = [(0, 1, [40]), (1, 1, [90])]
-    np.testing.assert_array_equal(page.labels(), spread(strokes))
-    page.press('undo')
-    np.testing.assert_array_equal(page.labels(), spread(strokes[:1]))
-
-
 def test_it_asks_before_work_is_lost(page, tmp_path):
     def saved() -> bool:
         return page.save_to(folders.pop()).exists()
@@ -163,23 +142,6 @@ def test_it_asks_before_work_is_lost(page, tmp_path):
     assert page.asks_before_closing()
 
 
-def test_what_does_nothing_leaves_no_trace(page):
-    for button in ('undo', 'redo', 'clear'):
-        page.press(button)
-    assert not page.asks_before_closing()
-    page.choose('point')
-    page.mouse(0, 40, press=True)
-    page.press('undo')
-    page.press('clear')  # nothing is there, and what was undone can still be redone
-    assert page.status() == 'Nothing to clear.'
-    page.press('redo')
-    assert page.shown('.point') == [matches[40] for matches in MATCHES[0]]
-    page.press('clear')
-    assert page.find('.point') == []
-    page.press('undo')
-    assert page.shown('.point') == [matches[40] for matches in MATCHES[0]]
-
-
 def test_names_are_text(browser, page):
     assert [name.text for name in page.find('.name')] == NAMES
     assert browser.title == NAMES[1] == page.find('h1')[0].text
@@ -201,26 +163,3 @@ def test_the_policy_forbids_requests_and_other_programs(browser, path):
     lines = '\n'.join(line for line in console(browser) if 'Content Security Policy' in line)
     assert "Connecting to 'https://example.org/' violates" in lines
     assert 'Executing inline script violates' in lines
-
-
-def test_nine_pictures_at_128_are_quick(browser, tmp_path):
-    """A screen shows 60 pictures a second: 16 ms for each; strokes and labels take several."""
-    grid = canonical_grid(128, 128)
-    coords = [grid * (0.6 + 0.05 * i) + 0.1 * torch.sin(3 * grid.flip(0) + i) for i in range(9)]
-    pictures = random_pictures(128, [c.clamp(-1, 1) for c in coords], [f'{i}' for i in range(9)])
-    path = tmp_path / 'nine.html'
-    path.write_text(explorer_page(pictures), encoding='utf-8')
-    Page(browser, path)
-    look, stroke = browser.execute_script(
-        'const time = (run) => { const start = performance.now(); run();'
-        '  return performance.now() - start; };'
-        'const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];'
-        'const pixels = Array.from({length: 51}, (_, i) => (i * 7919) % 16384);'
-        'const look = pixels.map((p) => time(() => explorer.onLook(explorer.views[0], p)));'
-        'explorer.annotations.beginStroke(0, 1);'
-        'const stroke = pixels.map((p) => time(() => explorer.annotations.extendStroke('
-        '  brushedPixels(p, p, 4, 128))));'
-        'explorer.annotations.endStroke(); return [median(look), median(stroke)];'
-    )
-    assert look < 16
-    assert stroke < 50

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 
 import numpy as np
-import pytest
-from browser import set_screen
 from explorer_driver import (
     MAPS,
     MATCHES,
@@ -65,50 +63,6 @@ def test_painting_by_keys(page):
     assert page.status().startswith(f'Painted Label 5. {NAMES[2]} at 8, 9. {NAMES[0]}: ')
 
 
-def test_what_keys_do_is_said(page):
-    from selenium.webdriver.common.keys import Keys
-
-    def said(*keys: str) -> str:
-        page.pictures[0].send_keys(*keys)
-        return page.status()
-
-    page.find('#label-name')[0].send_keys('!')
-    page.set_brush(0)
-    assert said('3') == 'Label 3 chosen.'
-    assert said('1') == 'Label 1! chosen.'
-    assert said(']') == 'Brush 3 px.'
-    assert said('[') == 'Brush 1 px.'
-    assert said(Keys.CONTROL, 'z') == 'Nothing to undo.'
-    page.choose('paint')
-    said(Keys.ENTER)
-    page.choose('look')
-    said(Keys.ENTER)
-    assert said(Keys.CONTROL, 'z') == 'Undone: point. 1 left to undo.'
-    time.sleep(0.5)  # what the point would have met is no longer told
-    assert page.status() == 'Undone: point. 1 left to undo.'
-    assert said(Keys.CONTROL, 'z') == 'Undone: stroke. 0 left to undo.'
-    assert said(Keys.CONTROL, 'y') == 'Redone: stroke. 1 left to redo.'
-    assert said(Keys.CONTROL, Keys.SHIFT, 'z') == 'Redone: point. 0 left to redo.'
-    assert said(Keys.CONTROL, 'y') == 'Nothing to redo.'
-
-
-def test_what_buttons_do_is_said(page, tmp_path):
-    def said(css: str) -> str:
-        page.find(css)[0].click()
-        return page.status()
-
-    page.choose('point')
-    page.mouse(0, 40, press=True)
-    page.mouse(0, 50, press=True)
-    assert said('[aria-label="Remove point 1"]') == 'Point 1 removed. Points: 1.'
-    assert said('#undo') == 'Undone: removal of a point. 2 left to undo.'
-    assert said('#redo') == 'Redone: removal of a point. 0 left to redo.'
-    assert said('#clear') == 'All points and labels cleared.'
-    assert said('#undo') == 'Undone: clearing. 3 left to undo.'
-    page.save_to(tmp_path)
-    assert page.status() == 'Saved as correspondences.json.'
-
-
 def test_undo_by_keys_on_the_whole_page(page):
     from selenium.webdriver.common.keys import Keys
 
@@ -127,23 +81,6 @@ def test_undo_by_keys_on_the_whole_page(page):
     assert len(page.find('.point')) == len(MAPS)
 
 
-def test_focus_stays_on_buttons_that_have_nothing_to_do(page):
-    from selenium.webdriver.common.keys import Keys
-
-    def unavailable() -> list[bool]:
-        return [page.find(css)[0].get_attribute('aria-disabled') == 'true' for css in buttons]
-
-    buttons = ('#undo', '#redo')
-    assert unavailable() == [True, True]
-    page.pictures[0].send_keys(Keys.ENTER)
-    for button, expected in zip(buttons, ([True, False], [False, True])):
-        page.find(button)[0].send_keys(Keys.ENTER)
-        assert unavailable() == expected
-        page.browser.switch_to.active_element.send_keys(Keys.ENTER)
-        assert page.status() == f'Nothing to {button[1:]}.'
-        assert '#' + page.focused() == button
-
-
 def test_everything_has_a_name_for_screen_readers(page):
     for number, picture in enumerate(page.pictures):
         assert picture.aria_role == 'application'
@@ -160,38 +97,3 @@ def test_focus_is_visible(page):
     page.find('#open')[0].send_keys(Keys.TAB)
     assert page.browser.switch_to.active_element == page.pictures[0]
     assert page.pictures[0].value_of_css_property('outline-style') == 'solid'
-
-
-@pytest.mark.parametrize('scheme', ['light', 'dark'])
-def test_text_is_legible(browser, page, scheme):
-    """WCAG's contrast of 4.5 between every text and what lies behind it."""
-    from selenium.webdriver.common.keys import Keys
-
-    set_screen(browser, 375, 700, phone=True, scheme=scheme)
-
-    def luminance(color: str) -> float:
-        values = [float(v) / 255 for v in color[color.index('(') + 1 : -1].split(',')[:3]]
-        linear = [v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
-        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
-
-    def background(element) -> str:
-        return browser.execute_script(
-            'let e = arguments[0], c;'
-            'do { c = getComputedStyle(e).backgroundColor; e = e.parentElement; }'
-            'while (c === "rgba(0, 0, 0, 0)" && e); return c;',
-            element,
-        )
-
-    for label in range(1, 9):
-        page.pictures[0].send_keys(str(label), Keys.ENTER)
-    texts = page.find(
-        'h1, header p, legend, .field, .choices span, .name, .point,'
-        'button:not([aria-disabled=true])'
-    )
-    for text in texts:
-        color = browser.execute_script('return getComputedStyle(arguments[0]).color', text)
-        pair = sorted([luminance(color), luminance(background(text))])
-        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, (text.text, color, background(text))
-    assert (luminance(background(page.find('h1')[0])) < 0.2) == (scheme == 'dark')
-    width = browser.execute_script('return document.documentElement.scrollWidth')
-    assert width <= 375

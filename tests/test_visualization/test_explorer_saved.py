@@ -109,33 +109,6 @@ def test_opening_keeps_what_was_not_saved_before(page, tmp_path):
     assert len(page.find('#points li')) == 2
 
 
-def test_matches_follow_from_the_maps(page, tmp_path):
-    """As where the file is from a page of the same pictures by another network."""
-    page.choose('point')
-    page.mouse(2, 40, press=True)
-    content = json.loads(page.save_to(tmp_path).read_text(encoding='utf-8'))
-    content['points'][0]['positions'][0] = [0, 0]
-    page.press('clear')
-    page.open_file(write(tmp_path / 'other.json', content))
-    assert page.shown('.point') == [matches[40] for matches in MATCHES[2]]
-
-
-def test_many_points_are_drawn_once(page, tmp_path):
-    page.choose('point')
-    page.mouse(0, 40, press=True)
-    content = json.loads(page.save_to(tmp_path).read_text(encoding='utf-8'))
-    content['points'] *= 1500
-    page.browser.execute_script(
-        'window.drawn = 0; const whole = explorer.refreshPoints.bind(explorer);'
-        'explorer.refreshPoints = () => { window.drawn += 1; whole(); };'
-    )
-    said = page.open_file(write(tmp_path / 'many.json', content))
-    assert said == 'Opened many.json. Points: 1500.'
-    assert page.browser.execute_script('return window.drawn') == 1
-    assert len(page.find('.point')) == 1500 * len(NAMES)
-    assert len(page.find('#points li')) == 1500
-
-
 def write(path: Path, content: object) -> Path:
     path.write_text(json.dumps(content), encoding='utf-8')
     return path

@@ -357,15 +357,6 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     assert load(tmp_path, 2)['meta']['iter'] == 2
 
 
-def test_an_old_file_that_stays_is_no_reason_to_end(tmp_path, monkeypatch):
-    def fail(self, path):
-        raise OSError(errno.EIO, 'Input/output error')
-
-    monkeypatch.setattr(AtomicLocalBackend, 'remove', fail)
-    runner(tmp_path, **{f'{HOOK}.max_keep_ckpts': 1}).train()
-    assert (tmp_path / 'work' / 'last_checkpoint').read_text() == 'iter_4.pth'
-
-
 def test_unfinished_files_are_removed_and_superfluous_ones(tmp_path):
     work = tmp_path / 'work'
     work.mkdir()
@@ -382,9 +373,3 @@ def test_unfinished_files_are_removed_and_superfluous_ones(tmp_path):
     assert load(tmp_path, 6)['message_hub']['runtime_info']['keep_ckpt_ids'] == [2, 4, 6]
     resume(tmp_path, work / 'iter_6.pth', **more).train()
     assert not (work / 'iter_2.pth').exists() and (work / 'iter_6.pth').exists()
-
-
-def test_names_of_checkpoints_may_have_zeros(tmp_path):
-    options = {f'{HOOK}.filename_tmpl': 'iter_{:06d}.pth', f'{HOOK}.max_keep_ckpts': 1}
-    runner(tmp_path, **options).train()
-    assert [p.name for p in (tmp_path / 'work').glob('*.pth')] == ['iter_000004.pth']
