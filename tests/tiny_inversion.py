@@ -49,6 +49,7 @@ STAGE2 = dict(
     refinement=dict(steps=3, lr=0.05),
     render_predictions=True,
 )
+PALETTE = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90]], np.uint8)
 EVALUATOR = dict(type='SegTransferIoU', num_classes=3, temperature=0.05, reference_size=SIZE)
 
 

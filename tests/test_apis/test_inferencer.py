@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.config import Config
-from mmengine.structures import BaseDataElement
 from PIL import Image
 from tiny_inversion import (
     EVALUATOR,
     SIZE,
-    STAGE1,
     STAGE2,
     labels,
     model_input,
@@ -24,32 +20,13 @@ from tiny_inversion import (
 )
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.checkpoint import ALLOWED, MIN_TEMPERATURE
-from mmcoordgan.datasets import BrokenImageError
+from mmcoordgan.apis.checkpoint import ALLOWED
 from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
 from mmcoordgan.models.networks import CoordGANEncoder, CoordGANGenerator
 from mmcoordgan.models.networks import Encoding as NetworkEncoding
-from mmcoordgan.registry import INFERENCERS, MODELS
+from mmcoordgan.registry import MODELS
 from mmcoordgan.visualization import images_to_uint8
-
-
-@pytest.fixture(scope='module')
-def stage2(tmp_path_factory):
-    path = tmp_path_factory.mktemp('stage2') / 'x.pth'
-    return str(path), write_checkpoint(path, test_evaluator=[EVALUATOR])
-
-
-@pytest.fixture(scope='module')
-def inferencer(stage2) -> CoordGANInferencer:
-    return CoordGANInferencer(stage2[0], device='cpu', show_progress=False)
-
-
-@pytest.fixture(scope='module')
-def generator(tmp_path_factory) -> CoordGANInferencer:
-    path = tmp_path_factory.mktemp('stage1') / 'x.pth'
-    write_checkpoint(path, STAGE1)
-    return CoordGANInferencer(path, device='cpu', show_progress=False)
 
 
 def test_the_codes_of_the_model(stage2, inferencer):
@@ -269,177 +246,12 @@ def test_no_more_than_a_batch_is_read_ahead(inferencer):
         assert read == 4
 
 
-def test_as_mmengine_calls_it(stage2, inferencer, tmp_path):
-    images = pictures(3)
-    found = inferencer(images, batch_size=2, return_vis=True)
-    assert len(found['predictions']) == len(found['visualization']) == 3
-    expected = inferencer.encode(images)[2]
-    assert np.allclose(found['predictions'][2]['coords'], expected.coords, atol=1e-5)
-    assert found['visualization'][0].ndim == 3
-    samples = inferencer(images[0], return_datasamples=True)['predictions']
-    assert isinstance(samples[0], BaseDataElement) and samples[0].coords.shape == (2, SIZE, SIZE)
-    Image.fromarray(images[0]).save(tmp_path / 'a.png')
-    assert len(inferencer(str(tmp_path))['predictions']) == 1
-    built = INFERENCERS.build(dict(type='mmcoordgan.CoordGANInferencer', model=stage2[0]))
-    assert isinstance(built, CoordGANInferencer)
-
-
-def test_config_and_weights_in_mmengines_order(stage2, tmp_path):
-    model = dict(STAGE2)
-    content = torch.load(stage2[0], weights_only=True)
-    torch.save({'state_dict': content['state_dict']}, tmp_path / 'bare.pth')
-    Config({'model': model}).dump(tmp_path / 'config.py')
-    with pytest.raises(ValueError, match='does not hold its config'):
-        CoordGANInferencer(tmp_path / 'bare.pth')
-    for config in (str(tmp_path / 'config.py'), Config({'model': model}), {'model': model}):
-        found = CoordGANInferencer(config, tmp_path / 'bare.pth', device='cpu')
-        assert found.networks.encoder is not None
-        assert found.temperature == pytest.approx(0.01 * 128 / SIZE)  # it evaluates nothing
-    assert CoordGANInferencer(weights=stage2[0]).networks.encoder is not None
-    for alone in (tmp_path / 'config.py', {'model': model}, None):
-        with pytest.raises(ValueError, match='a checkpoint is needed: CoordGANInferencer'):
-            CoordGANInferencer(alone)
-
-
-def test_nothing_that_a_checkpoint_names_is_built_or_opened(tmp_path, monkeypatch):
-    monkeypatch.setattr(CoordGANInferencer, '_load_weights_to_model', pytest.fail)
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', pytest.fail)
-    address = 'http://attacker.example/vgg.pth'
-    for number, (perceptual, message) in enumerate(
-        (
-            (dict(type='LPIPSLoss', vgg_weights=address), 'which a checkpoint may not choose'),
-            (dict(type='torch.nn.Linear'), 'by Linear, which is neither'),
-            (dict(type='StructureTensorLoss', num_scales=10**9), 'num_scales of .* must be 1..16'),
-            (None, 'by None, which is neither'),
-        )
-    ):
-        path = tmp_path / f'{number}.pth'
-        write_checkpoint(path)
-        content = torch.load(path, weights_only=True)
-        content['meta']['cfg'] = Config({'model': {**STAGE2, 'perceptual': perceptual}}).pretty_text
-        torch.save(content, path)
-        inferencer = CoordGANInferencer(path, device='cpu', show_progress=False)
-        inferencer.encode(pictures(1))
-        with pytest.raises(ValueError, match=message):
-            inferencer.iter_encode(pictures(1), refine=2)  # before anything is read
-    with pytest.raises(FileNotFoundError, match='mine'):
-        inferencer = CoordGANInferencer(
-            tmp_path / '0.pth', device='cpu', vgg_weights='mine.pth', show_progress=False
-        )
-        inferencer.iter_encode(pictures(1), refine=2)
-
-
-def test_errors_come_at_the_call(stage2, inferencer, generator, tmp_path):
-    image, mask = pictures(1, 20, 50)[0], labels(1, 20, 50)[0]
-    for call, message in (
-        (lambda: generator.iter_encode(image), 'stage 1 and has no encoder'),
-        (lambda: inferencer.iter_encode(image, batch_size=0), 'batch_size must be at least 1'),
-        (lambda: inferencer.iter_encode(image, refine=10**6), r'refinement takes 0\.\.10000 steps'),
-        (lambda: inferencer.iter_encode(image, refine=-1), 'refinement needs steps >= 0'),
-        (
-            lambda: inferencer.iter_transfer_labels(image, mask.T, image),
-            r'mask 0 is 20x50 \(width x height\), but reference 0 is 50x20',
-        ),
-        (lambda: inferencer.iter_transfer_labels([image], [mask] * 2, image), '1 references came'),
-        (lambda: inferencer.iter_transfer_points(image, [1, 2], image), r'array \(N, 2\)'),
-        (lambda: inferencer.iter_transfer_points(image, [[50, 2]], image), r'\(50, 2\) lies out'),
-        (lambda: inferencer.iter_transfer_points(image, [[np.nan, 2]], image), 'lies outside'),
-        (lambda: generator.iter_sample(0), 'n must be at least 1'),
-        (lambda: generator.iter_sample(1, seed=-1), 'a seed must be an integer'),
-        (lambda: generator.iter_sample(1, truncation=(1, 2, 3)), 'truncation must be a number'),
-        (lambda: generator.iter_sample(1, truncation=float('nan')), 'truncation must be'),
-        (lambda: generator.iter_interpolate(1, 2, frames=1), 'frames must be at least 2'),
-        (lambda: generator.iter_interpolate(1, 2, part='pose'), 'part must be one of'),
-        (lambda: generator.iter_interpolate(image, 2), 'stage 1 and has no encoder'),
-        (
-            lambda: CoordGANInferencer(stage2[0], temperature=-1),
-            'temperature must be at least 1e-06',
-        ),
-        (lambda: CoordGANInferencer(stage2[0], temperature=1e-12), '0 takes the nearest pixel'),
-        (lambda: CoordGANInferencer(stage2[0], temperature=1e-40), 'but got 1e-40; 0 takes'),
-        (lambda: CoordGANInferencer(stage2[0], temperature=np.inf), '0 takes the nearest pixel'),
-        (lambda: CoordGANInferencer(stage2[0], temperature=np.nan), 'but got nan; 0 takes'),
-        (lambda: CoordGANInferencer(stage2[0], device='cuda:7'), 'device cuda:7 is not available'),
-        (lambda: CoordGANInferencer(stage2[0], device='toaster'), 'toaster'),
-    ):
-        with pytest.raises(ValueError, match=message):
-            call()
-    with pytest.raises(BrokenImageError, match=r'none\.png'):
-        inferencer.encode(tmp_path / 'none.png')
-    assert os.listdir(tmp_path) == []
-
-
-def test_arrays_are_called_what_they_are(inferencer):
-    good, bad, mask = pictures(1)[0], pictures(1)[0].astype(float), labels(1)[0]
-    for call, name in (
-        (lambda: inferencer.correspond(bad, good), 'image a'),
-        (lambda: inferencer.correspond(good, bad), 'image b'),
-        (lambda: inferencer.transfer_labels([good, bad], [mask] * 2, good), 'reference 1'),
-        (lambda: inferencer.transfer_labels(good, mask, [good, bad]), 'image 1'),
-        (lambda: inferencer.transfer_points(bad, [[1, 2]], good), 'the reference'),
-        (lambda: inferencer.swap_texture(good, [good, bad]), 'texture 1'),
-        (lambda: inferencer.swap_texture([good, bad], good), 'image 1'),
-        (lambda: inferencer.interpolate(bad, good), 'start'),
-        (lambda: inferencer.interpolate(good, bad), 'end'),
-    ):
-        with pytest.raises(ValueError, match=rf'^{name} must be an array \(H, W, 3\) of uint8'):
-            call()
-    with pytest.raises(ValueError, match=r'reference 1 is 16x16'):
-        inferencer.transfer_labels([good] * 2, [mask, mask[:8]], good)
-    with pytest.raises(ValueError, match='lies outside the reference, which'):
-        inferencer.transfer_points(good, [[99, 2]], good)
-
-
 def test_hard_transfer_is_temperature_zero(stage2):
     hard = CoordGANInferencer(stage2[0], device='cpu', temperature=0, show_progress=False)
     image, mask = pictures(1)[0], labels(1)[0]
     (found,) = hard.transfer_labels(image, mask, image)
     assert np.array_equal(found.labels, mask)
     assert set(np.unique(found.probabilities)) == {0, 1}
-
-
-@pytest.mark.parametrize('temperature', [MIN_TEMPERATURE, 1e30])
-def test_the_limits_of_the_temperature_carry_labels(stage2, temperature):
-    arguments = dict(device='cpu', show_progress=False)
-    image, mask, queries = pictures(1)[0], labels(1)[0], pictures(3, seed=1)
-    found = CoordGANInferencer(stage2[0], temperature=temperature, **arguments)
-    soft = [f.probabilities for f in found.transfer_labels(image, mask, queries)]
-    if temperature < 1:
-        nearest = CoordGANInferencer(stage2[0], temperature=0, **arguments)
-        hard = [f.probabilities for f in nearest.transfer_labels(image, mask, queries)]
-        assert np.allclose(soft, hard, atol=1e-3)
-    else:
-        shares = np.bincount(mask.ravel(), minlength=3)[:, None, None] / mask.size
-        assert np.allclose(soft, shares, atol=1e-4)
-    assert np.isfinite(found.correspond(image, queries[0]).matches).all()
-
-
-def test_a_config_with_an_impossible_temperature(tmp_path):
-    write_checkpoint(tmp_path / 'x.pth', test_evaluator={**EVALUATOR, 'temperature': 1e-12})
-    with pytest.raises(ValueError, match=r'from the config of .*x\.pth; 0 takes the nearest'):
-        CoordGANInferencer(tmp_path / 'x.pth', device='cpu')
-    assert CoordGANInferencer(tmp_path / 'x.pth', device='cpu', temperature=0).temperature == 0
-
-
-def test_the_temperature_of_the_config(tmp_path):
-    published = 0.01 * 128 / SIZE
-    hostile = {**EVALUATOR, 'temperature': ['x'] * 9, 'reference_size': 10**12}
-    for number, (evaluator, expected) in enumerate(
-        (
-            (EVALUATOR, 0.05),
-            ([{'type': 'KeypointTransferPCK'}, {**EVALUATOR, 'reference_size': 4 * SIZE}], 0.2),
-            ({'type': 'mmcoordgan.SegTransferIoU'}, 0.01),
-            ({**EVALUATOR, 'mode': 'hard'}, 0.0),
-            (hostile, published),
-            ({**EVALUATOR, 'temperature': 'x'}, published),
-            ({**EVALUATOR, 'temperature': -1}, published),
-            ({**EVALUATOR, 'temperature': 10**400}, published),
-            ('nothing', published),
-        )
-    ):
-        write_checkpoint(tmp_path / f'{number}.pth', test_evaluator=evaluator)
-        found = CoordGANInferencer(tmp_path / f'{number}.pth', device='cpu')
-        assert found.temperature == pytest.approx(expected), evaluator
 
 
 def test_labels_are_enlarged_as_probabilities(inferencer):

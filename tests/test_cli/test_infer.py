@@ -4,77 +4,22 @@ from __future__ import annotations
 
 import csv
 import os
-import re
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from mmengine.config import Config
 from PIL import Image
-from tiny_inversion import EVALUATOR, STAGE1, STAGE2, labels, pictures, write_checkpoint
+from tiny_inversion import PALETTE, labels, pictures
 
-from mmcoordgan.apis import CoordGANInferencer, transfer
+from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.masks import full_palette, label_image
 from mmcoordgan.cli import infer as cli
 from mmcoordgan.cli.infer_options import build_parser
-from mmcoordgan.cli.outputs import OutputFolder
-from mmcoordgan.datasets import BrokenImageError, ToyFaces
+from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.label_files import default_palette
 from mmcoordgan.visualization import overlay_labels
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
-PALETTE = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90]], np.uint8)
 LABEL = ('--reference', 'one.png', 'mask.png', '--out', 'x')
-
-
-@pytest.fixture(scope='module')
-def stage2(tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp('stage2') / 'x.pth'
-    write_checkpoint(path, test_evaluator=[EVALUATOR])
-    return str(path)
-
-
-@pytest.fixture(scope='module')
-def stage1(tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp('stage1') / 'x.pth'
-    write_checkpoint(path, STAGE1)
-    return str(path)
-
-
-@pytest.fixture
-def infer(monkeypatch, capsys):
-    """Run the tool; returns the exit code and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str]:
-        argv = ['infer.py', *map(str, arguments), '--quiet', '--device', 'cpu']
-        monkeypatch.setattr(sys, 'argv', argv)
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(TOOL), run_name='__main__')
-        return int(end.value.code or 0), capsys.readouterr().err
-
-    return run
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """Images faces/a.png, faces/b.jpg, faces/sub/c.png, and a reference with its mask."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / 'faces' / 'sub').mkdir(parents=True)
-    for name, image in zip(('a.png', 'sub/c.png'), pictures(2)):
-        Image.fromarray(image).save(tmp_path / 'faces' / name)
-    Image.fromarray(pictures(1, 20, 30, seed=5)[0]).save(tmp_path / 'faces' / 'b.jpg')
-    Image.fromarray(pictures(1, 24, 40, seed=9)[0]).save(tmp_path / 'one.png')
-    label_image(labels(1, 24, 40)[0], PALETTE).save(tmp_path / 'mask.png')
-    (tmp_path / 'p.csv').write_text('label,x,y\nnose,10.5,12\n=mouth,3,4\n')
-    return tmp_path
-
-
-@pytest.fixture
-def inferencer(stage2) -> CoordGANInferencer:
-    return CoordGANInferencer(stage2, device='cpu', show_progress=False)
 
 
 def rows_of(path: str) -> list[dict]:
@@ -88,9 +33,6 @@ def below(root: str) -> list[str]:
 
 def pixels(path: str) -> np.ndarray:
     return np.array(Image.open(path))
-
-
-# ---------------------------------------------------------------------- what verbs write
 
 
 def test_labels_keep_names_sizes_and_colours(folder, infer, stage2, inferencer):
@@ -219,9 +161,6 @@ def test_frames(folder, infer, stage1, fps, milliseconds):
         assert animation.n_frames == 5 and animation.info['duration'] == milliseconds
 
 
-# ---------------------------------------------------------------------- what is kept
-
-
 def test_folders_that_hold_something(folder, infer, stage2):
     (folder / 'x' / 'labels').mkdir(parents=True)
     (folder / 'x' / 'labels' / 'b.png').write_text('mine')
@@ -262,137 +201,6 @@ def test_names_that_collide(folder, infer, stage2):
     Image.fromarray(pictures(1)[0]).save('c.png')
     code, message = infer('encode', stage2, 'faces/sub', 'c.png', '--out', 'y')
     assert code == 2 and 'faces/sub/c.png and c.png have the same name' in message
-
-
-def test_ctrl_c_keeps_what_is_written(folder, infer, stage2, monkeypatch):
-    whole = transfer.carry_labels
-
-    def interrupted(*arguments):
-        for number, found in enumerate(whole(*arguments)):
-            if number == 2:
-                raise KeyboardInterrupt
-            yield found
-
-    monkeypatch.setattr(transfer, 'carry_labels', interrupted)
-    code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
-    assert code == 130 and 'interrupted' in message
-    assert below('x/labels') == ['a.png', 'b.png']
-
-
-@pytest.mark.parametrize('error, code', [(KeyboardInterrupt(), 130), (OSError(28, 'full'), 1)])
-def test_points_are_kept_when_a_run_ends_early(folder, infer, stage2, monkeypatch, error, code):
-    verb = ('transfer-points', stage2, 'faces', '--reference', 'one.png', '--points', 'p.csv')
-    assert infer(*verb, '--out', 'whole')[0] == 0
-    draw, drawn = cli.draw_points, []
-
-    def ends_early(*arguments):
-        drawn.append(arguments)
-        if len(drawn) == 2:
-            raise error
-        return draw(*arguments)
-
-    monkeypatch.setattr(cli, 'draw_points', ends_early)
-    assert infer(*verb, '--out', 'x', '--overlay')[0] == code
-    assert rows_of('x/points.csv') == rows_of('whole/points.csv')[:4]
-
-
-# ---------------------------------------------------------------------- what goes wrong
-
-
-def test_unreadable_images_are_listed_at_the_end(folder, infer, stage2):
-    content = (folder / 'faces' / 'b.jpg').read_bytes()
-    (folder / 'faces' / 'half.jpg').write_bytes(content[: len(content) // 2])
-    (folder / 'faces' / 'text.png').write_text('no image')
-    (folder / 'faces' / 'phone.HEIC').touch()
-    os.symlink('circle', folder / 'faces' / 'circle')
-    os.symlink('gone.png', folder / 'faces' / 'gone.png')
-    os.symlink('.', folder / 'faces' / 'again')
-    os.mkfifo(folder / 'faces' / 'pipe.png')
-    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save('faces/deep.png')
-    Image.fromarray(pictures(1)[0]).convert('CMYK').save('faces/cmyk.jpg')
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(pictures(1, 10, 20)[0]).save('faces/turned.jpg', exif=exif)
-    code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
-    assert code == 1 and 'infer.py: 4 images or results were left out:' in message
-    assert 'faces: not read as images: 1 .heic, 1 no extension' in message
-    left_out = re.findall(r'faces/(\w+\.\w+): ', message)
-    assert left_out == ['gone.png', 'half.jpg', 'pipe.png', 'text.png']
-    written = below('x/labels')
-    assert written == ['a.png', 'b.png', 'cmyk.png', 'deep.png', 'sub/c.png', 'turned.png']
-    assert pixels('x/labels/turned.png').shape == (20, 10)
-
-
-def test_what_cannot_be_done_is_said_first(folder, infer, stage1, stage2, monkeypatch):
-    monkeypatch.setattr(OutputFolder, 'save', pytest.fail)
-    label_image(labels(1, 5, 7)[0]).save('small.png')
-    Path('blocked').touch()
-    Path('empty').mkdir()
-    torch.save({'state_dict': {}}, 'empty.pth')
-    Path('text.pth').write_text('hello')
-    transfer, verb = 'transfer-labels', ('faces', '--reference', 'one.png', 'mask.png')
-    pair, seeds = ('faces/a.png', 'one.png'), ('seed:1', 'seed:2')
-    lpips = dict(STAGE2, perceptual=dict(type='LPIPSLoss', vgg_weights='mine.pth'))
-    content = torch.load(stage2, weights_only=True)
-    content['meta']['cfg'] = Config({'model': lpips}).pretty_text
-    torch.save(content, 'lpips.pth')
-    for arguments, message in (
-        ((transfer, stage1, *verb), 'stage 1 and has no encoder'),
-        ((transfer, 'none.pth', *verb), 'none.pth does not exist'),
-        ((transfer, 'empty.pth', *verb), 'does not hold its config'),
-        ((transfer, 'text.pth', *verb), 'text.pth cannot be read'),
-        ((transfer, stage2, *verb, '--out', 'blocked/x'), 'cannot write into blocked/x: Not a dir'),
-        ((transfer, stage2, 'gone', *verb[1:]), 'there is no image or folder gone'),
-        ((transfer, stage2, 'empty', *verb[1:]), 'holds no image'),
-        (
-            (transfer, stage2, 'faces', '--reference', 'one.png', 'small.png'),
-            'small.png is 7x5 (width x height), but one.png is 40x24',
-        ),
-        (
-            (transfer, stage2, 'faces', '--reference', 'one.png', 'one.png'),
-            'one.png is a color image',
-        ),
-        ((transfer, stage2, *verb, '--batch-size', '0'), 'batch_size must be at least 1'),
-        ((transfer, stage2, *verb, '--temperature', '1e-12'), '0 takes the nearest'),
-        ((transfer, stage2, *verb, '--scale', 0), 'must be at least 1, but is 0'),
-        (('sample', stage1, '-n', 0), 'n must be at least 1'),
-        (('sample', stage1, '--truncation', 'nan'), 'truncation must be a number'),
-        (('interpolate', stage1, 'seed:x', 'seed:1'), 'seed:x names no seed'),
-        (('interpolate', stage1, 'none.png', 'seed:1'), 'stage 1'),
-        (('interpolate', stage1, *seeds, '--refine', 7), 'both ends are seeds'),
-        (('interpolate', stage2, *pair, '--fps', 0.001), 'must lie in 1..50, but is 0.001'),
-        (('interpolate', stage2, *pair, '--fps', 'nan'), 'must lie in 1..50, but is nan'),
-        (('encode', 'lpips.pth', 'faces', '--refine', 2), '(--vgg-weights)'),
-        (('encode', stage2, 'faces', '--vgg-weights', 'mine.pth'), 'add --refine STEPS'),
-        (
-            ('encode', stage2, 'faces', '--vgg-weights', 'mine.pth', '--refine', 2),
-            'without VGG16: drop vgg_weights (--vgg-weights)',
-        ),
-    ):
-        out = () if '--out' in arguments else ('--out', 'x')
-        code, found = infer(*arguments, *out)
-        assert code == 2 and message in found.splitlines()[-1], found
-        assert not Path('x').exists() or below('x') == []
-
-
-def test_an_image_that_goes_away_costs_its_drawing(folder, infer, stage2, monkeypatch):
-    read = cli.original
-
-    def gone(source):
-        if str(source).endswith('b.jpg'):
-            raise BrokenImageError(f'cannot read {source}: gone')
-        return read(source)
-
-    monkeypatch.setattr(cli, 'original', gone)
-    points = ('faces', '--reference', 'one.png', '--points', 'p.csv', '--out', 'x')
-    code, message = infer('transfer-points', stage2, *points, '--overlay')
-    assert code == 1 and 'cannot read faces/b.jpg: gone' in message
-    assert below('x') == ['overlay/a.png', 'overlay/sub/c.png', 'points.csv']
-    code, message = infer('transfer-labels', stage2, 'faces', *LABEL[:3], '--out', 'y', '--overlay')
-    assert code == 1 and 'cannot read faces/b.jpg: gone' in message
-    assert below('y/labels') == ['a.png', 'b.png', 'sub/c.png']
-    code, message = infer('correspond', stage2, 'one.png', 'faces/b.jpg', '--out', 'z')
-    assert code == 1 and 'gone' in message and below('z') == ['matches.npz']
 
 
 @pytest.mark.parametrize('verb', cli.VERBS)

@@ -7,11 +7,8 @@ import copy
 import pytest
 import torch
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.runner import load_checkpoint
-from mmengine.structures import BaseDataElement, PixelData
 
-from mmcoordgan.models import CoordGAN, CoordGANInversion
-from mmcoordgan.models.distributed import CoordGANDistributed
+from mmcoordgan.models import CoordGANInversion
 from mmcoordgan.models.finite import NonFiniteError
 from mmcoordgan.models.losses import l1_loss
 from mmcoordgan.models.networks import Encoding
@@ -53,12 +50,6 @@ TINY = dict(
         coords=dict(type='L1Loss', loss_weight=60.0),
     ),
 )
-STAGE1 = dict(
-    type='CoordGAN',
-    generator=GENERATOR,
-    discriminator=dict(type='CoordGANDiscriminator', image_size=16, channels=8),
-    losses=dict(g_gan=dict(type='NonsaturatingLoss')),
-)
 
 
 def build(**changes) -> CoordGANInversion:
@@ -98,9 +89,6 @@ def snapshot(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 def same(module: torch.nn.Module, state: dict[str, torch.Tensor]) -> bool:
     own = module.state_dict()
     return own.keys() == state.keys() and all(torch.equal(own[k], v) for k, v in state.items())
-
-
-# ---------------------------------------------------------------------- training
 
 
 def terms(log: dict) -> set[str]:
@@ -253,9 +241,6 @@ def test_l1_loss_by_hand():
         l1_loss(x, y.t())
 
 
-# ---------------------------------------------------------------------- configs
-
-
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
@@ -287,158 +272,6 @@ def test_bad_configs(changes, message):
         build(**changes)
 
 
-# ---------------------------------------------------------------------- weights
-
-
-@pytest.fixture
-def stage1() -> CoordGAN:
-    """Stage 1 with an average that differs from the last weights."""
-    model = MODELS.build(copy.deepcopy(STAGE1))
-    for parameter in model.generator_ema.parameters():
-        parameter.add_(0.1)
-    return model
-
-
-def save(path, model: torch.nn.Module) -> str:
-    torch.save({'state_dict': model.state_dict(), 'meta': {}}, path)
-    return str(path)
-
-
-def test_the_generator_is_the_averaged_one_of_stage_1(stage1, tmp_path):
-    path = save(tmp_path / 'iter_9.pth', stage1)
-    (tmp_path / 'last_checkpoint').write_text(path)
-    for source in (path, str(tmp_path)):
-        model = build(stage1_checkpoint=source)
-        encoder = snapshot(model.encoder)
-        model.init_weights()
-        assert same(model.generator, stage1.generator_ema.state_dict())
-        assert not same(model.generator, stage1.generator.state_dict())
-        assert same(model.encoder, encoder)
-        assert all(not p.requires_grad for p in model.generator.parameters())
-    (tmp_path / 'iter_9.pth').unlink()  # read once
-    model.train_step(batch(), optimizer(model))
-
-
-def test_training_says_where_it_misses_stage_1(tmp_path):
-    for source in (tmp_path / 'nowhere', tmp_path / 'nowhere.pth', tmp_path):
-        model = build(stage1_checkpoint=str(source))
-        model.init_weights()
-        message = rf'no checkpoint of stage 1 at {source}: train stage 1 first, or set the config '
-        with pytest.raises(FileNotFoundError, match=message + r'key model\.stage1_checkpoint'):
-            model.train_step(batch(), optimizer(model))
-
-
-def test_bad_stage_1_checkpoints(stage1, tmp_path):
-    path = tmp_path / 'other.pth'
-    other = MODELS.build({**copy.deepcopy(STAGE1), 'generator': {**GENERATOR, 'channels': 12}})
-    save(path, other)
-    message = (
-        r'other\.pth \(config key model\.stage1_checkpoint\), generator_ema does not fit: '
-        r'.*stem\.bias has shape \(12,\), needed is \(8,\)'
-    )
-    with pytest.raises(ValueError, match=message):
-        build(stage1_checkpoint=str(path)).init_weights()
-    state = {k: v for k, v in stage1.state_dict().items() if k != 'generator_ema.stem.bias'}
-    torch.save({'state_dict': state}, path)
-    with pytest.raises(ValueError, match=r'generator_ema does not fit: stem\.bias is missing$'):
-        build(stage1_checkpoint=str(path)).init_weights()
-    save(path, build())  # one of stage 2
-    with pytest.raises(ValueError, match=r'model\.stage1_checkpoint\) holds no generator_ema'):
-        build(stage1_checkpoint=str(path)).init_weights()
-    torch.save({'state_dict': {'x': object()}}, path)
-    with pytest.raises(ValueError, match=r'model\.stage1_checkpoint\) is not a file of plain'):
-        build(stage1_checkpoint=str(path)).init_weights()
-
-
-@pytest.mark.parametrize('wrapped', [False, True])
-def test_own_checkpoint_needs_no_stage_1(wrapped, tmp_path):
-    trained = build()
-    trained.iteration.fill_(7)
-    path = save(tmp_path / 'stage2.pth', trained)
-    model = build(stage1_checkpoint=str(tmp_path / 'gone'))
-    model.init_weights()
-    model.averages_gradients = True  # lets it into a wrapper that needs no processes
-    load_checkpoint(CoordGANDistributed(model) if wrapped else model, path, map_location='cpu')
-    assert same(model, trained.state_dict())
-    model.train_step(batch(), optimizer(model))
-    assert int(model.iteration) == 8
-
-
-def test_stage_1_is_not_loaded_over_an_own_checkpoint(stage1, tmp_path):
-    model = build(stage1_checkpoint=save(tmp_path / 'stage1.pth', stage1))
-    trained = build()
-    model.load_state_dict(trained.state_dict())
-    model.train_step(batch(), optimizer(model))
-    assert same(model.generator, trained.generator.state_dict())
-
-
-def test_foreign_checkpoints_are_refused(stage1, tmp_path):
-    model = build()
-    before = snapshot(model)
-    cases = {
-        'stage 1': (
-            stage1.state_dict(),
-            r'holds no encoder: it is one of stage 1.*set the config key model\.stage1_checkpoint',
-        ),
-        'nothing': ({'backbone.weight': torch.zeros(1)}, r'holds no encoder\. CoordGANInversion'),
-        'width': (
-            build(encoder=dict(channels=(5, 8, 8))).state_dict(),
-            r'encoder, does not fit: from_rgb\.weight has shape \(5, 3, 1, 1\), needed is',
-        ),
-        'W': (with_w().state_dict(), r'texture_heads\.1\.weight is missing'),
-        'part': (
-            {k: v for k, v in before.items() if k != 'generator.stem.bias'},
-            r'generator, does not fit: stem\.bias is missing',
-        ),
-    }
-    for state, message in cases.values():
-        with pytest.raises(ValueError, match=message):
-            model.check_state_dict(state)
-        with pytest.raises(ValueError, match=message):
-            model.load_state_dict(state, strict=False)
-        torch.save({'state_dict': state}, tmp_path / 'foreign.pth')
-        with pytest.raises(ValueError, match=message):
-            load_checkpoint(model, str(tmp_path / 'foreign.pth'), map_location='cpu')
-    assert same(model, before)
-
-
-def test_long_lists_of_misfits_are_cut():
-    state = build().state_dict()
-    state.update({f'encoder.more.{i}': torch.zeros(1) for i in range(50)})
-    with pytest.raises(ValueError, match=r'more\.19 is not in this network; and 30 more$'):
-        build().check_state_dict(state)
-
-
-# ---------------------------------------------------------------------- prediction
-
-
-def fields(prediction: BaseDataElement) -> set[str]:
-    return set(prediction.keys())
-
-
-@pytest.mark.parametrize(('build_model', 'codes'), [(build, (6, 5)), (with_w, (5,))])
-def test_predictions_carry_samples_on(build_model, codes):
-    model = build_model().eval()
-    samples = [
-        BaseDataElement(metainfo=dict(sample_idx=i), gt_coords=PixelData(data=torch.ones(2, 3, 3)))
-        for i in range(3)
-    ]
-    data = dict(batch(3), data_samples=samples)
-    predictions = model.test_step(data)
-    encoding = model.encode(data['inputs'])
-    for index, prediction in enumerate(predictions):
-        assert prediction.sample_idx == index
-        assert torch.equal(prediction.gt_coords.data, samples[index].gt_coords.data)
-        for name, values in encoding._asdict().items():
-            value = prediction.get(name)
-            assert torch.equal(value, values[index]) and not value.requires_grad, name
-        shapes = [tuple(prediction.get(name).shape) for name in encoding._fields]
-        assert shapes == [(6,), codes, (2, 16, 16)]
-    assert fields(predictions[0]) == {'gt_coords', *encoding._fields}
-    assert fields(model(data['inputs'], samples, mode='predict')[0]) == fields(predictions[0])
-    assert fields(samples[0]) == {'gt_coords'}  # the data's own are left alone
-
-
 class DenseEncoder(torch.nn.Module):
     """Finds a map by itself, and no structure code."""
 
@@ -466,86 +299,3 @@ def test_an_encoder_may_find_the_map_itself():
     assert all(not torch.equal(v, before[k]) for k, v in model.encoder.state_dict().items())
     with pytest.raises(ValueError, match='refinement needs structure codes, which a DenseEncoder'):
         build(replace_encoder=DenseEncoder(), refinement=dict(steps=1, lr=0.1))
-
-
-def test_nothing_is_rendered_unless_asked_for(monkeypatch):
-    model = build().eval()
-    monkeypatch.setattr(model.generator, 'synthesize', None)
-    assert set(model.predict(batch(2)['inputs'])) == {'structure_w', 'texture_w', 'coords'}
-
-
-def test_modes():
-    model = build(refinement=dict(steps=0, lr=0.1), render_predictions=True).eval()
-    inputs = batch(3)['inputs']
-    predictions = model(inputs, mode='predict')
-    images = model(inputs, mode='tensor')
-    assert torch.equal(images, torch.stack([p.reconstruction for p in predictions]))
-    assert not any(name.startswith('refined') for name in fields(predictions[0]))
-    with pytest.raises(ValueError, match=r"mode must be 'loss', .*, but got 'train'"):
-        model(inputs, mode='train')
-    with pytest.raises(ValueError, match='3 images came with 2 data samples'):
-        model(inputs, [BaseDataElement()] * 2, mode='predict')
-
-
-@pytest.mark.parametrize('build_model', [build, with_w])
-def test_refinement_brings_reconstructions_nearer(build_model):
-    model = build_model(refinement=dict(steps=40, lr=0.05), render_predictions=True).eval()
-    images = synthesize(model, torch.randn(4, 4), torch.randn(4, 4))
-    weights = snapshot(model)
-    with torch.no_grad():  # as test loops do
-        predictions = model.test_step({'inputs': images})
-    for image, prediction in zip(images, predictions):
-        before = l1_loss(prediction.reconstruction, image)
-        after = l1_loss(prediction.refined_reconstruction, image)
-        assert after < 0.9 * before
-        coords = model.generator.warp(prediction.refined_structure_w[None])
-        again = model.generator.synthesize(coords, prediction.refined_texture_w[None])
-        assert torch.allclose(coords[0], prediction.refined_coords, atol=1e-6)
-        assert torch.allclose(again[0], prediction.refined_reconstruction, atol=1e-5)
-        assert not prediction.refined_coords.requires_grad
-    assert same(model, weights)
-    assert all(p.grad is None for p in model.parameters())
-
-
-@pytest.mark.parametrize('weight', [1.0, 1e-7])  # 1e-7: gradients of the size of Adam's epsilon
-def test_refinement_treats_every_image_alone(weight):
-    refinement = dict(steps=10, lr=0.05, l1_weight=weight, perceptual_weight=weight)
-    model = build(refinement=refinement).eval().double()  # so that rounding stays small
-    images = torch.stack([*batch(3)['inputs'][:2], torch.ones(3, 16, 16)]).double()
-    together = model.predict(images)
-    for index in range(3):
-        alone = model.predict(images[index : index + 1])
-        for name, values in together.items():
-            assert torch.allclose(alone[name][0], values[index], atol=1e-8), (index, name)
-    moved = (together['refined_coords'] - together['coords']).abs().amax(dim=(1, 2, 3))
-    assert (moved > 1e-4).all()  # far more than the tolerance above
-
-
-def test_refinement_without_perceptual_distance():
-    options = dict(steps=20, lr=0.05, perceptual_weight=0.0)
-    model = build(perceptual=None, losses={}, refinement=options, render_predictions=True).eval()
-    images = synthesize(model, torch.randn(2, 4), torch.randn(2, 4))
-    found = model.predict(images)
-    assert l1_loss(found['refined_reconstruction'], images) < l1_loss(
-        found['reconstruction'], images
-    )
-
-
-def test_refinement_by_hand():
-    """One step of Adam moves every entry by the learning rate, against the gradient's sign."""
-    model = build(refinement=dict(steps=1, lr=0.01, l1_weight=2.0, perceptual_weight=3.0)).eval()
-    images = batch(2)['inputs']
-    found = model.predict(images)
-    for index in range(2):
-        codes = [found[k][index : index + 1].clone().requires_grad_() for k in CODES]
-        rendered = model.generator.synthesize(model.generator.warp(codes[0]), codes[1])
-        image = images[index : index + 1]
-        loss = 2 * (rendered - image).abs().mean() + 3 * model.perceptual(rendered, image).mean()
-        for name, code, gradient in zip(CODES, codes, torch.autograd.grad(loss, codes)):
-            step = found[f'refined_{name}'][index] - code[0]
-            clear = gradient[0].abs() > 1e-5
-            assert clear.float().mean() > 0.5
-            assert torch.allclose(step[clear], -0.01 * gradient[0].sign()[clear], atol=1e-4)
-
-
-CODES = ('structure_w', 'texture_w')

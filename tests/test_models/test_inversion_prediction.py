@@ -1,0 +1,120 @@
+"""What the second stage predicts, and refinement."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mmengine.structures import BaseDataElement, PixelData
+from test_inversion import batch, build, same, snapshot, synthesize, with_w
+
+from mmcoordgan.models.losses import l1_loss
+
+
+def fields(prediction: BaseDataElement) -> set[str]:
+    return set(prediction.keys())
+
+
+@pytest.mark.parametrize(('build_model', 'codes'), [(build, (6, 5)), (with_w, (5,))])
+def test_predictions_carry_samples_on(build_model, codes):
+    model = build_model().eval()
+    samples = [
+        BaseDataElement(metainfo=dict(sample_idx=i), gt_coords=PixelData(data=torch.ones(2, 3, 3)))
+        for i in range(3)
+    ]
+    data = dict(batch(3), data_samples=samples)
+    predictions = model.test_step(data)
+    encoding = model.encode(data['inputs'])
+    for index, prediction in enumerate(predictions):
+        assert prediction.sample_idx == index
+        assert torch.equal(prediction.gt_coords.data, samples[index].gt_coords.data)
+        for name, values in encoding._asdict().items():
+            value = prediction.get(name)
+            assert torch.equal(value, values[index]) and not value.requires_grad, name
+        shapes = [tuple(prediction.get(name).shape) for name in encoding._fields]
+        assert shapes == [(6,), codes, (2, 16, 16)]
+    assert fields(predictions[0]) == {'gt_coords', *encoding._fields}
+    assert fields(model(data['inputs'], samples, mode='predict')[0]) == fields(predictions[0])
+    assert fields(samples[0]) == {'gt_coords'}  # the data's own are left alone
+
+
+def test_nothing_is_rendered_unless_asked_for(monkeypatch):
+    model = build().eval()
+    monkeypatch.setattr(model.generator, 'synthesize', None)
+    assert set(model.predict(batch(2)['inputs'])) == {'structure_w', 'texture_w', 'coords'}
+
+
+def test_modes():
+    model = build(refinement=dict(steps=0, lr=0.1), render_predictions=True).eval()
+    inputs = batch(3)['inputs']
+    predictions = model(inputs, mode='predict')
+    images = model(inputs, mode='tensor')
+    assert torch.equal(images, torch.stack([p.reconstruction for p in predictions]))
+    assert not any(name.startswith('refined') for name in fields(predictions[0]))
+    with pytest.raises(ValueError, match=r"mode must be 'loss', .*, but got 'train'"):
+        model(inputs, mode='train')
+    with pytest.raises(ValueError, match='3 images came with 2 data samples'):
+        model(inputs, [BaseDataElement()] * 2, mode='predict')
+
+
+@pytest.mark.parametrize('build_model', [build, with_w])
+def test_refinement_brings_reconstructions_nearer(build_model):
+    model = build_model(refinement=dict(steps=40, lr=0.05), render_predictions=True).eval()
+    images = synthesize(model, torch.randn(4, 4), torch.randn(4, 4))
+    weights = snapshot(model)
+    with torch.no_grad():  # as test loops do
+        predictions = model.test_step({'inputs': images})
+    for image, prediction in zip(images, predictions):
+        before = l1_loss(prediction.reconstruction, image)
+        after = l1_loss(prediction.refined_reconstruction, image)
+        assert after < 0.9 * before
+        coords = model.generator.warp(prediction.refined_structure_w[None])
+        again = model.generator.synthesize(coords, prediction.refined_texture_w[None])
+        assert torch.allclose(coords[0], prediction.refined_coords, atol=1e-6)
+        assert torch.allclose(again[0], prediction.refined_reconstruction, atol=1e-5)
+        assert not prediction.refined_coords.requires_grad
+    assert same(model, weights)
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize('weight', [1.0, 1e-7])  # 1e-7: gradients of the size of Adam's epsilon
+def test_refinement_treats_every_image_alone(weight):
+    refinement = dict(steps=10, lr=0.05, l1_weight=weight, perceptual_weight=weight)
+    model = build(refinement=refinement).eval().double()  # so that rounding stays small
+    images = torch.stack([*batch(3)['inputs'][:2], torch.ones(3, 16, 16)]).double()
+    together = model.predict(images)
+    for index in range(3):
+        alone = model.predict(images[index : index + 1])
+        for name, values in together.items():
+            assert torch.allclose(alone[name][0], values[index], atol=1e-8), (index, name)
+    moved = (together['refined_coords'] - together['coords']).abs().amax(dim=(1, 2, 3))
+    assert (moved > 1e-4).all()  # far more than the tolerance above
+
+
+def test_refinement_without_perceptual_distance():
+    options = dict(steps=20, lr=0.05, perceptual_weight=0.0)
+    model = build(perceptual=None, losses={}, refinement=options, render_predictions=True).eval()
+    images = synthesize(model, torch.randn(2, 4), torch.randn(2, 4))
+    found = model.predict(images)
+    assert l1_loss(found['refined_reconstruction'], images) < l1_loss(
+        found['reconstruction'], images
+    )
+
+
+def test_refinement_by_hand():
+    """One step of Adam moves every entry by the learning rate, against the gradient's sign."""
+    model = build(refinement=dict(steps=1, lr=0.01, l1_weight=2.0, perceptual_weight=3.0)).eval()
+    images = batch(2)['inputs']
+    found = model.predict(images)
+    for index in range(2):
+        codes = [found[k][index : index + 1].clone().requires_grad_() for k in CODES]
+        rendered = model.generator.synthesize(model.generator.warp(codes[0]), codes[1])
+        image = images[index : index + 1]
+        loss = 2 * (rendered - image).abs().mean() + 3 * model.perceptual(rendered, image).mean()
+        for name, code, gradient in zip(CODES, codes, torch.autograd.grad(loss, codes)):
+            step = found[f'refined_{name}'][index] - code[0]
+            clear = gradient[0].abs() > 1e-5
+            assert clear.float().mean() > 0.5
+            assert torch.allclose(step[clear], -0.01 * gradient[0].sign()[clear], atol=1e-4)
+
+
+CODES = ('structure_w', 'texture_w')
