@@ -66,7 +66,7 @@ def read_config(path: str) -> Config:
     except FileNotFoundError as error:
         raise UserError(str(error)) from None
     try:
-        return Config.fromfile(path)
+        return _from_file(path)
     except SyntaxError as error:
         raise UserError(f'config file {path} cannot be parsed: {error}') from None
     except ModuleNotFoundError as error:
@@ -76,3 +76,17 @@ def read_config(path: str) -> Config:
                 "MMEngine needs pkg_resources for names with '::'. Run: pip install 'setuptools<82'"
             )
         raise UserError(f'config file {path}: {reason}') from None
+
+
+def _from_file(path: str) -> Config:
+    try:
+        return Config.fromfile(path)
+    except SyntaxError:
+        raise
+    except Exception as error:  # MMEngine fails in many ways
+        if shipped_root() == PACKAGE.parent and 'mmcoordgan::' in Path(path).read_text('utf-8'):
+            raise UserError(
+                f"config file {path}: MMEngine finds 'mmcoordgan::' in wheels only, and this is a "
+                f"checkout: write the path, _base_ = '{shipped_root() / 'configs'}/...'"
+            ) from error
+        raise

@@ -2,6 +2,6 @@
 
 __version__ = '0.1.0'
 
-MINIMUM_TORCH = '1.13.0'
+MINIMUM_TORCH = '2.1.0'
 MINIMUM_MMENGINE = '0.10.0'
 MINIMUM_MMCV = '2.0.0'

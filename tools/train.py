@@ -10,6 +10,7 @@ from contextlib import nullcontext
 
 from mmengine.config import Config
 
+from mmcoordgan.cli.checks import check_training
 from mmcoordgan.cli.config import load_config
 from mmcoordgan.cli.launch import (
     ToolRunner,
@@ -91,14 +92,6 @@ def scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
-def check_training(cfg: Config) -> None:
-    """Refuse what MMEngine offers and stage 1 cannot do."""
-    if cfg.get('compile') and type_name(cfg.model.get('type')) == 'CoordGAN':
-        raise UserError(
-            'compile: PyTorch cannot differentiate a compiled model twice, as R1 does. Leave it out'
-        )
-
-
 def choose_checkpoint(cfg: Config, resume: str | None) -> None:
     """Set what the Runner loads (``load_from``), and whether it resumes it or only starts from it.
 
@@ -123,6 +116,16 @@ def choose_checkpoint(cfg: Config, resume: str | None) -> None:
                 cfg.model[key] = None
 
 
+def announce(cfg: Config) -> None:
+    """Say where to look, and how to stop."""
+    print(
+        f'Training {cfg.train_cfg.get("max_iters")} iterations; the log says how long it will '
+        f'take. Look at {os.path.join(cfg.work_dir, "pictures")} meanwhile. Ctrl-C saves and ends; '
+        'the same command with --resume goes on.',
+        flush=True,
+    )
+
+
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with explained_errors('train.py'):
@@ -140,8 +143,12 @@ def main(argv: list[str] | None = None) -> None:
             written = copy.deepcopy(cfg)
             choose_checkpoint(cfg, args.resume)
             join_processes(cfg, args.launcher, args.local_rank)
+            if first:
+                announce(cfg)
             ToolRunner.of(cfg, written).train()
             leave_processes()
+            if first:
+                print(f'Done. Checkpoints, the log and pictures/ are in {cfg.work_dir}')
 
 
 if __name__ == '__main__':

@@ -10,7 +10,8 @@ _base_ = [
 model = dict(stage1_checkpoint='work_dirs/toyfaces_32')
 default_hooks = dict(
     logger=dict(interval=50),
-    checkpoint=dict(interval=500, max_keep_ckpts=2),
+    # The validation's best is kept as best_iou_iter_*.pth.
+    checkpoint=dict(interval=500, max_keep_ckpts=2, save_best='iou'),
     # Samples of the frozen generator, which stay what they are: drawn at the beginning and the end.
     pictures=dict(use_ema=False, interval=_base_.train_cfg.max_iters),
 )

@@ -101,6 +101,7 @@ def load_config(path: str, options: dict | None, work_dir: str | None = None) ->
         for note in check_cfg_options(cfg, options):
             print(note, file=sys.stderr)
         cfg.merge_from_dict(options)
+        _check_new_types(cfg, options)
     for hook in hooks(cfg):
         name = type_name(hook.get('type'))
         if name in _RENAMED:
@@ -108,6 +109,26 @@ def load_config(path: str, options: dict | None, work_dir: str | None = None) ->
     default = os.path.join('work_dirs', Path(path).stem)
     cfg.work_dir = work_dir or cfg.get('work_dir') or default
     return cfg
+
+
+def _check_new_types(cfg: Config, options: dict) -> None:
+    """Make sure that a class named by an option takes the arguments that the old one had."""
+    for key in options:
+        place, _, last = key.rpartition('.')
+        if last != 'type' or not place:
+            continue
+        node: Any = cfg._cfg_dict
+        for part in place.split('.'):
+            node = node[int(part)] if isinstance(node, list) else node[part]
+        with root.MODELS.switch_scope_and_registry(cfg.get('default_scope', 'mmengine')):
+            names = _names(node, options, place.split('.'))
+        left = sorted(set(node) - names) if names is not None else []
+        if left:
+            raise UserError(
+                f'{key}={node["type"]}: it does not take {", ".join(left)}, which {place} has '
+                'already. Write a config file with _delete_=True in that dict (docs/configs.md); '
+                'configs/coordgan/photos_32.py trains on a folder of images'
+            )
 
 
 def hooks(cfg: Config) -> list[dict]:
@@ -176,6 +197,9 @@ def _hint(cfg: Config, node: Any, names: set[str], parts: list[str], depth: int)
         return f'{place} is a list of {len(node)} elements, {place}.0 and so on'
     if not isinstance(node, dict):
         return f'{place} is {node!r}, which has no parts to set; give {place} a whole new value'
+    same = [key for key in _keys(cfg._cfg_dict) if key.rpartition('.')[2] == parts[-1]]
+    if len(parts) == 1 and same:  # such as data_root
+        return f'did you mean {" or ".join(same[:3])}?'
     names = {*map(str, node), *names} - _EVERYWHERE
     near = difflib.get_close_matches(parts[depth], sorted(names), n=1)
     if near:

@@ -38,6 +38,7 @@ PALETTE = [
     *([200, 150, 120], [40, 60, 160]),
 ]
 BENCHMARK = (1, 3, 5, 6, 8, *range(100, 200))
+SUBSETS = {'benchmark': BENCHMARK, 'validation': (*BENCHMARK[:5], *range(200, 300))}
 
 
 def mask_path(mask_dir: str, number: int, part: str) -> str:
@@ -147,7 +148,8 @@ class CelebAMaskHQ(PipelineDataset):
         data_root: Folder that holds the other folders.
         num_classes: 7 (CoordGAN's benchmark) or 19 (all parts).
         subset: 'all', or 'benchmark': the five references (positions 1, 3, 5, 6, 8 of the list)
-            followed by the 100 queries (positions 100 to 199).
+            followed by the 100 queries (positions 100 to 199), or 'validation': the references
+            followed by 100 others (positions 200 to 299).
         pipeline: Transforms; the default reads the image and packs it with its labels, which must
             have the same size.
         img_dir: Folder of the images.
@@ -172,8 +174,8 @@ class CelebAMaskHQ(PipelineDataset):
     ) -> None:
         if num_classes not in CLASSES:
             raise ValueError(f'num_classes must be 7 or 19, got {num_classes}')
-        if subset not in ('all', 'benchmark'):
-            raise ValueError(f"subset must be 'all' or 'benchmark', got {subset!r}")
+        if subset != 'all' and subset not in SUBSETS:
+            raise ValueError(f"subset must be 'all', 'benchmark' or 'validation', got {subset!r}")
         super().__init__(pipeline=[LoadImage(), PackInputs()] if pipeline is None else pipeline)
         self.num_classes = num_classes
         self.data_root = check_folder(str(data_root), key='data_root', dataset='CelebAMaskHQ')
@@ -186,13 +188,14 @@ class CelebAMaskHQ(PipelineDataset):
         self.label_dir = folder(label_dir, 'label_dir')
         self.mask_dir = '' if label_dir else folder(mask_dir, 'mask_dir')
         self.names = list_numbered_images(self.img_dir)
-        if subset == 'benchmark':
-            if len(self.names) <= BENCHMARK[-1]:
+        if subset != 'all':
+            positions = SUBSETS[subset]
+            if len(self.names) <= positions[-1]:
                 raise ValueError(
-                    f"subset='benchmark' needs at least {BENCHMARK[-1] + 1} images, but "
+                    f'subset={subset!r} needs at least {positions[-1] + 1} images, but '
                     f"'{self.img_dir}' holds {len(self.names)}"
                 )
-            self.names = [self.names[position] for position in BENCHMARK]
+            self.names = [self.names[position] for position in positions]
 
     @property
     def metainfo(self) -> dict:

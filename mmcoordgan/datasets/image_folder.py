@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from mmengine.logging import MMLogger
 
+from mmcoordgan.errors import UserError
 from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform, choose
@@ -90,7 +92,8 @@ class ImageFolder(PipelineDataset):
 
     Raises:
         FileNotFoundError: If ``data_root`` is not a folder.
-        ValueError: If it holds no image, or if an argument is not understood.
+        UserError: If it holds no image.
+        ValueError: If an argument is not understood.
         BrokenImageError: From indexing, if an image cannot be read (``on_broken='error'``), or if
             none can (``on_broken='skip'``).
     """
@@ -117,9 +120,14 @@ class ImageFolder(PipelineDataset):
         self.on_broken = on_broken
         self.paths = list_images(self.data_root, extensions)
         if not self.paths:
-            raise ValueError(
+            others = Counter(
+                Path(path).suffix.lower() or 'no ending' for path in _walk(self.data_root)
+            )
+            found = ', '.join(f'{count} x {ending}' for ending, count in others.most_common(5))
+            raise UserError(
                 f"the folder '{data_root}' (data_root of ImageFolder) and its subfolders hold no "
                 f'file that ends in {", ".join(extensions)}'
+                + (f', but {found}: convert these to JPEG or PNG' if found else '')
             )
         self.paths = choose(self.paths, indices, 'ImageFolder')
         # In shared memory, so that the count includes what the workers of a data loader meet.

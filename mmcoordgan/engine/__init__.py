@@ -10,12 +10,15 @@ from .hooks.prediction import PredictionHook
 from .hooks.visualization import CoordGANVisualizationHook, TransferVisualizationHook
 from .loop import ResumableTrainLoop
 from .optim import CoordGANOptimWrapperConstructor, MixedPrecisionOptimWrapper
+from .schedulers import CosineAnnealingWarmRestarts, CyclicLR
 
 __all__ = [
     'AtomicLocalBackend',
     'CoordGANCheckpointHook',
     'CoordGANOptimWrapperConstructor',
     'CoordGANVisualizationHook',
+    'CosineAnnealingWarmRestarts',
+    'CyclicLR',
     'InterruptionHook',
     'MixedPrecisionOptimWrapper',
     'PredictionHook',

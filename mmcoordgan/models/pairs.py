@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from mmcoordgan.errors import UserError
+
 
 def check_even_batch(batch: int) -> None:
-    """Raise ValueError unless a batch of this size consists of pairs."""
+    """Raise UserError unless a batch of this size consists of pairs."""
     if batch < 2 or batch % 2:
-        raise ValueError(
+        raise UserError(
             f'the batch size on every device must be even, because images are trained in pairs, '
             f'but got {batch}: set train_dataloader.batch_size to an even number'
         )

@@ -104,7 +104,9 @@ def test_resume_continues_where_the_checkpoint_was_written(trained, tmp_path):
 SCHEDULERS = {
     'ConstantLR': {},
     'CosineAnnealingLR': dict(T_max=5),
+    'CosineAnnealingWarmRestarts': dict(T_0=3),
     'CosineRestartLR': dict(periods=[3, 3], restart_weights=[1, 0.5], eta_min=0.0),
+    'CyclicLR': dict(base_lr=0.001, max_lr=0.01, step_size_up=2, cycle_momentum=False),
     'ExponentialLR': dict(gamma=0.9),
     'LinearLR': dict(end=5),
     'LinearMomentum': dict(end=5),

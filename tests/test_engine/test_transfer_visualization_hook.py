@@ -29,13 +29,23 @@ def batch(*indices: int, labelled: bool = True):
     return {'inputs': images}, outputs
 
 
-def run(hook, tmp_path, *batches, meta=META):
+def run(hook, tmp_path, *batches, meta=META, phase='test'):
     dataset = SimpleNamespace(metainfo=meta)
     loader = SimpleNamespace(dataset=dataset)
-    runner = SimpleNamespace(work_dir=str(tmp_path), test_dataloader=loader)
-    hook.before_test_epoch(runner)
+    shown = []
+    visualizer = SimpleNamespace(add_image=lambda *args, step: shown.append((*args, step)))
+    runner = SimpleNamespace(
+        work_dir=str(tmp_path),
+        **{f'{phase}_dataloader': loader},
+        visualizer=visualizer,
+        iter=250,
+        shown=shown,
+    )
+    getattr(hook, f'before_{phase}_epoch')(runner)
     for index, (data, outputs) in enumerate(batches):
-        hook.after_test_iter(runner, index, data, outputs)
+        getattr(hook, f'after_{phase}_iter')(runner, index, data, outputs)
+    if not isinstance(hook, PredictionHook):
+        getattr(hook, f'after_{phase}_epoch')(runner)
     return runner
 
 
@@ -57,6 +67,16 @@ def test_rows(tmp_path):
         np.testing.assert_array_equal(cell(path, 2)[::12, ::12], colors)
         assert (cell(path, 3) == 10 * reference).all()  # its colours
         assert (cell(path, 4)[..., 0] > 100).all()  # painted red
+
+
+def test_a_validation_draws_one_sheet_and_shows_it(tmp_path):
+    hook = TransferVisualizationHook(max_pictures=3, num_references=2)
+    runner = run(hook, tmp_path, batch(0, 1, 2, 3), phase='val')
+    path = tmp_path / 'pictures' / 'transfer' / 'iter_000250.png'
+    assert os.listdir(path.parent) == [path.name]
+    ((name, image, step),) = runner.shown
+    assert (name, step) == ('transfer', 250) and image.shape[0] == 2 * 98 + MARGIN
+    np.testing.assert_array_equal(image, cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
 
 
 def test_no_ground_truth_at_all(tmp_path):

@@ -265,12 +265,6 @@ def test_no_validate(prepared, tmp_path):
     assert cfg.val_cfg is cfg.val_dataloader is cfg.val_evaluator is None
 
 
-def test_what_stage_1_cannot_do(tmp_path, capsys):
-    toy = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
-    error = fails([toy, '--cfg-options', 'compile=True'], capsys)
-    assert error.startswith('compile: PyTorch cannot differentiate a compiled model twice')
-
-
 def test_the_config_in_the_work_dir_is_the_users(tmp_path):
     """What resuming and testing change for themselves does not reach it."""
     config = write_config(tmp_path, 'model["pretrained_generator"] = "start.pth"\n')

@@ -134,7 +134,7 @@ BAD_INPUT = {
     'empty folder': (
         'celeba_128',
         [f'{DATA_ROOT}=empty'],
-        ValueError,
+        SystemExit,
         "'empty'.*data_root.*hold no file that ends in .jpg",
     ),
     'broken image': (
@@ -146,7 +146,7 @@ BAD_INPUT = {
     'odd batch': (
         'toyfaces_32',
         ['train_dataloader.batch_size=3'],
-        ValueError,
+        SystemExit,
         'must be even.*got 3: set train_dataloader.batch_size',
     ),
     'image_size': (
@@ -163,7 +163,7 @@ BAD_INPUT = {
     ),
     'vgg weights': (
         'celeba_128',
-        ['model.perceptual.vgg_weights=no/vgg.pth'],
+        [f'{DATA_ROOT}=broken', 'model.perceptual.vgg_weights=no/vgg.pth'],
         SystemExit,
         r'no/vgg\.pth.*perceptual\.vgg_weights',
     ),

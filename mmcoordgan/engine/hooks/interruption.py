@@ -72,7 +72,7 @@ class InterruptionHook(Hook):
             runner.train_loop.stop_training = True
             saves = any(isinstance(hook, CoordGANCheckpointHook) for hook in runner.hooks)
             how = (
-                'saving and ending'
+                'saving and ending; --resume goes on,'
                 if saves
                 else (
                     'ending WITHOUT a checkpoint, because default_hooks.checkpoint is no '

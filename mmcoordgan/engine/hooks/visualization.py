@@ -140,13 +140,14 @@ class CoordGANVisualizationHook(Hook):
 
 @HOOKS.register_module()
 class TransferVisualizationHook(Hook):
-    """Draw a row of images for each query of a test.
+    """Draw a row of images for each query of a test or a validation.
 
-    Each row (see :func:`mmcoordgan.visualization.transfer_row`) is written to
-    ``<out_dir>/<sample_idx>.png``, on the main process only; with several processes, for the
-    the queries that the main process sees. The n-th query drawn takes reference n modulo
-    ``num_references``. Images come from the dataloader's ``inputs``: uint8 RGB, or float in
-    [-1, 1].
+    A test writes each row (see :func:`mmcoordgan.visualization.transfer_row`) to
+    ``<out_dir>/<sample_idx>.png``, a validation all rows to ``<out_dir>/iter_<iteration>.png``.
+    All rows also go to the Runner's visualizer as one image, ``transfer``, for TensorBoard and the
+    like. The main process alone draws, the queries that it sees. The n-th query drawn takes
+    reference n modulo ``num_references``. Images come from the dataloader's ``inputs``: uint8
+    RGB, or float in [-1, 1].
 
     The model and the data set must be as for :class:`~mmcoordgan.evaluation.SegTransferIoU`, and
     arguments of the same name mean the same. Queries need no ground truth, references no labels:
@@ -191,11 +192,13 @@ class TransferVisualizationHook(Hook):
         self.reference_size = reference_size
         self.coords_key = coords_key
         self._references: dict[int, TransferPicture] = {}
-        self._drawn = 0
+        self._rows: dict[int, list[np.ndarray]] = {}
 
     def before_test_epoch(self, runner: Any) -> None:
         """Start afresh."""
-        self._references, self._drawn = {}, 0
+        self._references, self._rows = {}, {}
+
+    before_val_epoch = before_test_epoch
 
     def after_test_iter(
         self,
@@ -209,9 +212,48 @@ class TransferVisualizationHook(Hook):
         Raises:
             ValueError: A query came before all references.
         """
-        if outputs is None or self._drawn >= self.max_pictures or not is_main_process():
+        self._draw_batch(runner.test_dataloader.dataset, data_batch, outputs)
+
+    def after_val_iter(
+        self,
+        runner: Any,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[BaseDataElement] | None = None,
+    ) -> None:
+        """The same while validating.
+
+        Raises:
+            ValueError: A query came before all references.
+        """
+        self._draw_batch(runner.val_dataloader.dataset, data_batch, outputs)
+
+    def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
+        """Write the rows, one file each."""
+        self._write(runner, {f'{index:05d}': [row] for index, row in self._rows.items()})
+
+    def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
+        """Write the rows, all in one file."""
+        self._write(runner, {f'iter_{runner.iter:06d}': list(self._rows.values())})
+
+    def _write(self, runner: Any, images: dict[str, list[list[np.ndarray]]]) -> None:
+        if not self._rows:
             return
-        meta = getattr(runner.test_dataloader.dataset, 'metainfo', None) or {}
+        folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
+        try:
+            for name, rows in images.items():
+                _write_image(osp.join(folder, f'{name}.png'), arrange_cells(rows))
+            every = arrange_cells(list(self._rows.values()))
+            runner.visualizer.add_image('transfer', every, step=runner.iter)
+        except OSError as error:  # no reason to end hours of training
+            runner.logger.warning(f'an image is left out, because it cannot be written: {error}')
+
+    def _draw_batch(
+        self, dataset: Any, data_batch: Any, outputs: Sequence[BaseDataElement] | None
+    ) -> None:
+        if outputs is None or len(self._rows) >= self.max_pictures or not is_main_process():
+            return
+        meta = getattr(dataset, 'metainfo', None) or {}
         queries = []
         for image, output in zip(data_batch['inputs'], outputs):
             sample = output.to_dict()
@@ -220,8 +262,8 @@ class TransferVisualizationHook(Hook):
                 self._references[index] = picture
             else:
                 queries.append((index, picture))
-        for index, query in queries[: self.max_pictures - self._drawn]:
-            self._draw(runner, index, query, meta.get('palette'))
+        for index, query in queries[: self.max_pictures - len(self._rows)]:
+            self._rows[index] = self._row(index, query, meta.get('palette'))
 
     def _picture(self, image: torch.Tensor, sample: dict, meta: dict) -> TransferPicture:
         classes = meta.get('classes') if meta.get('palette') else None
@@ -229,23 +271,20 @@ class TransferVisualizationHook(Hook):
         example = read_example(sample, coords_key=self.coords_key, num_classes=num_classes)
         return TransferPicture(_to_uint8(image), example.coords, example.labels)
 
-    def _draw(
-        self, runner: Any, index: int, query: TransferPicture, palette: Sequence | None
-    ) -> None:
-        reference = self._references.get(self._drawn % self.num_references)
+    def _row(
+        self, index: int, query: TransferPicture, palette: Sequence | None
+    ) -> list[np.ndarray]:
+        reference = self._references.get(len(self._rows) % self.num_references)
         if reference is None:
             raise ValueError(
                 f'{type(self).__name__}: query {index} came before all {self.num_references} '
                 "references: use sampler=dict(type='ReferenceSampler', "
-                f'num_references={self.num_references}) in test_dataloader'
+                f'num_references={self.num_references}) in the dataloader'
             )
         temperature = temperature_at(
             query.coords.shape[-1], self.mode, self.temperature, self.reference_size
         )
-        cells = transfer_row(reference, query, palette, temperature)
-        folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
-        _write_image(osp.join(folder, f'{index:05d}.png'), arrange_cells([cells]))
-        self._drawn += 1
+        return transfer_row(reference, query, palette, temperature)
 
 
 def _to_uint8(image: torch.Tensor) -> np.ndarray:

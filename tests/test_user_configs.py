@@ -1,0 +1,160 @@
+"""Configs of users, outside the package, through tools/train.py."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / 'configs' / 'coordgan'
+TOY = f"_base_ = '{CONFIGS / 'toyfaces_32.py'}'\n"
+ENCODER = f"""
+_base_ = '{CONFIGS / 'toyfaces_32_encoder.py'}'
+model = dict(refinement=None, losses=dict(swap_perceptual=None))
+train_cfg = dict(max_iters=6, val_interval=1)
+train_dataloader = dict(batch_size=2, dataset=dict(length=4))
+val_dataloader = dict(dataset=dict(length=6))
+val_evaluator = [_base_.val_evaluator[0]]
+default_hooks = dict(logger=dict(interval=1), pictures=dict(num_structures=1, num_textures=1))
+"""
+train = runpy.run_path(str(ROOT / 'tools' / 'train.py'))['main']
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'LOCAL_RANK'):
+        monkeypatch.setenv(name, '0')
+    monkeypatch.setattr('mmcoordgan.cli.launch.get_device', lambda: 'cpu')
+    monkeypatch.chdir(tmp_path)
+
+
+def run(text: str, *arguments: str) -> None:
+    name = f'{Path.cwd().name}_{len(list(Path.cwd().iterdir()))}'
+    Path('mine.py').write_text(f'{text}\nexperiment_name = {name!r}\n')
+    train(['mine.py', *arguments])
+
+
+def refused(capsys, text: str, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as end:
+        run(text, *arguments)
+    assert end.value.code
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def stage1(untrained_stage1, tmp_path) -> str:
+    return f"\nmodel['stage1_checkpoint'] = {str(untrained_stage1)!r}\n"
+
+
+@pytest.fixture(scope='session')
+def untrained_stage1(tmp_path_factory) -> Path:
+    from mmengine.config import Config
+
+    from mmcoordgan.models import CoordGAN
+
+    model = Config.fromfile(CONFIGS / 'toyfaces_32.py').model.to_dict()
+    model.pop('type')
+    path = tmp_path_factory.mktemp('stage1') / 'iter_1.pth'
+    torch.save({'state_dict': CoordGAN(**model).state_dict()}, path)
+    return path
+
+
+def test_validation_stops_keeps_the_best_and_draws(stage1):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run(
+        f"""{ENCODER}{stage1}
+optim_wrapper = dict(encoder=dict(optimizer=dict(lr=0.0)))
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='EMAHook', momentum=0.01),
+    dict(type='EarlyStoppingHook', monitor='iou', rule='greater', patience=1),
+]
+visualizer = dict(vis_backends=[dict(type='TensorboardVisBackend')])
+"""
+    )
+    work = Path('work_dirs/mine')
+    assert sorted(p.name for p in work.glob('*.pth')) == ['best_iou_iter_1.pth', 'iter_2.pth']
+    assert 'ema_state_dict' in torch.load(work / 'iter_2.pth', weights_only=True)
+    drawn = sorted(p.name for p in (work / 'pictures' / 'transfer').iterdir())
+    assert drawn == ['iter_000001.png', 'iter_000002.png']
+    (events,) = work.rglob('events.out.tfevents*')
+    board = EventAccumulator(str(events)).Reload()
+    assert [event.step for event in board.Images('transfer')] == [1, 2]
+
+
+@pytest.mark.slow
+def test_a_compiled_encoder(stage1):
+    run(f"{ENCODER}{stage1}compile = dict(backend='eager')\n", '--no-validate')
+    assert Path('work_dirs/mine/iter_6.pth').exists()
+
+
+REFUSED = {
+    'compile': ('compile = True', 'PyTorch cannot differentiate a compiled model twice'),
+    'epochs': (
+        "train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=1)",
+        "use train_cfg = dict(type='ResumableTrainLoop', max_iters=...)",
+    ),
+    'early stopping': (
+        "custom_hooks = [dict(type='EarlyStoppingHook', monitor='iou', rule='greater')]",
+        'EarlyStoppingHook never stops a training without validation: set val_dataloader',
+    ),
+    'scheduler': (
+        "param_scheduler = dict(generator=[dict(type='torch.optim.lr_scheduler.CyclicLR')])",
+        "use type='CyclicLR', by_epoch=False",
+    ),
+    'batch of one': ('train_dataloader = dict(batch_size=1)', 'must be even'),
+}
+
+
+@pytest.mark.parametrize('name', REFUSED)
+def test_refused_at_the_start(name, capsys):
+    text, message = REFUSED[name]
+    assert message in refused(capsys, TOY + text)
+
+
+def test_a_folder_is_looked_into_before_anything_is_downloaded(capsys):
+    text = f"_base_ = '{CONFIGS / 'celeba_128.py'}'\n"
+    option = 'train_dataloader.dataset.data_root'
+    assert "'none' does not exist. It comes from data_root" in refused(
+        capsys, text, '--cfg-options', f'{option}=none'
+    )
+    Path('phone').mkdir()
+    for index in range(2):
+        Path(f'phone/{index}.HEIC').touch()
+    error = refused(capsys, text, '--cfg-options', f'{option}=phone')
+    assert '.bmp, but 2 x .heic: convert these to JPEG or PNG' in error
+    error = refused(capsys, text, '--cfg-options', 'data_root=phone')
+    assert f'unknown option data_root: did you mean {option}' in error
+
+
+def test_another_type_on_the_command_line(capsys):
+    options = ['train_dataloader.dataset.type=ImageFolder', 'train_dataloader.dataset.data_root=x']
+    error = refused(capsys, TOY, '--cfg-options', *options)
+    assert 'it does not take length, seed, size, which train_dataloader.dataset has' in error
+
+
+def test_a_wheels_names_in_a_checkout(capsys):
+    error = refused(capsys, "_base_ = 'mmcoordgan::coordgan/toyfaces_32.py'\n")
+    assert f"write the path, _base_ = '{ROOT / 'configs'}/...'" in error
+
+
+def test_photos(capsys):
+    Path('photos').mkdir()
+    for index in range(2):
+        Image.new('RGB', (40, 30), (100 * index, 0, 0)).save(f'photos/{index}.jpg')
+    text = f"""
+_base_ = '{CONFIGS / 'photos_32.py'}'
+train_dataloader = dict(batch_size=2, dataset=dict(data_root='photos'))
+train_cfg = dict(max_iters=1)
+default_hooks = dict(pictures=dict(num_structures=1, num_textures=1))
+"""
+    run(text)
+    assert Path('work_dirs/mine/iter_1.pth').exists()
+    shown = capsys.readouterr().out
+    assert 'the same command with --resume goes on' in shown
+    assert 'are in work_dirs/mine' in shown.splitlines()[-1]

@@ -1,0 +1,88 @@
+"""Draw what the data loader of a config gives, with labels and points."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner, set_random_seed
+from PIL import Image
+
+from mmcoordgan.cli.config import CfgOptionsAction, load_config
+from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.errors import UserError
+from mmcoordgan.visualization import arrange_cells, overlay_labels
+from mmcoordgan.visualization.drawings import draw_points
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Draws the images that a data loader gives, after the whole pipeline: image, '
+        'and beside it the image with its labels and its points, where it has some.'
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the drawings')
+    parser.add_argument(
+        '--phase', choices=('train', 'val', 'test'), default='train', help='which loader [train]'
+    )
+    parser.add_argument('-n', '--number', type=int, default=20, help='number of images [20]')
+    parser.add_argument('--seed', type=int, default=0, help='of order and augmentation [0]')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE', help='as train.py'
+    )
+    return parser.parse_args()
+
+
+def samples(cfg: Config, phase: str, seed: int) -> Iterator[tuple[torch.Tensor, Any, dict]]:
+    """Images (3, H, W) uint8, their ``data_samples`` or None, and facts about the data set."""
+    loader_cfg = cfg.get(f'{phase}_dataloader')
+    if loader_cfg is None:
+        raise UserError(f'{cfg.filename} has no {phase}_dataloader')
+    loader_cfg.update(num_workers=0, persistent_workers=False)
+    set_random_seed(seed)
+    loader = Runner.build_dataloader(loader_cfg, seed=seed)
+    meta = getattr(loader.dataset, 'metainfo', None) or {}
+    for batch in loader:
+        if not isinstance(batch, dict) or not len(batch.get('inputs', ())):
+            raise UserError(f'{phase}_dataloader of {cfg.filename} gives no images to draw')
+        labelled = batch.get('data_samples') or itertools.repeat(None)
+        for image, sample in zip(batch['inputs'], labelled):
+            if not isinstance(image, torch.Tensor) or image.dtype != torch.uint8:
+                raise UserError(f'{phase}_dataloader of {cfg.filename} gives no uint8 images')
+            yield image, sample, meta
+
+
+def draw(image: torch.Tensor, sample: Any, meta: dict) -> np.ndarray:
+    """Image and, where there is something to draw, image with labels and points; uint8 RGB."""
+    plain = image.permute(1, 2, 0).contiguous().numpy()
+    drawn, palette = plain, meta.get('palette')
+    if sample is not None and palette and 'gt_soft_seg' in sample:
+        drawn = overlay_labels(plain, sample.gt_soft_seg.data.argmax(0), palette)
+    elif sample is not None and palette and 'gt_sem_seg' in sample:
+        drawn = overlay_labels(plain, sample.gt_sem_seg.data[0], palette)
+    if sample is not None and 'gt_points' in sample:
+        sides = np.array(plain.shape[1::-1])
+        drawn = draw_points(drawn, sample.gt_points.numpy() * sides - 0.5)
+    return arrange_cells([[plain] if drawn is plain else [plain, drawn]], min_cell=256)
+
+
+def main() -> None:
+    args = parse_args()
+    with explained_errors('browse_dataset.py'):
+        cfg = load_config(args.config, args.cfg_options)
+        os.makedirs(args.out, exist_ok=True)
+        number = 0
+        for found in itertools.islice(samples(cfg, args.phase, args.seed), args.number):
+            Image.fromarray(draw(*found)).save(os.path.join(args.out, f'{number:05d}.png'))
+            number += 1
+        print(f'{number} images are in {args.out}')
+
+
+if __name__ == '__main__':
+    main()
