@@ -72,7 +72,7 @@ class InterruptionHook(Hook):
             runner.train_loop.stop_training = True
             saves = any(isinstance(hook, CoordGANCheckpointHook) for hook in runner.hooks)
             how = (
-                'saving and ending; --resume goes on,'
+                'saving and ending'
                 if saves
                 else (
                     'ending WITHOUT a checkpoint, because default_hooks.checkpoint is no '
@@ -81,6 +81,7 @@ class InterruptionHook(Hook):
             )
             runner.logger.warning(
                 f'{signal.Signals(self.agreed).name}: {how} after iteration {runner.iter + 1}'
+                + ('; the same command with --resume goes on' if saves else '')
             )
 
     def after_run(self, runner: Any) -> None:
