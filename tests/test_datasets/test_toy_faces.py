@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 import torch
@@ -192,17 +190,6 @@ def test_background_gradient_is_fixed_to_the_picture():
     difference = np.abs(one['img'][both].astype(int) - other['img'][both]).max(axis=1)
     assert both.sum() > 100
     assert np.mean(difference == 0) > 0.9  # apart from edges, where a part covers half a pixel
-
-
-def test_metainfo_is_plain():
-    dataset = ToyFaces()
-    assert len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == 9
-    dataset.metainfo['palette'][0][0] = 99
-    assert dataset.metainfo['palette'][0][0] != 99
-    buffer = io.BytesIO()
-    torch.save(dataset.metainfo, buffer)
-    buffer.seek(0)
-    assert torch.load(buffer, weights_only=True) == dataset.metainfo
 
 
 @pytest.mark.parametrize(

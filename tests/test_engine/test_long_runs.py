@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import time
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +9,6 @@ import pytest
 import torch
 from engine_toy import runner
 from mmengine.config import Config
-from mmengine.hooks import Hook
 
 from mmcoordgan.engine import CoordGANCheckpointHook
 
@@ -83,31 +79,3 @@ def test_every_config_bounds_what_it_keeps(path):
     hooks = cfg.default_hooks
     assert 2 <= hooks.checkpoint.max_keep_ckpts <= 5
     assert cfg.train_cfg.max_iters / hooks.pictures.interval <= 200
-
-
-class Seconds(Hook):
-    """Iterations that take a while, and the end of a run that never comes to its own."""
-
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        time.sleep(0.05)
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        if batch_idx == 19:
-            raise KeyboardInterrupt
-
-
-def test_progress_with_the_time_left(tmp_path):
-    run = runner(tmp_path, **{'train_cfg.max_iters': 10_000, 'log_processor.window_size': 2})
-    run.register_hook(Seconds(), priority='VERY_LOW')
-    start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        run.train()
-    took = (time.monotonic() - start) / 20
-    (log,) = (tmp_path / 'work').rglob('*.log')
-    lines = re.findall(
-        r'Iter\(train\) \[ *(\d+)/10000\].* eta: (\d+):(\d+):(\d+) ', log.read_text()
-    )
-    assert [int(line[0]) for line in lines] == list(range(1, 21))
-    hours, minutes, seconds = map(int, lines[-1][1:])
-    eta = timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds()
-    assert 0.05 * 9980 <= eta <= 1.1 * took * 9980

@@ -137,14 +137,6 @@ def test_a_full_disk_is_no_reason_to_end(tmp_path, monkeypatch):
     assert [t for t in told if 'an image is left out, because it cannot be written' in t]
 
 
-def test_only_the_main_process_draws(tmp_path, monkeypatch):
-    monkeypatch.setattr('mmengine.dist.utils.get_rank', lambda group=None: 1)
-    run = stub_runner(ToyGAN(), tmp_path)
-    hook().before_train(run)
-    hook().after_train(run)
-    assert os.listdir(tmp_path) == [] and run.visualizer.added == []
-
-
 def test_wrapped_models(tmp_path):
     class Wrapper(MMDistributedDataParallel):
         def __init__(self, module):

@@ -110,20 +110,6 @@ def test_figures_of_known_generators(ignores):
     assert found['AUC'] == pytest.approx(0.5 + (unlike if ignores == 'texture' else -unlike) / 2)
 
 
-def test_few_pictures_pass_at_once(generator, monkeypatch):
-    sizes = {'warp': [], 'synthesize': []}
-    for name, seen in sizes.items():
-        call = getattr(generator, name)
-
-        def counted(values, *rest, call=call, seen=seen):
-            seen.append(len(values))
-            return call(values, *rest)
-
-        monkeypatch.setattr(generator, name, counted)
-    tool['figures'](generator, 19, 0)
-    assert sizes == {'warp': [8, 8, 3], 'synthesize': [8, 8, 8, 8, 8, 8, 3, 3, 3]}
-
-
 def columns(printed: str) -> tuple[list[float], ...]:
     lines = printed.splitlines()[2:]
     return tuple([float(line.split()[place]) for line in lines] for place in (-2, -1))

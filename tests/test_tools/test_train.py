@@ -134,12 +134,6 @@ def test_slurm_script(tmp_path):
     assert short.returncode == 2 and 'usage:' in short.stderr
 
 
-def test_defaults(prepared, tmp_path):
-    cfg = prepared(write_config(tmp_path))
-    assert cfg.work_dir == os.path.join('work_dirs', 'toy')
-    assert cfg.launcher == 'none' and cfg.resume is False and cfg.load_from is None
-
-
 def test_work_dir_and_options(prepared, tmp_path):
     config = write_config(tmp_path, 'work_dir = "from config"\n')
     assert prepared(config).work_dir == 'from config'
@@ -148,17 +142,6 @@ def test_work_dir_and_options(prepared, tmp_path):
     assert cfg.work_dir == 'from_options'
     assert cfg.train_cfg.max_iters == 9
     assert prepared(config, *options, '--work-dir', 'w').work_dir == 'w'
-
-
-def test_unknown_option(tmp_path, capsys):
-    config = write_config(tmp_path)
-    error = fails([config, '--cfg-options', 'model.batch_siz=3'], capsys)
-    assert error.startswith('unknown option model.batch_siz: did you mean model.batch_size?')
-
-
-def test_note_about_variables(prepared, tmp_path, capsys):
-    prepared(write_config(tmp_path), '--cfg-options', 'train_pipeline.1.prob=1.0')
-    assert 'note: train_pipeline is a variable' in capsys.readouterr().err
 
 
 def test_auto_scale_lr(prepared, tmp_path, capsys):
@@ -235,15 +218,6 @@ def test_resume_from_the_last_one(prepared, tmp_path, capsys):
     pointer.write_text('/moved/away/iter_1.pth')
     error = fails([config, '--resume'], capsys)
     assert 'last_checkpoint names /moved/away/iter_1.pth, which does not exist' in error
-
-
-def test_resume_set_in_the_config(prepared, tmp_path):
-    config = write_config(tmp_path, 'resume = True\n')
-    assert prepared(config).resume is False  # nothing there yet
-    path = checkpoint_in(tmp_path / 'work_dirs' / 'toy')
-    (path.parent / 'last_checkpoint').write_text(str(path))
-    cfg = prepared(config)
-    assert (cfg.load_from, cfg.resume) == ('work_dirs/toy/iter_2.pth', True)
 
 
 def test_a_damaged_checkpoint_leaves_the_one_before(prepared, tmp_path, capsys):

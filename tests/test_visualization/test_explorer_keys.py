@@ -89,11 +89,3 @@ def test_everything_has_a_name_for_screen_readers(page):
     assert len(controls) > 12
     assert [c.get_attribute('outerHTML') for c in controls if not c.accessible_name] == []
     assert page.find('[role=status]')[0].get_attribute('aria-live') == 'polite'
-
-
-def test_focus_is_visible(page):
-    from selenium.webdriver.common.keys import Keys
-
-    page.find('#open')[0].send_keys(Keys.TAB)
-    assert page.browser.switch_to.active_element == page.pictures[0]
-    assert page.pictures[0].value_of_css_property('outline-style') == 'solid'

@@ -122,13 +122,7 @@ def test_files_that_cannot_be_opened(page, tmp_path):
     point, picture = whole['points'][0], whole['pictures'][1]
     first, long = whole['pictures'][0], [[0] * SIZE] * (SIZE + 1)
     damaged = {
-        'this page did not save it': [
-            None,
-            7,
-            [],
-            {},
-            {**whole, 'format': 'mmcoordgan explorer 2'},
-        ],
+        'this page did not save it': [None, [], {**whole, 'format': 'mmcoordgan explorer 2'}],
         'its maps have 32 pixels a side, but those here 16': [{**whole, 'size': 32}],
         'it lacks a list of pictures': [{**whole, 'pictures': None}],
         'it is about 3 images, but here are 4': [{**whole, 'pictures': whole['pictures'][:3]}],
@@ -137,7 +131,7 @@ def test_files_that_cannot_be_opened(page, tmp_path):
         ],
         f'its labels of {NAMES[0]} are damaged': [
             {**whole, 'pictures': [{**first, 'labels': labels}, *whole['pictures'][1:]]}
-            for labels in ([], long, [[9] * SIZE] * SIZE, [[0.5] * SIZE] * SIZE, ['0'] * SIZE**2)
+            for labels in ([], long, [[9] * SIZE] * SIZE, [[0.5] * SIZE] * SIZE)
         ],
         'it lacks a list of labels of every pixel': [
             {**whole, 'pictures': [{**first, 'labels': 'x'}, *whole['pictures'][1:]]},
@@ -145,16 +139,7 @@ def test_files_that_cannot_be_opened(page, tmp_path):
         'it lacks a list of points': [{**whole, 'points': {}}],
         'its point 2 is damaged': [
             {**whole, 'points': [point, changed]}
-            for changed in (
-                None,
-                {**point, 'label': 0},
-                {**point, 'label': 9},
-                {**point, 'picture': 4},
-                {**point, 'picture': 'length'},
-                {**point, 'positions': [[SIZE, 0]] * 4},
-                {**point, 'positions': [[0, -1]] * 4},
-                {**point, 'positions': [[0]] * 4},
-            )
+            for changed in (None, {**point, 'label': 9}, {**point, 'positions': [[SIZE, 0]] * 4})
         ],
         'its names of labels are damaged': [
             {**whole, 'labels': labels}
