@@ -69,7 +69,7 @@ def test_unknown_configs():
 def test_a_base_that_mmengine_cannot_look_up_is_explained(tmp_path, monkeypatch):
     Path('mine.py').write_text("_base_ = 'mmcoordgan::coordgan/toyfaces_32.py'")
     monkeypatch.setitem(sys.modules, 'pkg_resources', None)
-    with pytest.raises(UserError, match=r"mine\.py: .* in wheels only, and this is a checkout"):
+    with pytest.raises(UserError, match=r'mine\.py: .* in wheels only, and this is a checkout'):
         load_config('mine.py', None)
     monkeypatch.setattr('mmcoordgan.shipped._from_file', Config.fromfile)  # as in a wheel
     with pytest.raises(UserError, match=r"mine\.py: .* pip install 'setuptools<82'"):

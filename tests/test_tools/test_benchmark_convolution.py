@@ -23,4 +23,4 @@ def test_only_scaled_maps_keep_a_map():
     kept = {n: benchmark.kept_mebibytes(f, x, weight, style) for n, f in benchmark.FORMS.items()}
     a_map, weights = x.numel() * 4 / 2**20, 2 * weight.numel() * 4 / 2**20
     assert kept['scaled feature maps'] == a_map
-    assert kept['weights per picture'] == kept['weights in groups'] == weights
+    assert kept['weights per image'] == kept['weights in groups'] == weights
