@@ -36,7 +36,7 @@ def last_checkpoint(work_dir: str | Path) -> str | None:
         numbered = _numbered(work_dir)
         return str(numbered[0]) if numbered else None
     for path in (Path(work_dir) / named.name, Path(work_dir) / named):
-        if path.is_file():
+        if os.path.isfile(path):
             return str(path)
     raise FileNotFoundError(f'{Path(work_dir) / POINTER} names {named}, which does not exist')
 
@@ -54,7 +54,8 @@ def intact_checkpoint(work_dir: str | Path) -> tuple[str | None, list[str]]:
     older = _numbered(work_dir)
     named = _named(work_dir)
     if named is not None:
-        older = [path for path in older if _number(path) < _number(named)]
+        if _number(named) >= 0:  # it may be nonsense
+            older = [path for path in older if _number(path) < _number(named)]
         try:
             older.insert(0, Path(str(last_checkpoint(work_dir))))
         except FileNotFoundError as error:
@@ -107,7 +108,10 @@ def locked_work_dir(work_dir: str | Path) -> Iterator[None]:
 
 def _named(work_dir: str | Path) -> Path | None:
     pointer = Path(work_dir) / POINTER
-    return Path(pointer.read_text().strip()) if pointer.is_file() else None
+    if not pointer.is_file():
+        return None
+    with open(pointer, 'rb') as file:
+        return Path(file.read(4096).decode(errors='replace').strip())
 
 
 def _numbered(work_dir: str | Path) -> list[Path]:

@@ -66,6 +66,15 @@ def test_a_damaged_checkpoint_leaves_the_one_before(tmp_path, damage):
         intact_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize('pointer', [b'', b'\xff\xfe\0', b'x' * 5000, b'gone.pth'])
+def test_a_damaged_pointer_leaves_all_checkpoints(tmp_path, pointer):
+    write(tmp_path, 'iter_1.pth', 'iter_2.pth')
+    (tmp_path / 'last_checkpoint').write_bytes(pointer)
+    found, reasons = intact_checkpoint(tmp_path)
+    assert found == str(tmp_path / 'iter_2.pth')
+    assert len(reasons) == 1 and 'which does not exist' in reasons[0]
+
+
 def test_nothing_is_said_where_nothing_is_wrong(tmp_path):
     assert intact_checkpoint(tmp_path) == (None, [])
     write(tmp_path, 'iter_1.pth')

@@ -16,6 +16,15 @@ import numpy as np
 from .outputs import FORMULA
 
 EXPLORER = 'mmcoordgan explorer 1'
+NONSENSE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    csv.Error,
+)
 
 
 def read_points(path: str, image: str) -> tuple[list[str], np.ndarray]:
@@ -31,6 +40,8 @@ def read_points(path: str, image: str) -> tuple[list[str], np.ndarray]:
         OSError: The file cannot be read.
         ValueError: It holds something else; says what.
     """
+    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe may never end
+        raise OSError(f'{path} is no regular file')
     text = Path(path).read_bytes().decode('utf-8-sig', 'surrogateescape')
     labels, points = [], []
     try:
@@ -40,7 +51,7 @@ def read_points(path: str, image: str) -> tuple[list[str], np.ndarray]:
             if not math.isfinite(sum(points[-1])):
                 raise ValueError(f'point {number} is not finite')
             labels.append(label or str(number))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
+    except NONSENSE as error:
         raise ValueError(f'{path} holds no points: {error}') from None
     if not points:
         raise ValueError(f'{path} holds no points')
@@ -68,6 +79,8 @@ def _explorer_rows(text: str, image: str) -> Iterator[tuple[str, float, float]]:
     picture, size = saved['pictures'][number], saved['size']
     for point in saved['points']:
         column, row = point['positions'][number]
+        if point['label'] < 1:
+            raise ValueError(f'a point has the label {point["label"]}')
         label = saved['labels'][point['label'] - 1]['name']
         yield (
             label,

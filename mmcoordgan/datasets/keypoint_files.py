@@ -72,6 +72,10 @@ def _read_csv(path: str) -> dict[str, np.ndarray]:
             raise ValueError(f'line {rows.line_num} repeats the point {label} of {row["image"]}')
         points[label] = (float(row['x'] or 'nan'), float(row['y'] or 'nan'))
         labels[label] = None
+    if 8 * len(found) * len(labels) > MAX_BYTES:
+        raise ValueError(
+            f'{len(found)} images of {len(labels)} points each take more than {MAX_BYTES} bytes'
+        )
     hidden = (float('nan'), float('nan'))
     return _unique(
         (name, np.array([points.get(label, hidden) for label in labels], np.float32))

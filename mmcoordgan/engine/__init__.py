@@ -6,6 +6,7 @@ from mmcoordgan.io.files import AtomicLocalBackend, check_checkpoint_file
 
 from .hooks.checkpoint import CoordGANCheckpointHook
 from .hooks.interruption import InterruptionHook
+from .hooks.logger import CoordGANLoggerHook
 from .hooks.prediction import PredictionHook
 from .hooks.visualization import CoordGANVisualizationHook, TransferVisualizationHook
 from .loop import ResumableTrainLoop
@@ -15,6 +16,7 @@ from .schedulers import CosineAnnealingWarmRestarts, CyclicLR
 __all__ = [
     'AtomicLocalBackend',
     'CoordGANCheckpointHook',
+    'CoordGANLoggerHook',
     'CoordGANOptimWrapperConstructor',
     'CoordGANVisualizationHook',
     'CosineAnnealingWarmRestarts',

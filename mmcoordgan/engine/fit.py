@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -105,32 +106,43 @@ def resume_misfits(checkpoint: Mapping, optim_wrapper: Any, schedulers: Any) -> 
 
 
 def _optimizer_fits(optimizer: torch.optim.Optimizer, state: Any) -> bool:
-    """Whether a saved state has the optimizer's parameters, and moments of their shapes."""
+    """Whether a saved state has the optimizer's parameters, moments of their shapes, all it needs.
+
+    What an optimizer needs differs between classes: a step with single numbers in place of the
+    parameters finds out.
+    """
     try:
-        groups = zip(optimizer.param_groups, state['param_groups'])
-        same_groups = len(optimizer.param_groups) == len(state['param_groups'])
-        pairs = [(p, i) for own, saved in groups for p, i in zip(own['params'], saved['params'])]
-        same_count = all(
-            len(own['params']) == len(saved['params'])
-            for own, saved in zip(optimizer.param_groups, state['param_groups'])
-        )
-        moments = [(p, state['state'].get(i, {})) for p, i in pairs]
-        settings = [
-            {key: value for key, value in own.items() if key != 'params'}
-            for own in optimizer.param_groups
-        ]
-        same_kinds = not _other_kinds(settings, state['param_groups']) and not any(
-            _other_kinds(1, moment.get('step', 1)) for _, moment in moments
-        )
-        same_shapes = all(
-            moment[key].shape == p.shape
-            for p, moment in moments
-            for key in ('exp_avg', 'exp_avg_sq', 'momentum_buffer')
-            if moment.get(key) is not None
-        )
-    except (AttributeError, KeyError, TypeError):  # nonsense of any kind
+        own = [group['params'] for group in optimizer.param_groups]
+        saved = [group['params'] for group in state['param_groups']]
+        if list(map(len, own)) != list(map(len, saved)):
+            return False
+        trial = copy.copy(optimizer)
+        groups, moments = [], {}
+        for group, params, places in zip(state['param_groups'], own, saved):
+            numbers = [torch.nn.Parameter(p.detach().new_zeros(())) for p in params]
+            groups.append({**group, 'params': numbers})
+            for number, parameter, place in zip(numbers, params, places):
+                number.grad = torch.zeros_like(number)
+                moment = state['state'].get(place, {})
+                if any(
+                    moment[key].shape != parameter.shape
+                    for key in ('exp_avg', 'exp_avg_sq', 'momentum_buffer')
+                    if moment.get(key) is not None
+                ):
+                    return False
+                moments[number] = {key: _single(value) for key, value in moment.items()}
+        trial.__setstate__({'state': moments, 'param_groups': groups})
+        trial.step()
+    except (AttributeError, KeyError, TypeError, ValueError):  # nonsense of any kind
         return False
-    return same_groups and same_count and same_shapes and same_kinds
+    except RuntimeError:  # an optimizer whose moments are no numbers
+        pass
+    return True
+
+
+def _single(value: Any) -> Any:
+    """The first number of a tensor, as a copy."""
+    return value.detach().flatten()[0].clone() if isinstance(value, torch.Tensor) else value
 
 
 def _states(schedulers: Any) -> Any:

@@ -7,7 +7,9 @@ import signal
 import threading
 from typing import Any
 
-from mmengine.dist import barrier, get_world_size
+import torch
+from mmengine.dist import all_reduce, barrier, get_world_size
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import IterBasedTrainLoop
 
 from mmcoordgan.datasets import ResumableSampler
@@ -18,7 +20,7 @@ ATOMIC = dict(backend='mmcoordgan_atomic')
 
 
 class WaitInterrupted(Exception):
-    """Raised by a signal while the training waits for data."""
+    """Raised by a signal, whose number it holds, while the training waits for data."""
 
 
 def outlive_signals(worker_id: int, trainer: int) -> None:
@@ -44,6 +46,13 @@ def _obey(trainer: int) -> None:
     os._exit(0)
 
 
+def accumulates(runner: Any, iteration: int) -> bool:
+    """Whether the optimizer's next step waits for gradients of iterations after this one."""
+    wrapper = runner.optim_wrapper
+    wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    return any(iteration % getattr(one, '_accumulative_counts', 1) for one in wrappers)
+
+
 @LOOPS.register_module()
 class ResumableTrainLoop(IterBasedTrainLoop):
     """MMEngine's ``IterBasedTrainLoop`` that resumes exactly, and at once.
@@ -66,6 +75,12 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     dataloader_iterator: Any
     waiting = False
     """Whether the training waits for data."""
+    complete = True
+    """Whether the gradients of all iterations so far have been applied."""
+    received = 0
+    """The signal that this process received."""
+    interrupted = 0
+    """The signal that came while a process waited for data, on all processes."""
 
     def __init__(self, runner: Any, dataloader: Any, max_iters: int, **kwargs: Any) -> None:
         if isinstance(dataloader, dict):
@@ -119,14 +134,23 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         return self.runner.model
 
     def _next_batch(self) -> Any:
-        """The next batch, or None if a signal came while it was waited for."""
+        """The next batch, or None if a signal came before any process had its own."""
+        batch, received = None, 0
+        self.complete = not accumulates(self.runner, self._iter)
         try:
             self.waiting = True
+            if self.received and self.complete:  # as during a validation
+                raise WaitInterrupted(self.received)
             batch = next(self.dataloader_iterator)
             self.waiting = False
-        except WaitInterrupted:
-            self.waiting = False
-            self.stop_training = True
+        except WaitInterrupted as signal_number:
+            self.waiting, received = False, signal_number.args[0]
+        if get_world_size() > 1:  # the others must not wait for one that leaves
+            agreed = torch.tensor(received)
+            all_reduce(agreed, 'max')
+            received = int(agreed)
+        if received:
+            self.interrupted, self.stop_training = received, True
             self.runner.logger.warning('A signal came while waiting for data: saving and ending')
             return None
         return batch

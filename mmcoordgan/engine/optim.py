@@ -114,7 +114,7 @@ class CoordGANOptimWrapperConstructor:
 
     A network whose regulariser runs in a step of its own after every ``n`` ordinary steps sees
     ``n + 1`` optimizer steps where ``n`` were meant. With ``r = n / (n + 1)`` the learning rate
-    becomes ``lr * r`` and every Adam beta ``beta ** r``, as in StyleGAN2, section 3.1. Configs
+    becomes ``lr * r`` and every Adam beta ``beta ** r``, as in StyleGAN2. Configs
     state the uncorrected values; ``regularization_interval=None`` applies no correction.
 
     The key ``generator`` trains ``model.generator``; the key ``discriminator`` trains

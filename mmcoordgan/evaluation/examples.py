@@ -208,6 +208,8 @@ def _labels(
             raise ValueError(
                 f'gt_soft_seg of {name} must be ({num_classes}, H, W), but is {tuple(soft.shape)}'
             )
+        if not torch.isfinite(soft).all():
+            raise ValueError(f'gt_soft_seg of {name} holds values that are not finite')
         return soft.float()
     if hard is None:
         return None

@@ -21,7 +21,7 @@ def folded_fraction(coords: Tensor) -> float:
     right = coords[:, :, :-1, 1:] - coords[:, :, :-1, :-1]  # (B, 2, H - 1, W - 1)
     down = coords[:, :, 1:, :-1] - coords[:, :, :-1, :-1]
     determinant = right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0]
-    return (determinant <= 0).double().mean().item()
+    return (~(determinant > 0)).double().mean().item()  # NaN folds
 
 
 def structure_spread(coords: Tensor) -> float:

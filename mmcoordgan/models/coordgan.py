@@ -42,7 +42,7 @@ class MicroBatch(NamedTuple):
 
 @MODELS.register_module()
 class CoordGAN(BaseModel):
-    """CoordGAN's first stage (arXiv:2203.16521, section 3.3): networks, losses, training step.
+    """CoordGAN's first stage (arXiv:2203.16521): networks, losses, training step.
 
     Args:
         generator: Config or module of the generator.

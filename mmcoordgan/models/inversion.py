@@ -29,7 +29,7 @@ NETWORKS = ('generator', 'encoder', 'perceptual')
 
 @MODELS.register_module()
 class CoordGANInversion(BaseModel):
-    """CoordGAN's second stage (arXiv:2203.16521, section 3.4): an encoder for a frozen generator.
+    """CoordGAN's second stage (arXiv:2203.16521): an encoder for a frozen generator.
 
     It trains as MMEngine's models do: ``forward(mode='loss')`` within MMEngine's ``train_step``,
     its ``OptimWrapper`` (which accumulates gradients) and its ``MMDistributedDataParallel``.

@@ -1,4 +1,4 @@
-"""Partners within a batch: images 2k and 2k + 1 exchange their textures (CoordGAN, section 3.3)."""
+"""Partners within a batch: images 2k and 2k + 1 exchange their textures (CoordGAN)."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 import zlib
@@ -13,10 +14,13 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from mmcoordgan.cli.points import EXPLORER
 from mmcoordgan.datasets.celebamask_hq import PNG_CLASSES_KEY
 
 MARKER = 'executed'
 """A folder that pickles among the seeds create if they are unpickled."""
+IMAGE = 'a.png'
+"""The image that the points of one image are of."""
 _BOUNDARIES = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 100_000, 2**31 - 1, 2**32 - 1)
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 
@@ -116,6 +120,28 @@ def labels(num_classes: int) -> dict[str, bytes]:
         'pickle': pickle.dumps(Payload()),
         'empty': b'',
     }
+
+
+def points() -> dict[str, bytes]:
+    """Points of one image, and of many: CSV, the explorer's JSON, NumPy archives."""
+    explorer = {
+        'format': EXPLORER,
+        'size': 8,
+        'pictures': [{'name': IMAGE, 'width': 16, 'height': 24}],
+        'labels': [{'name': 'eye'}],
+        'points': [{'label': 1, 'positions': [[1, 2]]}],
+    }
+    found = {
+        'one.csv': b'x,y,label\n1,2,eye\n"3.5",4,\n',
+        'one.json': json.dumps(explorer).encode(),
+        'many.csv': b'image,x,y,label\na.png,1,2,eye\nb.png,,,eye\nb.png,3,4,nose\n',
+    }
+    for kind in (object, str):
+        buffer = io.BytesIO()
+        names = np.array(['a.png', 'b.png'], kind)
+        np.savez_compressed(buffer, names=names, points=np.zeros((2, 3, 2), np.float32))
+        found[f'many {kind.__name__}.npz'] = buffer.getvalue()
+    return found
 
 
 def mutated(random: Random, seeds: list[bytes]) -> bytes:

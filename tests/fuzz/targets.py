@@ -15,12 +15,14 @@ from random import Random
 from typing import Any
 
 from mmengine.config import Config
-from mutation import MARKER, checkpoints, images, labels, mutated
+from mutation import IMAGE, MARKER, checkpoints, images, labels, mutated, points
 
 from mmcoordgan.cli.config import CfgOptionsAction, check_cfg_options
+from mmcoordgan.cli.points import read_points
 from mmcoordgan.datasets import BrokenImageError, LoadImage, PackInputs
 from mmcoordgan.datasets.celebamask_hq import mask_path, paint_labels, read_packed_labels
 from mmcoordgan.datasets.datasetgan import read_mask
+from mmcoordgan.datasets.keypoint_files import read_keypoints
 from mmcoordgan.datasets.transforms import RandomFlip
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import load_checkpoint
@@ -105,6 +107,22 @@ def checkpoint(random: Random) -> str:
     return outcome
 
 
+def point_file(random: Random) -> str:
+    """Points of one image or of many are finite pairs, or not visible, or refused."""
+    kind, seeds = random.choice(('one', 'many')), _points()
+    path = random.choice([name for name in seeds if name.startswith(kind)])
+    Path(path).write_bytes(mutated(random, [seeds[n] for n in seeds if n[-4:] == path[-4:]]))
+    try:
+        arrays = [read_points(path, IMAGE)[1]] if kind == 'one' else read_keypoints(path).values()
+        shapes = {array.shape[1:] for array in arrays}
+        _require(shapes == {(2,)}, f'points of shape {shapes}')
+        outcome = 'loaded'
+    except (OSError, ValueError) as error:
+        outcome = _refusal(error, path)
+    _require(not os.path.exists(MARKER), 'the file ran code')
+    return outcome
+
+
 def options(random: Random) -> str:
     """``--cfg-options`` as tools/train.py treats them, on a published config."""
     cfg = Config(_config().to_dict())
@@ -141,6 +159,7 @@ TARGETS = {
     'image': image,
     'mask': mask,
     'checkpoint': checkpoint,
+    'points': point_file,
     'options': options,
     'values': values,
 }
@@ -154,6 +173,11 @@ def _images() -> dict[str, bytes]:
 @lru_cache(None)
 def _checkpoints() -> dict[str, bytes]:
     return checkpoints()
+
+
+@lru_cache(None)
+def _points() -> dict[str, bytes]:
+    return points()
 
 
 @lru_cache(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -65,6 +66,11 @@ BAD = {
         json.dumps({**explorer(), 'points': [dict(label=9, positions=[[0, 0]] * 2)]}),
         'holds no points',
     ),
+    'label zero.json': (
+        json.dumps({**explorer(), 'points': [dict(label=0, positions=[[0, 0]] * 2)]}),
+        'a point has the label 0',
+    ),
+    'size.json': (json.dumps({**explorer(), 'size': 0}), 'division by zero'),
 }
 
 
@@ -74,3 +80,9 @@ def test_what_is_no_points_file(name, tmp_path):
     with pytest.raises(ValueError, match=rf'{name} holds no points') as error:
         read_points(write(tmp_path / name, text), 'b.png' if name != 'image.json' else 'c.png')
     error.match(reason)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'points.csv')
+    with pytest.raises(OSError, match=r'points\.csv is no regular file'):
+        read_points(str(tmp_path / 'points.csv'), 'a.png')

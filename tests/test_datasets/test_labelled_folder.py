@@ -125,6 +125,10 @@ WRONG = {
     'c.csv': (b'image,x,y\na,one,2\n', 'could not convert'),
     'd.csv': (b'', 'it is empty'),
     'e.npz': (b'nonsense', 'BadZipFile'),
+    'f.csv': (  # a table of 3 GB
+        b'image,x,y,label\n' + b''.join(b'%d,1,1,%d\n' % (i, i) for i in range(20_000)),
+        '20000 images of 20000 points each take more than',
+    ),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from engine_toy import runner
 from mmengine.hooks import Hook
+from mmengine.visualization import LocalVisBackend
 
 from mmcoordgan.engine import AtomicLocalBackend, CoordGANCheckpointHook, check_checkpoint_file
 from mmcoordgan.errors import UserError
@@ -256,6 +257,19 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     assert error.value.exit_code == 1
     assert (tmp_path / 'work' / 'last_checkpoint').read_text() == 'iter_2.pth'
     assert load(tmp_path, 2)['meta']['iter'] == 2
+
+
+def test_scalars_that_cannot_be_written_are_left_out(tmp_path, monkeypatch):
+    def fail(self, value_dict, file_path, file_format):
+        raise OSError(errno.EIO, 'Input/output error')
+
+    monkeypatch.setattr(LocalVisBackend, '_dump', fail)
+    run, told = runner(tmp_path, **VALIDATE), []
+    monkeypatch.setattr(run.logger, 'warning', told.append)
+    run.train()
+    assert (tmp_path / 'work' / 'last_checkpoint').read_text() == 'iter_4.pth'
+    left_out = [text for text in told if 'is left out, because it cannot be written' in text]
+    assert len(left_out) == 6  # four iterations, two validations
 
 
 def test_unfinished_files_are_removed_and_superfluous_ones(tmp_path):

@@ -33,6 +33,10 @@ def changed(checkpoint, change):
         checkpoint['optimizer'].pop('discriminator')
     elif change == 'moments':
         checkpoint['optimizer']['generator']['state'][0]['exp_avg'] = torch.zeros(7)
+    elif change == 'half of the moments':
+        del checkpoint['optimizer']['generator']['state'][0]['exp_avg_sq']
+    elif change == 'of another optimizer':
+        del checkpoint['optimizer']['generator']['param_groups'][0]['betas']
     elif change == 'other parameters':
         checkpoint['optimizer']['generator']['param_groups'][0]['params'].pop()
     elif change == 'a rate of text':
@@ -56,6 +60,8 @@ MISFITS = {
     'no optimizers': 'its state of the optimizer generator is missing',
     'half of the optimizers': 'its state of the optimizer discriminator is missing or belongs',
     'moments': 'optimizer generator .*belongs to other parameters',
+    'half of the moments': 'optimizer generator .*belongs to other parameters',
+    'of another optimizer': 'optimizer generator .*belongs to other parameters',
     'other parameters': 'optimizer generator .*belongs to other parameters',
     'a rate of text': 'optimizer generator .*belongs to other parameters',
     'schedulers': 'its state of the schedulers belongs to others',

@@ -15,7 +15,7 @@ import torch
 from engine_toy import ToyNoise, runner
 from mmengine.hooks import Hook
 
-from mmcoordgan.engine import InterruptionHook
+from mmcoordgan.engine import InterruptionHook, loop
 from mmcoordgan.engine.hooks import interruption
 from mmcoordgan.work_dir import last_checkpoint
 
@@ -169,6 +169,40 @@ def test_a_signal_while_waiting_for_data_saves_what_there_is(whole, tmp_path, mo
     assert last.endswith('iter_4.pth')
     runner(tmp_path, load_from=last, resume=True, **OPTIONS).train()
     assert_same_end(whole, tmp_path)
+
+
+def test_a_signal_before_waiting_for_data_needs_none(tmp_path):
+    """As during a long validation: the next batch may never come."""
+
+    class Late(Hook):
+        priority = 'LOWEST'  # when the processes have agreed
+
+        def after_train_iter(self, runner, *args, **kwargs):
+            if runner.iter == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    run = runner(tmp_path, **OPTIONS)
+    run.register_hook(Late())
+    with pytest.raises(SystemExit) as end:
+        run.train()
+    assert end.value.code == 143
+    assert last_checkpoint(tmp_path / 'work').endswith('iter_3.pth')
+
+
+def test_a_process_that_waits_for_data_ends_all(tmp_path, monkeypatch):
+    """Here another process says before the third iteration that it got a signal."""
+    asked = []
+
+    def told(value, op):
+        asked.append(op)
+        value.fill_(int(signal.SIGTERM) if len(asked) == 3 else 0)
+
+    monkeypatch.setattr(loop, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(loop, 'all_reduce', told)
+    with pytest.raises(SystemExit) as end:
+        runner(tmp_path, **OPTIONS).train()
+    assert end.value.code == 143 and set(asked) == {'max'}
+    assert last_checkpoint(tmp_path / 'work').endswith('iter_2.pth')
 
 
 def test_processes_act_on_what_they_agreed_upon(monkeypatch):

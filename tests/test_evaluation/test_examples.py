@@ -64,6 +64,10 @@ ERRORS = {
     'shape': (sample(0, GRID[None], LABELS), r"'coords' of sample 0 must be \(2, H, W\), but is"),
     'too many axes': (sample(0, GRID[None, None], LABELS), r'must be \(2, H, W\), but is'),
     'nan': (sample(0, GRID / 0, LABELS), "'coords' of sample 0 holds values that are not finite"),
+    'nan labels': (
+        dict(sample(0, GRID), gt_soft_seg=dict(data=torch.zeros(3, *GRID.shape[-2:]) / 0)),
+        'gt_soft_seg of sample 0 holds values that are not finite',
+    ),
     'above': (
         sample(0, GRID, [[0, 1], [3, 0]], img_path='a.jpg'),
         r'labels of a.jpg must lie in 0..2, but span 0..3',

@@ -18,6 +18,10 @@ def test_folded_fraction_by_hand():
     assert folded_fraction(folded[None]) == pytest.approx(0.5)
 
 
+def test_nan_is_no_map_without_folds():
+    assert folded_fraction(canonical_grid(3, 3)[None] * torch.nan) == 1
+
+
 def test_structure_spread_by_hand():
     grid = canonical_grid(3, 3)
     assert structure_spread(torch.stack([grid, grid])) == 0

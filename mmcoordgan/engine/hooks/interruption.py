@@ -9,12 +9,12 @@ import threading
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, barrier, get_world_size
+from mmengine.dist import all_reduce, barrier
 from mmengine.hooks import Hook
 
 from mmcoordgan.registry import HOOKS
 
-from ..loop import WaitInterrupted
+from ..loop import WaitInterrupted, accumulates
 from .checkpoint import CoordGANCheckpointHook
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -28,7 +28,7 @@ class InterruptionHook(Hook):
     a training agree after every iteration, so that a signal to any of them ends all of them after
     the same iteration. :class:`CoordGANCheckpointHook` then saves. The exit code is 128 plus the
     signal's number: 143 for SIGTERM, 130 for SIGINT. A second SIGINT interrupts at once, without
-    saving. A single process that waits for data saves and ends without them.
+    saving. While a process waits for data, as for a frozen worker, all save and end without them.
     """
 
     # Before CoordGANCheckpointHook, which is LOWEST.
@@ -53,10 +53,12 @@ class InterruptionHook(Hook):
             return
         if number == signal.SIGINT and self.received == number:
             raise KeyboardInterrupt
-        self.received = number
-        if getattr(self._loop, 'waiting', False) and get_world_size() == 1:
-            self.agreed = number
-            raise WaitInterrupted
+        again, self.received = self.received == number, number
+        self._loop.received = number
+        # Gradients that are still being accumulated are worth a wait, but not for ever.
+        if getattr(self._loop, 'waiting', False) and (again or self._loop.complete):
+            self._loop.waiting = False
+            raise WaitInterrupted(number)
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
@@ -66,7 +68,7 @@ class InterruptionHook(Hook):
         received = torch.tensor(self.received)
         all_reduce(received, 'max')
         # Gradients that are still being accumulated are in no checkpoint.
-        complete = runner.iter + 1 >= runner.max_iters or not _accumulates(runner)
+        complete = runner.iter + 1 >= runner.max_iters or not accumulates(runner, runner.iter + 1)
         self.agreed = int(received) if complete else 0
         if self.agreed:
             runner.train_loop.stop_training = True
@@ -93,14 +95,9 @@ class InterruptionHook(Hook):
         for name, handler in self._before.items():
             signal.signal(name, handler)
         self._before = {}
-        if self.agreed:
+        number = self.agreed or getattr(self._loop, 'interrupted', 0)
+        if number:
             barrier()  # launchers end the others when the first process exits
             for worker in multiprocessing.active_children():  # a frozen one would be waited for
                 worker.kill()
-            raise SystemExit(128 + self.agreed)
-
-
-def _accumulates(runner: Any) -> bool:
-    """Whether the optimizer's next step still waits for gradients of further iterations."""
-    counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
-    return (runner.iter + 1) % counts != 0
+            raise SystemExit(128 + number)

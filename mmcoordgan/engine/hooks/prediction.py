@@ -79,6 +79,12 @@ class PredictionHook(Hook):
                 parts.append(dict(part))
         joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         _, first = np.unique(joined['sample_idx'], return_index=True)  # sorted
+        samples = len(runner.test_dataloader.dataset)
+        if len(first) < samples:
+            runner.logger.warning(
+                f'{self.path} holds maps of {len(first)} of {samples} samples: their sample_idx '
+                'repeat, or the test did not see all. Join data sets with mmcoordgan.ConcatDataset'
+            )
         with atomic_file(self.path) as file:
             _save(file, {key: values[first] for key, values in joined.items()})
         for other in range(world_size):

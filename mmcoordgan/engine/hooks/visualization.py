@@ -29,6 +29,7 @@ from mmcoordgan.visualization import (
 )
 
 from ..optim import unwrap
+from .logger import left_out_on_error
 
 
 @HOOKS.register_module()
@@ -101,11 +102,9 @@ class CoordGANVisualizationHook(Hook):
         with torch.random.fork_rng([device] if device.type == 'cuda' else []):
             picture = self._picture(generator, _channel_order(runner.model))
         folder = osp.join(runner.work_dir, 'pictures')
-        try:
+        with left_out_on_error(runner, 'an image'):
             _write_image(osp.join(folder, f'iter_{iteration:06d}.png'), picture)
             runner.visualizer.add_image('samples', picture, step=iteration)
-        except OSError as error:  # no reason to end hours of training
-            runner.logger.warning(f'an image is left out, because it cannot be written: {error}')
         self.last_drawn = iteration
 
     def _picture(self, generator: Any, order: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from .views import Stage1View
 def logistic_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     r"""Discriminator loss :math:`\overline{s(-D(x))} + \overline{s(D(\hat x))}`, s = softplus.
 
-    With patch logits, "real" are crops of the same texture (CoordGAN, section 3.3; GAN loss of
+    With patch logits, "real" are crops of the same texture (CoordGAN; GAN loss of
     arXiv:1406.2661).
 
     Args:

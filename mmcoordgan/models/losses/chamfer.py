@@ -12,7 +12,7 @@ from .views import Stage1View
 
 
 def chamfer_loss(coords: Tensor) -> Tensor:
-    """Mean over the batch of :func:`~mmcoordgan.geometry.chamfer_to_grid` (CoordGAN, eq. 3).
+    """Mean over the batch of :func:`~mmcoordgan.geometry.chamfer_to_grid` (CoordGAN).
 
     Args:
         coords: Correspondence maps (B, 2, H, W).

@@ -12,7 +12,7 @@ from .views import Stage2View
 
 
 def l1_loss(x: Tensor, target: Tensor) -> Tensor:
-    r"""Mean absolute difference :math:`\overline{|x - y|}` over all entries (CoordGAN, eq. 7).
+    r"""Mean absolute difference :math:`\overline{|x - y|}` over all entries (CoordGAN).
 
     Args:
         x: Images, codes or correspondence maps, any shape.
@@ -34,7 +34,7 @@ def l1_loss(x: Tensor, target: Tensor) -> Tensor:
 def perceptual_loss(
     perceptual: PerceptualDistance, features: list[Tensor], target_features: list[Tensor]
 ) -> Tensor:
-    """Mean perceptual distance between images and their targets (CoordGAN, section 3.4).
+    """Mean perceptual distance between images and their targets (CoordGAN).
 
     Args:
         perceptual: The perceptual distance.

@@ -14,7 +14,7 @@ from .views import Stage1View
 def texture_swap_loss(
     perceptual: PerceptualDistance, features: list[Tensor], swapped_features: list[Tensor]
 ) -> Tensor:
-    """Mean perceptual distance between G(s, t) and G(s, t') (CoordGAN, section 3.3).
+    """Mean perceptual distance between G(s, t) and G(s, t') (CoordGAN).
 
     Args:
         perceptual: The perceptual distance.

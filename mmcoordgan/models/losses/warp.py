@@ -48,7 +48,7 @@ def warp_loss(
     target_features: list[Tensor] | None = None,
     temperature: float = 0.01,
 ) -> Tensor:
-    """Mean perceptual distance between warped partners and images (CoordGAN, eq. 4 and 5).
+    """Mean perceptual distance between warped partners and images (CoordGAN).
 
     Gradients flow into both coordinate maps and into the partner's colours, not into the target.
 

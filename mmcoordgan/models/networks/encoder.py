@@ -17,7 +17,7 @@ from .protocols import Encoding
 
 @MODELS.register_module()
 class CoordGANEncoder(nn.Module):
-    """Images -> codes of the generator (CoordGAN, section 3.4); defaults are the published ones.
+    """Images -> codes of the generator (CoordGAN); defaults are the published ones.
 
     A residual trunk (Swapping Autoencoder, arXiv:2007.00653) with two heads. The structure head
     keeps the positions of its features; the texture head averages over them. The codes are w codes:

@@ -32,7 +32,7 @@ class FourierFeatures(nn.Module):
 
 @MODELS.register_module()
 class CoordGANGenerator(nn.Module):
-    """The generator of CoordGAN (arXiv:2203.16521, section 3); defaults are the published ones.
+    """The generator of CoordGAN (arXiv:2203.16521); defaults are the published ones.
 
     ``map_structure`` and ``map_texture`` turn latent codes z into codes w; ``warp`` turns a
     structure code into a correspondence map; ``synthesize`` paints a map with a texture. All

@@ -9,7 +9,7 @@ from .layers import EqualizedLinear
 
 
 class MappingNetwork(nn.Module):
-    """Pixel norm, then equalized linear layers with activation (CoordGAN, section 3.1).
+    """Pixel norm, then equalized linear layers with activation (CoordGAN).
 
     Args:
         latent_dim: Length of the latent code z.

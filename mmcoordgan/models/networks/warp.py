@@ -15,7 +15,7 @@ RESIDUAL_INIT = 0.6
 
 
 class WarpNetwork(nn.Module):
-    """Three 1x1 convolutions on (x, y, structure code), squashed by tanh (CoordGAN, section 3.2).
+    """Three 1x1 convolutions on (x, y, structure code), squashed by tanh (CoordGAN).
 
     Args:
         structure_width: Length of the structure code w.
