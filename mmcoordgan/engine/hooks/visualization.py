@@ -239,13 +239,11 @@ class TransferVisualizationHook(Hook):
         if not self._rows:
             return
         folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
-        try:
+        with left_out_on_error(runner, 'an image'):
             for name, rows in images.items():
                 _write_image(osp.join(folder, f'{name}.png'), arrange_cells(rows))
             every = arrange_cells(list(self._rows.values()))
             runner.visualizer.add_image('transfer', every, step=runner.iter)
-        except OSError as error:  # no reason to end hours of training
-            runner.logger.warning(f'an image is left out, because it cannot be written: {error}')
 
     def _draw_batch(
         self, dataset: Any, data_batch: Any, outputs: Sequence[BaseDataElement] | None
