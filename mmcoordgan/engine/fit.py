@@ -105,6 +105,21 @@ def resume_misfits(checkpoint: Mapping, optim_wrapper: Any, schedulers: Any) -> 
     return reasons
 
 
+def steps_on_cpu(state: Any) -> None:
+    """Move Adam's step counters in a saved state of optimizers to the CPU, where it makes them.
+
+    A checkpoint that was read to a GPU has them there, and every step would wait for it twice per
+    parameter. Optimizers that need them on the GPU (``fused``, ``capturable``) move them back.
+    """
+    if not isinstance(state, dict):
+        return
+    for key, value in state.items():
+        if key == 'step' and isinstance(value, torch.Tensor):
+            state[key] = value.cpu()
+        else:
+            steps_on_cpu(value)
+
+
 def _optimizer_fits(optimizer: torch.optim.Optimizer, state: Any) -> bool:
     """Whether a saved state has the optimizer's parameters, moments of their shapes, all it needs.
 

@@ -16,7 +16,7 @@ from mmcoordgan.models.networks import (
     CoordGANGenerator,
     CoordGANPatchDiscriminator,
 )
-from mmcoordgan.models.networks.layers import blur_kernel
+from mmcoordgan.models.networks.filters import blur_kernel
 
 from .files import load_checkpoint
 from .official_names import FROM_RGB_LAYERS, official_names, official_shape

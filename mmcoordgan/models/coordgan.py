@@ -135,6 +135,13 @@ class CoordGAN(BaseModel):
             if iteration is not None:
                 self.iteration.copy_(iteration)
 
+    def _apply(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        """Move and convert all but the iteration: the host reads it without waiting for a GPU."""
+        iteration = self.iteration
+        super()._apply(fn, *args, **kwargs)
+        self.iteration = iteration
+        return self
+
     # ------------------------------------------------------------------ training
 
     def train_step(self, data: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:

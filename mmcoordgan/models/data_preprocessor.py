@@ -30,6 +30,7 @@ class GANDataPreprocessor(ImgDataPreprocessor):
         std: Sequence[float] = (127.5, 127.5, 127.5),
         **kwargs: Any,
     ):
+        kwargs.setdefault('non_blocking', True)  # with pin_memory=True of the data loader
         super().__init__(mean=mean, std=std, **kwargs)
 
     def forward(self, data: dict, training: bool = False) -> dict:

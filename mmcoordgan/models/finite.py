@@ -40,22 +40,24 @@ class FiniteGuard:
         self.policy = policy
         self._last, self._in_a_row = -1, 0
 
-    def passes(
+    def read(
         self, iteration: int, losses: Mapping[str, Tensor], gradients: Sequence[Tensor]
-    ) -> bool:
-        """Whether to make a step.
+    ) -> dict[str, Tensor]:
+        """The losses on the CPU, or nothing where the step must be left out.
 
-        Processes that give the same (averaged) values get the same answer.
+        The host waits here, once, for the device that computes them. Processes that give the same
+        (averaged) values get the same answer.
 
         Args:
             iteration: Counted from 0.
             losses: Scalars by name.
             gradients: May be empty, where a gradient scaler checks them.
         """
-        sums = torch.stack([*losses.values(), *(g.sum() for g in gradients)])
+        sums = torch.stack([*losses.values(), *(g.sum() for g in gradients)]).cpu()
+        read = dict(zip(losses, sums.unbind()))
         if bool(sums.isfinite().all()):
-            return True
-        bad = [f'{name} is {float(v)}' for name, v in losses.items() if not v.isfinite()]
+            return read
+        bad = [f'{name} is {float(v)}' for name, v in read.items() if not v.isfinite()]
         what = ', '.join(bad) or f'a gradient of {" + ".join(losses)} is not finite'
         message = f'iteration {iteration}: {what}.'
         if self.policy == 'error':
@@ -66,7 +68,7 @@ class FiniteGuard:
             )
         self._count(iteration, message)
         MMLogger.get_current_instance().warning(f'{message} This step is skipped.')
-        return False
+        return {}
 
     def _count(self, iteration: int, message: str) -> None:
         if iteration != self._last:

@@ -114,6 +114,7 @@ class CoordGANInversion(BaseModel):
         self.guard = FiniteGuard(on_nonfinite)
         # Saved with the weights, so that schedules continue where a checkpoint was written.
         self.register_buffer('iteration', torch.zeros((), dtype=torch.int64))
+        self._ddp_params_and_buffers_to_ignore = ['iteration']  # NCCL takes no tensor on the CPU
 
     def train(self, mode: bool = True) -> CoordGANInversion:
         """Set the mode of all but the average and, without ``fresh_noise``, the generator."""
@@ -121,6 +122,13 @@ class CoordGANInversion(BaseModel):
         self.generator.train(mode and self.fresh_noise)
         if self.encoder_ema is not None:
             self.encoder_ema.eval()
+        return self
+
+    def _apply(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        """Move and convert all but the iteration: the host reads it without waiting for a GPU."""
+        iteration = self.iteration
+        super()._apply(fn, *args, **kwargs)
+        self.iteration = iteration
         return self
 
     # ------------------------------------------------------------------ weights
@@ -220,9 +228,8 @@ class CoordGANInversion(BaseModel):
         """
         total, log = super().parse_losses(losses)
         log = average_values({name: value.detach().float() for name, value in log.items()})
-        if self.guard.passes(int(self.iteration) - 1, log, ()):
-            return total, log
-        return self._zero(), {}
+        log = self.guard.read(int(self.iteration) - 1, log, ())
+        return (total, log) if log else (self._zero(), {})
 
     def _zero(self) -> Tensor:
         """A loss of zero, whose gradient is zero for all of the encoder's parameters."""

@@ -46,7 +46,7 @@ def optimizer_step(
         iteration: Counted from 0.
 
     Returns:
-        The mean losses, detached, for the log; nothing where the step was skipped.
+        The mean losses, on the CPU, for the log; nothing where the step was skipped.
     """
     log: dict[str, Tensor] = {}
     for values in losses:
@@ -62,8 +62,8 @@ def optimizer_step(
     scaler = getattr(wrapper, 'loss_scaler', None)
     scaled = scaler is not None and scaler.is_enabled()  # then it looks after the gradients
     gradients = [] if scaled else [p.grad for p in parameters if p.grad is not None]
-    passes = guard.passes(iteration, log, gradients)
-    if passes:
+    log = guard.read(iteration, log, gradients)
+    if log:
         wrapper.step()
     wrapper.zero_grad()
-    return log if passes else {}
+    return log

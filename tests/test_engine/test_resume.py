@@ -72,6 +72,33 @@ def test_resumed_is_as_never_interrupted(whole, tmp_path, iteration, workers, mo
     assert rate < 0.0005  # the schedule was followed to its end
 
 
+def test_step_counters_of_adam_stay_on_the_cpu(whole, tmp_path, monkeypatch):
+    """MMEngine reads a checkpoint to the GPU, where each counter would make the host wait."""
+    read = torch.load
+
+    class OnGPU(torch.Tensor):
+        """A counter that says it is on a GPU until it is moved."""
+
+        def cpu(self):
+            moved.append(self)
+            return self.as_subclass(torch.Tensor)
+
+    def to_gpu(value, key=None):
+        if isinstance(value, dict):
+            return {k: to_gpu(v, k) for k, v in value.items()}
+        return value.as_subclass(OnGPU) if key == 'step' else value
+
+    moved: list = []
+    monkeypatch.setattr(torch, 'load', lambda *args, **kwargs: to_gpu(read(*args, **kwargs)))
+    start = str(whole / 'work' / 'iter_2.pth')
+    run = runner(tmp_path, load_from=start, resume=True, **OPTIONS)
+    run.train()
+    for wrapper in run.optim_wrapper.values():
+        counters = [state['step'] for state in wrapper.optimizer.state.values()]
+        assert counters and not any(isinstance(step, OnGPU) for step in counters)
+    assert moved
+
+
 def test_more_data_for_each_iteration_goes_on_behind_what_was_seen(whole, tmp_path):
     start, more = str(whole / 'work' / 'iter_2.pth'), {'train_dataloader.batch_size': 4}
     runner(tmp_path, load_from=start, resume=True, **OPTIONS, **more).train()

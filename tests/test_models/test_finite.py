@@ -62,14 +62,14 @@ def test_skipping_for_ever_is_not_training():
     guard, bad = FiniteGuard('skip'), {'d_gan': torch.tensor(torch.inf)}
     fine = {'g_gan': torch.tensor(1.0)}
     for iteration in range(PATIENCE - 1):
-        assert not guard.passes(iteration, bad, [])
-        assert not guard.passes(iteration, bad, [])  # two steps of an iteration count once
-        assert guard.passes(iteration, fine, [torch.ones(3)])
-    assert guard.passes(PATIENCE - 1, fine, [])
+        assert not guard.read(iteration, bad, [])
+        assert not guard.read(iteration, bad, [])  # two steps of an iteration count once
+        assert guard.read(iteration, fine, [torch.ones(3)])
+    assert guard.read(PATIENCE - 1, fine, [])
     for iteration in range(PATIENCE, 2 * PATIENCE - 1):
-        assert not guard.passes(iteration, bad, [])
+        assert not guard.read(iteration, bad, [])
     with pytest.raises(NonFiniteError, match=r'd_gan is inf.*in 100 iterations in a row'):
-        guard.passes(2 * PATIENCE - 1, bad, [])
+        guard.read(2 * PATIENCE - 1, bad, [])
 
 
 def test_unknown_policy():

@@ -19,7 +19,7 @@ from mmcoordgan.random_state import random_state, set_random_state
 from mmcoordgan.registry import HOOKS
 from mmcoordgan.work_dir import POINTER, intact_checkpoint
 
-from ..fit import READ_ELSEWHERE, TRAINING_ONLY, model_misfits, resume_misfits
+from ..fit import READ_ELSEWHERE, TRAINING_ONLY, model_misfits, resume_misfits, steps_on_cpu
 
 
 @HOOKS.register_module()
@@ -120,6 +120,7 @@ class CoordGANCheckpointHook(CheckpointHook):
             )
         if runner._resume and 'optimizer' not in checkpoint:
             runner.logger.warning(f'{source} holds no optimizers: they start afresh')
+        steps_on_cpu(checkpoint.get('optimizer'))
         meta = checkpoint.get('meta')
         # MMEngine would run this text as a config, to compare numbers of GPUs.
         if isinstance(meta, dict) and meta.pop('config', None) is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,8 +28,7 @@ def structure_tensor(images: Tensor) -> Tensor:
         (B, 3, H, W), entries in [-1, 1].
     """
     channels = images.shape[1]
-    sobel = images.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
-    kernels = torch.stack([sobel, sobel.t()]).repeat(channels, 1, 1)[:, None]
+    kernels = _sobel(images.device, images.dtype).repeat(channels, 1, 1)[:, None]
     padded = F.pad(images, (1, 1, 1, 1), mode='replicate')
     gradients = F.conv2d(padded, kernels, groups=channels).unflatten(1, (channels, 2))
     gx, gy = gradients.unbind(dim=2)  # (B, 3, H, W)
@@ -35,6 +36,14 @@ def structure_tensor(images: Tensor) -> Tensor:
     trace = tensor[:, :1] + tensor[:, 1:2] + 2e-3  # (B, 1, H, W)
     around = F.avg_pool2d(trace, 5, stride=1, padding=2, count_include_pad=False)
     return tensor / trace * (trace / (trace + around)).sqrt()
+
+
+@lru_cache(maxsize=8)
+def _sobel(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(2, 3, 3): for x and y; kept on the device, because copying makes the host wait."""
+    with torch.inference_mode(False):  # training may come after
+        sobel = torch.tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=dtype).to(device) / 8
+        return torch.stack([sobel, sobel.t()])
 
 
 @MODELS.register_module()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from mmcoordgan.registry import MODELS
 from ._checks import check_codes, check_power_of_two
 from .layers import StyledConv, ToRGB
 from .mapping import MappingNetwork
-from .warp import WarpNetwork
+from .warp import ExactConv1x1, WarpNetwork
 
 NOISE_MODES = ('random', 'const', 'zero')
 
@@ -22,7 +23,7 @@ class FourierFeatures(nn.Module):
 
     def __init__(self, channels: int, scale: float):
         super().__init__()
-        self.conv = nn.Conv2d(2, channels, 1)
+        self.conv = ExactConv1x1(2, channels)
         nn.init.uniform_(self.conv.weight, -scale, scale)
 
     def forward(self, coords: Tensor) -> Tensor:  # (B, 2, H, W) -> (B, channels, H, W)
@@ -107,6 +108,7 @@ class CoordGANGenerator(nn.Module):
         self.texture_width = texture_width or texture_dim
         self.noise = noise
         self.eval_noise = eval_noise
+        self.constant_noise = ConstantNoise()
         fourier_channels = fourier_channels or channels
         levels = num_levels or int(math.log2(base_resolution)) - 2
 
@@ -196,7 +198,8 @@ class CoordGANGenerator(nn.Module):
         """
         codes = self._texture_codes(texture_w, coords.shape[0])
         image_size = image_size or self.image_size * coords.shape[-1] // self.base_resolution
-        noise_maps = NoiseMaps(noise or (self.noise if self.training else self.eval_noise))
+        mode = noise or (self.noise if self.training else self.eval_noise)
+        noise_maps = NoiseMaps(mode, self.constant_noise, coords)
         x = self.stem([self.fourier(coords)], codes[0], noise_maps(coords, 1))
         rgb = self.stem_to_rgb([x, coords], codes[1], None)
         for index, level in enumerate(self.levels):
@@ -271,18 +274,53 @@ class UpsamplingLevel(nn.Module):
         return x, self.to_rgb([x], codes[2], rgb)
 
 
+class ConstantNoise:
+    """Maps of one channel that are the same in every synthesis, kept on the device.
+
+    They are drawn on the CPU from a generator of their own, one after the other, so that all
+    devices see the same ones. Those of one size of the coordinate map are kept.
+    """
+
+    def __init__(self) -> None:
+        self.key: Any = None
+        self.maps: list[Tensor] = []
+        self.source = torch.Generator()
+
+    def start(self, coords: Tensor) -> None:
+        """Begin a synthesis from these coordinates."""
+        key = coords.device, coords.shape[2:]
+        if key != self.key:
+            self.key, self.maps = key, []
+            self.source.manual_seed(0)
+
+    def get(self, index: int, height: int, width: int) -> Tensor:
+        """Map number ``index`` (1, 1, height, width); all before must have been asked for."""
+        if index == len(self.maps):
+            with torch.inference_mode(False):  # training may come after
+                drawn = torch.randn(1, 1, height, width, generator=self.source)
+                self.maps.append(drawn.to(self.key[0]))
+        return self.maps[index]
+
+    def __deepcopy__(self, memo: dict) -> ConstantNoise:
+        return ConstantNoise()
+
+
 class NoiseMaps:
     """The noise of one synthesis: a fresh map for every layer that asks.
 
     Args:
         mode: 'random': new maps for every image; 'const': the same maps every time, shared by
-            the batch, drawn from a generator of their own; 'zero': none.
+            the batch; 'zero': none.
+        constant: Where the constant maps are kept.
+        coords: What the synthesis starts from.
     """
 
-    def __init__(self, mode: str):
+    def __init__(self, mode: str, constant: ConstantNoise, coords: Tensor):
         _check_noise(mode)
         self.mode = mode
-        self.source = torch.Generator().manual_seed(0)
+        self.constant = constant
+        self.count = 0
+        constant.start(coords)
 
     def __call__(self, x: Tensor, scale: int) -> Tensor | None:
         """A map of one channel for features of ``scale`` times the size of ``x``."""
@@ -291,7 +329,8 @@ class NoiseMaps:
         height, width = scale * x.shape[-2], scale * x.shape[-1]
         if self.mode == 'random':
             return x.new_empty(x.shape[0], 1, height, width).normal_()
-        return torch.randn(1, 1, height, width, generator=self.source).to(x)
+        self.count += 1
+        return self.constant.get(self.count - 1, height, width).to(x.dtype)
 
 
 def _check_noise(mode: str) -> None:

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .filters import Blur, UpsampleRGB
+
 GAIN = math.sqrt(2)
 """Of the activation, leaky ReLU of slope 0.2 times sqrt(2), which keeps the variance of its input.
 
@@ -93,63 +95,6 @@ class EqualizedConv2d(nn.Module):
         bias = None if self.bias is None else self.bias * gain
         out = F.conv2d(x, weight, bias, stride=self.stride, padding=self.padding)
         return leaky_relu(out) if self.activation else out
-
-
-class Blur(nn.Module):
-    """Low-pass filter with a separable kernel, normalized to sum ``gain``.
-
-    Args:
-        kernel: Taps of the one-dimensional kernel.
-        padding: Pixels added (before, after) in both directions.
-        gain: Sum of the two-dimensional kernel; 4 after upsampling by 2 with zeros.
-        mode: What is added: 'constant' (zeros) or 'reflect'.
-        stride: Step between outputs.
-    """
-
-    kernel: Tensor
-
-    def __init__(
-        self,
-        kernel: tuple[int, ...],
-        padding: tuple[int, int],
-        *,
-        gain: float = 1.0,
-        mode: str = 'constant',
-        stride: int = 1,
-    ):
-        super().__init__()
-        self.padding = (padding[0], padding[1], padding[0], padding[1])
-        self.mode = mode
-        self.stride = stride
-        self.register_buffer('kernel', blur_kernel(kernel, gain), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        channels = x.shape[1]
-        kernel = self.kernel.to(x.dtype).expand(channels, 1, -1, -1)
-        padded = F.pad(x, self.padding, mode=self.mode)
-        return F.conv2d(padded, kernel, stride=self.stride, groups=channels)
-
-
-class UpsampleRGB(nn.Module):
-    """Twice the height and width, filtered with the kernel [1, 3, 3, 1]."""
-
-    kernel: Tensor
-
-    def __init__(self):
-        super().__init__()
-        self.register_buffer('kernel', blur_kernel((1, 3, 3, 1), 4.0), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        channels = x.shape[1]
-        kernel = self.kernel.to(x.dtype).expand(channels, 1, -1, -1)
-        return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
-
-
-def blur_kernel(taps: tuple[int, ...], gain: float) -> Tensor:
-    """The (n, n) outer product of ``taps`` with itself, scaled to sum ``gain``."""
-    line = torch.tensor(taps, dtype=torch.float32)
-    kernel = torch.outer(line, line)
-    return kernel / kernel.sum() * gain
 
 
 class ModulatedConv2d(nn.Module):

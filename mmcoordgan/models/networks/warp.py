@@ -14,6 +14,23 @@ RESIDUAL_INIT = 0.6
 """Its last layer starts at 0.6 of the usual size: maps differ from the start, without folds."""
 
 
+class ExactConv1x1(nn.Conv2d):
+    """1x1 convolution in full float32, as a matrix product.
+
+    On GPUs since Ampere, PyTorch lets cuDNN round what float32 convolutions multiply to 11 bits
+    (TensorFloat-32), also outside autocast. Matrix products are exact unless a program asks for
+    less (``torch.set_float32_matmul_precision``).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, in, H, W) -> (B, out, H, W)
+        assert self.bias is not None
+        out = torch.matmul(self.weight.flatten(1), x.flatten(2))
+        return out.add_(self.bias[:, None]).unflatten(2, x.shape[2:])
+
+
 class WarpNetwork(nn.Module):
     """Three 1x1 convolutions on (x, y, structure code), squashed by tanh (CoordGAN).
 
@@ -27,9 +44,9 @@ class WarpNetwork(nn.Module):
 
     def __init__(self, *, structure_width: int, hidden: int = 512, residual: bool = False):
         super().__init__()
-        self.first = nn.Conv2d(2 + structure_width, hidden, 1)
-        self.second = nn.Conv2d(hidden, hidden, 1)
-        self.last = nn.Conv2d(hidden, 2, 1)
+        self.first = ExactConv1x1(2 + structure_width, hidden)
+        self.second = ExactConv1x1(hidden, hidden)
+        self.last = ExactConv1x1(hidden, 2)
         self.residual = residual
         if residual:
             with torch.no_grad():
@@ -46,7 +63,8 @@ class WarpNetwork(nn.Module):
         grid = canonical_grid(resolution, resolution, structure_w.device, structure_w.dtype)
         # The code is the same at every pixel: its part of the first layer is one vector.
         code = F.linear(structure_w, first.weight[:, 2:, 0, 0], first.bias)  # (B, hidden)
-        x = F.conv2d(grid[None], first.weight[:, :2]) + code[:, :, None, None]
+        moved = first.weight[:, :2, 0, 0] @ grid.flatten(1)  # (hidden, H * W)
+        x = (moved + code[:, :, None]).unflatten(2, grid.shape[1:])
         x = self.last(self.second(x.relu()).relu())  # (B, 2, H, W)
         if self.residual:
             x = x + torch.atanh(RESIDUAL_SCALE * grid)

@@ -10,7 +10,7 @@ from reference import SMALL_ENCODER, image, numbers, relative_error
 
 from mmcoordgan.io.official_names import official_names
 from mmcoordgan.models.networks import CoordGANEncoder
-from mmcoordgan.models.networks.layers import Blur
+from mmcoordgan.models.networks.filters import Blur
 
 TOLERANCE = 1e-5
 
