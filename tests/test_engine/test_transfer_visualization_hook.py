@@ -111,6 +111,7 @@ def test_predictions_of_several_processes(tmp_path, monkeypatch):
         monkeypatch.setattr(f'{name}.get_dist_info', lambda rank=rank: (rank, 2))
         hook = PredictionHook(str(path))
         runner = run(hook, tmp_path, batch(*indices))
+        runner.test_dataloader = SimpleNamespace(dataset=range(4))
         hook.after_test_epoch(runner)
     assert os.listdir(tmp_path) == ['maps.npz']
     with np.load(path, allow_pickle=False) as maps:
