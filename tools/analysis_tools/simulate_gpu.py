@@ -55,6 +55,8 @@ class Simulation:
             cfg.model.pop(key, None)
         if 'LPIPS' in str(cfg.model.get('perceptual', {}).get('type')):
             cfg.model.perceptual.vgg_weights = None
+        if cfg.model.get('refinement'):
+            cfg.model.refinement.steps = 1  # each step does the same
         base = cfg.model.generator.get('base_resolution', 128)
         self.simulator = Simulator(near or recorded_counts(base))
         self.stage = 1 if cfg.model.type == 'CoordGAN' else 2
