@@ -142,20 +142,20 @@ def dense(tmp_path, monkeypatch) -> CoordGANInferencer:
     """An encoder of another class, which finds maps without structure codes."""
 
     @MODELS.register_module()
-    class DenseEncoder(CoordGANEncoder):
+    class MapsFromColors(CoordGANEncoder):
         structure_width = None
 
         def forward(self, images):
             coords = F.interpolate(images[:, :2], (SIZE, SIZE), mode='bilinear')
             return NetworkEncoding(None, super().forward(images).texture_w, 0.9 * coords)
 
-    monkeypatch.setitem(ALLOWED, 'encoder', {'DenseEncoder'})
+    monkeypatch.setitem(ALLOWED, 'encoder', {'MapsFromColors'})
     write_checkpoint(tmp_path / 'x.pth', STAGE2)
     content = torch.load(tmp_path / 'x.pth', weights_only=True)
-    text = content['meta']['cfg'].replace('CoordGANEncoder', 'DenseEncoder')
+    text = content['meta']['cfg'].replace('CoordGANEncoder', 'MapsFromColors')
     torch.save({**content, 'meta': {'cfg': text}}, tmp_path / 'x.pth')
     yield CoordGANInferencer(tmp_path / 'x.pth', device='cpu', show_progress=False)
-    MODELS.module_dict.pop('DenseEncoder')
+    MODELS.module_dict.pop('MapsFromColors')
 
 
 def test_maps_without_structure_codes(dense):
