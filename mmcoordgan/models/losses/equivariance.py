@@ -125,7 +125,8 @@ class EquivarianceLoss(ScheduledLoss):
         self.aligned = aligned
         self.mirror = mirror
         # How far the teacher's mean map is from the canonical grid: smooth, so a few values do.
-        self.register_buffer('drift', torch.zeros(2, DRIFT_SIZE, DRIFT_SIZE))
+        drift = torch.zeros(2, DRIFT_SIZE, DRIFT_SIZE)
+        self.register_buffer('drift', drift, persistent=aligned > 0)
 
     def forward(self, view: Stage2View) -> Tensor:
         real = self.on == 'real'
