@@ -256,7 +256,7 @@ def _arguments(component: Any) -> set[str]:
 def _components(kind: Any) -> list[Any]:
     """The components called ``kind``, usually one, in all of the current scope's registries."""
     if not isinstance(kind, str):
-        return [] if kind is None else [kind]
+        return [kind] if callable(kind) else []
     scope = DefaultScope.get_current_instance()
     found = []
     for registry in [value for value in vars(root).values() if isinstance(value, Registry)]:

@@ -188,3 +188,9 @@ def test_hooks_of_before_say_what_to_write(tmp_path, hook, advice):
     path = write_config(tmp_path, f'custom_hooks = [dict(type="mmcoordgan.{hook}")]\n')
     with pytest.raises(UserError, match=f'the hook {hook} of .* is gone: use {advice}'):
         load_config(str(path), None)
+
+
+def test_a_type_of_nonsense_is_left_to_who_builds_it():
+    """A list names no class; whether its neighbors exist cannot be told."""
+    cfg = Config(dict(model=dict(type='CoordGAN')))
+    assert check_cfg_options(cfg, {'model.type': ['a'], 'model.other': 1}) == []
