@@ -132,7 +132,8 @@ def test_both_generators_at_once(build_runner):
     samples = model.test_step({'inputs': dict(sample_model='ema/orig', num_batches=2)})
     assert len(samples) == 2 and isinstance(samples[0], DataSample)
     assert (samples[0].orig.fake_img - samples[0].ema.fake_img).abs().max() > 1
-    assert torch.equal(samples[0].orig.coords, samples[0].ema.coords)
+    # Products of matrices round by where in memory they lie.
+    assert torch.allclose(samples[0].orig.coords, samples[0].ema.coords, atol=1e-6)
 
 
 @pytest.fixture
