@@ -70,7 +70,8 @@ class CoordGAN(BaseModel):
             :class:`~mmcoordgan.geometry.RandomWarps`, and ``start``, the first iteration to do so
             (0). Aligned photographs differ more in color than in shape, and a generator explains
             their shapes by texture; warped ones make structure worth learning. Start when the
-            canonical frame shows a face. None: as published.
+            canonical frame shows a face. Images are then resized to the generator's size. None: as
+            published.
         data_preprocessor: Config of the data preprocessor, which scales images to [-1, 1].
 
     Raises:
@@ -148,7 +149,8 @@ class CoordGAN(BaseModel):
         """One iteration: discriminator step, lazy regularization step, generator step.
 
         Args:
-            data: ``inputs``: B real images, B even; resized to the generator's size.
+            data: ``inputs``: B real images of the generator's size (of any with ``real_warps``), B
+                even.
             optim_wrapper: ``discriminator`` (both discriminators) and ``generator``.
 
         Returns:
@@ -172,8 +174,10 @@ class CoordGAN(BaseModel):
         return log
 
     def _prepare(self, real: Tensor) -> Tensor:
-        """Real images (B, 3, H, H) as the discriminator sees them, of the generator's size."""
-        if self.real_warps is not None and int(self.iteration) >= self.warp_start:
+        """Real images as the discriminator sees them: warped, then of the generator's size."""
+        if self.real_warps is None:
+            return real
+        if int(self.iteration) >= self.warp_start:
             real = sample_image(real, self.real_warps.draw(len(real), real.shape[-1]).to(real))
         return resize_square(real, self.generator.image_size)
 

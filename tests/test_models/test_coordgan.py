@@ -11,6 +11,7 @@ from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 
 from mmcoordgan.geometry import RandomWarps, sample_image
 from mmcoordgan.models import CoordGAN
+from mmcoordgan.models.finite import NonFiniteError
 from mmcoordgan.models.images import resize_square
 from mmcoordgan.models.pairs import swap_partners
 from mmcoordgan.registry import MODELS
@@ -288,3 +289,24 @@ def test_real_images_are_warped_from_the_start_on(monkeypatch):
     assert not torch.equal(warped[0], warped[1])
     with pytest.raises(ValueError, match='scale'):
         build(real_warps=dict(scale=0.5))
+
+
+@pytest.mark.parametrize(
+    ('images', 'error'),
+    [
+        (torch.full((4, 3, 16, 16), float('nan')), NonFiniteError),
+        (torch.full((4, 3, 16, 16), float('inf')), NonFiniteError),
+        (torch.zeros(4, 3, 1, 1), ValueError),  # not of the generator's size
+    ],
+)
+def test_bad_images_end_in_one_error(images, error):
+    model = build()
+    with pytest.raises(error):
+        model.train_step(dict(inputs=images), optimizers(model))
+
+
+def test_images_without_content_train():
+    for value in (0.0, -1.0):
+        model = build()
+        model.train_step(dict(inputs=torch.full((4, 3, 16, 16), value)), optimizers(model))
+        assert all(p.isfinite().all() for p in model.parameters())
