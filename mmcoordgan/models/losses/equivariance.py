@@ -90,8 +90,8 @@ class EquivarianceLoss(ScheduledLoss):
 
     with random warps :math:`g` and :func:`photometric_noise` :math:`n`. On synthesized images the
     map :math:`c_x` is the true one. On real images it is what the teacher, the average of the
-    encoder's weights, finds in the unwarped image. Warps
-    destroy what one image alone tells about its map, and leave what all images share.
+    encoder's weights, finds in the unwarped image. Warps destroy what one image alone tells about
+    its map, and leave what all images share.
 
     Args:
         on: 'real' or 'synthesized'. Default: what the term's name implies, ``equivariance`` and
