@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import weakref
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import mmengine
 import torch
 import torch.nn.functional as F
 from torch._subclasses.fake_tensor import FakeTensor
@@ -16,9 +18,11 @@ from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
+import mmcoordgan
 from mmcoordgan.geometry import _near, canonical_grid, chamfer_to_grid, soft_transfer, transfer
 
 aten = torch.ops.aten
+PACKAGES = tuple(os.path.dirname(package.__file__) for package in (mmcoordgan, mmengine))
 NO_KERNEL = {
     *('detach', 'alias', 'empty', 'empty_strided', 'empty_like', 'new_empty', '_unsafe_view'),
     *('new_empty_strided', 'lift_fresh', '_reshape_alias', 'record_stream', 'resize_', 'set_'),
@@ -33,9 +37,10 @@ def place() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        for package in ('/mmcoordgan/', '/mmengine/'):
-            if package in name and '/tools/' not in name:
-                return f'{package[1:]}{name.split(package)[-1]}:{frame.f_lineno}'
+        for package in PACKAGES:
+            if name.startswith(f'{package}{os.sep}'):
+                path = os.path.relpath(name, os.path.dirname(package)).replace(os.sep, '/')
+                return f'{path}:{frame.f_lineno}'
         frame = frame.f_back  # type: ignore[assignment]
     node = torch._C._current_autograd_node()
     return f'backward of {node.name()}' if node is not None else 'elsewhere'
