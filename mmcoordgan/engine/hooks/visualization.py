@@ -199,33 +199,22 @@ class TransferVisualizationHook(Hook):
 
     before_val_epoch = before_test_epoch
 
-    def after_test_iter(
+    def _after_iter(
         self,
         runner: Any,
         batch_idx: int,
         data_batch: Any = None,
         outputs: Sequence[BaseDataElement] | None = None,
+        mode: str = 'train',
     ) -> None:
-        """Keep the references and draw the queries of a batch.
+        """Keep the references and draw the queries of a batch of a test or a validation.
 
         Raises:
             ValueError: A query came before all references.
         """
-        self._draw_batch(runner.test_dataloader.dataset, data_batch, outputs)
-
-    def after_val_iter(
-        self,
-        runner: Any,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Sequence[BaseDataElement] | None = None,
-    ) -> None:
-        """The same while validating.
-
-        Raises:
-            ValueError: A query came before all references.
-        """
-        self._draw_batch(runner.val_dataloader.dataset, data_batch, outputs)
+        if mode != 'train':
+            dataset = getattr(runner, f'{mode}_dataloader').dataset
+            self._draw_batch(dataset, data_batch, outputs)
 
     def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
         """Write the rows, one file each."""

@@ -12,7 +12,7 @@ from mmcoordgan.geometry import canonical_grid
 from mmcoordgan.models.images import resize_square
 from mmcoordgan.registry import MODELS
 
-from ._checks import check_power_of_two
+from ._checks import check_images, check_power_of_two
 from .protocols import Encoding
 
 
@@ -96,8 +96,7 @@ class DenseEncoder(nn.Module):
         Raises:
             ValueError: If ``images`` is no batch of RGB images.
         """
-        if images.dim() != 4 or images.shape[1] != 3:
-            raise ValueError(f'images must have shape (B, 3, H, W), but got {tuple(images.shape)}')
+        check_images(images)
         features = [self.stem(resize_square(images, self.input_size))]
         for down in self.down:
             features.append(down(features[-1]))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmcoordgan.models.images import resize_square
 from mmcoordgan.registry import MODELS
 
-from ._checks import check_power_of_two
+from ._checks import check_images, check_power_of_two
 from .layers import EqualizedConv2d, EqualizedLinear, PaddedDown, ReflectedResidualDown
 from .protocols import Encoding
 
@@ -102,8 +102,7 @@ class CoordGANEncoder(nn.Module):
         Raises:
             ValueError: If ``images`` is no batch of RGB images.
         """
-        if images.dim() != 4 or images.shape[1] != 3:
-            raise ValueError(f'images must have shape (B, 3, H, W), but got {tuple(images.shape)}')
+        check_images(images)
         x = self.blocks(self.from_rgb(resize_square(images, self.input_size)))  # (B, C, h, w)
         structure_w = self.structure_head(self.structure_conv(x).flatten(1))
         pooled = self.texture_blocks(x).mean(dim=(2, 3))
