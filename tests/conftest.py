@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -37,8 +38,26 @@ def _seed() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tools that run in this process forbid unsafe loading: until the end of the test only."""
-    monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', raising=False)
+    """What tools that run in this process set there is undone after the test."""
+    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'LOCAL_RANK'):
+        monkeypatch.setenv(name, '0')
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run_tool(monkeypatch: pytest.MonkeyPatch, elsewhere: None):
+    """Call a file of ``tools/`` with arguments, in an empty folder."""
+
+    def run(tool: str, *arguments: object) -> None:
+        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
+
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +79,24 @@ def lpips(tmp_path_factory: pytest.TempPathFactory):
     loss = LPIPSLoss(vgg_weights=str(path))
     path.unlink()
     return loss
+
+
+@pytest.fixture(scope='session')
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Checkpoints of both stages' toy configs, by these configs' names."""
+    from mmengine.config import Config
+
+    from mmcoordgan.registry import MODELS
+
+    folder, paths = tmp_path_factory.mktemp('untrained'), {}
+    for name in ('toyfaces_32', 'toyfaces_32_encoder'):
+        cfg = Config.fromfile(ROOT / 'configs' / 'coordgan' / f'{name}.py')
+        if cfg.model.get('refinement'):
+            cfg.model.refinement.steps = 2
+        torch.manual_seed(0)
+        with MODELS.switch_scope_and_registry('mmcoordgan') as registry:
+            model = registry.build(cfg.model)
+        paths[name] = folder / f'{name}.pth'
+        content = {'state_dict': model.state_dict(), 'meta': {'cfg': cfg.pretty_text}}
+        torch.save(content, paths[name])
+    return paths

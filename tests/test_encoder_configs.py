@@ -108,31 +108,3 @@ def test_published_hyperparameters():
     assert (adam.optimizer.lr, adam.optimizer.betas) == (0.002, (0.0, 0.99))
     assert adam.regularization_interval == 4
     assert cfg.get('param_scheduler') is None
-
-
-def test_toy_learning_rate_decays_over_all_iterations(photos: Path, tmp_path: Path):  # noqa: F811
-    path = ROOT / 'configs' / 'coordgan' / 'toyfaces_32_encoder.py'
-    stage1 = shrink(Config.fromfile(stage1_of(path)), photos, tmp_path / 'stage1')
-    save_stage1(stage1, tmp_path / 'stage1')
-    cfg = shrink_encoder(Config.fromfile(path), stage1)
-    cfg.work_dir, cfg.model.stage1_checkpoint = str(tmp_path / 'work'), str(tmp_path / 'stage1')
-    runner = Runner.from_cfg(cfg)
-    rates, train_step = [], runner.model.train_step
-
-    def spy(data, optim_wrapper):
-        rates.extend(optim_wrapper.get_lr()['lr'])
-        return train_step(data, optim_wrapper)
-
-    runner.model.train_step = spy
-    runner.train()
-    # A cosine from 0.003 to 0.00015 in three steps: 1, 3/4 and 1/4 of the difference are left.
-    assert rates == pytest.approx([0.003, 0.0022875, 0.0008625])
-
-
-def test_both_face_benchmarks_test_the_same_encoder():
-    folder = ROOT / 'configs' / 'coordgan'
-    one = Config.fromfile(folder / 'celeba_128_encoder.py')
-    other = Config.fromfile(folder / 'celeba_128_encoder_face34.py')
-    assert one.model == other.model and one.train_dataloader == other.train_dataloader
-    assert one.test_dataloader.dataset.subset == 'benchmark'
-    assert other.test_dataloader.dataset.subset == 'face-34'

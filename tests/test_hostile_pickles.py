@@ -23,6 +23,7 @@ from mmcoordgan.models.losses import LPIPSLoss
 
 ROOT = Path(__file__).parents[1]
 
+pytestmark = pytest.mark.usefixtures('elsewhere')
 STAGE1 = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
 STAGE2 = ROOT / 'configs' / 'coordgan' / 'toyfaces_32_encoder.py'
 
@@ -53,14 +54,6 @@ UNSAFE = {
     'pickle': lambda path: pickle.loads(Path(path).read_bytes()),
     'numpy': lambda path: np.load(path, allow_pickle=True),
 }
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Work in an empty folder; what the tools set in the environment is undone."""
-    monkeypatch.chdir(tmp_path)
-    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'LOCAL_RANK'):
-        monkeypatch.setenv(name, '0')
 
 
 @pytest.mark.parametrize('kind', FORMATS)

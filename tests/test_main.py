@@ -11,7 +11,6 @@ import pytest
 
 from mmcoordgan import shipped
 from mmcoordgan.__main__ import find_tools, main
-from mmcoordgan.version import __version__
 
 ROOT = Path(__file__).parents[1]
 
@@ -111,8 +110,3 @@ def test_every_program_of_this_package_is_listed(monkeypatch, capsys):
     described = {words[0]: words[1] for words in described if len(words) == 2}
     for name in tools:
         assert len(described[name]) > 10 and '`' not in described[name]
-
-
-def test_version(monkeypatch, capsys):
-    assert call(monkeypatch, '--version') == 0
-    assert capsys.readouterr().out == f'mmcoordgan {__version__}\n'

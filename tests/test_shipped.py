@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.infer import BaseInferencer
 from mmengine.registry import Registry
 
 from mmcoordgan import registry, shipped
@@ -15,13 +14,9 @@ from mmcoordgan.cli.config import load_config
 from mmcoordgan.errors import UserError
 from mmcoordgan.shipped import config_names, find_config, shipped_root
 
+pytestmark = pytest.mark.usefixtures('elsewhere')
 ROOT = Path(__file__).parents[1]
 TOY = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def test_the_folder_of_a_wheel_is_preferred(tmp_path, monkeypatch):
@@ -77,12 +72,6 @@ def test_a_base_that_mmengine_cannot_look_up_is_explained(tmp_path, monkeypatch)
     Path('other.py').write_text('x = __import__("no_such_module")')
     with pytest.raises(UserError, match=r"other\.py: No module named 'no_such_module'"):
         load_config('other.py', None)
-
-
-def test_mmengine_finds_models_by_name():
-    metafile = Config.fromfile(TOY.parent / 'metafile.yml')
-    names = [model.Name for model in metafile.Models]
-    assert BaseInferencer.list_models('mmcoordgan') == names and len(names) > 9
 
 
 def test_no_registry_needs_a_fallback(monkeypatch):

@@ -75,12 +75,6 @@ def test_a_damaged_pointer_leaves_all_checkpoints(tmp_path, pointer):
     assert len(reasons) == 1 and 'which does not exist' in reasons[0]
 
 
-def test_nothing_is_said_where_nothing_is_wrong(tmp_path):
-    assert intact_checkpoint(tmp_path) == (None, [])
-    write(tmp_path, 'iter_1.pth')
-    assert intact_checkpoint(tmp_path) == (str(tmp_path / 'iter_1.pth'), [])
-
-
 def test_a_work_dir_has_one_training(tmp_path):
     other = f'from mmcoordgan.work_dir import locked_work_dir as l\nwith l({str(tmp_path)!r}): pass'
 

@@ -174,14 +174,6 @@ def test_a_metric_that_is_not_there(tmp_path):
         runner(tmp_path, **VALIDATE, **options).train()
 
 
-def test_a_training_that_validation_stops_is_saved(tmp_path):
-    stop = dict(type='EarlyStoppingHook', monitor='toy/error', rule='less', patience=1)
-    options = {'train_cfg.max_iters': 50, f'{HOOK}.interval': 1000, 'custom_hooks': [stop]}
-    runner(tmp_path, **VALIDATE, **options).train()
-    assert [p.name for p in (tmp_path / 'work').glob('*.pth')] == ['iter_4.pth']
-    assert load(tmp_path, 4)['meta']['iter'] == 4
-
-
 def test_only_own_files_are_removed(trained, tmp_path):
     """A checkpoint from elsewhere names files and numbers: nothing of them is believed."""
     checkpoint = load(trained[0], 2)
@@ -206,16 +198,6 @@ def test_only_own_files_are_removed(trained, tmp_path):
         'iter_1.pth',
         'iter_4.pth',
     ]
-
-
-def test_own_files_are_removed_after_resuming_too(tmp_path):
-    options = {f'{HOOK}.save_best': 'toy/iou', f'{HOOK}.max_keep_ckpts': 1, **VALIDATE}
-    runner(tmp_path, **{**options, 'train_cfg.max_iters': 2}).train()
-    work = tmp_path / 'work'
-    assert sorted(p.name for p in work.glob('*.pth')) == ['best_toy_iou_iter_2.pth', 'iter_2.pth']
-    better = {'val_evaluator': dict(type='ToyMetric', seen=5)}
-    resume(tmp_path, work / 'iter_2.pth', **{**options, **better}).train()
-    assert sorted(p.name for p in work.glob('*.pth')) == ['best_toy_iou_iter_4.pth', 'iter_4.pth']
 
 
 def test_the_old_goes_when_the_new_is_named(tmp_path, monkeypatch):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import pytest
 import torch
 from engine_toy import runner
@@ -13,68 +11,49 @@ from mmcoordgan.engine import CoordGANCheckpointHook
 from mmcoordgan.errors import UserError
 
 
-def changed(checkpoint, change):
-    """A checkpoint of which one thing is not as it was."""
-    state = checkpoint['state_dict']
-    first = next(iter(state))
-    if change == 'renamed':
-        checkpoint['state_dict'] = OrderedDict(
-            (f'x{k}' if k == first else k, v) for k, v in state.items()
-        )
-    elif change == 'None':
-        checkpoint['state_dict'] = OrderedDict.fromkeys(state)
-    elif change == 'empty':
-        checkpoint['state_dict'] = OrderedDict()
-    elif change == 'other size':
-        state[first] = torch.zeros(7)
-    elif change == 'no optimizers':
-        checkpoint['optimizer'] = None
-    elif change == 'half of the optimizers':
-        checkpoint['optimizer'].pop('discriminator')
-    elif change == 'moments':
-        checkpoint['optimizer']['generator']['state'][0]['exp_avg'] = torch.zeros(7)
-    elif change == 'half of the moments':
-        del checkpoint['optimizer']['generator']['state'][0]['exp_avg_sq']
-    elif change == 'of another optimizer':
-        del checkpoint['optimizer']['generator']['param_groups'][0]['betas']
-    elif change == 'other parameters':
-        checkpoint['optimizer']['generator']['param_groups'][0]['params'].pop()
-    elif change == 'a rate of text':
-        checkpoint['optimizer']['generator']['param_groups'][0]['lr'] = 'x'
-    elif change == 'schedulers':
-        checkpoint['param_schedulers'] = 3
-    elif change == 'hub':
-        checkpoint['message_hub']['resumed_keys']['iter'] = 'x'
-    elif change == 'no hub':
-        checkpoint['message_hub'] = None
-    else:
-        checkpoint['meta'] = {'iter': 'two'}
-    return checkpoint
+def first_weight(checkpoint) -> str:
+    return next(iter(checkpoint['state_dict']))
 
 
+def generator(checkpoint) -> dict:
+    """The state of its optimizer."""
+    return checkpoint['optimizer']['generator']
+
+
+OTHER = 'optimizer generator .*belongs to other parameters'
 MISFITS = {
-    'renamed': r'1 of \d+ weights are missing \(of generator\)',
-    'None': 'weights are missing',
-    'empty': 'weights are missing',
-    'other size': r'1 weights have another shape, .*: \(7,\) in the checkpoint',
-    'no optimizers': 'its state of the optimizer generator is missing',
-    'half of the optimizers': 'its state of the optimizer discriminator is missing or belongs',
-    'moments': 'optimizer generator .*belongs to other parameters',
-    'half of the moments': 'optimizer generator .*belongs to other parameters',
-    'of another optimizer': 'optimizer generator .*belongs to other parameters',
-    'other parameters': 'optimizer generator .*belongs to other parameters',
-    'a rate of text': 'optimizer generator .*belongs to other parameters',
-    'schedulers': 'its state of the schedulers belongs to others',
-    'hub': 'it holds no message_hub',
-    'no hub': 'it holds no message_hub',
-    'no iteration': 'it does not say which iteration it is of',
+    'missing': (lambda c: c['state_dict'].pop(first_weight(c)), r'1 of \d+ weights are missing'),
+    'empty': (lambda c: c['state_dict'].clear(), 'weights are missing'),
+    'other size': (
+        lambda c: c['state_dict'].update({first_weight(c): torch.zeros(7)}),
+        r'1 weights have another shape, .*: \(7,\) in the checkpoint',
+    ),
+    'no optimizers': (
+        lambda c: c.update(optimizer=None),
+        'its state of the optimizer generator is missing',
+    ),
+    'half of the optimizers': (
+        lambda c: c['optimizer'].pop('discriminator'),
+        'its state of the optimizer discriminator is missing or belongs',
+    ),
+    'moments': (lambda c: generator(c)['state'][0].update(exp_avg=torch.zeros(7)), OTHER),
+    'half of the moments': (lambda c: generator(c)['state'][0].pop('exp_avg_sq'), OTHER),
+    'of another optimizer': (lambda c: generator(c)['param_groups'][0].pop('betas'), OTHER),
+    'other parameters': (lambda c: generator(c)['param_groups'][0]['params'].pop(), OTHER),
+    'a rate of text': (lambda c: generator(c)['param_groups'][0].update(lr='x'), OTHER),
+    'schedulers': (lambda c: c.update(param_schedulers=3), 'the schedulers belongs to others'),
+    'hub': (lambda c: c['message_hub']['resumed_keys'].update(iter='x'), 'holds no message_hub'),
+    'no hub': (lambda c: c.update(message_hub=None), 'it holds no message_hub'),
+    'no iteration': (lambda c: c.update(meta={'iter': 'two'}), 'not say which iteration it is of'),
 }
 
 
 @pytest.mark.parametrize('change', MISFITS)
 def test_resume_refuses_what_does_not_fit(trained, tmp_path, change):
-    torch.save(changed(load(trained[0], 2), change), tmp_path / 'other.pth')
-    message = rf'other\.pth does not fit the model ToyGAN of the config: .*{MISFITS[change]}'
+    checkpoint, (spoil, message) = load(trained[0], 2), MISFITS[change]
+    spoil(checkpoint)
+    torch.save(checkpoint, tmp_path / 'other.pth')
+    message = rf'other\.pth does not fit the model ToyGAN of the config: .*{message}'
     with pytest.raises(UserError, match=message):
         resume(tmp_path, tmp_path / 'other.pth').train()
 

@@ -10,8 +10,6 @@ import torch
 from engine_toy import runner
 from mmengine.config import Config
 
-from mmcoordgan.engine import CoordGANCheckpointHook
-
 CONFIGS = sorted((Path(__file__).parents[2] / 'configs' / 'coordgan').glob('*.py'))
 
 
@@ -54,23 +52,12 @@ def test_what_is_kept_are_the_newest_values(tmp_path):
         np.testing.assert_array_equal(values[1], values[0][-5:])
 
 
-def test_the_window_of_the_log_is_respected(tmp_path):
-    custom = [dict(data_src='loss_g', method_name='max', log_name='worst', window_size=8)]
-    options = {'log_processor.window_size': 7, 'log_processor.custom_cfg': custom}
-    assert len(train(tmp_path, **options).message_hub.get_scalar('train/loss_g').data[0]) == 8
-
-
 def test_histories_of_older_checkpoints_are_shortened(tmp_path):
     train(tmp_path / 'a', **{HISTORY: 1000})
     start = str(tmp_path / 'a' / 'work' / 'iter_12.pth')
     assert lengths(tmp_path / 'a', 12) == {12}
     train(tmp_path / 'b', load_from=start, resume=True, **{'train_cfg.max_iters': 14})
     assert lengths(tmp_path / 'b', 14) == {5}
-
-
-def test_bad_limit():
-    with pytest.raises(ValueError, match='max_history must be at least 1, got 0'):
-        CoordGANCheckpointHook(max_history=0)
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

@@ -3,10 +3,8 @@ from __future__ import annotations
 import copy
 
 import pytest
-import torch
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
-from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
 from mmcoordgan.engine import CoordGANOptimWrapperConstructor
@@ -54,23 +52,6 @@ def test_lazy_regularisation_correction_by_hand():
     assert discriminator['betas'] == (0.0, pytest.approx(0.990585457, abs=1e-9))
 
 
-def test_no_interval_no_correction():
-    config = changed(generator=dict(regularization_interval=None))
-    del config['discriminator']['regularization_interval']
-    wrappers = build_optim_wrapper(Model(), config)
-    for wrapper in wrappers.values():
-        assert wrapper.param_groups[0]['lr'] == 0.002
-        assert wrapper.param_groups[0]['betas'] == (0.0, 0.99)
-
-
-def test_default_lr_and_betas_are_corrected_too():
-    wrappers = build_optim_wrapper(Model(), changed(generator=dict(optimizer=dict(type='Adam'))))
-    # 'update' replaced the optimizer: Adam's own lr 1e-3 and betas (0.9, 0.999) remain
-    (group,) = wrappers['generator'].param_groups
-    assert group['lr'] == pytest.approx(0.0008)
-    assert group['betas'] == pytest.approx((0.9**0.8, 0.999**0.8))
-
-
 def test_the_encoder_has_a_single_optimizer():
     model = Model()
     model.encoder = nn.Linear(4, 2)
@@ -97,13 +78,6 @@ def test_who_trains_what():
     assert trained(wrappers['discriminator']) == ids(model.discriminator, model.patch_discriminator)
 
 
-def test_without_patch_discriminator():
-    model = Model()
-    model.patch_discriminator = None
-    wrappers = build_optim_wrapper(model, CONFIG)
-    assert trained(wrappers['discriminator']) == ids(model.discriminator)
-
-
 def test_paramwise_lr_on_top_of_the_correction():
     model = Model()
     custom = {'warp_net': dict(lr_mult=0.25), 'synthesis.bias': dict(lr=0.01)}
@@ -114,37 +88,6 @@ def test_paramwise_lr_on_top_of_the_correction():
     assert lr[id(model.generator['warp_net'].bias)] == pytest.approx(0.0004)
     assert lr[id(model.generator['synthesis'].weight)] == pytest.approx(0.0016)
     assert lr[id(model.generator['synthesis'].bias)] == pytest.approx(0.008)
-
-
-def test_patch_discriminator_can_have_its_own_lr():
-    model = Model()
-    paramwise = dict(paramwise_cfg=dict(custom_keys={'patch_discriminator': dict(lr_mult=0.5)}))
-    wrapper = build_optim_wrapper(model, changed(discriminator=paramwise))['discriminator']
-    lr = {id(g['params'][0]): g['lr'] for g in wrapper.param_groups}
-    assert lr[id(model.discriminator.weight)] == pytest.approx(0.002 * 16 / 17)
-    assert lr[id(model.patch_discriminator.weight)] == pytest.approx(0.001 * 16 / 17)
-
-
-def test_config_is_left_alone_so_that_it_can_be_built_twice():
-    before = copy.deepcopy(CONFIG)
-    first, second = (build_optim_wrapper(Model(), CONFIG) for _ in range(2))
-    assert before == CONFIG
-    lr = [wrappers['generator'].param_groups[0]['lr'] for wrappers in (first, second)]
-    assert lr[0] == lr[1]
-
-
-def test_wrapper_type_and_its_arguments():
-    @OPTIM_WRAPPERS.register_module(force=True)
-    class RecordingWrapper(OptimWrapper):
-        def __init__(self, *, flavour, **kwargs):
-            super().__init__(**kwargs)
-            self.flavour = flavour
-
-    extra = dict(type='RecordingWrapper', flavour='sweet', clip_grad=dict(max_norm=3.0))
-    wrapper = build_optim_wrapper(Model(), changed(generator=extra))['generator']
-    assert type(wrapper) is RecordingWrapper
-    assert wrapper.flavour == 'sweet'
-    assert wrapper.clip_grad_kwargs == {'max_norm': 3.0}
 
 
 def test_wrapped_model():
@@ -164,20 +107,7 @@ def test_wrapped_model():
     assert trained(wrappers['discriminator']) == expected[1]
 
 
-def test_state_survives_a_round_trip():
-    model = Model()
-    wrappers = build_optim_wrapper(model, CONFIG)
-    model.generator['warp_net'](torch.ones(1, 2)).sum().backward()
-    wrappers['generator'].step()
-    fresh = build_optim_wrapper(model, CONFIG)
-    fresh.load_state_dict(copy.deepcopy(wrappers.state_dict()))
-    old, new = (w['generator'].optimizer.state for w in (wrappers, fresh))
-    weight = model.generator['warp_net'].weight
-    assert torch.equal(old[weight]['exp_avg_sq'], new[weight]['exp_avg_sq'])
-
-
 BAD = {
-    'third key': (dict(CONFIG, encoder=dict(optimizer=ADAM)), ValueError, 'encoder'),
     'missing key': (
         {k: v for k, v in CONFIG.items() if k != 'discriminator'},
         ValueError,
@@ -193,11 +123,6 @@ BAD = {
         TypeError,
         'regularisation_interval',
     ),
-    'zero interval': (
-        changed(discriminator=dict(regularization_interval=0)),
-        ValueError,
-        'optim_wrapper.discriminator.regularization_interval .* got 0',
-    ),
     'fractional interval': (
         changed(generator=dict(regularization_interval=1.5)),
         ValueError,
@@ -208,7 +133,6 @@ BAD = {
         ValueError,
         'optim_wrapper.generator needs optimizer=',
     ),
-    'not a dict': (dict(CONFIG, generator='Adam'), TypeError, 'optim_wrapper.generator .* got str'),
     'custom key that matches nothing': (
         changed(generator=dict(paramwise_cfg=dict(custom_keys={'warpnet': dict(lr_mult=0.1)}))),
         ValueError,

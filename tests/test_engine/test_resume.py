@@ -99,13 +99,6 @@ def test_step_counters_of_adam_stay_on_the_cpu(whole, tmp_path, monkeypatch):
     assert moved
 
 
-def test_more_data_for_each_iteration_goes_on_behind_what_was_seen(whole, tmp_path):
-    start, more = str(whole / 'work' / 'iter_2.pth'), {'train_dataloader.batch_size': 4}
-    runner(tmp_path, load_from=start, resume=True, **OPTIONS, **more).train()
-    assert load(whole, 2)['data']['position'] == 4
-    assert load(tmp_path, 6)['data']['position'] == 4 + 4 * 4
-
-
 @pytest.mark.parametrize('content', ['two processes', 'none'])
 def test_other_random_states_begin_afresh_with_a_warning(whole, tmp_path, content, monkeypatch):
     checkpoint = load(whole, 4)

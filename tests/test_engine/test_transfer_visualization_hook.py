@@ -79,18 +79,6 @@ def test_a_validation_draws_one_sheet_and_shows_it(tmp_path):
     np.testing.assert_array_equal(image, cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
 
 
-def test_no_ground_truth_at_all(tmp_path):
-    hook = TransferVisualizationHook(num_references=1, out_dir=str(tmp_path / 'shown'), mode='hard')
-    run(hook, tmp_path, batch(0, 1, labelled=False), meta={})
-    assert cv2.imread(str(tmp_path / 'shown' / '00001.png')).shape[1] == 4 * 98 + 2
-
-
-def test_only_the_main_process_draws(tmp_path, monkeypatch):
-    monkeypatch.setattr('mmcoordgan.engine.hooks.visualization.is_main_process', bool)
-    run(TransferVisualizationHook(num_references=1), tmp_path, batch(0, 1))
-    assert os.listdir(tmp_path) == []
-
-
 def test_errors(tmp_path):
     with pytest.raises(ValueError, match='query 1 came before all 1 references: use sampler='):
         run(TransferVisualizationHook(num_references=1), tmp_path, batch(1))

@@ -14,8 +14,6 @@ from torch import nn
 from mmcoordgan.engine import CoordGANVisualizationHook
 from mmcoordgan.visualization import sample_grid
 
-NAME = 'CoordGANVisualizationHook'
-
 
 class Images:
     """What a runner's visualizer is given."""
@@ -67,17 +65,6 @@ def test_pictures_are_the_sample_grid_of_fixed_codes(tmp_path):
         expected = sample_grid(generator, *codes)
         assert (image == expected).all()
         assert (read(tmp_path / str(use_ema) / 'pictures' / 'iter_000500.png') == expected).all()
-
-
-def test_the_last_picture_is_not_drawn_twice(tmp_path):
-    run = stub_runner(ToyGAN(), tmp_path)
-    drawing = hook()
-    drawing.before_train(run)
-    for run.iter in range(10):
-        drawing.after_train_iter(run, run.iter)
-    run.iter = 10
-    drawing.after_train(run)
-    assert [step for _, _, step in run.visualizer.added] == [0, 5, 10]
 
 
 class NoisyGenerator(nn.Module):
@@ -156,12 +143,6 @@ def test_a_model_without_that_generator(tmp_path):
         hook().before_train(stub_runner(nn.Linear(1, 1), tmp_path))
 
 
-@pytest.mark.parametrize('name', ['interval', 'num_structures', 'num_textures'])
-def test_bad_arguments(name):
-    with pytest.raises(ValueError, match=f'{NAME}: {name} must be at least 1, got 0'):
-        hook(**{name: 0})
-
-
 class StyleGenerator(nn.Module):
     """Called as MMagic's generators are: one latent vector."""
 
@@ -189,21 +170,3 @@ def test_generators_with_one_latent_show_a_sample_per_cell(tmp_path):
     model.generator_ema = nn.Linear(1, 1)
     with pytest.raises(AttributeError, match=r'cannot draw samples of Linear.*out of the'):
         hook().before_train(run)
-
-
-@pytest.mark.parametrize('order', ['RGB', 'BGR', None])
-def test_channel_order_of_mmagics_models(tmp_path, order):
-    model = nn.Module()
-    model.generator = StyleGenerator()
-    nn.init.zeros_(model.generator.paint.weight)
-    model.generator.paint.bias.data = torch.tensor([9.0, 0.0, -9.0])
-    model.data_preprocessor = nn.Module()
-    model.data_preprocessor.output_channel_order = order
-    run = stub_runner(model, tmp_path)
-    hook(use_ema=False).before_train(run)
-    ((_, drawn, _),) = run.visualizer.added
-    red, blue = [255, 128, 0], [0, 128, 255]
-    assert drawn[50, 50].tolist() == (red if order == 'RGB' else blue)
-    assert (
-        read(tmp_path / 'pictures' / 'iter_000000.png')[50, 50].tolist() == drawn[50, 50].tolist()
-    )

@@ -37,12 +37,6 @@ def test_predictions_carry_samples_on(build_model, codes):
     assert fields(samples[0]) == {'gt_coords'}  # the data's own are left alone
 
 
-def test_nothing_is_rendered_unless_asked_for(monkeypatch):
-    model = build().eval()
-    monkeypatch.setattr(model.generator, 'synthesize', None)
-    assert set(model.predict(batch(2)['inputs'])) == {'structure_w', 'texture_w', 'coords'}
-
-
 def test_modes():
     model = build(refinement=dict(steps=0, lr=0.1), render_predictions=True).eval()
     inputs = batch(3)['inputs']
@@ -88,16 +82,6 @@ def test_refinement_treats_every_image_alone(weight):
             assert torch.allclose(alone[name][0], values[index], atol=1e-8), (index, name)
     moved = (together['refined_coords'] - together['coords']).abs().amax(dim=(1, 2, 3))
     assert (moved > 1e-4).all()  # far more than the tolerance above
-
-
-def test_refinement_without_perceptual_distance():
-    options = dict(steps=20, lr=0.05, perceptual_weight=0.0)
-    model = build(perceptual=None, losses={}, refinement=options, render_predictions=True).eval()
-    images = synthesize(model, torch.randn(2, 4), torch.randn(2, 4))
-    found = model.predict(images)
-    assert l1_loss(found['refined_reconstruction'], images) < l1_loss(
-        found['reconstruction'], images
-    )
 
 
 def test_refinement_by_hand():

@@ -52,14 +52,6 @@ def test_swap_seeds_exchange_one_code():
     assert torch.equal(image[0], sample.fake_img)
 
 
-def test_seeds_do_not_depend_on_their_batch():
-    model = build()
-    alone = [model.test_step({'inputs': {'swap_seed': [seed]}})[0] for seed in (1, 2)]
-    together = model.test_step({'inputs': {'swap_seed': torch.tensor([1, 2])}})
-    for one, two in zip(alone, together):
-        torch.testing.assert_close(one.structure_swap_img, two.structure_swap_img)
-
-
 def test_swap_seeds_data_set():
     first, again, other = SwapSeeds(length=3, seed=1), SwapSeeds(length=5, seed=1), SwapSeeds()
     seeds = [first[i]['inputs']['swap_seed'] for i in range(3)]
@@ -91,13 +83,6 @@ def test_swap_seeds_data_set():
 def test_requests_that_cannot_be_met(request_, message):
     with pytest.raises(ValueError, match=message):
         build()(request_, mode='predict')
-
-
-def test_as_many_data_samples_as_images():
-    with pytest.raises(
-        ValueError, match=r"different numbers .*'num_batches': 4, 'data samples': 2"
-    ):
-        build()({'num_batches': 4}, [BaseDataElement(), BaseDataElement()], mode='predict')
 
 
 def test_tensors_come_from_the_generator_that_is_asked_for():
@@ -145,22 +130,6 @@ def test_preprocessor_normalizes_images_and_passes_requests():
     request = {'num_batches': 2, 'sample_model': 'ema', 'structure_z': torch.ones(2, 4)}
     assert preprocessor({'inputs': request})['inputs'].keys() == request.keys()
     assert preprocessor({'inputs': request}, training=True)['inputs']['sample_model'] == 'ema'
-
-
-class Stackable:
-    """As MMagic's data samples."""
-
-    @staticmethod
-    def stack(samples: list) -> tuple:
-        return tuple(samples)
-
-
-def test_preprocessor_stacks_mmagics_samples_when_testing():
-    preprocessor = GANDataPreprocessor()
-    samples = [Stackable(), Stackable()]
-    data = {'inputs': torch.zeros(2, 3, 2, 2), 'data_samples': samples}
-    assert preprocessor(data)['data_samples'] == tuple(samples)
-    assert preprocessor(data, training=True)['data_samples'] == samples
 
 
 def test_mmagics_images_are_bgr_in_bytes():

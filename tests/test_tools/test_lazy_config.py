@@ -82,18 +82,11 @@ default_scope = 'mmcoordgan'
 """
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch, tmp_path):
-    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'LOCAL_RANK'):
-        monkeypatch.setenv(name, '0')
-    monkeypatch.chdir(tmp_path)
-
-
 def tool(name, *arguments):
     runpy.run_path(str(ROOT / 'tools' / f'{name}.py'))['main'](list(map(str, arguments)))
 
 
-def test_train_resume_and_test(tmp_path, capsys):
+def test_train_resume_and_test(elsewhere, capsys):
     Path('lazy.py').write_text(LAZY)
     tool('train', 'lazy.py', '--amp', '--cfg-options', 'experiment_name=lazy_1')
     more = ['train_cfg.max_iters=2', 'experiment_name=lazy_2']

@@ -24,16 +24,9 @@ CONVERTERS = ROOT / 'tools' / 'model_converters'
 to_mm = runpy.run_path(str(CONVERTERS / 'official_to_mm.py'))['main']
 to_official = runpy.run_path(str(CONVERTERS / 'mm_to_official.py'))['main']
 run_test = runpy.run_path(str(ROOT / 'tools' / 'test.py'))['main']
+pytestmark = pytest.mark.usefixtures('elsewhere')
 STAGE1 = ('g', 'd', 'g_ema', 'd_patch')
 STAGE2 = ('g', 'e', 'g_ema')
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch, tmp_path):
-    """Whatever the tools set in this process is undone."""
-    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'LOCAL_RANK'):
-        monkeypatch.setenv(name, '0')
-    monkeypatch.chdir(tmp_path)
 
 
 def there(content, *options, name='official.pt'):

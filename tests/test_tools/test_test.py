@@ -44,11 +44,7 @@ DATASETS = {
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch, tmp_path):
-    """Whatever ``main`` sets in this process is undone."""
-    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'LOCAL_RANK'):
-        monkeypatch.setenv(name, '0')
-    monkeypatch.chdir(tmp_path)
+def trained(elsewhere):
     torch.save({'state_dict': OracleModel('toy').state_dict()}, 'trained.pth')
 
 

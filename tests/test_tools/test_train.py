@@ -16,19 +16,12 @@ from mmengine.config import Config
 
 ROOT = Path(__file__).parents[2]
 tool = runpy.run_path(str(ROOT / 'tools' / 'train.py'))
+pytestmark = pytest.mark.usefixtures('elsewhere')
 
 
 def train(config, *arguments, cwd=None, program=(sys.executable, str(ROOT / 'tools/train.py'))):
     command = [*program, str(config), *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch, tmp_path):
-    """Whatever ``main`` sets in this process is undone."""
-    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'LOCAL_RANK'):
-        monkeypatch.setenv(name, '0')
-    monkeypatch.chdir(tmp_path)
 
 
 class Stop(Exception):

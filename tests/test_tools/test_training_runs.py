@@ -76,8 +76,7 @@ def limit_file_size(size: int):
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path, monkeypatch):
-    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path):
     arguments = [str(write_config(tmp_path))]
     options = ['default_hooks.checkpoint.max_keep_ckpts=1', 'default_hooks.logger.interval=9']
     arguments += ['--work-dir', str(tmp_path), '--resume', '--cfg-options', *options]
@@ -178,7 +177,6 @@ BAD_INPUT = {
 def test_bad_input(name: str, tmp_path: Path, monkeypatch, capsys):
     config, options, error, message = BAD_INPUT[name]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     (tmp_path / 'empty').mkdir()
     make_folder(tmp_path / 'broken', broken=True)
     if config == 'celeba_128' and name != 'vgg weights':

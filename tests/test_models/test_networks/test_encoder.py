@@ -107,22 +107,6 @@ def test_bad_arguments(changes, message):
         CoordGANEncoder(**{**SMALL_ENCODER, **changes})
 
 
-@torch.no_grad()
-def test_smallest_inputs_work():
-    """The smallest allowed sizes run, so the checks above are not too strict by one step."""
-    for texture_channels, size in (((8, 8), 32), ((8,), 16), ((), 16)):
-        network = CoordGANEncoder(
-            input_size=size,
-            structure_width=5,
-            texture_width=6,
-            num_texture_codes=2,
-            channels=(4, 4, 4, 4),
-            texture_channels=texture_channels,
-        )
-        structure_w, texture_w, _ = network(torch.zeros(1, 3, size, size))
-        assert (structure_w.shape, texture_w.shape) == ((1, 5), (1, 2, 6))
-
-
 @pytest.mark.parametrize('shape', [(3, 32, 32), (1, 1, 32, 32)])
 def test_bad_images(shape):
     with pytest.raises(ValueError, match=r'images must have shape \(B, 3, H, W\), but got'):
