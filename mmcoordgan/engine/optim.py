@@ -224,8 +224,7 @@ class _Config:
     def _corrected_optimizer(self, cfg: dict, ratio: float) -> dict:
         if ratio == 1.0:
             return cfg
-        optimizer = cfg['type']
-        optimizer_class = OPTIMIZERS.get(optimizer) if isinstance(optimizer, str) else optimizer
+        optimizer_class = _class_of(cfg)
         for name in ('lr', 'betas'):  # a default has to be corrected as well
             default = inspect.signature(optimizer_class).parameters.get(name)
             if default is not None and default.default is not default.empty:
@@ -244,10 +243,19 @@ class _Config:
                     f'{self.place}.paramwise_cfg.custom_keys: {key!r} is part of no trainable '
                     f"parameter's name; the first names are {list(trainable)[:5]}"
                 )
-        constructor = DefaultOptimWrapperConstructor(self.wrapper_cfg, self.paramwise_cfg)
+        cfg = dict(self.wrapper_cfg, optimizer=dict(self.wrapper_cfg['optimizer']))
+        on_gpu = all(p.is_cuda for p in trainable.values())
+        if on_gpu and 'fused' in inspect.signature(_class_of(cfg['optimizer'])).parameters:
+            cfg['optimizer'].setdefault('fused', True)  # one pass over weights and moments
+        constructor = DefaultOptimWrapperConstructor(cfg, self.paramwise_cfg)
         # Without parameter-wise settings MMEngine would take frozen parameters too.
         target = modules if self.paramwise_cfg else nn.ParameterList(trainable.values())
         return constructor(target)
+
+
+def _class_of(optimizer: dict) -> Any:
+    kind = optimizer['type']
+    return OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
 
 
 def _correct(settings: dict, ratio: float) -> dict:

@@ -223,9 +223,10 @@ class CoordGAN(BaseModel):
     @torch.no_grad()
     def update_ema(self) -> None:
         """Move the averaged generator towards the current one."""
-        averages = self.generator_ema.parameters()
-        for average, current in zip(averages, self.generator.parameters()):
-            average.lerp_(current, 1 - self.ema_decay)
+        averages, current = (
+            list(network.parameters()) for network in (self.generator_ema, self.generator)
+        )
+        torch._foreach_lerp_(averages, current, 1 - self.ema_decay)
 
     # ------------------------------------------------------------------ sampling
 

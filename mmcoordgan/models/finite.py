@@ -53,7 +53,8 @@ class FiniteGuard:
             losses: Scalars by name.
             gradients: May be empty, where a gradient scaler checks them.
         """
-        sums = torch.stack([*losses.values(), *(g.sum() for g in gradients)]).cpu()
+        norms = torch._foreach_norm(list(gradients), 1) if gradients else []
+        sums = torch.stack([*losses.values(), *norms]).cpu()
         read = dict(zip(losses, sums.unbind()))
         if bool(sums.isfinite().all()):
             return read

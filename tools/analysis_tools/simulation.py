@@ -95,9 +95,13 @@ class Simulator(TorchDispatchMode):
         if func is aten._local_scalar_dense.default:
             return self._scalar(args[0])
         out = func(*args, **kwargs)
+        written = out
+        if name.startswith(('_foreach', '_fused')) and out is None:  # in place
+            written = [x for x, a in zip(args, func._schema.arguments) if a.alias_info]
+        read = {key: value for key, value in kwargs.items() if key != 'out'}
         taken, made = (
             [x for x in tree_flatten(tree)[0] if isinstance(x, torch.Tensor)]
-            for tree in ((args, kwargs), out)
+            for tree in ((args, read), written)
         )
         devices = {x.device.type for x in taken + made}
         if 'cuda' not in devices:
@@ -133,10 +137,13 @@ class Simulator(TorchDispatchMode):
             launches = sum(args[-1])
         elif name.startswith('_foreach') or name.startswith('_fused'):
             launches = -(-len(args[0]) // TENSORS_PER_LAUNCH)
-        self.kernels[name] += launches
         counter = flop_counter.flop_registry.get(func._overloadpacket)
         if counter:
             self.flop += counter(*args, **kwargs, out_val=out)
+        if name == 'convolution' and args[2] is not None:  # cuDNN adds biases in another pass
+            launches += 1
+            tensors = [*tensors, out, out]
+        self.kernels[name] += launches
         for tensor in tensors:
             if tensor.device.type == 'cuda':
                 size = tensor.element_size()

@@ -27,8 +27,8 @@ class ExactConv1x1(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, in, H, W) -> (B, out, H, W)
         assert self.bias is not None
-        out = torch.matmul(self.weight.flatten(1), x.flatten(2))
-        return out.add_(self.bias[:, None]).unflatten(2, x.shape[2:])
+        weight = self.weight.flatten(1).expand(len(x), -1, -1)  # matmul would copy x
+        return torch.baddbmm(self.bias[:, None], weight, x.flatten(2)).unflatten(2, x.shape[2:])
 
 
 class WarpNetwork(nn.Module):
