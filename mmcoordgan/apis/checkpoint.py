@@ -59,6 +59,9 @@ class TrainedNetworks:
     temperature: float | None = None
     """The temperature of the config's label transfer, at the size of the generator's maps; 0 if
     that is hard, None if the config evaluates none."""
+    domain_quantiles: tuple[float, ...] | None = None
+    """Quantiles of :func:`~mmcoordgan.apis.domain.map_error` on held-out images, at equal steps
+    from 0 to 100 %; None if the file does not hold them."""
 
     @torch.no_grad()
     def invert(self, images: Tensor) -> Encoding:
@@ -129,6 +132,9 @@ def load_trained(
         settings = model.get('refinement')
         refinement = Refinement(**settings) if settings else None
         temperature = _temperature(content, given, networks['generator'].base_resolution)
+        quantiles = content.get('domain_quantiles')
+        if quantiles is not None and not (quantiles and all(map(math.isfinite, quantiles))):
+            raise ValueError('its domain_quantiles are no numbers')
     except (
         ValueError,
         TypeError,
@@ -146,6 +152,7 @@ def load_trained(
         arguments,
         path,
         temperature,
+        quantiles and tuple(quantiles),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from mmcoordgan.models.refinement import Refinement, refine_codes
 
 from .checkpoint import TrainedNetworks
+from .domain import Domain, domain_of, map_error
 from .images import OnBroken, Source, Sources, SquareImage, iter_images, known, read_image
 from .refining import build_perceptual, choose_refinement
 from .results import Encoding
@@ -31,6 +32,8 @@ class Codes(NamedTuple):
     """(1, num_texture_codes, texture_width), or (1, texture_width) if layers share one."""
     coords: Tensor
     """(1, 2, h, w): the correspondence map, x first, in (-1, 1)."""
+    domain: Domain | None = None
+    """Whether the image is like those that the model knows; None if that was not asked."""
 
 
 class ImageEncoder:
@@ -41,6 +44,7 @@ class ImageEncoder:
         device: Where they are.
         show_progress: Show a progress bar on standard error.
         vgg_weights: Path or URL of VGG16's weights, to refine codes by LPIPS.
+        check_domain: Find out whether images are like those that the model knows.
     """
 
     def __init__(
@@ -49,11 +53,15 @@ class ImageEncoder:
         device: str,
         show_progress: bool = True,
         vgg_weights: str | None = None,
+        check_domain: bool = True,
     ) -> None:
         self.networks = networks
         self.device = device
         self.show_progress = show_progress
         self.vgg_weights = vgg_weights
+        self.quantiles = networks.domain_quantiles if check_domain else None
+        self.on_domain: Callable[[str, Domain], Any] = lambda name, domain: None
+        """Called with name and domain of every image that is read."""
         self._perceptual: Any = None
 
     @property
@@ -102,6 +110,7 @@ class ImageEncoder:
         pixels = stacked.to(self.device).permute(0, 3, 1, 2) / 127.5 - 1
         coords: Any
         structure_w, texture_w, coords = self.networks.invert(pixels)
+        domains = self._domains(images, pixels, coords)
         refinement = self._prepare(refine)
         if refinement is not None:
             if structure_w is None:
@@ -115,7 +124,18 @@ class ImageEncoder:
             )
             coords = generator.warp(structure_w)
         structures = [None] * len(images) if structure_w is None else structure_w.split(1)
-        return [Codes(*fields) for fields in zip(structures, texture_w.split(1), coords.split(1))]
+        return list(map(Codes, structures, texture_w.split(1), coords.split(1), domains))
+
+    def _domains(
+        self, images: Sequence[SquareImage], pixels: Tensor, coords: Tensor
+    ) -> list[Domain | None]:
+        if self.quantiles is None:
+            return [None] * len(images)
+        errors = map_error(self.networks, pixels, coords).tolist()
+        domains = [domain_of(error, self.quantiles) for error in errors]
+        for image, domain in zip(images, domains):
+            self.on_domain(image.name, domain)
+        return [*domains]
 
     def _prepare(self, refine: bool | int) -> Refinement | None:
         """How to refine, with the perceptual distance that it needs."""
@@ -130,7 +150,9 @@ def encoding_of(image: SquareImage, codes: Codes) -> Encoding:
     """What was found, as arrays."""
     structure_w = None if codes.structure_w is None else as_array(codes.structure_w[0])
     texture_w, coords = as_array(codes.texture_w[0]), as_array(codes.coords[0])
-    return Encoding(image.name, image.shape, structure_w, texture_w, coords, image.image)
+    return Encoding(
+        image.name, image.shape, structure_w, texture_w, coords, image.image, codes.domain
+    )
 
 
 def as_array(values: Tensor) -> np.ndarray:

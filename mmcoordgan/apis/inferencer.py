@@ -65,6 +65,9 @@ class CoordGANInferencer(BaseInferencer):
             the frame: at least 1e-6, or 0 for the nearest pixel. Default: that of the config's
             label transfer, as ``tools/test.py`` measures; else 0.01 at 128 x 128 maps, scaled.
         vgg_weights: Path or URL of VGG16's weights, to refine codes by LPIPS.
+        check_domain: Find out whether images are like those that the model knows, where its file
+            says what those are: results carry a :class:`~mmcoordgan.apis.domain.Domain`. The
+            encoder then sees every image three times.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
@@ -84,6 +87,7 @@ class CoordGANInferencer(BaseInferencer):
         *,
         temperature: float | None = None,
         vgg_weights: str | None = None,
+        check_domain: bool = True,
     ) -> None:
         if weights is None:
             if not isinstance(model, (str, os.PathLike)) or os.fspath(model).endswith('.py'):
@@ -96,7 +100,7 @@ class CoordGANInferencer(BaseInferencer):
         super().__init__(None, os.fspath(weights), device, scope, show_progress)
         self.device = device
         self.temperature = choose_temperature(self.networks, temperature)
-        self._encoder = ImageEncoder(self.networks, device, show_progress, vgg_weights)
+        self.encoder = ImageEncoder(self.networks, device, show_progress, vgg_weights, check_domain)
 
     @property
     def networks(self) -> TrainedNetworks:
@@ -116,7 +120,7 @@ class CoordGANInferencer(BaseInferencer):
             ValueError: The checkpoint has no encoder (stage 1), or an argument is out of range.
             BrokenImageError: An image cannot be read (without ``on_broken``).
         """
-        return starmap(encoding_of, self._encoder.find_all(inputs, **settings))
+        return starmap(encoding_of, self.encoder.find_all(inputs, **settings))
 
     def reconstruct(self, encoding: Encoding) -> np.ndarray:
         """Render what :meth:`encode` found: (S, S, 3) uint8 RGB at the generator's size."""
@@ -138,7 +142,7 @@ class CoordGANInferencer(BaseInferencer):
         (:func:`~mmcoordgan.geometry.soft_transfer`). Maps are as fine as the generator's; matches
         in between are interpolated. Parts of a that b does not show have a low confidence.
         """
-        return transfer.correspond(self._encoder, a, b, self.temperature, refine)
+        return transfer.correspond(self.encoder, a, b, self.temperature, refine)
 
     def transfer_labels(
         self,
@@ -178,9 +182,9 @@ class CoordGANInferencer(BaseInferencer):
             BrokenImageError: A reference or a mask cannot be read.
         """
         references = transfer.read_references(
-            self._encoder, reference, reference_labels, ignore_label, settings.get('refine', False)
+            self.encoder, reference, reference_labels, ignore_label, settings.get('refine', False)
         )
-        return transfer.carry_labels(self._encoder, references, queries, self.temperature, settings)
+        return transfer.carry_labels(self.encoder, references, queries, self.temperature, settings)
 
     def transfer_points(
         self, reference: Source, points: Any, queries: Sources, **settings: Any
@@ -203,8 +207,8 @@ class CoordGANInferencer(BaseInferencer):
                 :meth:`iter_encode`.
         """
         refine = settings.get('refine', False)
-        source = transfer.read_points(self._encoder, reference, points, refine)
-        return transfer.carry_points(self._encoder, source, queries, self.temperature, settings)
+        source = transfer.read_points(self.encoder, reference, points, refine)
+        return transfer.carry_points(self.encoder, source, queries, self.temperature, settings)
 
     # ------------------------------------------------------------------ renderings
 
@@ -224,9 +228,9 @@ class CoordGANInferencer(BaseInferencer):
             texture_from: Images; one result in each row for each. They must be readable.
         """
         always = {key: value for key, value in settings.items() if key != 'on_broken'}
-        found = self._encoder.find_all(texture_from, kind='texture', **always)
+        found = self.encoder.find_all(texture_from, kind='texture', **always)
         textures = [codes.texture_w for _, codes in found]
-        structures = self._encoder.find_all(structure_from, **settings)
+        structures = self.encoder.find_all(structure_from, **settings)
         generator = self.networks.generator
         return (
             [render(generator, image.name, codes.coords, w, image.shape) for w in textures]
@@ -306,7 +310,7 @@ class CoordGANInferencer(BaseInferencer):
     @torch.no_grad()
     def _codes(self, source: Source | int, refine: bool | int, name: str) -> Codes:
         if not isinstance(source, (int, np.integer)):
-            return self._encoder.find([self._encoder.read_one(source, name)], refine)[0]
+            return self.encoder.find([self.encoder.read_one(source, name)], refine)[0]
         structure_w, texture_w = seed_codes(self.networks.generator, source)
         return Codes(structure_w, texture_w, self.networks.generator.warp(structure_w))
 
@@ -327,7 +331,7 @@ class CoordGANInferencer(BaseInferencer):
     _init_collate = _init_pipeline
 
     def _inputs_to_list(self, inputs: Sources) -> list[SquareImage]:
-        return list(iter_images(inputs, self._encoder.size))
+        return list(iter_images(inputs, self.encoder.size))
 
     def preprocess(self, inputs: Any, batch_size: int = 1, **kwargs: Any) -> Iterator[list]:
         """Images in batches."""
@@ -335,7 +339,7 @@ class CoordGANInferencer(BaseInferencer):
 
     def forward(self, inputs: Any, refine: bool | int = False) -> list[Encoding]:
         """Encode a batch."""
-        return list(map(encoding_of, inputs, self._encoder.find(inputs, refine)))
+        return list(map(encoding_of, inputs, self.encoder.find(inputs, refine)))
 
     def visualize(self, inputs: list, preds: Any, return_vis: bool = False) -> Any:
         """With ``return_vis``, the :meth:`overview` of each image."""

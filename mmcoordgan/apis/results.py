@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .domain import Domain
+
 
 class Encoding(NamedTuple):
     """What the encoder finds in an image."""
@@ -26,6 +28,9 @@ class Encoding(NamedTuple):
     """(2, h, w) float32: the correspondence map, x first, in (-1, 1), at the generator's size."""
     image: np.ndarray
     """(s, s, 3) uint8 RGB: the image as the networks see it, squeezed to a square."""
+    domain: Domain | None = None
+    """Whether the image is like those that the model knows; None if that was not asked, or the
+    model's file does not say."""
 
 
 class Correspondence(NamedTuple):
@@ -38,6 +43,8 @@ class Correspondence(NamedTuple):
     of the sides of a: sqrt((dx / Wa)^2 + (dy / Ha)^2)."""
     confidence: np.ndarray
     """(Ha, Wa) float32 in [0, 1]: 1 - cycle_distance / 0.1, at least 0."""
+    domains: tuple[Domain | None, Domain | None] = (None, None)
+    """Of a and b, as in :class:`Encoding`."""
 
 
 class LabelTransfer(NamedTuple):
@@ -51,6 +58,8 @@ class LabelTransfer(NamedTuple):
     """(C, h, w) float32 at the size of the correspondence maps; sum to 1 at every pixel."""
     classes: np.ndarray
     """(C,) uint8: the label that each probability belongs to."""
+    domain: Domain | None = None
+    """As in :class:`Encoding`."""
 
 
 class PointTransfer(NamedTuple):
@@ -61,6 +70,8 @@ class PointTransfer(NamedTuple):
     """(N, 2) float32: (x, y) in pixels of the image's own size."""
     confidence: np.ndarray
     """(N,) float32 in [0, 1], as :class:`Correspondence`."""
+    domain: Domain | None = None
+    """As in :class:`Encoding`."""
 
 
 class Rendering(NamedTuple):

@@ -35,11 +35,12 @@ def correspond(
 ) -> Correspondence:
     """Match each pixel of one image in another."""
     images = [encoder.read_one(a, 'image a'), encoder.read_one(b, 'image b')]
-    maps = [IndexedCoords(found.coords) for found in encoder.find(images, refine)]
-    field = match_field(maps[0], maps[1], temperature)
+    first, last = encoder.find(images, refine)
+    field = match_field(IndexedCoords(first.coords), IndexedCoords(last.coords), temperature)
     matches, distance = at_size(field, *images[0].shape)
     pixels = to_pixels(matches, images[1].shape)
-    return Correspondence(as_array(pixels), as_array(distance), as_array(confidence(distance)))
+    sure, domains = as_array(confidence(distance)), (first.domain, last.domain)
+    return Correspondence(as_array(pixels), as_array(distance), sure, domains)
 
 
 def read_references(
@@ -80,7 +81,7 @@ def carry_labels(
         soft = references.carry_to(codes.coords, temperature)
         index = best_class(soft, image.shape).cpu().numpy()
         return LabelTransfer(
-            image.name, references.classes[index], as_array(soft), references.classes
+            image.name, references.classes[index], as_array(soft), references.classes, codes.domain
         )
 
     return (transfer(*pair) for pair in encoder.find_all(queries, **settings))
@@ -124,7 +125,8 @@ def carry_points(
         field = match_field(coords, IndexedCoords(codes.coords), temperature)
         matches, distance = at_points(field, points)
         pixels = to_pixels(matches.T, image.shape).T
-        return PointTransfer(image.name, as_array(pixels), as_array(confidence(distance)))
+        sure = as_array(confidence(distance))
+        return PointTransfer(image.name, as_array(pixels), sure, codes.domain)
 
     return (transfer(*pair) for pair in encoder.find_all(queries, **settings))
 

@@ -33,14 +33,14 @@ def encode(args: argparse.Namespace, out: OutputFolder) -> None:
     infer.py encode stage2.pth photos/ --out found/ --overview
     """
     names = name_results(args.images)
-    inferencer = load(args)
+    inferencer = load(args, out)
     with explained():
         results = inferencer.iter_encode(
             to_do(args, out, names, 'codes/{}.npz'), **batches(args, out)
         )
     for found in results:
         fields = {key: value for key, value in found._asdict().items() if value is not None}
-        arrays = {key: fields[key] for key in fields if key not in ('name', 'image')}
+        arrays = {key: fields[key] for key in fields if key not in ('name', 'image', 'domain')}
         if args.overview:
             draw = partial(inferencer.overview, found)
             out.save_png(found.name, f'overview/{names[found.name]}', draw)
@@ -55,10 +55,11 @@ def correspond(args: argparse.Namespace, out: OutputFolder) -> None:
 
     infer.py correspond stage2.pth anna.jpg bob.jpg --out matches/
     """
-    inferencer = load(args)
+    inferencer = load(args, out)
     with explained():
         found = inferencer.correspond(args.a, args.b, refine=args.refine)
-    out.save_npz(args.a, 'matches', found._asdict())
+    arrays = {key: value for key, value in found._asdict().items() if key != 'domains'}
+    out.save_npz(args.a, 'matches', arrays)
     out.save_png(
         args.a, 'matches', lambda: draw_matches(original(args.a), original(args.b), *found[::2])
     )
@@ -75,7 +76,7 @@ def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> None:
         --reference anna.jpg anna_mask.png --reference bob.jpg bob_mask.png
     """
     names, (references, masks) = name_results(args.images), zip(*args.reference)
-    inferencer = load(args)
+    inferencer = load(args, out)
     with explained():
         palettes = [read_label_mask(mask).palette for mask in masks]
         palette = full_palette(next((p for p in palettes if p is not None), None))
@@ -107,7 +108,7 @@ def transfer_points(args: argparse.Namespace, out: OutputFolder) -> None:
     names = name_results(args.images)
     with explained():
         labels, points = read_points(args.points, args.reference)
-    inferencer = load(args)
+    inferencer = load(args, out)
     with explained():
         results = inferencer.iter_transfer_points(
             args.reference, points, list(names), **batches(args, out)
@@ -130,7 +131,7 @@ def swap_texture(args: argparse.Namespace, out: OutputFolder) -> None:
     infer.py swap-texture stage2.pth --structure photos/ --texture anna.jpg --out swapped/
     """
     structures, textures = name_results(args.structure), name_results(args.texture)
-    inferencer = load(args)
+    inferencer = load(args, out)
     with explained():
         rows = inferencer.iter_swap_texture(list(structures), list(textures), **batches(args, out))
     for row in rows:
@@ -171,7 +172,7 @@ def interpolate(args: argparse.Namespace, out: OutputFolder) -> None:
         start, end = seed_or_image(args.start), seed_or_image(args.end)
     if args.refine and isinstance(start, int) and isinstance(end, int):
         raise UserError('--refine improves codes of images, but both ends are seeds: drop it')
-    inferencer = load(args)
+    inferencer = load(args, out)
     with explained():
         frames = inferencer.iter_interpolate(
             start, end, args.frames, part=args.part, refine=args.refine
@@ -216,8 +217,8 @@ def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
     args = build_parser(program, VERBS).parse_args(argv)
     with explained_errors(program):
         forbid_unsafe_loading()
-        force = args.force or getattr(args, 'skip_existing', False)
-        out = OutputFolder(args.out, input_paths(args), force)
+        skip = getattr(args, 'skip_existing', False)
+        out = OutputFolder(args.out, input_paths(args), args.force or skip, keep_judged=skip)
         try:
             VERBS[args.verb](args, out)
         except KeyboardInterrupt:
@@ -230,20 +231,24 @@ def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def load(args: argparse.Namespace) -> CoordGANInferencer:
-    """The inferencer that the options describe."""
+def load(args: argparse.Namespace, out: OutputFolder | None = None) -> CoordGANInferencer:
+    """The inferencer that the options describe; tells ``out`` of doubtful images."""
     vgg_weights = getattr(args, 'vgg_weights', None)
     if vgg_weights is not None and not args.refine:
         raise UserError('--vgg-weights serves to refine codes: add --refine STEPS, or drop it')
     with explained():
-        return CoordGANInferencer(
+        inferencer = CoordGANInferencer(
             args.config,
             args.checkpoint,
             device=args.device,
             show_progress=not args.quiet,
             temperature=getattr(args, 'temperature', None),
             vgg_weights=vgg_weights,
+            check_domain=not getattr(args, 'no_domain', True),
         )
+    if out is not None:
+        inferencer.encoder.on_domain = out.judge
+    return inferencer
 
 
 @contextmanager

@@ -17,7 +17,9 @@ The checkpoint is enough: it carries its config. IMAGES are files, and folders w
 end in {' '.join(EXTENSIONS[:6])}
 {' '.join(EXTENSIONS[6:])}, of any size and shape. --out is a new or empty folder; results
 in it have the names of their images. An image that cannot be read is left out and listed at the
-end; the exit code is then 1. Each verb has its own help:
+end; the exit code is then 1. Images unlike those that the model knows are listed as well, and
+domain.csv holds how unlike they are, if the model's file says what it knows. Each verb has its own
+help:
 
   infer.py transfer-labels --help
 """
@@ -107,11 +109,13 @@ def build_parser(program: str, verbs: Mapping[str, Any]) -> argparse.ArgumentPar
 
 
 def add_refining(parser: argparse.ArgumentParser) -> None:
-    """Options about refining codes."""
+    """Options about finding codes."""
     text = 'improve codes by gradient descent; slower, often better [0]'
     parser.add_argument('--refine', type=int, default=0, metavar='STEPS', help=text)
     text = 'VGG16 weights, to refine with a model that uses LPIPS'
     parser.add_argument('--vgg-weights', metavar='FILE', help=text)
+    text = 'do not find out whether images are like those that the model knows; three times as fast'
+    parser.add_argument('--no-domain', action='store_true', help=text)
 
 
 def add_common(parser: argparse.ArgumentParser, skipping: bool = False) -> None:

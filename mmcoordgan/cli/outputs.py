@@ -14,6 +14,7 @@ from typing import Any, Callable
 import numpy as np
 from PIL import Image
 
+from mmcoordgan.apis.domain import Domain
 from mmcoordgan.apis.images import folder_images, skipped_files
 from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.errors import UserError, printable
@@ -21,6 +22,7 @@ from mmcoordgan.io.files import atomic_file
 
 FORMULA = ('=', '+', '-', '@', '\t', '\r')
 """Text that begins so is a formula to spreadsheet programs."""
+_TABLE: dict[str, Any] = dict(newline='', encoding='utf-8', errors='surrogateescape')
 
 
 def list_images(paths: Iterable[str]) -> list[str]:
@@ -77,14 +79,19 @@ class OutputFolder:
         root: A new or empty folder.
         inputs: Files and folders that the run reads; results may not lie among them.
         force: Write into a folder that holds something, over files of the same names.
+        keep_judged: Add to an existing ``domain.csv``.
 
     Raises:
         UserError: Results would lie among inputs, or cannot be written.
     """
 
-    def __init__(self, root: str, inputs: Iterable[str], force: bool = False) -> None:
+    def __init__(
+        self, root: str, inputs: Iterable[str], force: bool = False, keep_judged: bool = False
+    ) -> None:
         self.root = root
         self.failures: list[str] = []
+        self.doubtful: list[str] = []
+        self.keep_judged = keep_judged
         self.count = 0
         for path in inputs:
             if os.path.isdir(path) and _is_below(root, path):
@@ -112,6 +119,18 @@ class OutputFolder:
         """Remember an image that could not be read, or a result that could not be written."""
         message = str(error)
         self.failures.append(message if name in message else f'{name}: {message}')
+
+    def judge(self, image: str, domain: Domain) -> None:
+        """Add an image to ``domain.csv``, and remember it if it is doubtful."""
+        with open(self.path('domain.csv'), 'a' if self.keep_judged else 'w', **_TABLE) as file:
+            writer = csv.writer(file)
+            if not file.tell():
+                writer.writerow(('picture', 'score', 'percentile', 'doubtful'))
+            score, percentile = f'{domain.score:.4f}', f'{domain.percentile:.0f}'
+            writer.writerow((_plain(image), score, percentile, int(domain.doubtful)))
+        self.keep_judged = True
+        if domain.doubtful:
+            self.doubtful.append(image)
 
     def save(self, image: str, name: str, write: Callable[[Any], Any]) -> None:
         """Write a result of ``image``, complete or not at all: ``write(file)``.
@@ -148,9 +167,7 @@ class OutputFolder:
     @contextmanager
     def table(self, name: str, columns: Sequence[str]) -> Iterator[Callable[[Iterable], Any]]:
         """A function that adds rows to a new CSV file, which grows with every call."""
-        with open(
-            self.path(name), 'w', newline='', encoding='utf-8', errors='surrogateescape'
-        ) as f:
+        with open(self.path(name), 'w', **_TABLE) as f:
             writer = csv.writer(f)
             writer.writerow(columns)
             self.count += 1
@@ -162,14 +179,16 @@ class OutputFolder:
             yield add
 
     def report(self, program: str) -> int:
-        """Say what was left out; returns the exit code."""
-        if not self.failures:
-            return 0
-        number = len(self.failures)
-        print(f'{program}: {number} images or results were left out:', file=sys.stderr)
-        for message in self.failures:
-            print(f'  {printable(message)}', file=sys.stderr)
-        return 1
+        """Say what is doubtful and what was left out; returns the exit code."""
+        for messages, what in (
+            (self.doubtful, 'are unlike what the model knows: their results are doubtful'),
+            (self.failures, 'or results were left out'),
+        ):
+            if messages:
+                print(f'{program}: {len(messages)} images {what}:', file=sys.stderr)
+            for message in messages:
+                print(f'  {printable(message)}', file=sys.stderr)
+        return int(bool(self.failures))
 
 
 def check_file(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tiny_inversion import PALETTE, labels, pictures
 
@@ -99,9 +100,28 @@ def test_correspond_writes_matches(folder, infer, stage2, inferencer):
     expected = inferencer.correspond(*pair, refine=2)
     with np.load('x/matches.npz') as arrays:
         assert arrays['matches'].shape == (2, 24, 40)
-        for name, values in expected._asdict().items():
-            assert np.array_equal(arrays[name], values), name
+        for name in arrays:
+            assert np.array_equal(arrays[name], getattr(expected, name)), name
     assert pixels('x/matches.png').shape[:2] == (124, 4 * 122 + 2)  # cells of 40 pixels, x 3
+
+
+def test_doubtful_images_are_listed(folder, infer, stage2):
+    content = torch.load(stage2)
+    torch.save({**content, 'domain_quantiles': [0.0]}, 'known.pth')
+    code, message = infer('transfer-labels', 'known.pth', 'faces', *LABEL)
+    assert code == 0 and len(below('x/labels')) == 3
+    names = ['one.png', 'faces/a.png', 'faces/b.jpg', 'faces/sub/c.png']
+    lines = message.splitlines()
+    assert '4 images are unlike what the model knows' in lines[0]
+    assert [line.strip() for line in lines[1:]] == names
+    rows = rows_of('x/domain.csv')
+    assert [row['picture'] for row in rows] == names
+    assert {(row['percentile'], row['doubtful']) for row in rows} == {('100', '1')}
+    infer('transfer-labels', 'known.pth', 'faces', *LABEL, '--skip-existing')
+    assert [row['picture'] for row in rows_of('x/domain.csv')] == [*names, 'one.png']
+    infer('transfer-labels', 'known.pth', 'faces/a.png', *LABEL, '--force')
+    assert [row['picture'] for row in rows_of('x/domain.csv')] == names[:2]
+    assert infer('encode', 'known.pth', 'faces', '--out', 'y', '--no-domain') == (0, '')
 
 
 def test_points_arrive(folder, infer, stage2, inferencer):

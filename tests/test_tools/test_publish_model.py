@@ -12,6 +12,7 @@ import yaml
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.hub import hub
+from PIL import Image
 from tiny_inversion import EVALUATOR, STAGE1, STAGE2, labels, pictures, write_checkpoint
 
 from mmcoordgan import zoo
@@ -96,10 +97,26 @@ def test_the_averaged_encoder_is_published(publish):
         assert all(torch.allclose(found[k], v, rtol=1e-3, atol=1e-6) for k, v in average.items())
 
 
+def test_what_the_model_knows(publish, run_tool, tmp_path):
+    """Quantiles of held-out images; a published file is published again with its card."""
+    _, small = publish()
+    (tmp_path / 'faces').mkdir()
+    for number, image in enumerate(pictures(6)):
+        Image.fromarray(image).save(tmp_path / f'faces/{number}.png')
+    assert load_trained(small).domain_quantiles is None
+    run_tool(TOOL, small, 'again.pth', '--held-out', 'faces', 'toyfaces')
+    assert torch.load('again.pth')['card'] == CARD
+    quantiles = load_trained('again.pth').domain_quantiles
+    assert len(quantiles) == 101 and list(quantiles) == sorted(quantiles)
+    inferencer = CoordGANInferencer('again.pth', device='cpu', show_progress=False)
+    scores = [found.domain.score for found in inferencer.iter_encode('faces')]
+    assert quantiles[0] <= min(scores) and max(scores) <= quantiles[-1] and min(scores) > 0
+
+
 def test_an_incomplete_card_is_refused(run_tool, tmp_path, capsys):
     (tmp_path / 'card.yml').write_text('data: faces\n')
     with pytest.raises(SystemExit):
-        run_tool(TOOL, 'any.pth', 'out.pth', '--card', 'card.yml')
+        run_tool(TOOL, 'toyfaces_32', 'out.pth', '--card', 'card.yml')
     assert 'does not say: terms, config, command, figures, seeds' in capsys.readouterr().err
 
 

@@ -43,11 +43,12 @@ def test_levels():
 def test_what_the_page_holds():
     given = pictures(2)
     given[1] = given[1]._replace(
-        coords=canonical_grid(8, 8).flip(0) / 2, name='b \udce9 \ud800.png'
+        coords=canonical_grid(8, 8).flip(0) / 2, name='b \udce9 \ud800.png', warning='Doubtful'
     )
     found = stored(explorer_page(given))
     assert found['size'] == 8
     assert [picture['name'] for picture in found['pictures']] == ['0.png', 'b \ufffd \ufffd.png']
+    assert [picture['warning'] for picture in found['pictures']] == ['', 'Doubtful']
     for picture, expected in zip(found['pictures'], given):
         levels = np.frombuffer(base64.b64decode(picture['map']), '<u2').reshape(2, 8, 8)
         np.testing.assert_array_equal(levels, quantize_coords(expected.coords))

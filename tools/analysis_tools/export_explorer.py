@@ -121,7 +121,9 @@ def read_pictures(
         if size is not None:
             structure_w = torch.from_numpy(found.structure_w).to(inferencer.device)
             coords = warp(structure_w[None], size)[0]
-        pictures.append(ExplorerPicture(name, read_rgb(found.name), coords))
+        doubtful = found.domain is not None and found.domain.doubtful
+        warning = 'Doubtful: unlike what the model knows' if doubtful else ''
+        pictures.append(ExplorerPicture(name, read_rgb(found.name), coords, warning))
     return pictures
 
 

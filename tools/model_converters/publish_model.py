@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import yaml
 from mmengine.config import Config
 from torch import Tensor
 
-from mmcoordgan.apis import load_trained
+from mmcoordgan.apis import TrainedNetworks, load_trained
 from mmcoordgan.apis.checkpoint import find_checkpoint
+from mmcoordgan.apis.encoding import ImageEncoder
 from mmcoordgan.apis.plain_config import read_setting
 from mmcoordgan.cli.infer import explained
 from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.cli.outputs import list_images
+from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file, load_checkpoint
 from mmcoordgan.models.pretrained import part_of
@@ -27,6 +31,8 @@ KEPT_SETTINGS = ('type', 'generator', 'encoder', 'perceptual', 'refinement', 'da
 """Settings of the model that inference needs."""
 NEEDED = ('data', 'terms', 'config', 'command', 'figures', 'seeds')
 """What a model card says."""
+TOY_SEED = 3000
+"""Of held-out ToyFaces."""
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,25 +44,47 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint of either stage, or its work dir')
     parser.add_argument('out', help='file to write; in mmcoordgan/zoo its name names the model')
     parser.add_argument(
-        '--card', required=True, metavar='FILE.yml', help=f'model card: {", ".join(NEEDED)}'
+        '--card',
+        metavar='FILE.yml',
+        help=f'model card: {", ".join(NEEDED)} [that of CHECKPOINT, if it is a published file]',
+    )
+    parser.add_argument(
+        '--held-out',
+        nargs='+',
+        default=[],
+        metavar='IMAGES',
+        help='images that were not trained on, files, folders or "toyfaces": the file then tells '
+        'images like these from others',
     )
     return parser.parse_args()
 
 
-def read_card(path: str) -> dict[str, Any]:
-    """The model card.
+def read_card(path: str | None, content: Mapping) -> dict[str, Any]:
+    """The model card in the file, or that of the checkpoint's content.
 
     Raises:
         UserError: It cannot be read, or lacks something.
     """
     try:
-        card = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except yaml.YAMLError as error:
-        raise UserError(f'model card {path} cannot be parsed: {error}') from None
+        text = Path(path).read_text(encoding='utf-8') if path else ''
+        card = yaml.safe_load(text) if path else content.get('card')
+    except (yaml.YAMLError, OSError) as error:
+        raise UserError(f'model card {path} cannot be read: {error}') from None
     missing = [name for name in NEEDED if not isinstance(card, dict) or not card.get(name)]
     if missing:
-        raise UserError(f'model card {path} does not say: {", ".join(missing)}')
+        raise UserError(f'model card {path or "(--card)"} does not say: {", ".join(missing)}')
     return card
+
+
+def domain_quantiles(networks: TrainedNetworks, held_out: Sequence[str]) -> list[float]:
+    """Quantiles of the held-out images' scores, at whole percents."""
+    toys, images = ToyFaces(seed=TOY_SEED), []
+    if 'toyfaces' in held_out:
+        images = [toys.get_data_info(number)['img'] for number in range(400)]
+    images += list_images(path for path in held_out if path != 'toyfaces')
+    encoder = ImageEncoder(replace(networks, domain_quantiles=(0.0,)), 'cpu')
+    scores = [codes.domain.score for _, codes in encoder.find_all(images) if codes.domain]
+    return torch.tensor(scores).quantile(torch.linspace(0, 1, 101)).tolist()
 
 
 def networks_of_inference(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
@@ -85,16 +113,17 @@ def small_config(text: str) -> str:
 
 
 def publish(args: argparse.Namespace) -> None:
-    card = read_card(args.card)
     with explained():
         path = find_checkpoint(args.checkpoint)
-        load_trained(path)  # refuses what could not be loaded again
+        networks = load_trained(path)  # refuses what could not be loaded again
         content = load_checkpoint(path)
         published = {
             'state_dict': dict(networks_of_inference(content['state_dict'])),
             'meta': {'cfg': small_config(content['meta']['cfg']), 'mmcoordgan': __version__},
-            'card': card,
+            'card': read_card(args.card, content),
         }
+        if args.held_out:
+            published['domain_quantiles'] = domain_quantiles(networks, args.held_out)
     with atomic_file(args.out) as file:
         torch.save(published, file)
     with explained():

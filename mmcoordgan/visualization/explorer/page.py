@@ -47,6 +47,8 @@ class ExplorerPicture(NamedTuple):
     """(H, W, 3) uint8 RGB, of any size and aspect ratio."""
     coords: Tensor
     """(2, S, S): its correspondence map, x first, in [-1, 1], stretched over the whole image."""
+    warning: str = ''
+    """Shown below the image."""
 
 
 def quantize_coords(coords: Tensor) -> np.ndarray:
@@ -128,6 +130,7 @@ def _picture(picture: ExplorerPicture, size: int) -> dict[str, Any]:
     coords = quantize_coords(picture.coords).astype('<u2')
     return {
         'name': name,
+        'warning': picture.warning,
         'width': width,
         'height': height,
         'pixelated': max(width, height) <= _PIXELATED_SIDE,

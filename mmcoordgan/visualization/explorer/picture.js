@@ -33,6 +33,7 @@ class PictureView {
     this.cursor.hidden = true;
     const caption = append(figure, 'figcaption', '');
     append(caption, 'span', 'name').textContent = picture.name;
+    if (picture.warning) append(caption, 'span', 'warning').textContent = picture.warning;
     this.caption = append(caption, 'span', 'match');
     this.describe(picture.name);
     this.listen(user);
