@@ -50,28 +50,6 @@ def test_resizing_while_reading_equals_resizing_afterwards(tmp_path, picture, mo
         LoadImage(size=0)
 
 
-def test_the_shape_of_a_turned_picture_is_the_upright_one(tmp_path, picture):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(picture).save(tmp_path / 'a.png', exif=exif)
-    results = LoadImage(size=8)({'img_path': str(tmp_path / 'a.png')})
-    assert results['ori_shape'] == (24, 16)
-    upright = Image.fromarray(np.ascontiguousarray(np.rot90(picture, -1)))
-    expected = np.array(upright.resize((8, 8), Image.Resampling.BILINEAR))
-    np.testing.assert_array_equal(results['img'], expected)
-
-
-@pytest.mark.parametrize('kind', ['PNG', 'GIF', 'WEBP'])
-def test_transparent_pixels_show_the_background(tmp_path, kind):
-    image = np.full((4, 6, 4), 255, np.uint8)
-    image[..., 1:3] = 0  # red
-    image[:, :2, 3] = 0
-    options = {'lossless': True, 'exact': True} if kind == 'WEBP' else {}
-    Image.fromarray(image).save(tmp_path / 'a.png', kind, **options)
-    found = load(tmp_path / 'a.png', alpha_background=(0, 255, 0))
-    assert (found[:, :2] == [0, 255, 0]).all() and (found[:, 2:] == [255, 0, 0]).all()
-
-
 @pytest.mark.parametrize('read', ['image', 'packed labels'])
 def test_large_texts_and_profiles_of_a_png_are_left_out(place, read):
     """Pillow refuses more than 1 MiB of compressed text or color profile."""
@@ -222,14 +200,6 @@ def test_packed_labels_must_be_indices(place, mode):
     image.save(place)
     with pytest.raises(ValueError, match=rf'{place.name} is no label map of 7 classes: mode '):
         read_packed_labels(str(place), 7)
-
-
-def test_packed_labels_are_indices_whatever_the_colours(place):
-    indices = np.arange(6, dtype=np.uint8)[None]
-    image = Image.fromarray(indices)
-    image.putpalette([200] * 18)
-    image.save(place, transparency=2)
-    np.testing.assert_array_equal(read_packed_labels(str(place), 7), indices)
 
 
 def test_arrays_that_claim_gigabytes_set_no_memory_aside(tmp_path):

@@ -4,8 +4,6 @@ import os
 
 import numpy as np
 import pytest
-import torch
-from mmengine.dataset import RepeatDataset
 from mmengine.logging import MMLogger
 from PIL import Image
 
@@ -23,14 +21,6 @@ def warnings(monkeypatch) -> list[str]:
     messages: list[str] = []
     monkeypatch.setattr(MMLogger, 'warning', lambda self, message: messages.append(message))
     return messages
-
-
-def test_data_prefix_can_be_set_as_in_mmengine(tmp_path):
-    Image.new('RGB', (4, 4)).save(tmp_path / 'a.png')
-    dataset = ImageFolder(data_root=tmp_path, pipeline=[])
-    assert dataset.data_prefix == {'length': 1}
-    dataset.data_prefix = dict(img='images')
-    assert dataset.data_prefix == dict(img='images')
 
 
 def test_order_extensions_and_depth(tmp_path):
@@ -64,20 +54,6 @@ def test_usual_pipeline(tmp_path):
     expected = np.array(Image.fromarray(image).resize((8, 8), Image.Resampling.BILINEAR))
     np.testing.assert_array_equal(dataset[0]['inputs'].permute(1, 2, 0), expected[:, ::-1])
     assert dataset[0]['data_samples'].flip is True
-
-
-def test_images_are_only_opened_on_demand_and_folders_only_once(tmp_path, monkeypatch):
-    for number in range(4):
-        save(tmp_path / f'{number}.png')
-    (tmp_path / '4.png').write_bytes(b'broken')
-    dataset = ImageFolder(data_root=str(tmp_path))
-
-    def forbidden(*arguments):
-        raise AssertionError('a folder was listed again')
-
-    for name in ('scandir', 'listdir', 'walk'):
-        monkeypatch.setattr(os, name, forbidden)
-    assert len([dataset[index] for index in range(4)]) == 4
 
 
 def test_missing_folder(tmp_path):
@@ -138,10 +114,3 @@ def test_all_broken_is_an_error(tmp_path, warnings):
         with pytest.raises(BrokenImageError, match=r'none of the 3 images in .* can be read'):
             dataset[1]
     assert dataset.num_broken == len(warnings) == 3
-
-
-def test_mmengine_wrappers_accept_it(tmp_path):
-    save(tmp_path / '0.png')
-    config = {'type': 'mmcoordgan.ImageFolder', 'data_root': str(tmp_path)}
-    wrapped = RepeatDataset(config, times=3)
-    assert len(wrapped) == 3 and isinstance(wrapped[2]['inputs'], torch.Tensor)

@@ -8,7 +8,6 @@ from mmcoordgan.datasets import (
     LabelledFolder,
     LoadImage,
     PackInputs,
-    RandomFlip,
     ResizeWithSoftLabels,
     ToyFaces,
 )
@@ -95,18 +94,6 @@ def test_void_pixels_when_labels_are_resized(root):
     assert sample.gt_sem_seg.data.ravel().tolist() == [255]
 
 
-def test_points_move_with_the_image(root):
-    resized = [LoadImage(size=8), PackInputs()]
-    flipped = [LoadImage(), RandomFlip(prob=1.0), PackInputs()]
-    plain, small, mirrored = (
-        LabelledFolder(data_root=root, keypoints='points.npz', pipeline=steps)[0]
-        for steps in ([LoadImage(), PackInputs()], resized, flipped)
-    )
-    points = plain['data_samples'].gt_points
-    assert small['data_samples'].gt_points[0].tolist() == points[0].tolist()
-    assert mirrored['data_samples'].gt_points[0].tolist() == [1 - points[0, 0], points[0, 1]]
-
-
 def test_keypoints_of_a_csv(tmp_path):
     path = tmp_path / 'points.csv'
     path.write_text(
@@ -184,18 +171,6 @@ def test_masks_that_do_not_fit(root):
     assert labelled(root)[1]['inputs'].shape == (3, 2, 3)
 
 
-def test_arguments(root):
-    with pytest.raises(ValueError, match='label_dir needs classes'):
-        LabelledFolder(data_root=root, label_dir='labels')
-    with pytest.raises(ValueError, match='palette has 1 colors, not 3'):
-        labelled(root, palette=[[0, 0, 0]])
-    with pytest.raises(FileNotFoundError, match='comes from img_dir of LabelledFolder'):
-        labelled(root, img_dir='none')
-    (root / 'empty').mkdir()
-    with pytest.raises(ValueError, match=r'empty. \(img_dir of LabelledFolder\) is empty'):
-        labelled(root, img_dir='empty')
-
-
 def test_measured_as_the_data_set_that_was_written(tmp_path):
     """ToyFaces through files: labels give the same IoU, pixels as points the same motion."""
     faces = ToyFaces(size=16, length=6, seed=3)
@@ -233,3 +208,15 @@ def test_measured_as_the_data_set_that_was_written(tmp_path):
     assert results[0] == results[1]
     steps = [np.hypot(*np.subtract(places[r], places[q])) for r in (0, 1) for q in range(2, 6)]
     assert results[2]['nme'] == pytest.approx(100 * np.mean(steps) / 16, rel=1e-5)
+
+
+def test_arguments(root):
+    with pytest.raises(ValueError, match='label_dir needs classes'):
+        LabelledFolder(data_root=root, label_dir='labels')
+    with pytest.raises(ValueError, match='palette has 1 colors, not 3'):
+        labelled(root, palette=[[0, 0, 0]])
+    with pytest.raises(FileNotFoundError, match='comes from img_dir of LabelledFolder'):
+        labelled(root, img_dir='none')
+    (root / 'empty').mkdir()
+    with pytest.raises(ValueError, match=r'empty. \(img_dir of LabelledFolder\) is empty'):
+        labelled(root, img_dir='empty')

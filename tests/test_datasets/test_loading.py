@@ -102,9 +102,3 @@ def test_exif_orientation(tmp_path, quadrants, orientation, mode):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BrokenImageError, match=r'cannot read image .*gone\.png: FileNotFound'):
         load(tmp_path / 'gone.png')
-
-
-def test_float_images_are_refused(tmp_path):
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / 'a.tiff')
-    with pytest.raises(BrokenImageError, match=r'a\.tiff: ValueError: floating point'):
-        load(tmp_path / 'a.tiff')

@@ -7,6 +7,8 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from test_coordgan import batch, build, changed, snapshot
 
+from mmcoordgan.engine import MixedPrecisionOptimWrapper
+
 KEYS = ('generator', 'discriminator')
 scales_on_cpu = pytest.mark.skipif(
     not hasattr(torch.amp, 'GradScaler'), reason='float16 on a CPU needs PyTorch 2.3'
@@ -111,3 +113,12 @@ def test_gradients_are_clipped_at_their_own_scale(dtype, monkeypatch):
     for (before, after), (reference, _) in zip(low, norms):
         assert after == pytest.approx(0.01, rel=1e-3)
         assert before == pytest.approx(reference, rel=0.1)
+
+
+def test_what_cannot_be(monkeypatch):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    with pytest.raises(ValueError, match=r"dtype must be one of .*'float16'.* but got 'int8'"):
+        MixedPrecisionOptimWrapper(dtype='int8', optimizer=optimizer)
+    monkeypatch.delattr(torch.amp, 'GradScaler', raising=False)
+    with pytest.raises(ValueError, match=r"float16' on the device cpu needs PyTorch 2.3"):
+        MixedPrecisionOptimWrapper(dtype='float16', optimizer=optimizer)

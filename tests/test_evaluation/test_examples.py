@@ -6,8 +6,7 @@ from eval_stub import sample
 from mmengine.structures import BaseDataElement, PixelData
 
 from mmcoordgan.evaluation import SegTransferIoU
-from mmcoordgan.evaluation.examples import arg_max, read_example, stack
-from mmcoordgan.evaluation.tables import format_table
+from mmcoordgan.evaluation.examples import arg_max, read_example
 from mmcoordgan.geometry import canonical_grid
 
 
@@ -95,24 +94,8 @@ def test_errors(name):
         read(prediction)
 
 
-def test_other_key_is_named():
-    with pytest.raises(KeyError, match=r"'refined_coords' \(tensors it has: coords\)"):
-        read(sample(0, GRID), coords_key='refined_coords')
-
-
 def test_sample_index_is_needed():
     prediction = sample(0, GRID, LABELS)
     del prediction['sample_idx']
     with pytest.raises(KeyError, match='predictions lack sample_idx'):
         SegTransferIoU(num_classes=3).process(None, [prediction])
-
-
-def test_maps_of_one_size():
-    examples = [read(sample(i, canonical_grid(2, 2 + i))) for i in range(2)]
-    with pytest.raises(ValueError, match=r'differ in size: \(2, 2, 2\) for sample 0, \(2, 2, 3\)'):
-        stack(examples)
-
-
-def test_table():
-    text = format_table(['', 'a', 'long'], ['x', 'mean'], [[1.0, 2.0], [10.0, 0.126]])
-    assert text.splitlines() == ['          a  long', 'x      1.00  2.00', 'mean  10.00  0.13']

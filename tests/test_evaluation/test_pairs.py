@@ -36,16 +36,6 @@ def test_oracle_maps(predictions, case, mode):
     check_pair(predictions(kind, int(size)), f'pair.{case}', kind, mode)
 
 
-@pytest.mark.parametrize('mode', ['soft', 'hard'])
-@pytest.mark.parametrize('kind', ['celeba', 'face'])
-def test_maps_of_a_model(predictions, kind, mode):
-    case = f'pair.{kind}.model32'
-    pair = predictions(kind, 32)
-    for prediction, coords in zip(pair, numbers('eval')[f'{case}/warp']):
-        prediction['coords'] = torch.from_numpy(coords)
-    check_pair(pair, case, kind, mode)
-
-
 def check_pair(pair, case, kind, mode):
     """Labels both ways, and the counts that the metric makes of them."""
     arrays, expected = numbers('eval'), numbers('eval.json')[f'{case}.{mode}']

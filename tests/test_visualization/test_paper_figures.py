@@ -91,11 +91,3 @@ def test_texture_interpolation(pictures):
         middle = tuple(np.mean([first, last], axis=0))
         expected.append([painted(structure, texture) for texture in (first, middle, last)])
     check(texture_interpolation(Generator(), pictures, 3), expected)
-
-
-def test_errors(pictures):
-    with pytest.raises(ValueError, match='needs 2 images and 2 steps, but got 3 and 1'):
-        structure_interpolation(Generator(), pictures, 1)
-    one = CodedPictures(*(values[:1] for values in pictures))
-    with pytest.raises(ValueError, match='needs 2 images and 2 steps, but got 1 and 2'):
-        texture_interpolation(Generator(), one, 2)

@@ -39,62 +39,26 @@ def parse_args() -> argparse.Namespace:
         'in a browser; it needs no server and no network.',
         epilog='example: export_explorer.py work_dirs/celeba_128_encoder faces/*.jpg --out a.html',
     )
-    parser.add_argument(
-        'checkpoint', help='checkpoint, or work dir of a training, which stands for its last one'
-    )
-    parser.add_argument(
-        'images',
-        nargs='*',
-        metavar='IMAGE',
-        help=f'{MIN_PICTURES} to {MAX_PICTURES} image files, or folders of them; they need a '
-        'checkpoint of stage 2',
-    )
-    parser.add_argument(
-        '--samples', type=int, metavar='N', help='show N generated images instead of images'
-    )
-    parser.add_argument('--seed', type=int, help='seed of the first sample [0]')
-    parser.add_argument('--out', required=True, metavar='FILE', help='the HTML file to write')
-    parser.add_argument(
-        '--size',
-        type=int,
-        metavar='S',
-        help="pixels along each side of the maps, 8 to 256 [the network's own: 128 in the "
-        'published configs]',
-    )
-    parser.add_argument(
-        '--measure',
-        action='store_true',
-        help='also print how many matches change because the page rounds the maps to 16 bits',
-    )
-    parser.add_argument('--title', default='Correspondence explorer', help='heading of the page')
+    add = parser.add_argument
+    add('checkpoint', help='checkpoint, or work dir of a training, which stands for its last one')
+    text = f'{MIN_PICTURES} to {MAX_PICTURES} files, or folders of them; need an encoder (stage 2)'
+    add('images', nargs='*', metavar='IMAGE', help=text)
+    add('--samples', type=int, metavar='N', help='show N generated images instead of images')
+    add('--seed', type=int, default=0, help='seed of the first sample [0]')
+    add('--out', required=True, metavar='FILE', help='the HTML file to write')
+    text = "pixels along each side of the maps, 8 to 256 [the network's own: 128 if published]"
+    add('--size', type=int, metavar='S', help=text)
+    text = 'also print how many matches change because the page rounds the maps to 16 bits'
+    add('--measure', action='store_true', help=text)
+    add('--title', default='Correspondence explorer', help='heading of the page')
     add_refining(parser)
     add_common(parser)
-    return parser.parse_args()
-
-
-def check_args(args: argparse.Namespace) -> None:
-    """Refuse what cannot work before anything is loaded.
-
-    Raises:
-        UserError: with the reason.
-    """
+    args = parser.parse_args()
     if bool(args.images) == (args.samples is not None):
-        raise UserError('give either image files or --samples N')
-    if args.refine and not args.images:
-        raise UserError('--refine improves the codes of image files: give some')
-    if args.seed is not None and args.images:
-        raise UserError('--seed is for --samples: drop it')
-    args.seed = args.seed or 0
-    args.images = list_images(args.images)
-    count = len(args.images) or args.samples
-    if not MIN_PICTURES <= count <= MAX_PICTURES:
-        raise UserError(
-            f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} images, but got {count}'
-        )
+        parser.error('give either image files or --samples N')
     if args.size is not None and not MIN_SIZE <= args.size <= MAX_SIZE:
-        raise UserError(f'--size must be {MIN_SIZE} to {MAX_SIZE}, but got {args.size}')
-    protected = [args.checkpoint, *args.images]
-    check_file(args.out, ['.html', '.htm'], force=args.force, protected=protected)
+        parser.error(f'--size must be {MIN_SIZE} to {MAX_SIZE}, but got {args.size}')
+    return args
 
 
 def display_names(paths: list[str]) -> list[str]:
@@ -164,18 +128,23 @@ def changed_by_rounding(pictures: list[ExplorerPicture]) -> tuple[float, float]:
 
 
 def export(args: argparse.Namespace) -> None:
-    check_args(args)
+    paths = list_images(args.images)
+    count = len(paths) or args.samples
+    if not MIN_PICTURES <= count <= MAX_PICTURES:
+        raise UserError(f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} images, not {count}')
+    protected = [args.checkpoint, *paths]
+    check_file(args.out, ['.html', '.htm'], force=args.force, protected=protected)
     with explained():
         inferencer = load(args)
-        if args.images:
-            pictures = read_pictures(inferencer, args.images, args.size, args.refine)
+        if paths:
+            pictures = read_pictures(inferencer, paths, args.size, args.refine)
         else:
             generator = inferencer.networks.generator
-            pictures = sample_pictures(generator, args.samples, args.seed, args.size)
+            pictures = sample_pictures(generator, count, args.seed, args.size)
         page = explorer_page(pictures, args.title).encode('utf-8')
     with atomic_file(args.out) as file:
         file.write(page)
-    print(f'{args.out}: {len(pictures)} images, {len(page) / 1e6:.2f} MB')
+    print(f'{args.out}: {count} images, {len(page) / 1e6:.2f} MB')
     if args.measure:
         changed, excess = changed_by_rounding(pictures)
         print(

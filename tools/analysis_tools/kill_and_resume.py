@@ -20,81 +20,67 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 
-from mmcoordgan.engine import check_checkpoint_file
+from mmcoordgan.io.files import load_checkpoint
 from mmcoordgan.work_dir import last_checkpoint
 
-TRAIN = Path(__file__).parents[1] / 'train.py'
+TRAIN = str(Path(__file__).parents[1] / 'train.py')
 INTERVAL = 5
+STARTUP = 6.0
+"""Seconds within which a start is killed."""
 KINDS = ('starting', 'training', 'saving')
 STATE = ('state_dict', 'optimizer', 'param_schedulers', 'random_states', 'data')
-"""Parts of a checkpoint that must be equal; the others hold times and paths."""
+"""What must be equal in checkpoints; the rest holds times and paths."""
 
 
 class Training:
     """A training in a work dir, of processes that can be killed together."""
 
-    def __init__(self, args: argparse.Namespace, work_dir: Path):
-        self.work_dir = work_dir
-        work_dir.mkdir(parents=True, exist_ok=True)
-        program = [sys.executable, str(TRAIN)]
+    def __init__(self, args: argparse.Namespace, name: str, seed: int | None = None):
+        self.work_dir = Path(args.work_dir, name)
+        self.output = self.work_dir.with_suffix('.log')
+        shutil.rmtree(self.work_dir, ignore_errors=True)
+        self.output.unlink(missing_ok=True)
+        self.work_dir.mkdir(parents=True)
+        program = [sys.executable, TRAIN]
         if args.processes > 1:
-            program = [sys.executable, '-m', 'torch.distributed.run', f'--master_port={_port()}']
-            program += [f'--nproc_per_node={args.processes}', str(TRAIN), '--launcher', 'pytorch']
-        options = {
-            'train_cfg.max_iters': args.iterations,
-            'default_hooks.checkpoint.interval': INTERVAL,
-            'default_hooks.logger.interval': 1,
-            'randomness.seed': None,
-        }
-        program += [args.config, '--work-dir', str(work_dir), '--resume']
-        settings = [f'{key}={value}' for key, value in options.items()]
-        self.command = [*program, '--cfg-options', *settings, *args.cfg_options]
-        self.output = work_dir.with_suffix('.log')
+            with socket.socket() as free:
+                free.bind(('127.0.0.1', 0))
+                port = free.getsockname()[1]
+            program = [sys.executable, '-m', 'torch.distributed.run', f'--master_port={port}']
+            program += [f'--nproc_per_node={args.processes}', TRAIN, '--launcher', 'pytorch']
+        program += [args.config, '--work-dir', str(self.work_dir), '--resume', '--cfg-options']
+        program += [f'train_cfg.max_iters={args.iterations}', f'randomness.seed={seed}']
+        program += [f'default_hooks.checkpoint.interval={INTERVAL}']
+        self.command = [*program, 'default_hooks.logger.interval=1', *args.cfg_options]
 
     def start(self) -> None:
         self.left_behind = self.unfinished()
         self.output_start = self.output.stat().st_size if self.output.exists() else 0
         with open(self.output, 'ab') as output:
-            self.process = subprocess.Popen(
-                self.command, stdout=output, stderr=output, start_new_session=True
-            )
+            self.process = subprocess.Popen(self.command, stdout=output, stderr=output)
 
-    def kill(self) -> None:
-        self._send(signal.SIGKILL, everyone=True)
-        self.process.wait()
-
-    def _send(self, number: signal.Signals, everyone: bool) -> None:
+    def send(self, number: int, everyone: bool = True) -> int:
+        """Send a signal to all processes, as Slurm does, or to the first one; the exit code."""
         # torchrun gives its processes sessions of their own: a group does not hold them all.
-        below = _descendants(self.process.pid) if everyone else []
-        for pid in [self.process.pid, *below]:
+        for pid in [self.process.pid, *(descendants(self.process.pid) if everyone else [])]:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+        return self.process.wait()
 
-    def terminate(self, everyone: bool) -> None:
-        """Send SIGTERM to all processes, as Slurm does, or to the first one alone.
-
-        Raises:
-            SystemExit: The exit code is not that of a training that was asked to end.
-        """
-        self._send(signal.SIGTERM, everyone)
-        code = self.process.wait()
-        # torchrun has an exit code of its own.
-        if code != 143 and not (code > 0 and '--launcher' in self.command):
-            sys.exit(f'SIGTERM led to exit code {code}:\n{self.output.read_text()[-3000:]}')
-
-    def finish(self) -> None:
-        """Wait for the end.
-
-        Raises:
-            SystemExit: The training failed.
-        """
+    def finish(self) -> dict:
+        """Wait for the end; what the last checkpoint holds."""
         if self.process.wait() != 0:
-            sys.exit(f'the training failed:\n{self.output.read_text()[-3000:]}')
+            self.fail('the training failed')
+        return load_checkpoint(last_checkpoint(self.work_dir))
+
+    def fail(self, message: str) -> None:
+        sys.exit(f'{message}:\n{self.output.read_text()[-3000:]}')
 
     def iteration(self) -> int:
         """The last iteration that this start has logged, or 0."""
@@ -105,11 +91,8 @@ class Training:
 
     def saved(self) -> int:
         """The iteration of the last checkpoint, which is checked, or 0."""
-        path = last_checkpoint(str(self.work_dir))
-        if path is None:
-            return 0
-        check_checkpoint_file(path)
-        return int(torch.load(path, weights_only=True)['meta']['iter'])
+        path = last_checkpoint(self.work_dir)
+        return int(load_checkpoint(path)['meta']['iter']) if path else 0
 
     def unfinished(self) -> set[str]:
         """Files that are being written, or that a kill left behind."""
@@ -120,139 +103,86 @@ class Training:
         return bool(self.unfinished() - self.left_behind)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """All processes below a process."""
     table = subprocess.run(['ps', '-eo', 'pid=,ppid='], capture_output=True, text=True, check=True)
-    children: dict[int, list[int]] = {}
-    for line in table.stdout.splitlines():
-        child, parent = map(int, line.split())
-        children.setdefault(parent, []).append(child)
-    found = list(children.get(pid, []))
-    for child in found:  # grows while it is read
-        found += children.get(child, [])
-    return found
+    pairs = [tuple(map(int, line.split())) for line in table.stdout.splitlines()]
+    found = [pid]
+    for parent in found:  # grows while it is read
+        found += [child for child, above in pairs if above == parent]
+    return found[1:]
 
 
-def _port() -> int:
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        return free.getsockname()[1]
-
-
-def wait_for_moment(training: Training, kind: str, source: random.Random, startup: float) -> None:
+def wait_for_moment(training: Training, kind: str, source: random.Random) -> None:
     """Return at a random moment of a kind, or when the training has ended."""
-    begin = time.monotonic()
     if kind == 'starting':
-        time.sleep(source.uniform(0, startup))
-        return
-    target = source.randint(1, 2 * INTERVAL)
-    first = 0
-    while training.process.poll() is None and time.monotonic() < begin + 300:
+        return time.sleep(source.uniform(0, STARTUP))
+    target, first = source.randint(1, 2 * INTERVAL), 0
+    while training.process.poll() is None:
         now = training.iteration()
         first = first or now
         if kind == 'training' and now and now >= first + target:
-            time.sleep(source.uniform(0, 0.3))
-            return
-        if kind == 'saving' and now:
-            while training.process.poll() is None:
-                if training.writing():
-                    return
-                time.sleep(0.0005)
-        time.sleep(0.02)
+            return time.sleep(source.uniform(0, 0.3))
+        if kind == 'saving' and now and training.writing():
+            return None
+        time.sleep(0.0005 if kind == 'saving' and now else 0.02)
+    return None
 
 
-def kill_repeatedly(training: Training, args: argparse.Namespace) -> dict[str, int]:
-    """Start and kill ``args.kills`` times; count the kills by what they interrupted.
-
-    Raises:
-        SystemExit: A kill did damage, or the training ended too early.
-    """
-    source = random.Random(args.seed)
-    counts = dict.fromkeys(KINDS, 0)
+def kill_repeatedly(training: Training, args: argparse.Namespace) -> Counter:
+    """Start and kill ``args.kills`` times; count the kills by what they interrupted."""
+    source, counts, terminate = random.Random(args.seed), Counter(), args.signal == 'TERM'
     for number in range(args.kills):
-        saved, kind = training.saved(), KINDS[number % len(KINDS)]
-        if args.signal == 'TERM':
-            kind = 'training'
+        saved, kind = training.saved(), 'training' if terminate else KINDS[number % len(KINDS)]
         training.start()
-        wait_for_moment(training, kind, source, args.startup)
+        wait_for_moment(training, kind, source)
         if training.process.poll() is not None:
             sys.exit(f'the training ended before kill {number + 1}: give more --iterations')
-        if args.signal == 'TERM':
-            training.terminate(everyone=number % 2 == 0)
+        if terminate:
+            code = training.send(signal.SIGTERM, everyone=number % 2 == 0)
+            if code != 143 and not (code > 0 and args.processes > 1):  # torchrun has its own
+                training.fail(f'SIGTERM led to exit code {code}')
         else:
-            training.kill()
+            training.send(signal.SIGKILL)
         seen, now = training.iteration(), training.saved()
         caught = 'saving' if training.writing() else 'training' if seen else 'starting'
         counts[caught] += 1
-        print(
-            f'kill {number + 1}, while {caught}: at iteration {seen or saved} or the next, goes '
-            f'on from {now}',
-            flush=True,
-        )
+        print(f'kill {number + 1}, while {caught}: at {seen or saved}, goes on from {now}')
         # A logged iteration that ends an interval may not have been saved yet.
-        bearable = 0 if args.signal == 'TERM' else INTERVAL
+        bearable = 0 if terminate else INTERVAL
         if now < saved or seen - now > bearable:
             sys.exit(f'iterations {now + 1} to {seen} are lost: more than {bearable}')
     return counts
 
 
-def differences(first: object, second: object, place: str = '') -> list[str]:
-    """Where two checkpoints are not equal to the last bit."""
-    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
-        same = first.dtype == second.dtype and first.shape == second.shape
-        if same:
-            one, other = (t.contiguous().flatten().view(torch.uint8) for t in (first, second))
-            same = torch.equal(one, other)
-        return [] if same else [place]
-    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
-        return [d for k in first for d in differences(first[k], second[k], f'{place}.{k}')]
-    if isinstance(first, (list, tuple)) and type(first) is type(second):
-        if len(first) != len(second):
-            return [place]
-        pairs = enumerate(zip(first, second))
-        return [d for i, (one, other) in pairs for d in differences(one, other, f'{place}.{i}')]
-    return [] if first == second else [place]
-
-
-def compare(reference: Path, other: Path) -> tuple[int, list[str]]:
-    """Number of tensors in the first of two final checkpoints, and where the second differs."""
-    one, two = (torch.load(path, weights_only=True) for path in (reference, other))
-    one, two = ({key: c.get(key) for key in STATE} for c in (one, two))
-    return _count(one), differences(one, two)
-
-
-def _count(value: object) -> int:
+def flat(value: object, place: str = '') -> dict[str, object]:
+    """Everything that must be equal, by its place; tensors as their bytes."""
     if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        return sum(map(_count, value))
-    return int(isinstance(value, torch.Tensor))
+        items = list(value.items())
+    elif isinstance(value, (list, tuple)):
+        items = list(enumerate(value))
+    elif isinstance(value, torch.Tensor):
+        data = value.contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        return {place: (value.dtype, value.shape, data)}
+    else:
+        return {place: value}
+    return {p: v for key, item in items for p, v in flat(item, f'{place}.{key}').items()}
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--kills', type=int, default=20, help='how often to kill [20]')
-    parser.add_argument(
-        '--signal', choices=('KILL', 'TERM'), default='KILL', help='what to interrupt with [KILL]'
-    )
-    parser.add_argument('--processes', type=int, default=1, help='processes that train [1]')
-    parser.add_argument('--iterations', type=int, help='length of the training [12 for each kill]')
-    parser.add_argument('--seed', type=int, default=0, help='of the moments and kinds [0]')
-    parser.add_argument(
-        '--startup', type=float, default=6.0, help='seconds within which to kill a start [6]'
-    )
-    parser.add_argument(
-        '--work-dir',
-        default='work_dirs/kill_and_resume',
-        help='where both trainings go, as alone and killed; those of an earlier call are removed '
-        'first, and nothing else [work_dirs/kill_and_resume]',
-    )
-    parser.add_argument(
-        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as for train.py'
-    )
+    add = parser.add_argument
+    add('config', help='config file')
+    add('--kills', type=int, default=20, help='how often to kill [20]')
+    add('--signal', choices=('KILL', 'TERM'), default='KILL', help='what to interrupt with [KILL]')
+    add('--processes', type=int, default=1, help='processes that train [1]')
+    add('--iterations', type=int, help='length of the training [12 for each kill]')
+    add('--seed', type=int, default=0, help='of the moments and kinds [0]')
+    text = 'where both trainings go, as alone and killed, which are replaced [%(default)s]'
+    add('--work-dir', default='work_dirs/kill_and_resume', help=text)
+    add('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as for train.py')
     args = parser.parse_args(argv)
     args.iterations = args.iterations or 12 * args.kills + 12
     return args
@@ -260,27 +190,19 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    folder = Path(args.work_dir)
-    for name in ('alone', 'killed'):
-        shutil.rmtree(folder / name, ignore_errors=True)
-        (folder / f'{name}.log').unlink(missing_ok=True)
-
     # The run that is killed first: the other one needs its seed, which the run chose by itself.
-    killed = Training(args, folder / 'killed')
+    killed = Training(args, 'killed')
     counts = kill_repeatedly(killed, args)
     killed.start()
-    killed.finish()
-    final = f'iter_{args.iterations}.pth'
-    seed = torch.load(folder / 'killed' / final, weights_only=True)['meta']['seed']
-    args.cfg_options = [*args.cfg_options, f'randomness.seed={seed}']
-    alone = Training(args, folder / 'alone')
+    end = killed.finish()
+    alone = Training(args, 'alone', end['meta']['seed'])
     alone.start()
-    alone.finish()
-
-    tensors, different = compare(folder / 'alone' / final, folder / 'killed' / final)
+    one, other = (flat({key: c.get(key) for key in STATE}) for c in (alone.finish(), end))
+    different = [p for p in {*one, *other} if p not in one or one[p] != other.get(p)]
+    tensors = sum(isinstance(value, tuple) for value in one.values())
     if different:
-        sys.exit(f'{len(different)} of {tensors} tensors differ, such as {different[:5]}')
-    kinds = ', '.join(f'{count} while {kind}' for kind, count in counts.items())
+        sys.exit(f'{len(different)} values differ, such as {sorted(different)[:5]}')
+    kinds = ', '.join(f'{counts[kind]} while {kind}' for kind in KINDS)
     what = 'kills' if args.signal == 'KILL' else 'SIGTERMs'
     print(
         f'{what} survived: {args.kills} ({kinds}); processes: {args.processes}; after '

@@ -14,12 +14,12 @@ import argparse
 import glob
 import os
 import sys
-import time
-from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
+from mmengine.utils import track_iter_progress
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -49,18 +49,6 @@ def pack(number: int, mask_dir: str, out_dir: str, num_classes: int) -> str:
     except (OSError, ValueError) as error:
         return f'image {number}: {error}'
     return ''
-
-
-def _with_progress(results: Iterable[str], total: int) -> Iterator[str]:
-    """Pass results on; every ten seconds print how far they are."""
-    start = shown = time.monotonic()
-    for count, result in enumerate(results, 1):
-        now = time.monotonic()
-        if now - shown > 10:
-            shown, rate = now, count / (now - start)
-            left = (total - count) / rate
-            print(f'{count}/{total}, {rate:.0f} images/s, {left:.0f} s left', flush=True)
-        yield result
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -95,14 +83,10 @@ def main(argv: list[str] | None = None) -> int:
     missing = [number for number in numbers if f'{number}.png' not in done]
     print(f'{len(numbers)} images, {len(numbers) - len(missing)} packed before', flush=True)
     work = partial(pack, mask_dir=mask_dir, out_dir=out_dir, num_classes=args.num_classes)
-    if args.workers > 1 and missing:
-        # 'spawn' behaves alike on all systems and does not fork threads of OpenCV or torch.
-        with get_context('spawn').Pool(args.workers) as pool:
-            results = pool.imap_unordered(work, missing, chunksize=8)
-            failures = [failure for failure in _with_progress(results, len(missing)) if failure]
-    else:
-        results = map(work, missing)
-        failures = [failure for failure in _with_progress(results, len(missing)) if failure]
+    # 'spawn' behaves alike on all systems and does not fork threads of OpenCV or torch.
+    with get_context('spawn').Pool(args.workers) if args.workers > 1 else nullcontext() as pool:
+        results = pool.imap_unordered(work, missing, chunksize=8) if pool else map(work, missing)
+        failures = [failure for failure in track_iter_progress((results, len(missing))) if failure]
     for failure in failures[:20]:
         print(failure)
     print(f'{len(missing) - len(failures)} packed into {out_dir}, {len(failures)} failed')

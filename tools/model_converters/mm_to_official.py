@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,12 @@ from typing import Any
 import torch
 
 from mmcoordgan.apis.plain_config import read_setting
+from mmcoordgan.cli.infer import explained
+from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.io.official import NETWORKS, read_checkpoint_file, to_official
-from mmcoordgan.io.official_names import FROM_RGB_LAYERS
+from mmcoordgan.models.pretrained import part_of
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -40,37 +42,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def state_dicts(state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """State dicts of the networks by name. Stage 2 holds only the averaged generator."""
-    known = {part for part, _ in NETWORKS.values()}
-    parts: dict[str, dict[str, Any]] = {}
-    for name, tensor in state.items():
-        part, _, rest = str(name).partition('.')
-        if part in known:
-            parts.setdefault(part, {})[rest] = tensor
-    if 'encoder' in parts and 'generator' in parts:
-        parts.setdefault('generator_ema', parts['generator'])
-    return parts
-
-
 def check_settings(meta: Mapping[str, Any]) -> None:
     """Refuse what the reference cannot express and no tensor shows.
 
     Raises:
-        ValueError: The config in the checkpoint has such a setting.
+        UserError: The config in the checkpoint has such a setting.
     """
     try:
         generator = read_setting(meta['cfg'], 'model')['generator']
         levels = generator.get('base_resolution', 128).bit_length() - 3
-        published = dict(warp_residual=False, mapping_lr_multiplier=0.01, num_levels=levels)
-        found = {name: generator.get(name) for name in published}
     except (ValueError, KeyError, TypeError, AttributeError):
         print('the config is not known: settings that no tensor shows are taken as published')
         return
-    for name, value in found.items():
-        if value not in (None, published[name]):
-            raise ValueError(
-                f'the reference has no generator with {name}={value}, only {published[name]}'
+    published = dict(warp_residual=False, mapping_lr_multiplier=0.01, num_levels=levels)
+    for name, value in published.items():
+        if generator.get(name) not in (None, value):
+            raise UserError(
+                f'the reference has no generator with {name}={generator[name]}, only {value}'
             )
 
 
@@ -78,26 +66,24 @@ def convert(src: str, dst: str, trust: bool) -> None:
     checkpoint = read_checkpoint_file(src, trust)
     state = checkpoint.get('state_dict', checkpoint)
     if not isinstance(state, Mapping):
-        raise ValueError(f'{src}: state_dict is no dict, but {type(state).__name__}')
-    parts = state_dicts(state)
+        raise UserError(f'{src}: state_dict is no dict, but {type(state).__name__}')
+    state = {str(name): value for name, value in state.items()}
+    parts = {part: part_of(state, part) for part, _ in NETWORKS.values()}
+    parts = {part: tensors for part, tensors in parts.items() if tensors}
+    if 'encoder' in parts and 'generator' in parts:  # stage 2 holds the averaged one alone
+        parts.setdefault('generator_ema', parts['generator'])
     content = to_official(parts, src)
     check_settings(checkpoint.get('meta', {}))
-    inputs = [name for name in parts.get('discriminator', {}) if name.startswith('from_rgb.')]
-    if 'd' in content and len(inputs) < 2 * FROM_RGB_LAYERS:
-        print('the layers of d for other image sizes are new and untrained')
-    Path(dst).expanduser().parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(Path(dst).expanduser()) as file:
+    Path(dst).parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(dst) as file:
         torch.save(content, file)
     print(f'{dst}: {", ".join(content)}')
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
+    with explained_errors('mm_to_official.py'), explained():
         convert(args.src, args.dst, args.trust)
-    except (ValueError, OSError) as error:
-        print(f'mm_to_official.py: error: {error}', file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == '__main__':

@@ -75,3 +75,15 @@ def test_distance_by_hand(net: str, tmp_path: Path):
     x2, y2 = (127.5 * (v + 1) - caffe for v in (x, y))
     assert torch.allclose(plain(x, y), distance(x2, y2, None), rtol=1e-3)
     assert not torch.allclose(loss(x, y), plain(x, y), rtol=0.1)
+
+
+def test_bad_arguments(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"net must be one of \('vgg', 'alex', 'squeeze'\)"):
+        LPIPSLoss(net='resnet', weights=None)
+    with pytest.raises(ValueError, match="vgg_weights is for net='vgg'"):
+        LPIPSLoss(net='alex', vgg_weights='vgg.pth')
+    with pytest.raises(ValueError, match='inputs must be one of'):
+        LPIPSLoss(net='alex', weights=None, inputs='bgr')
+    torch.save({'features.0.weight': torch.zeros(1)}, tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match=r"net='squeeze': features.0.weight must have shape"):
+        LPIPSLoss(net='squeeze', weights=str(tmp_path / 'other.pth'))

@@ -38,3 +38,12 @@ def test_images_do_not_influence_each_other_in_evaluation():
     torch.nn.init.normal_(encoder.to_map.weight)
     images = torch.randn(3, 3, 16, 16)
     assert torch.allclose(encoder(images).coords[1:2], encoder(images[1:2]).coords, atol=1e-5)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match='work_size must be 16 or 8'):
+        tiny(work_size=4)
+    with pytest.raises(ValueError, match='input_size'):
+        tiny(input_size=20)
+    with pytest.raises(ValueError, match=r'images must have shape \(B, 3, H, W\)'):
+        tiny()(torch.zeros(1, 1, 16, 16))
