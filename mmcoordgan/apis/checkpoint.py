@@ -24,6 +24,7 @@ from mmcoordgan.shipped import read_config
 from mmcoordgan.work_dir import last_checkpoint
 from mmcoordgan.zoo import model_path
 
+from .domain import HeldOut, read_held_out
 from .plain_config import read_setting
 
 ConfigSource = Union[str, Path, Config, Mapping, None]
@@ -59,9 +60,8 @@ class TrainedNetworks:
     temperature: float | None = None
     """The temperature of the config's label transfer, at the size of the generator's maps; 0 if
     that is hard, None if the config evaluates none."""
-    domain_quantiles: tuple[float, ...] | None = None
-    """Quantiles of :func:`~mmcoordgan.apis.domain.map_error` on held-out images, at equal steps
-    from 0 to 100 %; None if the file does not hold them."""
+    held_out: HeldOut | None = None
+    """What the model does on held-out images; None if the file does not say."""
 
     @torch.no_grad()
     def invert(self, images: Tensor) -> Encoding:
@@ -132,9 +132,7 @@ def load_trained(
         settings = model.get('refinement')
         refinement = Refinement(**settings) if settings else None
         temperature = _temperature(content, given, networks['generator'].base_resolution)
-        quantiles = content.get('domain_quantiles')
-        if quantiles is not None and not (quantiles and all(map(math.isfinite, quantiles))):
-            raise ValueError('its domain_quantiles are no numbers')
+        held_out = read_held_out(content.get('held_out'))
     except (
         ValueError,
         TypeError,
@@ -152,7 +150,7 @@ def load_trained(
         arguments,
         path,
         temperature,
-        quantiles and tuple(quantiles),
+        held_out,
     )
 
 

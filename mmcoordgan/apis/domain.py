@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,8 +22,7 @@ class Domain(NamedTuple):
     """How far an image is from those that a model knows."""
 
     score: float
-    """Mean distance between the maps of turned copies and the turned map, in units of the
-    frame."""
+    """Mean of :func:`map_error`, in units of the frame."""
     percentile: float
     """Percentage of held-out images that the model knows better, 0..100."""
 
@@ -30,6 +30,40 @@ class Domain(NamedTuple):
     def doubtful(self) -> bool:
         """Whether results on the image mean little."""
         return self.percentile >= DOUBTFUL
+
+
+class HeldOut(NamedTuple):
+    """What a model does on images that it was not trained on; its file carries these numbers."""
+
+    scores: tuple[float, ...]
+    """Quantiles of the images' scores (:class:`Domain`), at equal steps from 0 to 100 %."""
+    doubts: tuple[float, ...] = ()
+    """Doubts of matches (:func:`~mmcoordgan.apis.matching.match_field`), increasing."""
+    errors: tuple[float, ...] = ()
+    """The mean error of matches of each doubt, as a fraction of the side; empty if not measured."""
+
+    def domain(self, score: float) -> Domain:
+        """A score beside those of the held-out images."""
+        return Domain(score, 100 * sum(score > other for other in self.scores) / len(self.scores))
+
+    def expected_error(self, doubt: Tensor) -> Tensor:
+        """The errors that go with doubts, as fractions of the side."""
+        return torch.from_numpy(np.interp(doubt.cpu(), self.doubts, self.errors)).to(doubt)
+
+
+def read_held_out(stored: Mapping[str, Any] | None) -> HeldOut | None:
+    """Check what a file holds.
+
+    Raises:
+        ValueError: It is something else than lists of numbers.
+    """
+    if stored is None:
+        return None
+    found = HeldOut(*(tuple(map(float, stored.get(name, ()))) for name in HeldOut._fields))
+    finite = all(math.isfinite(value) for values in found for value in values)
+    if not found.scores or not finite or len(found.doubts) != len(found.errors):
+        raise ValueError('its held_out is no lists of numbers')
+    return found
 
 
 @torch.no_grad()
@@ -45,25 +79,22 @@ def map_error(networks: Any, images: Tensor, coords: Tensor) -> Tensor:
         coords: Their maps (B, 2, h, w), as the encoder finds them.
 
     Returns:
-        (B,): mean distances, in units of the frame.
+        (B, 1, h, w): mean distances in units of the frame, at the pixels of ``coords``; those
+        that the copies do not show have the value of the nearest that they show.
     """
-    total = coords.new_zeros(len(coords))
+    total = torch.zeros_like(coords[:, :1])
     for angle in (-ANGLE, ANGLE):
         cos, sin = ZOOM * math.cos(angle), ZOOM * math.sin(angle)
         turn = coords.new_tensor([[cos, -sin], [sin, cos]])
-
-        def turned(values: Tensor, turn: Tensor = turn) -> Tensor:
-            height, width = values.shape[-2:]
-            grid = canonical_grid(height, width, device=values.device)
-            places = torch.einsum('ij,jhw->ihw', turn, grid)
-            return sample_image(values, places.expand(len(values), -1, -1, -1))
-
-        found = networks.invert(turned(images)).coords
-        total += (found - turned(coords)).norm(dim=1).mean(dim=(1, 2)) / 2
+        found = networks.invert(_seen(images, turn)).coords
+        error = (found - _seen(coords, turn)).norm(dim=1, keepdim=True)
+        total += _seen(error, turn.inverse()) / 2
     return total
 
 
-def domain_of(score: float, quantiles: Sequence[float]) -> Domain:
-    """A score beside the quantiles of held-out images' scores, at equal steps from 0 to 100 %."""
-    below = sum(score > value for value in quantiles)
-    return Domain(score, 100 * below / len(quantiles))
+def _seen(values: Tensor, turn: Tensor) -> Tensor:
+    """Values (B, C, H, W) at the places ``turn @ place``, or at the border."""
+    height, width = values.shape[-2:]
+    grid = canonical_grid(height, width, device=values.device)
+    places = torch.einsum('ij,jhw->ihw', turn, grid).clamp(-1, 1)
+    return sample_image(values, places.expand(len(values), -1, -1, -1))

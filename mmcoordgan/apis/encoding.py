@@ -15,7 +15,7 @@ from torch import Tensor
 from mmcoordgan.models.refinement import Refinement, refine_codes
 
 from .checkpoint import TrainedNetworks
-from .domain import Domain, domain_of, map_error
+from .domain import Domain, map_error
 from .images import OnBroken, Source, Sources, SquareImage, iter_images, known, read_image
 from .refining import build_perceptual, choose_refinement
 from .results import Encoding
@@ -32,8 +32,10 @@ class Codes(NamedTuple):
     """(1, num_texture_codes, texture_width), or (1, texture_width) if layers share one."""
     coords: Tensor
     """(1, 2, h, w): the correspondence map, x first, in (-1, 1)."""
+    map_error: Tensor | None = None
+    """(1, 1, h, w): see :func:`~mmcoordgan.apis.domain.map_error`; None if that was not asked."""
     domain: Domain | None = None
-    """Whether the image is like those that the model knows; None if that was not asked."""
+    """Whether the image is like those that the model knows."""
 
 
 class ImageEncoder:
@@ -59,7 +61,7 @@ class ImageEncoder:
         self.device = device
         self.show_progress = show_progress
         self.vgg_weights = vgg_weights
-        self.quantiles = networks.domain_quantiles if check_domain else None
+        self.held_out = networks.held_out if check_domain else None
         self.on_domain: Callable[[str, Domain], Any] = lambda name, domain: None
         """Called with name and domain of every image that is read."""
         self._perceptual: Any = None
@@ -110,7 +112,7 @@ class ImageEncoder:
         pixels = stacked.to(self.device).permute(0, 3, 1, 2) / 127.5 - 1
         coords: Any
         structure_w, texture_w, coords = self.networks.invert(pixels)
-        domains = self._domains(images, pixels, coords)
+        checked = self._check_domain(images, pixels, coords)
         refinement = self._prepare(refine)
         if refinement is not None:
             if structure_w is None:
@@ -124,18 +126,26 @@ class ImageEncoder:
             )
             coords = generator.warp(structure_w)
         structures = [None] * len(images) if structure_w is None else structure_w.split(1)
-        return list(map(Codes, structures, texture_w.split(1), coords.split(1), domains))
+        found = zip(structures, texture_w.split(1), coords.split(1), checked)
+        return [Codes(structure, texture, one, *rest) for structure, texture, one, rest in found]
 
-    def _domains(
+    def expected_error(self, doubt: Tensor) -> Tensor | None:
+        """Expected errors of matches, as fractions of the side; None if the file has no such."""
+        if self.held_out is None or not self.held_out.errors:
+            return None
+        return self.held_out.expected_error(doubt)
+
+    def _check_domain(
         self, images: Sequence[SquareImage], pixels: Tensor, coords: Tensor
-    ) -> list[Domain | None]:
-        if self.quantiles is None:
-            return [None] * len(images)
-        errors = map_error(self.networks, pixels, coords).tolist()
-        domains = [domain_of(error, self.quantiles) for error in errors]
-        for image, domain in zip(images, domains):
+    ) -> Iterator[tuple]:
+        if self.held_out is None:
+            yield from [()] * len(images)
+            return
+        errors = map_error(self.networks, pixels, coords)
+        for image, error in zip(images, errors.split(1)):
+            domain = self.held_out.domain(error.mean().item())
             self.on_domain(image.name, domain)
-        return [*domains]
+            yield error, domain
 
     def _prepare(self, refine: bool | int) -> Refinement | None:
         """How to refine, with the perceptual distance that it needs."""

@@ -20,7 +20,7 @@ from mmcoordgan.evaluation.transfer_metric import transfer_all
 from mmcoordgan.geometry import IndexedCoords, carry
 
 ZERO_CONFIDENCE = 0.1
-"""Cycle error at which the confidence reaches 0: a tenth of the image's side."""
+"""Error at which the confidence reaches 0: a tenth of the image's side."""
 LEAST_KNOWN = 1e-3
 """A pixel is unlabelled where ignored pixels make up all but this fraction of its match."""
 
@@ -32,6 +32,8 @@ class MatchField(NamedTuple):
     """(1, 2, h, w): from the pixel to its match, x first, as fractions of the sides."""
     cycle_distance: Tensor
     """(1, 1, h, w): from the pixel to the match of its match."""
+    doubt: Tensor
+    """(1, 1, h, w): how little the match is to be trusted."""
 
 
 def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
@@ -42,50 +44,64 @@ def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
 
 
-def match_field(a: IndexedCoords, b: IndexedCoords, temperature: float) -> MatchField:
+def match_field(
+    a: IndexedCoords,
+    b: IndexedCoords,
+    temperature: float,
+    map_errors: Sequence[Tensor | None] = (None, None),
+) -> MatchField:
     """Match each pixel of ``a`` to a position in ``b``, and that position back to ``a``.
 
-    Carries the positions of b's pixels to a as values, so matches lie between pixels.
+    Carries the positions of b's pixels to a as values, so matches lie between pixels. The doubt of
+    a match is the standard deviation of the positions that it is a mean of, plus the mean of the
+    map errors at both ends, all as fractions of the sides.
 
     Args:
         a: Map (1, 2, h, w).
         b: Map (1, 2, H, W).
         temperature: Softness of the transfer, in units of the frame; 0 takes the nearest pixel.
+        map_errors: Of a and b, :func:`~mmcoordgan.apis.domain.map_error`; None counts as 0.
     """
     start = pixel_centres(a.coords.shape[-2:], a.coords)
-    there = carry(pixel_centres(b.coords.shape[-2:], b.coords), b, a, temperature)
+    positions = pixel_centres(b.coords.shape[-2:], b.coords)
+    values = torch.cat([positions, positions.square().sum(1, keepdim=True)], 1)
+    there, square = carry(values, b, a, temperature).split([2, 1], 1)
+    doubt = (square - there.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
+    for error, places in zip(map_errors, (start, there)):
+        if error is not None:
+            doubt = doubt + _sample(error, places) / 4  # half of two; the frame is two sides wide
     arrived = _sample(b.coords.float(), there)  # what b shows at the matches
     back = carry(start, a, arrived, temperature)
-    return MatchField(there - start, (back - start).norm(dim=1, keepdim=True))
+    return MatchField(there - start, (back - start).norm(dim=1, keepdim=True), doubt)
 
 
-def at_size(field: MatchField, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Matches and cycle errors of every pixel of an image of another size.
+def at_size(field: MatchField, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Matches, cycle errors and doubts of every pixel of an image of another size.
 
     Resizes displacements bilinearly, not matches: what does not move stays where it is.
 
     Returns:
-        Matches (2, height, width) in [0, 1], and cycle errors (height, width).
+        Matches (2, height, width) in [0, 1], cycle errors and doubts (height, width).
     """
-    moved = _resize(field.displacement, height, width)
-    matches = (moved + pixel_centres((height, width), moved)).clamp(0, 1)
-    return matches[0], _resize(field.cycle_distance, height, width)[0, 0]
+    moved, cycle, doubt = (_resize(values, height, width)[0] for values in field)
+    matches = (moved + pixel_centres((height, width), moved)[0]).clamp(0, 1)
+    return matches, cycle[0], doubt[0]
 
 
-def at_points(field: MatchField, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Matches and cycle errors of points (N, 2) in [0, 1], x first, of the image a.
+def at_points(field: MatchField, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Matches, cycle errors and doubts of points (N, 2) in [0, 1], x first, of the image a.
 
     Returns:
-        Matches (N, 2) in [0, 1], and cycle errors (N,).
+        Matches (N, 2) in [0, 1], cycle errors and doubts (N,).
     """
     positions = points.T[None, :, None]  # (1, 2, 1, N)
-    moved = _sample(field.displacement, positions)[0, :, 0].T
-    return (points + moved).clamp(0, 1), _sample(field.cycle_distance, positions)[0, 0, 0]
+    moved, cycle, doubt = (_sample(values, positions)[0, :, 0] for values in field)
+    return (points + moved.T).clamp(0, 1), cycle[0], doubt[0]
 
 
-def confidence(cycle_distance: Tensor) -> Tensor:
-    """1 where the cycle ends where it began, falling linearly to 0 at ZERO_CONFIDENCE."""
-    return (1 - cycle_distance / ZERO_CONFIDENCE).clamp(min=0)
+def confidence(error: Tensor) -> Tensor:
+    """1 where there is no error, falling linearly to 0 at ZERO_CONFIDENCE."""
+    return (1 - error / ZERO_CONFIDENCE).clamp(min=0)
 
 
 def to_pixels(positions: Tensor, shape: tuple[int, int]) -> Tensor:

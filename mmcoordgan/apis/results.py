@@ -42,7 +42,11 @@ class Correspondence(NamedTuple):
     """(Ha, Wa) float32: the cycle error, from the pixel to the match of its match, as a fraction
     of the sides of a: sqrt((dx / Wa)^2 + (dy / Ha)^2)."""
     confidence: np.ndarray
-    """(Ha, Wa) float32 in [0, 1]: 1 - cycle_distance / 0.1, at least 0."""
+    """(Ha, Wa) float32 in [0, 1]: 1 - error / 0.1, at least 0, where the error is the expected one
+    as a fraction of the side, or else the cycle distance."""
+    expected_error: np.ndarray | None = None
+    """(Ha, Wa) float32: the mean error of matches like this one, in pixels of b; None if that was
+    not asked, or the model's file does not say."""
     domains: tuple[Domain | None, Domain | None] = (None, None)
     """Of a and b, as in :class:`Encoding`."""
 
@@ -70,6 +74,8 @@ class PointTransfer(NamedTuple):
     """(N, 2) float32: (x, y) in pixels of the image's own size."""
     confidence: np.ndarray
     """(N,) float32 in [0, 1], as :class:`Correspondence`."""
+    expected_error: np.ndarray | None = None
+    """(N,) float32: in pixels of the image, as :class:`Correspondence`."""
     domain: Domain | None = None
     """As in :class:`Encoding`."""
 

@@ -36,11 +36,26 @@ def correspond(
     """Match each pixel of one image in another."""
     images = [encoder.read_one(a, 'image a'), encoder.read_one(b, 'image b')]
     first, last = encoder.find(images, refine)
-    field = match_field(IndexedCoords(first.coords), IndexedCoords(last.coords), temperature)
-    matches, distance = at_size(field, *images[0].shape)
-    pixels = to_pixels(matches, images[1].shape)
-    sure, domains = as_array(confidence(distance)), (first.domain, last.domain)
-    return Correspondence(as_array(pixels), as_array(distance), sure, domains)
+    maps = IndexedCoords(first.coords), IndexedCoords(last.coords)
+    field = match_field(*maps, temperature, (first.map_error, last.map_error))
+    matches, distance, doubt = at_size(field, *images[0].shape)
+    pixels = as_array(to_pixels(matches, images[1].shape))
+    sure, expected = how_sure(encoder, distance, doubt, images[1].shape)
+    domains = (first.domain, last.domain)
+    return Correspondence(pixels, as_array(distance), sure, expected, domains)
+
+
+def how_sure(
+    encoder: ImageEncoder, distance: Tensor, doubt: Tensor, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Confidences, and expected errors in pixels of an image of ``shape`` (H, W).
+
+    Without expected errors, confidences come from the cycle errors.
+    """
+    error = encoder.expected_error(doubt)
+    if error is None:
+        return as_array(confidence(distance)), None
+    return as_array(confidence(error)), as_array(error * (shape[0] * shape[1]) ** 0.5)
 
 
 def read_references(
@@ -89,8 +104,8 @@ def carry_labels(
 
 def read_points(
     encoder: ImageEncoder, reference: Source, points: Any, refine: bool | int
-) -> tuple[IndexedCoords, Tensor]:
-    """The map of the reference, and its points (N, 2) as fractions of its sides.
+) -> tuple[IndexedCoords, Tensor | None, Tensor]:
+    """The map of the reference, its error, and its points (N, 2) as fractions of its sides.
 
     Raises:
         ValueError: If ``points`` is no array (N, 2), or lies outside the image.
@@ -107,26 +122,29 @@ def read_points(
             f'the point ({x:g}, {y:g}) lies outside {image.name}, which is {width}x{height} '
             '(width x height)'
         )
-    coords = IndexedCoords(encoder.find([image], refine)[0].coords)
-    return coords, to_fractions(torch.from_numpy(values), image.shape).to(coords.coords)
+    codes = encoder.find([image], refine)[0]
+    fractions = to_fractions(torch.from_numpy(values), image.shape).to(codes.coords)
+    return IndexedCoords(codes.coords), codes.map_error, fractions
 
 
 def carry_points(
     encoder: ImageEncoder,
-    source: tuple[IndexedCoords, Tensor],
+    source: tuple[IndexedCoords, Tensor | None, Tensor],
     queries: Sources,
     temperature: float,
     settings: dict[str, Any],
 ) -> Iterator[PointTransfer]:
     """Find points in images one after the other; ``source`` comes from :func:`read_points`."""
-    coords, points = source
+    coords, error, points = source
 
     def transfer(image: SquareImage, codes: Codes) -> PointTransfer:
-        field = match_field(coords, IndexedCoords(codes.coords), temperature)
-        matches, distance = at_points(field, points)
-        pixels = to_pixels(matches.T, image.shape).T
-        sure = as_array(confidence(distance))
-        return PointTransfer(image.name, as_array(pixels), sure, codes.domain)
+        query = IndexedCoords(codes.coords)
+        field = match_field(coords, query, temperature, (error, codes.map_error))
+        matches, distance, doubt = at_points(field, points)
+        pixels = as_array(to_pixels(matches.T, image.shape).T)
+        return PointTransfer(
+            image.name, pixels, *how_sure(encoder, distance, doubt, image.shape), codes.domain
+        )
 
     return (transfer(*pair) for pair in encoder.find_all(queries, **settings))
 

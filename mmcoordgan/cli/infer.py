@@ -39,29 +39,28 @@ def encode(args: argparse.Namespace, out: OutputFolder) -> None:
             to_do(args, out, names, 'codes/{}.npz'), **batches(args, out)
         )
     for found in results:
-        fields = {key: value for key, value in found._asdict().items() if value is not None}
-        arrays = {key: fields[key] for key in fields if key not in ('name', 'image', 'domain')}
         if args.overview:
             draw = partial(inferencer.overview, found)
             out.save_png(found.name, f'overview/{names[found.name]}', draw)
-        out.save_npz(found.name, f'codes/{names[found.name]}', arrays)
+        out.save_npz(found.name, f'codes/{names[found.name]}', arrays_of(found))
 
 
 def correspond(args: argparse.Namespace, out: OutputFolder) -> None:
     """Find for each pixel of A the matching position in B: matches.npz with matches (2, H, W), x
     and y in pixels of B; cycle_distance (H, W), how far from the pixel the way to B and back ends,
-    as a fraction of A's sides; confidence (H, W) = 1 - 10 * cycle_distance, at least 0. The image
-    matches.png shows A, B, B's colours where they belong in A, and the confidence (white: sure).
+    as a fraction of A's sides; expected_error (H, W) in pixels of B, if the model's file has such;
+    and confidence (H, W), 0 where the error is a tenth of the side. The image matches.png shows A,
+    B, B's colours where they belong in A, and the confidence (white: sure).
 
     infer.py correspond stage2.pth anna.jpg bob.jpg --out matches/
     """
     inferencer = load(args, out)
     with explained():
         found = inferencer.correspond(args.a, args.b, refine=args.refine)
-    arrays = {key: value for key, value in found._asdict().items() if key != 'domains'}
-    out.save_npz(args.a, 'matches', arrays)
+    out.save_npz(args.a, 'matches', arrays_of(found))
+    shown = found.matches, found.confidence
     out.save_png(
-        args.a, 'matches', lambda: draw_matches(original(args.a), original(args.b), *found[::2])
+        args.a, 'matches', lambda: draw_matches(original(args.a), original(args.b), *shown)
     )
 
 
@@ -101,7 +100,8 @@ def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> None:
 def transfer_points(args: argparse.Namespace, out: OutputFolder) -> None:
     """Carry points of an image to others. Points are x, y in pixels, (0, 0) being the centre of the
     top left one: a CSV whose header names the columns x, y and optionally label, or a file that the
-    explorer saved. Results in points.csv: picture, label, x, y, and confidence in 0..1.
+    explorer saved. Results in points.csv: picture, label, x, y, confidence in 0..1, and the
+    expected error in pixels, if the model's file has such.
 
     infer.py transfer-points stage2.pth photos/ --reference anna.jpg --points anna.csv --out found/
     """
@@ -113,11 +113,16 @@ def transfer_points(args: argparse.Namespace, out: OutputFolder) -> None:
         results = inferencer.iter_transfer_points(
             args.reference, points, list(names), **batches(args, out)
         )
-    with out.table('points.csv', ('picture', 'label', 'x', 'y', 'confidence')) as add:
+    columns = ('picture', 'label', 'x', 'y', 'confidence', 'expected_error')
+    with out.table('points.csv', columns) as add:
         for found in results:
-            rows = zip(labels, found.points.tolist(), found.confidence.tolist())
+            errors = [''] * len(labels)
+            if found.expected_error is not None:
+                errors = [f'{error:.2f}' for error in found.expected_error]
+            rows = zip(labels, found.points.tolist(), found.confidence.tolist(), errors)
             add(
-                (found.name, label, f'{x:.3f}', f'{y:.3f}', f'{c:.4f}') for label, (x, y), c in rows
+                (found.name, label, f'{x:.3f}', f'{y:.3f}', f'{c:.4f}', e)
+                for label, (x, y), c, e in rows
             )
             if args.overlay:
                 draw = partial(pointed, found)
@@ -280,6 +285,13 @@ def input_paths(args: argparse.Namespace) -> Iterator[str]:
     keys = ('images', 'a', 'b', 'reference', 'points', 'structure', 'texture', 'start', 'end')
     for value in (getattr(args, key, []) for key in keys):
         yield from np.ravel(value).tolist()
+
+
+def arrays_of(found: Any) -> dict[str, Any]:
+    """What a result holds that other programs read."""
+    left_out = ('name', 'image', 'domain', 'domains')
+    pairs = found._asdict().items()
+    return {key: value for key, value in pairs if value is not None and key not in left_out}
 
 
 def seed_or_image(text: str) -> str | int:

@@ -90,7 +90,7 @@ def test_nothing_moves_between_equal_maps_at_any_size():
     coords = IndexedCoords(canonical_grid(8, 8)[None])
     field = match_field(coords, coords, 0.0)
     for shape in ((8, 8), (30, 50), (3, 5), (1, 1)):
-        matches, distance = at_size(field, *shape)
+        matches, distance, _ = at_size(field, *shape)
         assert matches.shape == (2, *shape) and distance.shape == shape
         x, y = to_pixels(matches, shape).numpy()
         assert np.allclose(x, np.arange(shape[1])[None], atol=1e-4)
@@ -100,11 +100,26 @@ def test_nothing_moves_between_equal_maps_at_any_size():
 
 def test_points_go_where_their_pixels_go():
     field = match_field(IndexedCoords(random_map(8)), IndexedCoords(random_map(8)), T)
-    matches, distance = at_size(field, 8, 8)
+    matches, distance, _ = at_size(field, 8, 8)
     places = pixel_centres((8, 8), matches)[0]
-    found, far = at_points(field, places.flatten(1).T)
+    found, far, _ = at_points(field, places.flatten(1).T)
     assert torch.allclose(found.T, matches.flatten(1), atol=1e-5)
     assert torch.allclose(far, distance.flatten(), atol=1e-5)
+
+
+def test_doubt_by_loops():
+    """The spread of what a match is a mean of, and the map errors where it starts and ends."""
+    a, b = random_map(6), random_map(5)
+    errors = torch.rand(1, 1, 6, 6), torch.rand(1, 1, 5, 5)
+    field = match_field(IndexedCoords(a), IndexedCoords(b), T, errors)
+    for i, j in np.ndindex(6, 6):
+        distance = np.linalg.norm(b[0].numpy() - a[0, :, i, j].numpy()[:, None, None], axis=0)
+        weights = np.exp(-distance / T)[..., None] / np.exp(-distance / T).sum()
+        match = (weights * centres(5)).sum((0, 1))
+        spread = np.sqrt((weights * (centres(5) - match) ** 2).sum())
+        end = bilinear(errors[1][0].numpy(), match)[0]
+        expected = spread + (errors[0][0, 0, i, j] + end) / 4
+        assert field.doubt[0, 0, i, j] == pytest.approx(float(expected), abs=1e-3)
 
 
 def test_pixels_by_hand():

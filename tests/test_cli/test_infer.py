@@ -107,7 +107,8 @@ def test_correspond_writes_matches(folder, infer, stage2, inferencer):
 
 def test_doubtful_images_are_listed(folder, infer, stage2):
     content = torch.load(stage2)
-    torch.save({**content, 'domain_quantiles': [0.0]}, 'known.pth')
+    held_out = dict(scores=[0.0], doubts=[0.0, 1.0], errors=[0.5, 0.5])
+    torch.save({**content, 'held_out': held_out}, 'known.pth')
     code, message = infer('transfer-labels', 'known.pth', 'faces', *LABEL)
     assert code == 0 and len(below('x/labels')) == 3
     names = ['one.png', 'faces/a.png', 'faces/b.jpg', 'faces/sub/c.png']
@@ -122,6 +123,9 @@ def test_doubtful_images_are_listed(folder, infer, stage2):
     infer('transfer-labels', 'known.pth', 'faces/a.png', *LABEL, '--force')
     assert [row['picture'] for row in rows_of('x/domain.csv')] == names[:2]
     assert infer('encode', 'known.pth', 'faces', '--out', 'y', '--no-domain') == (0, '')
+    points = ('--reference', 'one.png', '--points', 'p.csv', '--out', 'z')
+    infer('transfer-points', 'known.pth', 'faces/b.jpg', *points)
+    assert {row['expected_error'] for row in rows_of('z/points.csv')} == {'12.25'}  # of 20 x 30
 
 
 def test_points_arrive(folder, infer, stage2, inferencer):

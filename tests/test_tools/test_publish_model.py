@@ -16,7 +16,7 @@ from PIL import Image
 from tiny_inversion import EVALUATOR, STAGE2, labels, pictures, write_checkpoint
 
 from mmcoordgan import zoo
-from mmcoordgan.apis import CoordGANInferencer, list_models, load_trained
+from mmcoordgan.apis import CoordGANInferencer, calibration, list_models, load_trained
 from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.models.pretrained import part_of
 
@@ -88,17 +88,19 @@ def test_the_averaged_encoder_is_published(publish):
         assert all(torch.allclose(found[k], v, rtol=1e-3, atol=1e-6) for k, v in average.items())
 
 
-def test_what_the_model_knows(publish, run_tool, tmp_path):
+def test_what_the_model_knows(publish, run_tool, tmp_path, monkeypatch):
     """Quantiles of held-out images; a published file is published again with its card."""
     _, small = publish()
     (tmp_path / 'faces').mkdir()
     for number, image in enumerate(pictures(6)):
         Image.fromarray(image).save(tmp_path / f'faces/{number}.png')
-    assert load_trained(small).domain_quantiles is None
+    assert load_trained(small).held_out is None
+    monkeypatch.setattr(calibration, 'NUM_TOYS', 8)
     run_tool(TOOL, small, 'again.pth', '--held-out', 'faces', 'toyfaces')
     assert torch.load('again.pth')['card'] == CARD
-    quantiles = load_trained('again.pth').domain_quantiles
+    quantiles, doubts, errors = load_trained('again.pth').held_out
     assert len(quantiles) == 101 and list(quantiles) == sorted(quantiles)
+    assert len(doubts) == len(errors) == 16 and doubts[0] < doubts[-1] and errors[-1] > 0
     inferencer = CoordGANInferencer('again.pth', device='cpu', show_progress=False)
     scores = [found.domain.score for found in inferencer.iter_encode('faces')]
     assert quantiles[0] <= min(scores) and max(scores) <= quantiles[-1] and min(scores) > 0

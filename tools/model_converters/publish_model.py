@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from mmengine.config import Config
 from torch import Tensor
 
-from mmcoordgan.apis import TrainedNetworks, load_trained
+from mmcoordgan.apis import CoordGANInferencer, load_trained
+from mmcoordgan.apis.calibration import TOYFACES, calibrate, measure, read_known
 from mmcoordgan.apis.checkpoint import find_checkpoint
-from mmcoordgan.apis.encoding import ImageEncoder
+from mmcoordgan.apis.domain import HeldOut
 from mmcoordgan.apis.plain_config import read_setting
 from mmcoordgan.cli.infer import explained
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.cli.outputs import list_images
-from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file, load_checkpoint
 from mmcoordgan.models.pretrained import part_of
@@ -31,8 +32,6 @@ KEPT_SETTINGS = ('type', 'generator', 'encoder', 'perceptual', 'refinement', 'da
 """Settings of the model that inference needs."""
 NEEDED = ('data', 'terms', 'config', 'command', 'figures', 'seeds')
 """What a model card says."""
-TOY_SEED = 3000
-"""Of held-out ToyFaces."""
 
 
 def parse_args() -> argparse.Namespace:
@@ -54,7 +53,8 @@ def parse_args() -> argparse.Namespace:
         default=[],
         metavar='IMAGES',
         help='images that were not trained on, files, folders or "toyfaces": the file then tells '
-        'images like these from others',
+        'images like these from others; and how far matches are wrong, if there are key points '
+        '(a folder with images/ and landmarks.npz)',
     )
     return parser.parse_args()
 
@@ -76,15 +76,26 @@ def read_card(path: str | None, content: Mapping) -> dict[str, Any]:
     return card
 
 
-def domain_quantiles(networks: TrainedNetworks, held_out: Sequence[str]) -> list[float]:
-    """Quantiles of the held-out images' scores, at whole percents."""
-    toys, images = ToyFaces(seed=TOY_SEED), []
-    if 'toyfaces' in held_out:
-        images = [toys.get_data_info(number)['img'] for number in range(400)]
-    images += list_images(path for path in held_out if path != 'toyfaces')
-    encoder = ImageEncoder(replace(networks, domain_quantiles=(0.0,)), 'cpu')
-    scores = [codes.domain.score for _, codes in encoder.find_all(images) if codes.domain]
-    return torch.tensor(scores).quantile(torch.linspace(0, 1, 101)).tolist()
+def measure_held_out(path: str, sources: Sequence[str]) -> dict[str, list[float]]:
+    """The numbers of :class:`~mmcoordgan.apis.domain.HeldOut`."""
+    inferencer = CoordGANInferencer(path, device='cpu', show_progress=False)
+    images, measured = [], []
+    for source in sources:
+        if source != TOYFACES and not os.path.exists(os.path.join(source, 'landmarks.npz')):
+            images += list_images([source])
+            continue
+        faces = list(read_known(source))
+        images += [face.image for face in faces]
+        measured += measure(inferencer, faces)
+        if source != TOYFACES:
+            measured += measure(inferencer, list(read_known(source, jitter=1)))
+    inferencer.encoder.held_out = HeldOut((0.0,))
+    scores = [found.domain.score for found in inferencer.iter_encode(images)]
+    numbers = {'scores': np.quantile(scores, np.linspace(0, 1, 101)).tolist()}
+    if measured:
+        columns = (np.concatenate(column) for column in list(zip(*measured))[:2])
+        numbers['doubts'], numbers['errors'] = calibrate(*columns)
+    return numbers
 
 
 def networks_of_inference(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
@@ -115,7 +126,7 @@ def small_config(text: str) -> str:
 def publish(args: argparse.Namespace) -> None:
     with explained():
         path = find_checkpoint(args.checkpoint)
-        networks = load_trained(path)  # refuses what could not be loaded again
+        load_trained(path)  # refuses what could not be loaded again
         content = load_checkpoint(path)
         published = {
             'state_dict': dict(networks_of_inference(content['state_dict'])),
@@ -123,7 +134,7 @@ def publish(args: argparse.Namespace) -> None:
             'card': read_card(args.card, content),
         }
         if args.held_out:
-            published['domain_quantiles'] = domain_quantiles(networks, args.held_out)
+            published['held_out'] = measure_held_out(path, args.held_out)
     with atomic_file(args.out) as file:
         torch.save(published, file)
     with explained():

@@ -1,0 +1,91 @@
+"""How well a model tells its good matches from its bad ones, on key points that are known."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+
+import numpy as np
+
+from mmcoordgan.apis import CoordGANInferencer
+from mmcoordgan.apis.calibration import TOYFACES, KnownImage, calibrate, measure, read_known
+from mmcoordgan.cli.infer import explained
+from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.errors import UserError
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Carries the key points of every image to the next one. Prints how often a bad '
+        'match (see --alpha) is less trusted than a good '
+        'one (AUC): by the cycle error alone, and by the doubt that expected errors come from. '
+        'Then calibrates on the first half of the images, and prints expected and measured errors '
+        'on the second.'
+    )
+    parser.add_argument('model', help='checkpoint of stage 2, its work dir, or a bundled model')
+    parser.add_argument(
+        'source', help=f'folder with images/ and landmarks.npz (68 points a face), or {TOYFACES}'
+    )
+    parser.add_argument('--jitter', type=float, default=0, help='strength of SimilarityJitter [0]')
+    parser.add_argument(
+        '--alpha',
+        type=float,
+        default=0.1,
+        help='fraction of the distance of the eyes above which an error is bad [0.1]',
+    )
+    parser.add_argument('--positions', default=':', help='of the images, such as 500:870 [all]')
+    return parser.parse_args()
+
+
+def auc(distrust: np.ndarray, bad: np.ndarray) -> float:
+    """Probability that a bad match is less trusted than a good one; ties count half."""
+    good = np.sort(distrust[~bad])
+    ranks = [np.searchsorted(good, distrust[bad], side) for side in ('left', 'right')]
+    return float(np.mean(ranks) / len(good))
+
+
+def by_cycle(inferencer: CoordGANInferencer, known: list[KnownImage]) -> np.ndarray:
+    """Cycle errors of the matches of :func:`measure`; all from a tenth of the side on are equal."""
+    inferencer.encoder.held_out = None
+    errors = []
+    for first, last in zip(known, known[1:]):
+        seen = ~np.isnan(first.points + last.points).any(1)
+        (found,) = inferencer.transfer_points(first.image, first.points[seen], last.image)
+        errors.append(1 - found.confidence)
+    return np.concatenate(errors)
+
+
+def run(args: argparse.Namespace) -> None:
+    with explained():
+        inferencer = CoordGANInferencer(args.model, show_progress=False)
+        first, last = (int(number) if number else None for number in args.positions.split(':'))
+        known = list(islice(read_known(args.source, args.jitter), first, last))
+    if len(known) < 4:
+        raise UserError(f'--positions {args.positions} leaves {len(known)} images: 4 are needed')
+    left, right = (0, 1) if args.source == TOYFACES else (36, 45)
+    doubts, errors, bads = [], [], []
+    for found in measure(inferencer, known):
+        doubts.append(found.doubt)
+        errors.append(found.error)
+        eyes = np.linalg.norm(found.truth[left] - found.truth[right]) / found.side
+        bads.append(found.error > args.alpha * eyes)
+    bad, doubt = np.concatenate(bads), np.concatenate(doubts)
+    print(f'{len(bad)} matches of {len(known)} images, {bad.mean():.1%} of them bad')
+    print(f'AUC by cycle error: {auc(by_cycle(inferencer, known), bad):.3f}')
+    print(f'AUC by doubt: {auc(doubt, bad):.3f}')
+    half = len(doubts) // 2
+    curve = calibrate(np.concatenate(doubts[:half]), np.concatenate(errors[:half]))
+    tested, measured = np.concatenate(doubts[half:]), np.concatenate(errors[half:])
+    expected = np.interp(tested, *curve)
+    print('\n| expected error, % of the side | measured | matches |\n| ---: | ---: | ---: |')
+    for group in np.array_split(np.argsort(expected, kind='stable'), 8):
+        print(f'| {expected[group].mean():.1%} | {measured[group].mean():.1%} | {len(group)} |')
+
+
+def main() -> None:
+    with explained_errors('measure_confidence.py'):
+        run(parse_args())
+
+
+if __name__ == '__main__':
+    main()
