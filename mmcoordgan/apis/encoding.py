@@ -15,6 +15,7 @@ from torch import Tensor
 from mmcoordgan.models.refinement import Refinement, refine_codes
 
 from .checkpoint import TrainedNetworks
+from .cropping import Cropper
 from .domain import Domain, map_error
 from .images import OnBroken, Source, Sources, SquareImage, iter_images, known, read_image
 from .refining import build_perceptual, choose_refinement
@@ -61,6 +62,7 @@ class ImageEncoder:
         self.device = device
         self.show_progress = show_progress
         self.vgg_weights = vgg_weights
+        self.cropper: Cropper | None = None
         self.held_out = networks.held_out if check_domain else None
         self.on_domain: Callable[[str, Domain], Any] = lambda name, domain: None
         """Called with name and domain of every image that is read."""
@@ -74,7 +76,7 @@ class ImageEncoder:
 
     def read_one(self, source: Source, name: str) -> SquareImage:
         """The one image of ``source``; ``name`` is that of an array."""
-        return read_image(source, self.size, name)
+        return read_image(source, self.size, name, self.cropper)
 
     def find_all(
         self,
@@ -100,7 +102,7 @@ class ImageEncoder:
             raise ValueError(f'batch_size must be at least 1, but got {batch_size}')
         sources, total = known(inputs)
         self._prepare(refine)
-        images = iter_images(sources, self.size, on_broken, kind)
+        images = iter_images(sources, self.size, on_broken, kind, self.cropper)
         shown = progress(images, self.show_progress, total)
         batches = iter(lambda: list(islice(shown, batch_size)), [])
         return (pair for batch in batches for pair in zip(batch, self.find(batch, refine)))
@@ -160,8 +162,9 @@ def encoding_of(image: SquareImage, codes: Codes) -> Encoding:
     """What was found, as arrays."""
     structure_w = None if codes.structure_w is None else as_array(codes.structure_w[0])
     texture_w, coords = as_array(codes.texture_w[0]), as_array(codes.coords[0])
+    matrix = image.crop.matrix
     return Encoding(
-        image.name, image.shape, structure_w, texture_w, coords, image.image, codes.domain
+        image.name, image.shape, structure_w, texture_w, coords, image.image, codes.domain, matrix
     )
 
 

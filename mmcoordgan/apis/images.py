@@ -14,6 +14,8 @@ from mmcoordgan.datasets import BrokenImageError, LoadImage
 from mmcoordgan.datasets.image_folder import IMAGE_EXTENSIONS, list_images
 from mmcoordgan.datasets.loading import read_rgb
 
+from .cropping import Crop, Cropper, whole
+
 Source = Union[str, os.PathLike, np.ndarray]
 Sources = Union[Source, Iterable[Source]]
 OnBroken = Callable[[str, Exception], Any]
@@ -22,14 +24,19 @@ EXTENSIONS = (*IMAGE_EXTENSIONS, '.gif', '.jp2', '.pgm', '.ppm', '.tif', '.tiff'
 
 
 class SquareImage(NamedTuple):
-    """An image, squeezed to the square that the networks see."""
+    """An image, or a crop of it, squeezed to the square that the networks see."""
 
     name: str
     """Its path, or its kind and number if it came as an array."""
     image: np.ndarray
     """(S, S, 3) uint8 RGB."""
-    shape: tuple[int, int]
-    """(H, W) of the upright image itself."""
+    crop: Crop
+    """Where the square lies in the upright image itself."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) of the upright image itself."""
+        return self.crop.shape
 
 
 def iter_sources(inputs: Sources) -> Iterator[Source]:
@@ -88,7 +95,11 @@ def skipped_files(folder: str) -> Counter[str]:
 
 
 def iter_images(
-    inputs: Sources, size: int, on_broken: OnBroken | None = None, kind: str = 'image'
+    inputs: Sources,
+    size: int,
+    on_broken: OnBroken | None = None,
+    kind: str = 'image',
+    cropper: Cropper | None = None,
 ) -> Iterator[SquareImage]:
     """Read images one at a time, as :class:`~mmcoordgan.datasets.LoadImage` does.
 
@@ -98,27 +109,30 @@ def iter_images(
         on_broken: Called with the name of an unreadable image and the error; the image is left
             out. None raises the error.
         kind: Arrays are named by it and their number.
+        cropper: Finds what is to be seen of an image; default: all of it.
 
     Raises:
-        BrokenImageError: If an image cannot be read; names it.
+        BrokenImageError: If an image cannot be read, or the cropper finds nothing; names it.
         ValueError: If an array is no RGB image of bytes.
     """
     load = LoadImage(size=size)
     for number, source in enumerate(iter_sources(inputs)):
-        if isinstance(source, np.ndarray):
-            yield _from_array(source, size, f'{kind} {number}')
-            continue
+        name = f'{kind} {number}' if isinstance(source, np.ndarray) else os.fspath(source)
         try:
-            found = load.transform({'img_path': os.fspath(source)})
+            if isinstance(source, np.ndarray) or cropper is not None:
+                yield _from_array(original(source), size, name, cropper)
+            else:
+                found = load.transform({'img_path': name})
+                yield SquareImage(name, found['img'], whole(found['ori_shape']))
         except BrokenImageError as error:
             if on_broken is None:
                 raise
-            on_broken(os.fspath(source), error)
-            continue
-        yield SquareImage(os.fspath(source), found['img'], found['ori_shape'])
+            on_broken(name, error)
 
 
-def read_image(source: Source, size: int, name: str = 'image 0') -> SquareImage:
+def read_image(
+    source: Source, size: int, name: str = 'image 0', cropper: Cropper | None = None
+) -> SquareImage:
     """The one image of ``source``, a path or an array that is called ``name``.
 
     Raises:
@@ -127,8 +141,8 @@ def read_image(source: Source, size: int, name: str = 'image 0') -> SquareImage:
     if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
         raise ValueError(f'{os.fspath(source)} is a folder: one image is needed here')
     if isinstance(source, np.ndarray) and source.ndim <= 3:
-        return _from_array(source, size, name)
-    found = list(iter_images([source], size))
+        return _from_array(source, size, name, cropper)
+    found = list(iter_images([source], size, cropper=cropper))
     if len(found) != 1:
         raise ValueError(f'one image is needed here, but got {len(found)}')
     return found[0]
@@ -147,10 +161,14 @@ def resize_to(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
 
-def _from_array(image: np.ndarray, size: int, name: str) -> SquareImage:
+def _from_array(
+    image: np.ndarray, size: int, name: str, cropper: Cropper | None = None
+) -> SquareImage:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(
             f'{name} must be an array (H, W, 3) of uint8 in RGB order, but is {image.shape} of '
             f'{image.dtype}'
         )
-    return SquareImage(name, resize_to(image, (size, size)), image.shape[:2])
+    crop = whole(image.shape[:2]) if cropper is None else cropper(name, image)
+    seen = image if cropper is None else crop.take(image)
+    return SquareImage(name, resize_to(seen, (size, size)), crop)

@@ -20,6 +20,7 @@ from mmcoordgan.visualization import arrange_cells, coords_to_colors
 from . import transfer
 from .checkpoint import TrainedNetworks, choose_temperature, load_trained
 from .codes import check_seed, mean_codes, seed_codes, truncation_pair
+from .cropping import read_cropper
 from .encoding import Codes, ImageEncoder, encoding_of, progress
 from .images import Source, Sources, SquareImage, iter_images
 from .rendering import render, render_between, render_seed
@@ -68,6 +69,9 @@ class CoordGANInferencer(BaseInferencer):
         check_domain: Find out whether images are like those that the model knows, where its file
             says what those are: results carry a :class:`~mmcoordgan.apis.domain.Domain`. The
             encoder then sees every image three times.
+        crop: A file that says where faces are, or finds them (:func:`~mmcoordgan.apis.cropping.
+            read_cropper`): the networks see each image's crop, as FFHQ aligns it. Labels and points
+            come for the image itself, swapped textures for the crop.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
@@ -88,6 +92,7 @@ class CoordGANInferencer(BaseInferencer):
         temperature: float | None = None,
         vgg_weights: str | None = None,
         check_domain: bool = True,
+        crop: str | None = None,
     ) -> None:
         if weights is None:
             if not isinstance(model, (str, os.PathLike)) or os.fspath(model).endswith('.py'):
@@ -101,6 +106,9 @@ class CoordGANInferencer(BaseInferencer):
         self.device = device
         self.temperature = choose_temperature(self.networks, temperature)
         self.encoder = ImageEncoder(self.networks, device, show_progress, vgg_weights, check_domain)
+
+        if crop is not None:
+            self.encoder.cropper = read_cropper(crop)
 
     @property
     def networks(self) -> TrainedNetworks:
@@ -141,7 +149,12 @@ class CoordGANInferencer(BaseInferencer):
         Two pixels match where their coordinates in the canonical frame agree
         (:func:`~mmcoordgan.geometry.soft_transfer`). Maps are as fine as the generator's; matches
         in between are interpolated. Parts of a that b does not show have a low confidence.
+
+        Raises:
+            ValueError: Images are to be cropped; and as :meth:`iter_encode`.
         """
+        if self.encoder.cropper is not None:
+            raise ValueError('all pixels of an image cannot be matched where it is cropped')
         return transfer.correspond(self.encoder, a, b, self.temperature, refine)
 
     def transfer_labels(
@@ -233,7 +246,7 @@ class CoordGANInferencer(BaseInferencer):
         structures = self.encoder.find_all(structure_from, **settings)
         generator = self.networks.generator
         return (
-            [render(generator, image.name, codes.coords, w, image.shape) for w in textures]
+            [render(generator, image.name, codes.coords, w, image.crop.inner) for w in textures]
             for image, codes in structures
         )
 

@@ -75,44 +75,21 @@ def match_field(
     return MatchField(there - start, (back - start).norm(dim=1, keepdim=True), doubt)
 
 
-def at_size(field: MatchField, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Matches, cycle errors and doubts of every pixel of an image of another size.
+def at_places(field: MatchField, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Matches, cycle errors and doubts of places (1, 2, h, w) in [0, 1], x first, of the image a.
 
-    Resizes displacements bilinearly, not matches: what does not move stays where it is.
-
-    Returns:
-        Matches (2, height, width) in [0, 1], cycle errors and doubts (height, width).
-    """
-    moved, cycle, doubt = (_resize(values, height, width)[0] for values in field)
-    matches = (moved + pixel_centres((height, width), moved)[0]).clamp(0, 1)
-    return matches, cycle[0], doubt[0]
-
-
-def at_points(field: MatchField, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Matches, cycle errors and doubts of points (N, 2) in [0, 1], x first, of the image a.
+    Interpolates displacements bilinearly, not matches: what does not move stays where it is.
 
     Returns:
-        Matches (N, 2) in [0, 1], cycle errors and doubts (N,).
+        Matches (2, h, w) in [0, 1], cycle errors and doubts (h, w).
     """
-    positions = points.T[None, :, None]  # (1, 2, 1, N)
-    moved, cycle, doubt = (_sample(values, positions)[0, :, 0] for values in field)
-    return (points + moved.T).clamp(0, 1), cycle[0], doubt[0]
+    moved, cycle, doubt = (_sample(values, places)[0] for values in field)
+    return (places[0] + moved).clamp(0, 1), cycle[0], doubt[0]
 
 
 def confidence(error: Tensor) -> Tensor:
     """1 where there is no error, falling linearly to 0 at ZERO_CONFIDENCE."""
     return (1 - error / ZERO_CONFIDENCE).clamp(min=0)
-
-
-def to_pixels(positions: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Fractions (2, ...) as pixels (x, y) of an image of ``shape`` (H, W), inside it."""
-    size = positions.new_tensor([shape[1], shape[0]]).view(2, *[1] * (positions.dim() - 1))
-    return torch.minimum((positions * size - 0.5).clamp(min=0), size - 1)
-
-
-def to_fractions(points: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Pixels (N, 2) of an image of ``shape`` (H, W) as fractions of its sides."""
-    return (points + 0.5) / points.new_tensor([shape[1], shape[0]])
 
 
 def soft_labels(labels: np.ndarray, classes: Sequence[int], size: int) -> Tensor:

@@ -17,13 +17,11 @@ from .images import Source, Sources, SquareImage
 from .masks import check_labels, read_label_mask
 from .matching import (
     LabelledReferences,
-    at_points,
-    at_size,
+    at_places,
     best_class,
     confidence,
     match_field,
-    to_fractions,
-    to_pixels,
+    pixel_centres,
 )
 from .results import Correspondence, LabelTransfer, PointTransfer
 
@@ -38,24 +36,25 @@ def correspond(
     first, last = encoder.find(images, refine)
     maps = IndexedCoords(first.coords), IndexedCoords(last.coords)
     field = match_field(*maps, temperature, (first.map_error, last.map_error))
-    matches, distance, doubt = at_size(field, *images[0].shape)
-    pixels = as_array(to_pixels(matches, images[1].shape))
-    sure, expected = how_sure(encoder, distance, doubt, images[1].shape)
+    places = pixel_centres(images[0].shape, first.coords)
+    matches, distance, doubt = at_places(field, places)
+    pixels = as_array(images[1].crop.to_pixels(matches))
+    sure, expected = how_sure(encoder, distance, doubt, images[1])
     domains = (first.domain, last.domain)
     return Correspondence(pixels, as_array(distance), sure, expected, domains)
 
 
 def how_sure(
-    encoder: ImageEncoder, distance: Tensor, doubt: Tensor, shape: tuple[int, int]
+    encoder: ImageEncoder, distance: Tensor, doubt: Tensor, image: SquareImage
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Confidences, and expected errors in pixels of an image of ``shape`` (H, W).
+    """Confidences, and expected errors in pixels of an image.
 
     Without expected errors, confidences come from the cycle errors.
     """
     error = encoder.expected_error(doubt)
     if error is None:
         return as_array(confidence(distance)), None
-    return as_array(confidence(error)), as_array(error * (shape[0] * shape[1]) ** 0.5)
+    return as_array(confidence(error)), as_array(error * image.crop.side)
 
 
 def read_references(
@@ -79,6 +78,8 @@ def read_references(
         name = f'mask {number}' if isinstance(mask, np.ndarray) else os.fspath(mask)
         labels.append(mask if isinstance(mask, np.ndarray) else read_label_mask(mask).labels)
         check_labels(labels[-1], image.shape, name, image.name)
+        if encoder.cropper is not None:
+            labels[-1] = image.crop.take(labels[-1].astype(np.uint8), ignore_label or 0)
         coords.append(encoder.find([image], refine)[0].coords)
     return LabelledReferences(torch.cat(coords), labels, ignore_label)
 
@@ -94,10 +95,10 @@ def carry_labels(
 
     def transfer(image: SquareImage, codes: Codes) -> LabelTransfer:
         soft = references.carry_to(codes.coords, temperature)
-        index = best_class(soft, image.shape).cpu().numpy()
-        return LabelTransfer(
-            image.name, references.classes[index], as_array(soft), references.classes, codes.domain
-        )
+        labels = references.classes[best_class(soft, image.crop.inner).cpu().numpy()]
+        if encoder.cropper is not None:
+            labels = image.crop.put(labels, int(references.classes[-1]) * references.ignores)
+        return LabelTransfer(image.name, labels, as_array(soft), references.classes, codes.domain)
 
     return (transfer(*pair) for pair in encoder.find_all(queries, **settings))
 
@@ -105,7 +106,7 @@ def carry_labels(
 def read_points(
     encoder: ImageEncoder, reference: Source, points: Any, refine: bool | int
 ) -> tuple[IndexedCoords, Tensor | None, Tensor]:
-    """The map of the reference, its error, and its points (N, 2) as fractions of its sides.
+    """The map of the reference, its error, and places (N, 2) of its points in the square.
 
     Raises:
         ValueError: If ``points`` is no array (N, 2), or lies outside the image.
@@ -123,8 +124,8 @@ def read_points(
             '(width x height)'
         )
     codes = encoder.find([image], refine)[0]
-    fractions = to_fractions(torch.from_numpy(values), image.shape).to(codes.coords)
-    return IndexedCoords(codes.coords), codes.map_error, fractions
+    places = image.crop.to_places(torch.from_numpy(values)).to(codes.coords)
+    return IndexedCoords(codes.coords), codes.map_error, places
 
 
 def carry_points(
@@ -140,11 +141,10 @@ def carry_points(
     def transfer(image: SquareImage, codes: Codes) -> PointTransfer:
         query = IndexedCoords(codes.coords)
         field = match_field(coords, query, temperature, (error, codes.map_error))
-        matches, distance, doubt = at_points(field, points)
-        pixels = as_array(to_pixels(matches.T, image.shape).T)
-        return PointTransfer(
-            image.name, pixels, *how_sure(encoder, distance, doubt, image.shape), codes.domain
-        )
+        matches, distance, doubt = at_places(field, points.T[None, :, None])
+        pixels = as_array(image.crop.to_pixels(matches)[:, 0].T)
+        sure = how_sure(encoder, distance[0], doubt[0], image)
+        return PointTransfer(image.name, pixels, *sure, codes.domain)
 
     return (transfer(*pair) for pair in encoder.find_all(queries, **settings))
 

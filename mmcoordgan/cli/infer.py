@@ -250,6 +250,7 @@ def load(args: argparse.Namespace, out: OutputFolder | None = None) -> CoordGANI
             temperature=getattr(args, 'temperature', None),
             vgg_weights=vgg_weights,
             check_domain=not getattr(args, 'no_domain', True),
+            crop=getattr(args, 'crop', None),
         )
     if out is not None:
         inferencer.encoder.on_domain = out.judge
@@ -283,7 +284,7 @@ def to_do(
 def input_paths(args: argparse.Namespace) -> Iterator[str]:
     """All files and folders that a command line names as input."""
     keys = ('images', 'a', 'b', 'reference', 'points', 'structure', 'texture', 'start', 'end')
-    for value in (getattr(args, key, []) for key in keys):
+    for value in (getattr(args, key, None) or [] for key in (*keys, 'crop')):
         yield from np.ravel(value).tolist()
 
 

@@ -97,6 +97,8 @@ def build_parser(program: str, verbs: Mapping[str, Any]) -> argparse.ArgumentPar
     add('transfer-labels', '--ignore-label', type=int, metavar='N', help=text)
     text = 'what is drawn becomes N times as large; labels/ keep the size of their images [1]'
     add(DRAWING, '--scale', type=_positive, default=1, metavar='N', help=text)
+    text = "CSV of eyes and mouths, or OpenCV's face finder (ONNX): see only the faces, aligned"
+    add(f'{MANY} swap-texture interpolate', '--crop', metavar='FILE', help=text)
     text = 'softness of matches at the size of the maps; 0: nearest pixel [as the config says]'
     add(MATCHING, '--temperature', type=float, metavar='T', help=text)
     text = 'images encoded together [8]'

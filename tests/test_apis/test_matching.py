@@ -7,16 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmcoordgan.apis.cropping import whole
 from mmcoordgan.apis.matching import (
     LabelledReferences,
-    at_points,
-    at_size,
+    at_places,
     best_class,
     confidence,
     match_field,
     pixel_centres,
-    to_fractions,
-    to_pixels,
 )
 from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.evaluation.examples import arg_max
@@ -90,21 +88,12 @@ def test_nothing_moves_between_equal_maps_at_any_size():
     coords = IndexedCoords(canonical_grid(8, 8)[None])
     field = match_field(coords, coords, 0.0)
     for shape in ((8, 8), (30, 50), (3, 5), (1, 1)):
-        matches, distance, _ = at_size(field, *shape)
+        matches, distance, _ = at_places(field, pixel_centres(shape, coords.coords))
         assert matches.shape == (2, *shape) and distance.shape == shape
-        x, y = to_pixels(matches, shape).numpy()
+        x, y = whole(shape).to_pixels(matches).numpy()
         assert np.allclose(x, np.arange(shape[1])[None], atol=1e-4)
         assert np.allclose(y, np.arange(shape[0])[:, None], atol=1e-4)
         assert distance.max() < 1e-6
-
-
-def test_points_go_where_their_pixels_go():
-    field = match_field(IndexedCoords(random_map(8)), IndexedCoords(random_map(8)), T)
-    matches, distance, _ = at_size(field, 8, 8)
-    places = pixel_centres((8, 8), matches)[0]
-    found, far, _ = at_points(field, places.flatten(1).T)
-    assert torch.allclose(found.T, matches.flatten(1), atol=1e-5)
-    assert torch.allclose(far, distance.flatten(), atol=1e-5)
 
 
 def test_doubt_by_loops():
@@ -125,9 +114,9 @@ def test_doubt_by_loops():
 def test_pixels_by_hand():
     shape = (10, 40)  # height, width
     places = torch.tensor([[0.0, 0.5, 1.0], [0.0, 0.25, 1.0]])
-    assert to_pixels(places, shape).T.tolist() == [[0, 0], [19.5, 2.0], [39, 9]]
-    fractions = to_fractions(torch.tensor([[0.0, 0.0], [39.0, 9.0], [-0.5, 9.5]]), shape)
-    assert torch.allclose(fractions, torch.tensor([[0.0125, 0.05], [0.9875, 0.95], [0.0, 1.0]]))
+    assert whole(shape).to_pixels(places).T.tolist() == [[0, 0], [19.5, 2.0], [39, 9]]
+    found = whole(shape).to_places(torch.tensor([[0.0, 0.0], [39.0, 9.0], [-0.5, 9.5]]))
+    assert torch.allclose(found, torch.tensor([[0.0125, 0.05], [0.9875, 0.95], [0.0, 1.0]]))
 
 
 def test_confidence_by_hand():

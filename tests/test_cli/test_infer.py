@@ -88,7 +88,7 @@ def test_encode_writes_what_the_inferencer_finds(folder, infer, stage2, inferenc
     assert infer('encode', stage2, 'faces', '--out', 'x', '--overview')[0] == 0
     found = inferencer.encode('faces')[1]
     with np.load('x/codes/b.npz', allow_pickle=False) as arrays:
-        assert sorted(arrays) == ['coords', 'shape', 'structure_w', 'texture_w']
+        assert sorted(arrays) == ['coords', 'crop', 'shape', 'structure_w', 'texture_w']
         assert arrays['shape'].tolist() == [20, 30]
         assert np.array_equal(arrays['coords'], found.coords)
     assert np.array_equal(pixels('x/overview/b.png'), inferencer.overview(found))

@@ -1,0 +1,156 @@
+"""Crop faces as FFHQ aligns them, and find in images what was found in their crops."""
+
+from __future__ import annotations
+
+import csv
+import os
+from typing import Callable, NamedTuple
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from mmcoordgan.datasets import BrokenImageError
+
+COLUMNS = ('picture', 'left_x', 'left_y', 'right_x', 'right_y', 'mouth_x', 'mouth_y')
+CENTRAL = 0.75
+"""The part of FFHQ's square that is kept, along each side."""
+MAX_SIDE = 4096
+YUNET = 'https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet'
+
+
+class Crop(NamedTuple):
+    """Where the square that the networks see lies in an image; all of it by default."""
+
+    matrix: np.ndarray
+    """(2, 3): from places in the square, (0, 0) to (1, 1), to pixels of the image, x first."""
+    shape: tuple[int, int]
+    """(H, W) of the image."""
+    inner: tuple[int, int]
+    """(H, W) of the crop."""
+
+    @property
+    def side(self) -> float:
+        """Of the square, in pixels of the image; of a rectangle, the mean."""
+        return abs(np.linalg.det(self.matrix[:, :2])) ** 0.5
+
+    def to_pixels(self, places: Tensor) -> Tensor:
+        """Places (2, ...) of the square as pixels (x, y) of the image, inside it."""
+        matrix, flat = places.new_tensor(self.matrix), places.flatten(1)
+        pixels = (matrix[:, :2] @ flat + matrix[:, 2:]).clamp(min=0)
+        last = places.new_tensor([[self.shape[1] - 1], [self.shape[0] - 1]])
+        return pixels.minimum(last).view_as(places)
+
+    def to_places(self, points: Tensor) -> Tensor:
+        """Pixels (N, 2) of the image as places of the square."""
+        matrix = points.new_tensor(self.matrix)
+        return (points - matrix[:, 2]) @ matrix[:, :2].inverse().T
+
+    def take(self, values: np.ndarray, fill: int | None = None) -> np.ndarray:
+        """The crop of an image (H, W, 3), or of labels: ``fill`` is that of what lies outside."""
+        if fill is None:
+            flags, border = cv2.INTER_LINEAR, cv2.BORDER_REFLECT
+        else:
+            flags, border = cv2.INTER_NEAREST, cv2.BORDER_CONSTANT
+        flags |= cv2.WARP_INVERSE_MAP
+        size = self.inner[::-1]
+        return cv2.warpAffine(values, self._warp(), size, None, flags, border, fill or 0)
+
+    def put(self, labels: np.ndarray, fill: int) -> np.ndarray:
+        """Labels of the crop as labels of the image: ``fill`` is that of what lies outside."""
+        size, flags = self.shape[::-1], cv2.INTER_NEAREST
+        return cv2.warpAffine(labels, self._warp(), size, None, flags, borderValue=fill)
+
+    def _warp(self) -> np.ndarray:
+        """From pixels of the crop to pixels of the image."""
+        linear = self.matrix[:, :2] / self.inner[::-1]
+        return np.column_stack([linear, self.matrix[:, 2] + linear.sum(1) / 2])
+
+
+Cropper = Callable[[str, np.ndarray], Crop]
+"""The crop of an image, given its name and itself; raises BrokenImageError if it finds none."""
+
+
+def whole(shape: tuple[int, int]) -> Crop:
+    """All of an image (H, W)."""
+    height, width = shape
+    return Crop(np.array([[width, 0, -0.5], [0, height, -0.5]]), shape, shape)
+
+
+def face_crop(name: str, points: np.ndarray, shape: tuple[int, int]) -> Crop:
+    """The central three quarters, along each side, of the square that FFHQ crops.
+
+    Args:
+        name: Of the image.
+        points: (3, 2): the centres of both eyes, and of the mouth.
+        shape: (H, W) of the image.
+
+    Raises:
+        BrokenImageError: If the points are not finite, coincide, or are too far apart.
+    """
+    left, right, mouth = points.astype(float)
+    across, down = right - left, mouth - (left + right) / 2
+    if across[0] * down[1] < across[1] * down[0]:  # the eyes are swapped
+        across = -across
+    x = across - [-down[1], down[0]]
+    length = max(2 * np.linalg.norm(across), 1.8 * np.linalg.norm(down)) * CENTRAL
+    if not (1 <= length <= MAX_SIDE and np.linalg.norm(x) > 0):
+        raise BrokenImageError(f'{name}: eyes and mouth at {points.tolist()} span no face')
+    x *= length / np.linalg.norm(x)
+    y = np.array([-x[1], x[0]])
+    corner = (left + right) / 2 + 0.1 * down - x - y
+    inner = round(2 * length)
+    return Crop(np.column_stack([2 * x, 2 * y, corner]), shape, (inner, inner))
+
+
+def read_cropper(path: str) -> Cropper:
+    """What finds the faces of images.
+
+    Args:
+        path: A CSV file with the columns picture, left_x, left_y, right_x, right_y, mouth_x and
+            mouth_y: the name of an image, and the centres of its eyes and mouth in pixels. Or the
+            ONNX file of OpenCV's face finder YuNet, which takes the largest face.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is none of these.
+    """
+    if path.lower().endswith('.csv'):
+        return _listed_faces(path)
+    if not path.lower().endswith('.onnx') or not os.path.isfile(path):
+        raise ValueError(
+            f'--crop {path} is no CSV file of eyes and mouths and no face finder: get '
+            f'face_detection_yunet_2023mar.onnx from {YUNET} and give its path'
+        )
+    finder = cv2.FaceDetectorYN.create(path, '', (320, 320))
+
+    def find(name: str, image: np.ndarray) -> Crop:
+        height, width = image.shape[:2]
+        finder.setInputSize((width, height))
+        faces = finder.detect(np.ascontiguousarray(image[..., ::-1]))[1]
+        if faces is None:
+            raise BrokenImageError(f'{name}: no face is found')
+        face = max(faces, key=lambda face: face[2] * face[3])
+        eyes, mouth = face[4:8].reshape(2, 2), face[10:14].reshape(2, 2)
+        return face_crop(name, np.array([*eyes, mouth.mean(0)]), (height, width))
+
+    return find
+
+
+def _listed_faces(path: str) -> Cropper:
+    with open(path, newline='', encoding='utf-8-sig', errors='surrogateescape') as file:
+        rows = csv.DictReader(file)
+        if not set(COLUMNS) <= set(rows.fieldnames or ()):
+            raise ValueError(f'{path} must have the columns {", ".join(COLUMNS)}')
+        try:
+            faces = {r['picture']: [float(r[column]) for column in COLUMNS[1:]] for r in rows}
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'{path} holds something else than numbers: {error}') from None
+
+    def find(name: str, image: np.ndarray) -> Crop:
+        face = faces.get(name, faces.get(os.path.basename(name)))
+        if face is None:
+            raise BrokenImageError(f'{name}: {path} does not name it')
+        return face_crop(name, np.reshape(face, (3, 2)), image.shape[:2])
+
+    return find
