@@ -1,0 +1,100 @@
+"""A first look at a bundled model, as one HTML page: ``python tools/demo.py``."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import html
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+from mmcoordgan.apis import CoordGANInferencer
+from mmcoordgan.apis.codes import blend, mean_codes, seed_codes
+from mmcoordgan.apis.masks import full_palette
+from mmcoordgan.apis.rendering import render
+from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.cli.outputs import check_file
+from mmcoordgan.io.files import atomic_file
+from mmcoordgan.visualization import arrange_cells, coords_to_colors, overlay_labels
+from mmcoordgan.visualization.explorer import ExplorerPicture, explorer_page
+
+MODEL, SEED = 'faces_64', 1
+PARTS = {1: (16, 26, 27, 33), 2: (37, 26, 48, 33), 3: (27, 36, 37, 44), 4: (22, 44, 42, 58)}
+"""Labels of eyes, nose and mouth, and boxes in which faces show them (left, top, right, bottom)."""
+PAGE = """<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>mmcoordgan: a first look</title>
+<style>body {{ font: 16px/1.5 sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }}
+img {{ max-width: 100% }} iframe {{ width: 100%; height: 90vh; border: 0 }}</style>
+<h1>mmcoordgan: a first look</h1>
+<p>The model <code>{model}</code>, which comes with the package. All faces are generated.</p>
+{sections}<h2>Try it</h2>
+<iframe title="Correspondence explorer" srcdoc="{explorer}"></iframe></html>
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog='demo.py', description=f'Writes one HTML page that shows what {MODEL} can do.'
+    )
+    parser.add_argument('--out', default='demo.html', help='file to write [demo.html]')
+    parser.add_argument('--force', action='store_true', help='overwrite it')
+    args = parser.parse_args()
+    with explained_errors('demo.py'):
+        check_file(args.out, ['.html'], force=args.force)
+        page = make_page().encode()
+        with atomic_file(args.out) as file:
+            file.write(page)
+        print(f'{args.out}: open it in a browser. Your own photographs: mmcoordgan infer --help')
+
+
+def make_page() -> str:
+    model = CoordGANInferencer(MODEL, device='cpu', show_progress=False)
+    samples = model.sample(8, seed=SEED, truncation=0.7)
+    faces = [sample.image for sample in samples]
+    maps = [coords_to_colors(sample.coords) for sample in samples]
+    generator = model.networks.generator
+    mean = mean_codes(generator)[1]
+    textures = [blend(mean, seed_codes(generator, seed)[1], 0.7) for seed in range(SEED, SEED + 6)]
+    swapped = [
+        [render(generator, '', torch.from_numpy(s.coords)[None], w).image for w in textures]
+        for s in samples[2:7]
+    ]
+    (average,) = model.sample(1, truncation=0.0)
+    drawing, palette = Image.new('L', average.image.shape[:2]), full_palette(None)
+    for label, box in PARTS.items():
+        ImageDraw.Draw(drawing).ellipse(box, fill=label)
+    mask = np.array(drawing)
+    labelled = [overlay_labels(average.image, mask, palette)]
+    found = model.transfer_labels(average.image, mask, faces)
+    labelled += [overlay_labels(face, f.labels, palette) for face, f in zip(faces, found)]
+    shown = [
+        ('Samples', 'Below each face, its map in colours: one colour is one place of a face.',
+         [faces, maps]),
+        ('Structure and texture', 'Rows share a structure, columns a texture.',
+         swapped),
+        ('Labels', 'The first face was labelled; its labels were carried to the others.',
+         [labelled]),
+    ]  # fmt: skip
+    sections = ''.join(
+        f'<h2>{title}</h2><p>{text}</p>{picture(cells)}' for title, text, cells in shown
+    )
+    pictures = [ExplorerPicture(s.name, s.image, torch.from_numpy(s.coords)) for s in samples]
+    explorer = html.escape(explorer_page(pictures))
+    return PAGE.format(model=MODEL, sections=sections, explorer=explorer)
+
+
+def picture(rows: Sequence[Sequence[np.ndarray]]) -> str:
+    """Images in rows, inside of an HTML element."""
+    buffer = io.BytesIO()
+    Image.fromarray(arrange_cells(rows)).save(buffer, 'PNG')
+    return (
+        f'<img alt="" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    )
+
+
+if __name__ == '__main__':
+    main()
