@@ -31,6 +31,7 @@ def shrink_encoder(cfg: Config, stage1: Config) -> Config:
     if encoder.type == 'DenseEncoder':
         width.pop('structure_width')
         encoder.update(input_size=size, work_size=size // 2, channels=(8, 8, 8), **width)
+        without_weights(cfg)
     else:
         if encoder.get('num_texture_codes', 12) == 12:
             encoder.num_texture_codes = 6
@@ -44,6 +45,13 @@ def shrink_encoder(cfg: Config, stage1: Config) -> Config:
     for key in [key for key in cfg if key.startswith(('val_', 'test_', 'custom_hooks'))]:
         cfg.pop(key)
     return cfg
+
+
+def without_weights(cfg: Config) -> None:
+    """No download."""
+    perceptual = cfg.model.get('perceptual') or {}
+    if perceptual.get('type') == 'LPIPSLoss':
+        perceptual.weights = None
 
 
 def save_stage1(cfg: Config, work_dir: Path) -> CoordGAN:
@@ -84,13 +92,11 @@ def test_config_belongs_to_its_first_stage(path: Path):
     cfg, stage1 = Config.fromfile(path), Config.fromfile(stage1_of(path))
     if path.stem == 'celeba_64_encoder':  # the generator at twice the size
         stage1.model.generator.update(image_size=64, base_resolution=64)
-    if cfg.model.encoder.type == 'DenseEncoder':  # larger batches
-        stage1.train_dataloader.batch_size *= 2
     assert cfg.model.generator == stage1.model.generator
     assert cfg.model.stage1_checkpoint == f'work_dirs/{stage1_of(path).stem}'
+    stage1.train_dataloader.batch_size = cfg.train_dataloader.batch_size
     assert cfg.train_dataloader == stage1.train_dataloader
-    if cfg.model.get('perceptual', {}).get('type') == 'LPIPSLoss':
-        cfg.model.perceptual.vgg_weights = None
+    without_weights(cfg)
     model = cfg.model.to_dict()
     model.pop('type')
     with torch.device('meta') if not path.stem.startswith('toy') else torch.device('cpu'):

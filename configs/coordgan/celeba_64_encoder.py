@@ -8,7 +8,6 @@ _base_ = [
 ]
 # A checkpoint of stage 1, or the work dir of its training.
 model = dict(stage1_checkpoint='work_dirs/celeba_64')
-train_dataloader = dict(batch_size=32)
 default_hooks = dict(
     logger=dict(interval=50),
     checkpoint=dict(interval=500, max_keep_ckpts=2),

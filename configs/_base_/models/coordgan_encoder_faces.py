@@ -2,7 +2,14 @@
 _base_ = './coordgan_faces.py'
 warped = dict(
     type='EquivarianceLoss',
-    warps=dict(angle=20, scale=1.25, shift=0.26, stretch=0.15, bend=0.32),
+    warps=dict(
+        angle=20,
+        scale=1.25,
+        shift=0.26,
+        stretch=0.15,
+        bend=0.22,
+        control_points=(3, 5, 7, 9, 11),
+    ),
     focus=0.55,
 )
 model = dict(
@@ -18,11 +25,20 @@ model = dict(
         channels=(32, 64, 96, 128),
     ),
     ema_decay=0.998,
+    # ImageNet's features say where faces look alike. They are used while training alone.
+    perceptual=dict(type='LPIPSLoss', net='squeeze', learned=False),
     losses=dict(
         # A warped image has the warped map: photographs, which the average teaches,
-        equivariance=dict(loss_weight=3.0, aligned=4000, mirror=True, **warped),
+        equivariance=dict(
+            loss_weight=3.0,
+            aligned=1000,
+            mirror=True,
+            views=2,
+            template=dict(layers=(0, 1, 2), channels=448, image_size=192),
+            **warped,
+        ),
         # and synthesized images, which bring the generator's frame.
-        warped_coords=dict(loss_weight=0.75, interval=4, **warped),
+        warped_coords=dict(loss_weight=0.25, interval=4, **warped),
         # The texture code.
         rec_l1=dict(type='L1Loss', loss_weight=0.25, interval=16),
         texture_w=dict(type='L1Loss', loss_weight=0.1, interval=16),

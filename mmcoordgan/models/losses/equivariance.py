@@ -14,9 +14,14 @@ from mmcoordgan.models.networks.protocols import encode
 from mmcoordgan.registry import MODELS
 
 from .base import ScheduledLoss
+from .feature_template import FeatureTemplate
 from .views import Stage2View
 
 DRIFT_SIZE = 8
+OBSERVED = 100
+"""The last iterations with aligned images are what a template begins with."""
+FITTED = 100
+"""A template is fitted each time so many iterations have passed."""
 
 
 def map_distance(coords: Tensor, target: Tensor, focus: float | None = None) -> Tensor:
@@ -103,6 +108,10 @@ class EquivarianceLoss(ScheduledLoss):
             frame neither drifts nor shrinks. 0: they are not aligned.
         mirror: Objects are symmetric: the teacher also sees the mirror image, whose map is the
             mirror image of the map, and teaches the mean.
+        template: Arguments of :class:`~.feature_template.FeatureTemplate`, with which what is
+            taught is moved to where the image looks like all others; needs ``aligned`` and a
+            perceptual distance. None: the teacher's maps are taught.
+        views: How often each image is warped: teaching an image costs more than seeing it.
         **settings: See :class:`ScheduledLoss`.
     """
 
@@ -117,22 +126,31 @@ class EquivarianceLoss(ScheduledLoss):
         focus: float | None = None,
         aligned: int = 0,
         mirror: bool = False,
+        template: Mapping[str, Any] | None = None,
+        views: int = 1,
         **settings: Any,
     ):
         super().__init__(**settings)
+        if template is not None and not aligned:
+            raise ValueError('template needs aligned > 0: it begins with the mean aligned image')
         self.warps = RandomWarps(**(warps or {}))
         self.focus = focus
         self.aligned = aligned
         self.mirror = mirror
+        self.views = views
         # How far the teacher's mean map is from the canonical grid: smooth, so a few values do.
         drift = torch.zeros(2, DRIFT_SIZE, DRIFT_SIZE)
         self.register_buffer('drift', drift, persistent=aligned > 0)
+        self.template = None if template is None else FeatureTemplate(**template)
+        if self.template is not None:
+            self.needs = (*self.needs, 'perceptual')
 
     def forward(self, view: Stage2View) -> Tensor:
         real = self.on == 'real'
         images = view.real if real else view.synthesized
         coords = self._taught(view) if real else view.truth.coords
         assert coords is not None
+        images, coords = (x.repeat(self.views, 1, 1, 1) for x in (images, coords))
         warp = self.warps.draw(len(images), images.shape[-1]).to(images)
         seen = photometric_noise(sample_image(images, warp))
         found = encode(view.encoder, view.generator, seen).coords
@@ -148,18 +166,29 @@ class EquivarianceLoss(ScheduledLoss):
         """Maps (B, 2, H, W) for the real images."""
         size = view.real.shape[-1]
         grid = canonical_grid(size, size, device=view.real.device)
-        if view.iteration < self.aligned:
-            return grid.expand(len(view.real), -1, -1, -1)
-        coords = view.teach(view.real)
-        if self.mirror:
-            mirrored = view.teach(view.real.flip(-1)).flip(-1)
-            sign = mirrored.new_tensor([-1.0, 1.0]).view(2, 1, 1)
-            coords = (coords + sign * mirrored) / 2
-        if self.aligned:
-            offset = F.adaptive_avg_pool2d(coords.mean(0) - grid, DRIFT_SIZE)
-            self.drift.lerp_(offset, 0.01)
-            shape = coords.shape[-2:]
-            coords = coords - F.interpolate(
-                self.drift[None], shape, mode='bilinear', align_corners=False
-            )
+        template, remaining = self.template, self.aligned - view.iteration
+        coords = grid.expand(len(view.real), -1, -1, -1)
+        if remaining <= 0:
+            coords = view.teach(view.real)
+            if self.mirror:
+                mirrored = view.teach(view.real.flip(-1)).flip(-1)
+                sign = mirrored.new_tensor([-1.0, 1.0]).view(2, 1, 1)
+                coords = (coords + sign * mirrored) / 2
+        if template is None or remaining > OBSERVED:
+            return self._centered(coords, grid) if self.aligned and remaining <= 0 else coords
+        features = template.features(view.perceptual, view.real)
+        with torch.autocast(features.device.type, enabled=False):  # covariances need 24 bits
+            if remaining <= 0:
+                if remaining % FITTED == 0:
+                    template.fit()
+                coords = self._centered(template.moved(features, coords), grid)
+            template.update(features, coords)
         return coords
+
+    def _centered(self, coords: Tensor, grid: Tensor) -> Tensor:
+        """Subtract the running mean of how far maps are from the canonical grid."""
+        offset = F.adaptive_avg_pool2d(coords.mean(0) - grid, DRIFT_SIZE)
+        self.drift.lerp_(offset, 0.01)
+        size = coords.shape[-2:]
+        drift = F.interpolate(self.drift[None], size, mode='bilinear', align_corners=False)
+        return coords - drift
