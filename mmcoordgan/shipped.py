@@ -13,11 +13,7 @@ PACKAGE = Path(__file__).parent
 
 
 def shipped_root() -> Path:
-    """The folder that holds ``configs`` and ``tools``.
-
-    Raises:
-        FileNotFoundError: The package was copied without them.
-    """
+    """The folder that holds ``configs`` and ``tools``."""
     for folder in (PACKAGE / '.mim', PACKAGE.parent):
         if (folder / 'model-index.yml').is_file():
             return folder
@@ -35,10 +31,11 @@ def config_names() -> list[str]:
 
 
 def find_config(path: str) -> str:
-    """The path of a config file that is given by its path or, where no such file exists, its name.
+    """The path of a config file.
 
     Args:
-        path: A path, or one of :func:`config_names`, with or without 'configs/' before it.
+        path: Its path, or where no such file exists one of :func:`config_names`, with or without
+            'configs/' before it.
 
     Raises:
         FileNotFoundError: There is neither such a file nor such a config in the package.
@@ -58,35 +55,21 @@ def read_config(path: str) -> Config:
     """Read a config file, given by its path or its name in the package.
 
     Raises:
-        UserError: There is no such file, Python cannot parse it, or it needs a package that is
-            missing.
+        UserError: There is no such file, or it cannot be read; says why.
     """
     try:
         path = find_config(path)
     except FileNotFoundError as error:
         raise UserError(str(error)) from None
     try:
-        return _from_file(path)
+        return Config.fromfile(path)
     except SyntaxError as error:
         raise UserError(f'config file {path} cannot be parsed: {error}') from None
-    except ModuleNotFoundError as error:
-        reason = str(error)
-        if error.name == 'pkg_resources':
-            reason = (
-                "MMEngine needs pkg_resources for names with '::'. Run: pip install 'setuptools<82'"
-            )
-        raise UserError(f'config file {path}: {reason}') from None
-
-
-def _from_file(path: str) -> Config:
-    try:
-        return Config.fromfile(path)
-    except SyntaxError:
-        raise
     except Exception as error:  # MMEngine fails in many ways
-        if shipped_root() == PACKAGE.parent and 'mmcoordgan::' in Path(path).read_text('utf-8'):
-            raise UserError(
-                f"config file {path}: MMEngine finds 'mmcoordgan::' in wheels only, and this is a "
-                f"checkout: write the path, _base_ = '{shipped_root() / 'configs'}/...'"
-            ) from error
-        raise
+        hint = ''
+        if 'mmcoordgan::' in Path(path).read_text('utf-8'):
+            hint = (
+                ". MMEngine finds 'mmcoordgan::' in wheels only, with setuptools<82; in a "
+                f"checkout, write the path, _base_ = '{shipped_root() / 'configs'}/...'"
+            )
+        raise UserError(f'config file {path}: {type(error).__name__}: {error}{hint}') from error

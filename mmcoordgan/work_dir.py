@@ -21,9 +21,8 @@ _NUMBERED = re.compile(r'(?!best_|nonfinite_).*?(\d+)\.pth')
 def last_checkpoint(work_dir: str | Path) -> str | None:
     """Find the checkpoint that a run in ``work_dir`` wrote last.
 
-    The file ``last_checkpoint`` names it. A file of that name in the work dir comes first, so that
-    a work dir that was moved or copied stands for its own checkpoints. Without the file, the
-    checkpoint with the highest number is taken.
+    The file ``last_checkpoint`` names it; a file of that name in the work dir comes first, as in a
+    copied work dir. Without the file, the checkpoint with the highest number is taken.
 
     Returns:
         Its path, or None if there is none.
@@ -31,14 +30,12 @@ def last_checkpoint(work_dir: str | Path) -> str | None:
     Raises:
         FileNotFoundError: ``work_dir/last_checkpoint`` names a file that is not there.
     """
-    named = _named(work_dir)
-    if named is None:
-        numbered = _numbered(work_dir)
-        return str(numbered[0]) if numbered else None
-    for path in (Path(work_dir) / named.name, Path(work_dir) / named):
-        if os.path.isfile(path):
-            return str(path)
-    raise FileNotFoundError(f'{Path(work_dir) / POINTER} names {named}, which does not exist')
+    found = _candidates(Path(work_dir))
+    if found and not os.path.isfile(found[0]):
+        raise FileNotFoundError(
+            f'{Path(work_dir) / POINTER} names {found[0].name}, which does not exist'
+        )
+    return str(found[0]) if found else None
 
 
 def intact_checkpoint(work_dir: str | Path) -> tuple[str | None, list[str]]:
@@ -51,19 +48,10 @@ def intact_checkpoint(work_dir: str | Path) -> tuple[str | None, list[str]]:
         UserError: There are checkpoints, but none of them is intact.
     """
     passed_over = []
-    older = _numbered(work_dir)
-    named = _named(work_dir)
-    if named is not None:
-        if _number(named) >= 0:  # it may be nonsense
-            older = [path for path in older if _number(path) < _number(named)]
-        try:
-            older.insert(0, Path(str(last_checkpoint(work_dir))))
-        except FileNotFoundError as error:
-            passed_over.append(str(error))
-    for path in older:
+    for path in _candidates(Path(work_dir)):
         try:
             check_checkpoint_file(path)
-        except ValueError as error:
+        except (FileNotFoundError, ValueError) as error:
             passed_over.append(str(error))
         else:
             return str(path), passed_over
@@ -79,8 +67,8 @@ def intact_checkpoint(work_dir: str | Path) -> tuple[str | None, list[str]]:
 def locked_work_dir(work_dir: str | Path) -> Iterator[None]:
     """Keep the trainings of other processes out of ``work_dir``.
 
-    The lock is a file ``lock`` that names its holder. It goes with the process, however that ends.
-    Nothing is locked on systems and file systems that know no locks.
+    The lock, a file ``lock`` that names its holder, ends with the process. Systems and file systems
+    without locks lock nothing.
 
     Raises:
         UserError: Another process trains there; names it.
@@ -106,20 +94,15 @@ def locked_work_dir(work_dir: str | Path) -> Iterator[None]:
         yield
 
 
-def _named(work_dir: str | Path) -> Path | None:
-    pointer = Path(work_dir) / POINTER
+def _candidates(work_dir: Path) -> list[Path]:
+    """Checkpoints of a training in ``work_dir``, the last one first; the first may be missing."""
+    numbers = {p: int(m[1]) for p in work_dir.glob('*.pth') if (m := _NUMBERED.fullmatch(p.name))}
+    found = sorted(numbers, key=numbers.__getitem__, reverse=True)
+    pointer = work_dir / POINTER
     if not pointer.is_file():
-        return None
-    with open(pointer, 'rb') as file:
-        return Path(file.read(4096).decode(errors='replace').strip())
-
-
-def _numbered(work_dir: str | Path) -> list[Path]:
-    """Checkpoints of a training in ``work_dir``, the one with the highest number first."""
-    found = [p for p in Path(work_dir).glob('*.pth') if _NUMBERED.fullmatch(p.name) and p.is_file()]
-    return sorted(found, key=_number, reverse=True)
-
-
-def _number(path: Path) -> int:
-    found = _NUMBERED.fullmatch(path.name)
-    return int(found[1]) if found else -1
+        return found
+    named = Path(pointer.read_bytes()[:4096].decode(errors='replace').strip())
+    number = _NUMBERED.fullmatch(named.name)  # it may be nonsense
+    older = [path for path in found if not number or numbers[path] < int(number[1])]
+    own = work_dir / named.name
+    return [own if os.path.isfile(own) else work_dir / named, *older]

@@ -35,4 +35,3 @@ test_dataloader = dict(
 test_evaluator = dict(metrics=[dict(type='MS_SSIM', prefix='MS-SSIM-100', fake_nums=100)])
 adam = dict(type='Adam', lr=0.002, betas=(0.0, 0.99))
 optim_wrapper = dict(generator=dict(optimizer=adam), discriminator=dict(optimizer=adam))
-custom_hooks = [dict(type='mmcoordgan.CoordGANVisualizationHook', interval=1000)]

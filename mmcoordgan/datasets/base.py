@@ -12,15 +12,14 @@ from torch.utils.data import Dataset
 
 from mmcoordgan.registry import DATASETS, TRANSFORMS
 
+from .loading import LoadImage
+from .transforms import PackInputs
+
 Transform = Union[dict, Callable[[dict], Any]]
 
 
 def choose(items: Sequence, indices: int | Sequence[int] | None, owner: str) -> list:
-    """The first ``indices`` items, or those at these positions, in this order; None: all.
-
-    Raises:
-        ValueError: If there are fewer, or if positions are out of range or appear twice.
-    """
+    """The first ``indices`` items, or those at these different positions in order; None: all."""
     wanted = range(indices) if isinstance(indices, int) else indices
     chosen = list(range(len(items)) if wanted is None else wanted)
     wrong = [i for i in chosen if not 0 <= i < len(items)]
@@ -35,33 +34,30 @@ def choose(items: Sequence, indices: int | Sequence[int] | None, owner: str) -> 
 class PipelineDataset(Dataset):
     """A map-style data set: ``get_data_info`` describes a sample, a pipeline makes the sample.
 
-    It offers what MMEngine's runner and wrappers (``RepeatDataset``, ``ConcatDataset``) ask for.
+    It has what MMEngine's runner and wrappers (``RepeatDataset``, ``ConcatDataset``) need.
 
     Args:
-        pipeline: Transforms as configs or callables. Configs are built from this package's
-            registry, so the bare names of this package and of mmcv work without a
-            ``default_scope``.
+        pipeline: Transforms, callables or configs; bare names of this package and of mmcv work
+            without a ``default_scope``. Default: read the image and pack it.
     """
 
     METAINFO: dict = {}
     data_root: str = ''
-    """Where the data comes from. With ``data_prefix``, MMagic's metrics name their caches of real
-    features by it: data sets of equal length that differ should have different ones."""
+    """Where the data comes from. With ``data_prefix``, names MMagic's caches of real features."""
     _data_prefix: dict | None = None
 
-    def __init__(self, *, pipeline: Sequence[Transform]) -> None:
-        self.pipeline = Compose(
-            [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
-        )
+    def __init__(self, *, pipeline: Sequence[Transform] | None = None) -> None:
+        steps = [LoadImage(), PackInputs()] if pipeline is None else pipeline
+        self.pipeline = Compose([TRANSFORMS.build(s) if isinstance(s, dict) else s for s in steps])
 
     @property
     def metainfo(self) -> dict:
-        """Facts about the data set, in plain Python types; a copy."""
+        """A copy of ``METAINFO``, in plain Python types."""
         return deepcopy(self.METAINFO)
 
     @property
     def data_prefix(self) -> dict:
-        """As set by the data set; by default its length, see ``data_root``."""
+        """Set by the data set; by default its length, see ``data_root``."""
         return {'length': len(self)} if self._data_prefix is None else self._data_prefix
 
     @data_prefix.setter
@@ -69,7 +65,7 @@ class PipelineDataset(Dataset):
         self._data_prefix = value
 
     def full_init(self) -> None:
-        """Nothing to do; MMEngine's dataset wrappers call it."""
+        """Does nothing; MMEngine's dataset wrappers call it."""
 
     def get_data_info(self, index: int) -> dict:
         """The dict that enters the pipeline for sample ``index``."""
@@ -79,20 +75,14 @@ class PipelineDataset(Dataset):
         raise NotImplementedError
 
     def __getitem__(self, index: int) -> Any:
-        return self.pipeline(self.get_data_info(self._checked(index)))
-
-    def _checked(self, index: int) -> int:
-        length = len(self)
-        if not -length <= index < length:
-            raise IndexError(f'index {index} is out of range for a data set of {length} samples')
-        return index % length
+        return self.pipeline(self.get_data_info(range(len(self))[index]))
 
 
 @DATASETS.register_module()
 class ConcatDataset(MMEngineConcatDataset):
     """MMEngine's ``ConcatDataset`` whose samples know their position in the whole.
 
-    ``sample_idx`` tells references from queries and names predictions, so it is that of the
+    ``sample_idx`` separates references from queries and names predictions, so it is that of the
     concatenation, not that of the data set inside. Same arguments.
     """
 

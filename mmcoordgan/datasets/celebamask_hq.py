@@ -12,8 +12,8 @@ from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
 from .image_folder import check_folder
-from .loading import PNG_CLASSES_KEY, LoadImage, grey_levels, open_image
-from .transforms import PackInputs
+from .label_files import default_palette
+from .loading import PNG_CLASSES_KEY, grey_levels, open_image
 
 MASKS_PER_FOLDER = 2000
 CLASSES = {
@@ -31,34 +31,22 @@ PAINT = {
     },
     19: {part: label for label, part in enumerate(CLASSES[19]) if label > 0},
 }
-PALETTE = [
-    *([0, 0, 0], [220, 30, 60], [80, 160, 255], [120, 70, 20], [250, 220, 60], [250, 140, 60]),
-    *([240, 190, 150], [120, 200, 80], [160, 60, 200], [60, 220, 200], [200, 100, 120]),
-    *([255, 90, 120], [170, 0, 40], [90, 60, 30], [40, 90, 40], [255, 215, 0], [230, 180, 255]),
-    *([200, 150, 120], [40, 60, 160]),
-]
 BENCHMARK = (1, 3, 5, 6, 8, *range(100, 200))
 SUBSETS = {'benchmark': BENCHMARK, 'validation': (*BENCHMARK[:5], *range(200, 300))}
 
 
 def mask_path(mask_dir: str, number: int, part: str) -> str:
-    """Where CelebAMask-HQ keeps the mask of one part of image ``number``."""
+    """Path of CelebAMask-HQ's mask of one part of image ``number``."""
     return os.path.join(mask_dir, str(number // MASKS_PER_FOLDER), f'{number:05d}_{part}.png')
 
 
 def _read_mask(path: str) -> np.ndarray | None:
-    """(H, W) bool, or None if there is no such file.
-
-    White is True; greys are rounded, whatever their number of bits. Colors and transparency, which
-    could mean anything, are refused.
-    """
+    """(H, W) bool, white is True; None if there is no such file. Colors and alpha are refused."""
     if not os.path.lexists(path):
         return None
     with open_image(path, what='mask') as image:
         if image.mode.startswith('I'):
             return grey_levels(image) > 127
-        if image.mode in ('1', 'L') and 'transparency' not in image.info:
-            return np.asarray(image.convert('L')) > 127
         rgba = np.asarray(image.convert('RGBA'))  # (H, W, 4)
         if (rgba[..., 1:3] != rgba[..., :1]).any() or rgba[..., 3].min() < 255:
             raise ValueError('a mask must be black and white, without colors and transparency')
@@ -66,24 +54,18 @@ def _read_mask(path: str) -> np.ndarray | None:
 
 
 def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
-    """Labels of one image from the masks of its parts; parts without a file are absent.
+    """Labels (H, W) uint8 of image ``number`` from the masks of its parts in ``mask_dir``.
 
-    Args:
-        mask_dir: The folder ``CelebAMask-HQ-mask-anno``.
-        number: Number of the image.
-        num_classes: 7 or 19.
-
-    Returns:
-        (H, W) uint8, usually 512 x 512.
+    Parts without a file are absent. ``num_classes`` is 7 or 19.
 
     Raises:
         FileNotFoundError: If none of the 18 parts has a mask.
         ValueError: If masks differ in size.
-        OSError: If a mask cannot be read, or has colors or transparency.
+        OSError: If a mask cannot be read, or is not black and white.
     """
     labels: np.ndarray | None = None
     paint = PAINT[num_classes]
-    for part in dict.fromkeys([*paint, *PAINT[19]]):  # parts not painted tell the size
+    for part in dict.fromkeys([*paint, *PAINT[19]]):  # others give the size
         path = mask_path(mask_dir, number, part)
         mask = _read_mask(path) if part in paint or labels is None else None
         if mask is None:
@@ -98,17 +80,13 @@ def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
         labels[mask] = paint.get(part, 0)
     if labels is None:
         raise FileNotFoundError(
-            f'image {number} has no mask at all: no {mask_path(mask_dir, number, "*")}. Every '
-            'image of CelebAMask-HQ has some: was the archive unpacked completely?'
+            f'image {number} has no mask at all: no {mask_path(mask_dir, number, "*")}'
         )
     return labels
 
 
 def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
-    """Labels from one PNG as ``tools/dataset_converters/celebamask_hq.py`` writes it.
-
-    Returns:
-        (H, W) uint8.
+    """Labels (H, W) uint8 from one PNG of ``tools/dataset_converters/celebamask_hq.py``.
 
     Raises:
         FileNotFoundError: If the file is missing.
@@ -137,8 +115,7 @@ class CelebAMaskHQ(PipelineDataset):
     """CelebAMask-HQ, in **lexicographic** order of the file names: 0.jpg, 1.jpg, 10.jpg, ...
 
     ``get_data_info`` returns ``img_path``, ``sample_idx``, ``num_classes`` and ``gt_seg_map``
-    (H, W) uint8 at the masks' own size (512 x 512). ``ResizeWithSoftLabels`` in the pipeline
-    brings image and labels to the model's size.
+    (H, W) uint8 at the masks' own size (512 x 512).
 
     With 7 classes, later parts cover earlier ones in the order skin, lips, eyes, brows, ears,
     nose, mouth; hair, glasses and clothes are not painted. With 19, every part is a class, painted
@@ -158,7 +135,7 @@ class CelebAMaskHQ(PipelineDataset):
 
     Raises:
         FileNotFoundError: If a folder is missing; from indexing, if an image has no labels.
-        ValueError: If an argument is not understood, or if there are too few images.
+        ValueError: If there are too few images for ``subset``.
     """
 
     def __init__(
@@ -172,12 +149,13 @@ class CelebAMaskHQ(PipelineDataset):
         mask_dir: str = 'CelebAMask-HQ-mask-anno',
         label_dir: str | None = None,
     ) -> None:
-        if num_classes not in CLASSES:
-            raise ValueError(f'num_classes must be 7 or 19, got {num_classes}')
-        if subset != 'all' and subset not in SUBSETS:
-            raise ValueError(f"subset must be 'all', 'benchmark' or 'validation', got {subset!r}")
-        super().__init__(pipeline=[LoadImage(), PackInputs()] if pipeline is None else pipeline)
+        super().__init__(pipeline=pipeline)
         self.num_classes = num_classes
+        self.METAINFO = dict(
+            dataset_name='celebamask_hq',
+            classes=CLASSES[num_classes],
+            palette=default_palette(num_classes).tolist(),
+        )
         self.data_root = check_folder(str(data_root), key='data_root', dataset='CelebAMaskHQ')
 
         def folder(name: str | None, key: str) -> str:
@@ -197,21 +175,10 @@ class CelebAMaskHQ(PipelineDataset):
                 )
             self.names = [self.names[position] for position in positions]
 
-    @property
-    def metainfo(self) -> dict:
-        """``dataset_name``, ``classes`` and ``palette`` in plain Python types."""
-        return {
-            'dataset_name': 'celebamask_hq',
-            'classes': CLASSES[self.num_classes],
-            'palette': [list(color) for color in PALETTE[: self.num_classes]],
-        }
-
     def __len__(self) -> int:
         return len(self.names)
 
     def get_data_info(self, index: int) -> dict:
-        """The dict that enters the pipeline for sample ``index``."""
-        index = self._checked(index)
         number = int(os.path.splitext(self.names[index])[0])
         if self.label_dir:
             path = os.path.join(self.label_dir, f'{number}.png')
@@ -227,11 +194,7 @@ class CelebAMaskHQ(PipelineDataset):
 
 
 def list_numbered_images(folder: str) -> list[str]:
-    """Names ``<number>.jpg`` (or .png) in a folder, sorted lexicographically.
-
-    Raises:
-        ValueError: If there are none.
-    """
+    """Names ``<number>.jpg`` (or .png) in a folder, sorted lexicographically."""
     names = sorted(name for name in os.listdir(folder) if re.fullmatch(r'\d+\.(jpg|png)', name))
     if not names:
         raise ValueError(f"the folder '{folder}' holds no images named <number>.jpg")

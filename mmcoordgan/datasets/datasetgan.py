@@ -12,8 +12,8 @@ from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
 from .image_folder import check_folder
-from .loading import LoadImage, check_regular
-from .transforms import PackInputs
+from .label_files import default_palette
+from .loading import check_regular
 
 CLASSES = {
     'face-34': (
@@ -39,38 +39,25 @@ def list_pairs(folder: str) -> list[tuple[str, str]]:
     """Pairs (``image_<i>.jpg``, ``image_mask<i>.npy``), sorted by the image's name.
 
     Raises:
-        ValueError: If an image has no mask or a mask no image, or if there are no pairs.
+        ValueError: If there are no pairs, or an image has no mask or a mask no image.
     """
-    found: dict[str, dict[str, str]] = {'image': {}, 'mask': {}}
+    images: dict[str, str] = {}
+    masks: dict[str, str] = {}
     for name in sorted(os.listdir(folder)):
         match = re.fullmatch(r'image_(\d+)\.(?:jpg|jpeg|png)|image_mask(\d+)\.npy', name)
-        if match is None:
-            continue
-        of_kind, number = found['image' if match[1] else 'mask'], match[1] or match[2]
-        if number in of_kind:
-            raise ValueError(
-                f"two images have the number {number} in '{folder}': {of_kind[number]}, {name}"
-            )
-        of_kind[number] = name
-    images, masks = found['image'], found['mask']
-    alone = [images[number] for number in images if number not in masks]
-    alone += [masks[number] for number in masks if number not in images]
-    if alone:
+        if match is not None:
+            (images if match[1] else masks)[match[1] or match[2]] = name
+    alone = sorted(images.keys() ^ masks.keys())
+    if alone or not images:
         raise ValueError(
-            f"images and masks of '{folder}' do not pair: without a partner are "
-            f'{", ".join(alone[:10])}{", ..." if len(alone) > 10 else ""}. image_<i>.jpg goes with '
-            'image_mask<i>.npy'
+            f"the folder '{folder}' must hold pairs image_<i>.jpg, image_mask<i>.npy; without a "
+            f'partner are the numbers {", ".join(alone[:10]) or "of no image"}'
         )
-    if not images:
-        raise ValueError(f"the folder '{folder}' holds no pairs image_<i>.jpg, image_mask<i>.npy")
     return [(images[number], masks[number]) for number in images]
 
 
 def read_mask(path: str, num_classes: int) -> np.ndarray:
-    """Labels from a .npy file; pickled objects are refused.
-
-    Returns:
-        (H, W) int64, in 0..num_classes-1.
+    """Labels (H, W) int64 in 0..num_classes-1 from a .npy file; pickled objects are refused.
 
     Raises:
         OSError: If the file cannot be read as a plain array.
@@ -109,7 +96,7 @@ class DatasetGANSegmentation(PipelineDataset):
 
     Raises:
         FileNotFoundError: If a folder is missing.
-        ValueError: If ``subset`` is unknown, or if images and masks of a folder do not pair.
+        ValueError: If images and masks of a folder do not pair.
     """
 
     def __init__(
@@ -120,13 +107,15 @@ class DatasetGANSegmentation(PipelineDataset):
         pipeline: Sequence[Transform] | None = None,
         folders: Sequence[str] | None = None,
     ) -> None:
-        if subset not in CLASSES:
-            raise ValueError(f"subset must be 'face-34' or 'car-20', got {subset!r}")
-        super().__init__(pipeline=[LoadImage(), PackInputs()] if pipeline is None else pipeline)
+        super().__init__(pipeline=pipeline)
         self.data_root = str(data_root)
         check_folder(self.data_root, key='data_root', dataset='DatasetGANSegmentation')
-        self.subset = subset
         self.num_classes = len(CLASSES[subset])
+        self.METAINFO = dict(
+            dataset_name=f'datasetgan_{subset}',
+            classes=CLASSES[subset],
+            palette=default_palette(self.num_classes).tolist(),
+        )
         self.pairs: list[tuple[str, str]] = []
         for name in FOLDERS[subset] if folders is None else folders:
             folder = os.path.join(data_root, name)
@@ -136,26 +125,10 @@ class DatasetGANSegmentation(PipelineDataset):
                 for image, mask in list_pairs(folder)
             ]
 
-    @property
-    def metainfo(self) -> dict:
-        """``dataset_name``, ``classes`` and ``palette`` in plain Python types."""
-        # Multiples of the golden ratio on the color circle; the background is black.
-        hues = [0.618034 * label % 1 for label in range(self.num_classes)]
-        palette = [
-            [round(127 + 127 * np.cos(6.2832 * (h - k / 3))) for k in range(3)] for h in hues
-        ]
-        return {
-            'dataset_name': f'datasetgan_{self.subset}',
-            'classes': CLASSES[self.subset],
-            'palette': [[0, 0, 0], *palette[1:]],
-        }
-
     def __len__(self) -> int:
         return len(self.pairs)
 
     def get_data_info(self, index: int) -> dict:
-        """The dict that enters the pipeline for sample ``index``."""
-        index = self._checked(index)
         image, mask = self.pairs[index]
         return {
             'img_path': image,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,7 @@ from mmcoordgan.errors import UserError
 from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform, choose
-from .loading import BrokenImageError, LoadImage
-from .transforms import PackInputs
+from .loading import BrokenImageError
 
 IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
 
@@ -28,7 +26,7 @@ def check_folder(folder: str, *, key: str, dataset: str) -> str:
         found = 'is a file' if os.path.exists(folder) else 'does not exist'
         raise FileNotFoundError(
             f"the folder '{folder}' {found}. It comes from {key} of {dataset} in the config: "
-            f'set it to your data, for example with --cfg-options or by a link at that place'
+            'set it to your data, for example with --cfg-options'
         )
     return folder
 
@@ -65,11 +63,7 @@ def _walk(root: str) -> Iterator[str]:
 
 
 def list_images(folder: str, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> list[str]:
-    """Relative POSIX paths of the images below ``folder``, sorted by their characters.
-
-    Extensions are compared without regard to case. Names that begin with a dot are left out. Links
-    are followed; a folder that several of them lead to is listed once.
-    """
+    """Relative POSIX paths of the images below ``folder``, sorted; see :class:`ImageFolder`."""
     allowed = tuple(extension.lower() for extension in extensions)
     return sorted(path for path in _walk(folder) if path.lower().endswith(allowed))
 
@@ -86,16 +80,12 @@ class ImageFolder(PipelineDataset):
         pipeline: Transforms; the default reads the image and packs it at its own size.
         extensions: File name endings that count as images, in any case.
         indices: Take that many images from the start, or those at these positions, in this order.
-            None takes all.
-        on_broken: 'error' raises an error that names an unreadable image, 'skip' logs a warning and
-            takes the next readable image instead.
+        on_broken: 'error' raises BrokenImageError for an unreadable image, 'skip' logs a warning
+            and takes the next readable image instead.
 
     Raises:
         FileNotFoundError: If ``data_root`` is not a folder.
         UserError: If it holds no image.
-        ValueError: If an argument is not understood.
-        BrokenImageError: From indexing, if an image cannot be read (``on_broken='error'``), or if
-            none can (``on_broken='skip'``).
     """
 
     METAINFO = {'dataset_name': 'image_folder'}
@@ -111,23 +101,14 @@ class ImageFolder(PipelineDataset):
     ) -> None:
         if on_broken not in ('error', 'skip'):
             raise ValueError(f"on_broken must be 'error' or 'skip', got {on_broken!r}")
-        if not all(e.startswith('.') for e in extensions):
-            raise ValueError(
-                f"extensions must be a list of endings such as '.png', got {extensions!r}"
-            )
-        super().__init__(pipeline=[LoadImage(), PackInputs()] if pipeline is None else pipeline)
+        super().__init__(pipeline=pipeline)
         self.data_root = check_folder(str(data_root), key='data_root', dataset='ImageFolder')
         self.on_broken = on_broken
         self.paths = list_images(self.data_root, extensions)
         if not self.paths:
-            others = Counter(
-                Path(path).suffix.lower() or 'no ending' for path in _walk(self.data_root)
-            )
-            found = ', '.join(f'{count} x {ending}' for ending, count in others.most_common(5))
             raise UserError(
                 f"the folder '{data_root}' (data_root of ImageFolder) and its subfolders hold no "
                 f'file that ends in {", ".join(extensions)}'
-                + (f', but {found}: convert these to JPEG or PNG' if found else '')
             )
         self.paths = choose(self.paths, indices, 'ImageFolder')
         # In shared memory, so that the count includes what the workers of a data loader meet.
@@ -142,12 +123,10 @@ class ImageFolder(PipelineDataset):
         return int(self._broken.sum())
 
     def get_data_info(self, index: int) -> dict:
-        """The dict that enters the pipeline for sample ``index``."""
-        index = self._checked(index)
         return {'img_path': str(Path(self.data_root) / self.paths[index]), 'sample_idx': index}
 
     def __getitem__(self, index: int) -> Any:
-        start = self._checked(index)
+        start = range(len(self))[index]
         for step in range(len(self)):
             current = (start + step) % len(self)
             if self._broken[current] and self.on_broken == 'skip':
@@ -162,13 +141,9 @@ class ImageFolder(PipelineDataset):
         )
 
     def _report(self, index: int, error: OSError) -> None:
-        message = str(error)
-        if self.paths[index] not in message:
-            message = f'cannot read image {self.get_data_info(index)["img_path"]}: {error}'
+        message = f'cannot read image {self.get_data_info(index)["img_path"]}: {error}'
         if self.on_broken == 'error':
-            raise BrokenImageError(
-                f"{message}. Repair or remove the file, or set on_broken='skip' of ImageFolder"
-            ) from error
+            raise BrokenImageError(f"{message}. Repair it, or set on_broken='skip'") from error
         self._broken[index] = True
         MMLogger.get_current_instance().warning(
             f'{message}. Taking the next image instead; {self.num_broken} of {len(self)} images '

@@ -9,10 +9,7 @@ from .loading import open_image, turn_upright
 
 
 def read_label_image(path: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Labels of an image file, turned upright by its EXIF orientation as images are.
-
-    Returns:
-        Labels (H, W), integers of any size, and the colors (n, 3) uint8 RGB of a palette image.
+    """Labels (H, W), integers, of an image file, and the colors (n, 3) uint8 of its palette.
 
     Raises:
         BrokenImageError: If the file is missing or cannot be read.

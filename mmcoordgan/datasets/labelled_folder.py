@@ -14,23 +14,20 @@ from .base import PipelineDataset, Transform, choose
 from .image_folder import check_folder, list_images
 from .keypoint_files import read_keypoints
 from .label_files import default_palette, read_label_image
-from .loading import LoadImage, image_shape
-from .transforms import PackInputs
+from .loading import image_shape
 
 
 @DATASETS.register_module()
 class LabelledFolder(PipelineDataset):
     """Images in a folder, with masks, key points or both.
 
-    Images are sorted by the characters of their relative paths. The mask of ``a/b.jpg`` is
-    ``a/b.png`` in ``label_dir``: a palette or grey PNG of the image's size whose pixel values are
-    the classes. ``get_data_info`` returns ``img_path``, ``sample_idx`` and, where the image has
-    them,
+    Images are sorted by their relative paths. The mask of ``a/b.jpg`` is ``a/b.png`` in
+    ``label_dir``: a palette or grey PNG of the image's size whose pixel values are the classes.
+    ``get_data_info`` returns ``img_path``, ``sample_idx`` and, where the image has them,
 
     * ``gt_seg_map`` (H, W) uint8 or int64, with ``num_classes`` and ``ignore_index``;
-    * ``gt_points`` (K, 2) float32: key points (x, y) in fractions of the image's width and height,
-      which resizing does not change. (0, 0) is the outer corner of the top left pixel. NaN: not
-      visible.
+    * ``gt_points`` (K, 2) float32: key points (x, y) in fractions of the image's width and height;
+      (0, 0) is the outer corner of the top left pixel. NaN: not visible.
 
     Convention: in ``keypoints``, x and y are pixels of the image at its own size, and (0, 0) is
     the centre of the top left pixel.
@@ -44,16 +41,15 @@ class LabelledFolder(PipelineDataset):
         ignore_index: Mask value of void pixels, which count nowhere. None: there are none.
         keypoints: File of the key points, see
             :func:`~mmcoordgan.datasets.keypoint_files.read_keypoints`; None: there are none.
-        indices: Positions in the sorted list of images to take, in this order: the references
-            first. A number takes that many from the start, None takes all.
-        allow_missing: Accept images without a mask or key points: queries that are labelled but
-            not counted. By default they are an error.
+        indices: Positions in the sorted list of images to take, in this order, references first; or
+            the number to take from the start. None takes all.
+        allow_missing: Accept images without a mask or key points.
         pipeline: Transforms; the default reads the image and packs it with its labels.
 
     Raises:
         FileNotFoundError: If a folder or file is missing, or if images have no mask or key points.
-        ValueError: If an argument is not understood, or if the folder holds no images. From
-            indexing: if a mask has another size than its image, or a value that is no class.
+        ValueError: If there are no images. From indexing: if a mask has another size than its
+            image, or a value that is no class.
         OSError: From indexing, if a mask cannot be read.
     """
 
@@ -71,12 +67,10 @@ class LabelledFolder(PipelineDataset):
         allow_missing: bool = False,
         pipeline: Sequence[Transform] | None = None,
     ) -> None:
-        super().__init__(pipeline=[LoadImage(), PackInputs()] if pipeline is None else pipeline)
+        super().__init__(pipeline=pipeline)
         if label_dir is not None and (classes is None or len(classes) < 2):
             raise ValueError('LabelledFolder: label_dir needs classes, the background first')
         count = len(classes or ())
-        if palette is not None and len(palette) != count:
-            raise ValueError(f'LabelledFolder: palette has {len(palette)} colors, not {count}')
         self.data_root = str(data_root)
         check_folder(self.data_root, key='data_root', dataset='LabelledFolder')
         self.img_dir = self._folder(img_dir, 'img_dir')
@@ -84,10 +78,7 @@ class LabelledFolder(PipelineDataset):
         self.classes = tuple(classes or ())
         self.palette = default_palette(count).tolist() if palette is None else palette
         self.ignore_index = ignore_index
-        names = list_images(self.img_dir)
-        if not names:
-            raise ValueError(f"the folder '{self.img_dir}' (img_dir of LabelledFolder) is empty")
-        self.names = choose(names, indices, 'LabelledFolder')
+        self.names = choose(list_images(self.img_dir), indices, f'LabelledFolder {self.img_dir}')
         self.points: dict[str, np.ndarray] | None = None
         if keypoints is not None:
             self.points = read_keypoints(os.path.join(self.data_root, keypoints))
@@ -105,8 +96,6 @@ class LabelledFolder(PipelineDataset):
         return len(self.names)
 
     def get_data_info(self, index: int) -> dict:
-        """The dict that enters the pipeline for sample ``index``."""
-        index = self._checked(index)
         name = self.names[index]
         path = os.path.join(self.img_dir, name)
         info: dict = {'img_path': path, 'sample_idx': index}
@@ -144,11 +133,9 @@ class LabelledFolder(PipelineDataset):
             (f'key points in {keypoints}', no_points),
         ):
             if names:
-                more = f' and {len(names) - 3} more' if len(names) > 3 else ''
                 raise FileNotFoundError(
-                    f'{len(names)} of {len(self)} images have no {what}: {", ".join(names[:3])}'
-                    f'{more}. Add what is missing, choose others by indices, or set '
-                    'allow_missing=True where references alone are labelled'
+                    f'{len(names)} of {len(self)} images have no {what}: {", ".join(names[:3])}. '
+                    'Set allow_missing=True where references alone are labelled'
                 )
 
     def _read_labels(self, mask: str, image: str, shape: tuple[int, int]) -> np.ndarray:

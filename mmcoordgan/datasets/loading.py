@@ -1,4 +1,4 @@
-"""Read image files, whatever they hold."""
+"""Read image files of unknown origin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mmcoordgan.registry import TRANSFORMS
 # run external programs on the file (EPS) or are containers that hold no pixels at all.
 FORMATS = ('BMP', 'GIF', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'TIFF', 'WEBP')
 PNG_CLASSES_KEY = 'mmcoordgan:num_classes'
-"""Key of the text chunk in packed label PNGs that tells the number of classes."""
+"""Key of the text chunk in packed label PNGs with the number of classes."""
 _ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _PNG_EXTRAS = (b'zTXt', b'iTXt', b'tEXt', b'iCCP')
@@ -31,35 +31,24 @@ class BrokenImageError(OSError):
 
 
 def check_regular(path: str) -> None:
-    """Refuse pipes, devices and folders, from which reading may never end.
-
-    Raises:
-        OSError: If ``path`` is not a regular file. A path that does not exist passes.
-    """
+    """Raise OSError for pipes, devices and folders, from which reading may never end."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError('not a regular file')
 
 
 @contextmanager
-def open_image(
-    path: str, backend_args: dict | None = None, what: str = 'image'
-) -> Iterator[Image.Image]:
+def open_image(path: str, what: str = 'image') -> Iterator[Image.Image]:
     """Open an image file of one of the ``FORMATS``; its pixels are decoded in the block.
 
-    The file is read as a whole: decoders that meet a wrong length would otherwise set aside as much
-    memory as it claims.
-
-    Args:
-        path: The file.
-        backend_args: Passed to ``mmengine.fileio.get``.
-        what: How to call it in messages.
+    The file is read as a whole: a decoder that meets a wrong length would otherwise allocate as
+    much memory as it claims.
 
     Raises:
-        BrokenImageError: For whatever goes wrong, in the block too. The message names the file.
+        BrokenImageError: On any error, also in the block. The message names the file.
     """
     try:
         check_regular(path)
-        content = get(path, backend_args=backend_args)
+        content = get(path)
         if not content:
             raise ValueError('the file is empty (0 bytes)')
         with Image.open(io.BytesIO(_without_extras(content)), formats=FORMATS) as image:
@@ -80,10 +69,7 @@ def open_image(
 
 
 def _without_extras(content: bytes) -> bytes:
-    """A PNG without texts and color profile, of which Pillow refuses large ones.
-
-    What ends before its length says is left for the decoder to report.
-    """
+    """A PNG without texts and color profile, of which Pillow refuses large ones."""
     if not content.startswith(_PNG_SIGNATURE):
         return content
     kept, start = [_PNG_SIGNATURE], len(_PNG_SIGNATURE)
@@ -122,18 +108,14 @@ def _to_rgb(image: Image.Image, alpha_background: tuple[int, ...]) -> Image.Imag
 
 
 def image_shape(path: str) -> tuple[int, int]:
-    """Height and width of an image file as it is shown, from its header.
-
-    Raises:
-        BrokenImageError: If the file is missing or is no image.
-    """
+    """Height and width of an upright image, from its file's header."""
     with open_image(path) as image:
         turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         return image.size if turned else image.size[::-1]
 
 
 def turn_upright(image: Image.Image) -> None:
-    """Apply the EXIF orientation in place; data that cannot be read tells none."""
+    """Apply the EXIF orientation in place, if it can be read."""
     image.load()  # errors of the pixels are not those of the EXIF data
     try:
         ImageOps.exif_transpose(image, in_place=True)
@@ -147,10 +129,8 @@ class LoadImage(BaseTransform):
 
     Reads the first frame, turns it upright by its EXIF orientation, converts grey, palette, CMYK
     and 16-bit images to RGB and lays transparent images on one color. Color profiles are ignored.
-    (mmcv's ``LoadImageFromFile`` leaves the file's name out of errors, saturates 16-bit grey and
-    ignores transparency.) With ``size`` the image becomes a square by Pillow's antialiased bilinear
-    resizing, without keeping its aspect ratio; the pixels equal those of mmcv's ``Resize`` with the
-    backend 'pillow' behind this transform, which takes twice as long.
+    With ``size`` the image becomes a square by Pillow's antialiased bilinear resizing, without
+    keeping its aspect ratio, in half the time of mmcv's ``Resize`` and with the same pixels.
 
     Reads ``img_path``. Sets ``img`` (H, W, 3) uint8 **in RGB order** (mmcv's loader gives BGR),
     ``img_shape`` and the shape of the upright image ``ori_shape``, both (H, W); with ``size`` also
@@ -159,32 +139,21 @@ class LoadImage(BaseTransform):
     Args:
         size: Height and width of the result; None keeps the image's own.
         alpha_background: RGB color behind transparent pixels.
-        backend_args: Passed to ``mmengine.fileio.get``, for files that are not on a local disk.
 
     Raises:
         BrokenImageError: If the file is missing, empty, truncated, larger than Pillow's limit for
             decompression bombs, or not in one of the ``FORMATS``. The message names the file.
-        ValueError: If ``size`` is smaller than 1.
     """
 
     def __init__(
-        self,
-        *,
-        size: int | None = None,
-        alpha_background: tuple[int, int, int] = (255, 255, 255),
-        backend_args: dict | None = None,
+        self, *, size: int | None = None, alpha_background: tuple[int, ...] = (255, 255, 255)
     ) -> None:
-        if size is not None and size < 1:
-            raise ValueError(f'LoadImage: size must be at least 1, got {size}')
         self.size = size
         self.alpha_background = tuple(alpha_background)
-        self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
         """Add ``img`` and what is known about it to ``results``."""
-        image, (height, width) = _read(
-            results['img_path'], self.size, self.alpha_background, self.backend_args
-        )
+        image, (height, width) = _read(results['img_path'], self.size, self.alpha_background)
         results['img'] = image
         results['img_shape'] = image.shape[:2]
         results['ori_shape'] = (height, width)
@@ -192,26 +161,17 @@ class LoadImage(BaseTransform):
             results['scale_factor'] = (self.size / width, self.size / height)
         return results
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(size={self.size}, alpha_background={self.alpha_background})'
 
-
-def read_rgb(
-    path: str,
-    *,
-    size: int | None = None,
-    alpha_background: tuple[int, ...] = (255, 255, 255),
-    backend_args: dict | None = None,
-) -> np.ndarray:
+def read_rgb(path: str) -> np.ndarray:
     """Read one image file as :class:`LoadImage` does: (H, W, 3) uint8, RGB."""
-    return _read(path, size, alpha_background, backend_args)[0]
+    return _read(path, None, (255, 255, 255))[0]
 
 
 def _read(
-    path: str, size: int | None, alpha_background: tuple[int, ...], backend_args: dict | None
+    path: str, size: int | None, alpha_background: tuple[int, ...]
 ) -> tuple[np.ndarray, tuple[int, int]]:
     """The image, and its height and width in the file."""
-    with open_image(path, backend_args) as image:
+    with open_image(path) as image:
         turn_upright(image)
         shape = (image.height, image.width)
         rgb = _to_rgb(image, alpha_background)

@@ -16,16 +16,15 @@ from mmcoordgan.registry import DATA_SAMPLERS, DATASETS
 
 @DATA_SAMPLERS.register_module()
 class ReferenceSampler(Sampler):
-    """All references on every process, then a part of the queries on each.
+    """All references on every process, then some of the queries on each.
 
     The first ``num_references`` samples are the references. Of the queries behind them, process r
-    of n gets the r-th, (r + n)-th, ...: every query is seen exactly once, nothing is padded or
-    repeated, and processes may have different numbers of queries (or none).
+    of n gets the r-th, (r + n)-th, ...: every query is seen exactly once.
 
     Args:
         dataset: The data set.
         num_references: How many of its samples are references.
-        seed: Ignored: nothing is random here. MMEngine passes it to every sampler.
+        seed: Ignored; MMEngine passes it to every sampler.
 
     Raises:
         ValueError: If the data set has fewer samples than ``num_references``.
@@ -60,19 +59,14 @@ class ResumableSampler(Sampler):
     """Endless passes over a data set, each in its own order, that can begin at any position.
 
     Positions count the samples of all processes together. With N samples, position p is the
-    (p mod N)-th of pass p // N, whose order is a function of the seed and the pass alone: to begin
-    anywhere costs no more than to begin at the start. Process r of n takes the positions
-    ``start + r``, ``start + r + n``, ...: all processes together go through the passes, whether
-    or not n divides N.
-
-    Indices are :class:`~.DrawnIndex`, so that :class:`~.SeededDataset` can seed what each sample
-    draws.
+    (p mod N)-th of pass p // N, whose order is a function of the seed and the pass alone. Process
+    r of n takes the positions ``start + r``, ``start + r + n``, ..., whether or not n divides N.
+    Indices are :class:`~.DrawnIndex`, from which :class:`~.SeededDataset` seeds each sample.
 
     Args:
         dataset: The data set, of at least one sample.
         shuffle: Whether a pass is a random permutation, or the order of the data set.
-        seed: Non-negative seed of the order, equal on all processes. Default: one that the
-            processes agree on.
+        seed: Non-negative seed of the order, equal on all processes. Default: they agree on one.
         start: Position to begin at.
     """
 
@@ -105,8 +99,8 @@ class ResumableSampler(Sampler):
 class SeededDataset(Dataset):
     """Seeds all random sources for each sample that :class:`~.ResumableSampler` asks for.
 
-    What a pipeline draws then is the same whichever worker loads the sample, whatever it loaded
-    before, and after an interruption. The random states of the process are left as they were.
+    What a pipeline draws then depends on neither workers nor interruptions. The random states of
+    the process are left as they were.
     :class:`~.ResumableTrainLoop` puts this wrapper around the data set of its data loader.
 
     Args:
@@ -118,11 +112,11 @@ class SeededDataset(Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """The data set's facts about itself."""
+        """``metainfo`` of the data set inside."""
         return getattr(self.dataset, 'metainfo', {})
 
     def full_init(self) -> None:
-        """Initialize the data set inside, if it waits for that."""
+        """Initialize the data set inside, if it is lazy."""
         if hasattr(self.dataset, 'full_init'):
             self.dataset.full_init()
 

@@ -19,18 +19,11 @@ class SwapSeeds(PipelineDataset):
     :meth:`mmcoordgan.models.CoordGAN.forward`.
 
     Args:
-        length: Number of samples, at least 1.
+        length: Number of samples.
         seed: Non-negative seed of the whole set.
-
-    Raises:
-        ValueError: If an argument is out of its range.
     """
 
     def __init__(self, *, length: int = 1000, seed: int = 0) -> None:
-        if length < 1:
-            raise ValueError(f'length must be at least 1, got {length}')
-        if seed < 0:
-            raise ValueError(f'seed must not be negative, got {seed}')
         super().__init__(pipeline=())
         self.length = length
         self.seed = seed
@@ -40,7 +33,6 @@ class SwapSeeds(PipelineDataset):
 
     def get_data_info(self, index: int) -> dict:
         """The request for sample ``index``, below 2^63."""
-        index = self._checked(index)
         state = np.random.SeedSequence((self.seed, index)).generate_state(1, np.uint64)[0]
         sample = BaseDataElement(metainfo={'sample_idx': index})
         return {'inputs': {'swap_seed': int(state >> np.uint64(1))}, 'data_samples': sample}

@@ -1,4 +1,4 @@
-"""The training loop: goes on at any iteration without reading what went before."""
+"""The training loop: resumes at any iteration without reading earlier data."""
 
 from __future__ import annotations
 
@@ -24,15 +24,10 @@ class WaitInterrupted(Exception):
 
 
 def outlive_signals(worker_id: int, trainer: int) -> None:
-    """Let a worker of the data loader ignore what only the training process should react to.
+    """Let a worker of the data loader ignore signals that are not from the process ``trainer``.
 
-    Slurm and terminals send their signals to every process. A worker that dies of one takes the
-    training process with it before that can save. A SIGTERM of the training process still ends a
-    worker.
-
-    Args:
-        worker_id: Not used; PyTorch passes it.
-        trainer: Process id of the training.
+    Slurm and terminals signal every process, and a worker that dies takes the training process
+    with it before that can save.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, 'sigwaitinfo'):  # not on macOS
@@ -57,13 +52,13 @@ def accumulates(runner: Any, iteration: int) -> bool:
 class ResumableTrainLoop(IterBasedTrainLoop):
     """MMEngine's ``IterBasedTrainLoop`` that resumes exactly, and at once.
 
-    With :class:`~.ResumableSampler`, a resumed run begins to load where it was interrupted instead
-    of loading everything up to there again, and random augmentations are seeded for each sample
-    (:class:`~.SeededDataset`). With another sampler it reads through the data again.
+    With :class:`~.ResumableSampler`, a resumed run begins to load where it was interrupted, and
+    random augmentations are seeded for each sample (:class:`~.SeededDataset`). With another
+    sampler it reads through the data again.
 
     A loss or gradient that is not finite, where the model does not skip it, ends the training
-    with :class:`~mmcoordgan.models.finite.NonFiniteError`, after the weights have been saved as
-    ``nonfinite_iter_<iteration>.pth`` in the work dir, which ``--resume`` does not pick up.
+    after the weights have been saved as ``nonfinite_iter_<iteration>.pth`` in the work dir, which
+    ``--resume`` does not pick up.
 
     Args:
         runner: The Runner.
@@ -73,14 +68,10 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     """
 
     dataloader_iterator: Any
-    waiting = False
-    """Whether the training waits for data."""
-    complete = True
-    """Whether the gradients of all iterations so far have been applied."""
-    received = 0
-    """The signal that this process received."""
-    interrupted = 0
-    """The signal that came while a process waited for data, on all processes."""
+    waiting = False  # Whether the training waits for data
+    complete = True  # Whether the gradients of all iterations so far have been applied
+    received = 0  # The signal that this process received
+    interrupted = 0  # The signal that came while a process waited for data, on all processes
 
     def __init__(self, runner: Any, dataloader: Any, max_iters: int, **kwargs: Any) -> None:
         if isinstance(dataloader, dict):
@@ -134,7 +125,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         return self.runner.model
 
     def _next_batch(self) -> Any:
-        """The next batch, or None if a signal came before any process had its own."""
+        """The next batch, or None if a signal came first on any process."""
         batch, received = None, 0
         self.complete = not accumulates(self.runner, self._iter)
         try:
@@ -161,11 +152,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         return self._iter % self.val_interval == 0 or self._iter == self._max_iters
 
     def run_iter(self, data_batch: Any) -> None:
-        """One iteration.
-
-        Raises:
-            NonFiniteError: A loss or gradient is not finite; names the checkpoint that was saved.
-        """
+        """One iteration; NonFiniteError names the checkpoint that was saved."""
         try:
             super().run_iter(data_batch)
         except NonFiniteError as error:

@@ -12,17 +12,7 @@ from mmcoordgan.registry import PARAM_SCHEDULERS
 
 
 class TorchScheduler(_ParamScheduler):
-    """One of PyTorch's schedulers as MMEngine's hooks use it, stepped after every iteration.
-
-    Args:
-        optimizer: The optimizer, or its wrapper.
-        end: Not used; MMEngine passes the number of iterations.
-        by_epoch: Must be False.
-        kwargs: Arguments of PyTorch's class.
-
-    Raises:
-        UserError: ``by_epoch`` is True.
-    """
+    """One of PyTorch's schedulers as MMEngine's hooks use it, stepped after every iteration."""
 
     kind: Any
     by_epoch = False
@@ -30,7 +20,7 @@ class TorchScheduler(_ParamScheduler):
     def __init__(
         self,
         optimizer: Optimizer | OptimWrapper,
-        end: int | None = None,
+        end: int | None = None,  # the number of iterations, from MMEngine
         by_epoch: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -39,21 +29,10 @@ class TorchScheduler(_ParamScheduler):
         inner = optimizer.optimizer if isinstance(optimizer, OptimWrapper) else optimizer
         self.scheduler = self.kind(inner, **kwargs)
 
-    def step(self) -> None:
-        """Set the learning rates of the next iteration."""
-        self.scheduler.step()
-
-    def get_last_value(self) -> list[float]:
-        """The learning rate of each parameter group."""
-        return self.scheduler.get_last_lr()
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        return self.scheduler.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where ``state`` was taken."""
-        self.scheduler.load_state_dict(state)
+        self.step = self.scheduler.step
+        self.get_last_value = self.scheduler.get_last_lr
+        self.state_dict = self.scheduler.state_dict
+        self.load_state_dict = self.scheduler.load_state_dict
 
 
 @PARAM_SCHEDULERS.register_module()

@@ -1,4 +1,4 @@
-"""What the transfer metrics read from one prediction, checked once."""
+"""What the transfer metrics read from a prediction."""
 
 from __future__ import annotations
 
@@ -11,33 +11,17 @@ from torch import Tensor
 
 
 class Example(NamedTuple):
-    """One image as the metrics see it."""
+    """One image as the metrics see it; or N of them, with a leading dimension N in every field."""
 
-    name: str
-    """What to call the image in messages."""
+    name: str  # The image's name in messages
     coords: Tensor
     """Correspondence map (2, h, w), or of a query one for each reference (K, 2, h, w)."""
-    labels: Tensor | None = None
-    """Soft one-hot labels (C, h, w) at the size of the map, where the image has labels."""
-    truth: Tensor | None = None
-    """The same at the size (H, W) where labels are counted."""
-    true_coords: Tensor | None = None
-    """True canonical coordinates (2, h, w), where the data set knows them."""
-    points: Tensor | None = None
-    """Key points (P, 2) in fractions of width and height, where the image has some."""
+    labels: Tensor | None = None  # Soft one-hot labels (C, h, w) at the size of the map
+    truth: Tensor | None = None  # The same at the size (H, W) where labels are counted
+    true_coords: Tensor | None = None  # True canonical coordinates (2, h, w)
+    points: Tensor | None = None  # Key points (P, 2) in fractions of width and height
     sides: Tensor | None = None
     """Width and height (2,) of the original image in pixels, with ``points``."""
-
-
-class Examples(NamedTuple):
-    """Several images, stacked; see :class:`Example`."""
-
-    coords: Tensor  # (N, 2, h, w), or (N, K, 2, h, w)
-    labels: Tensor | None  # (N, C, h, w)
-    truth: Tensor | None  # (N, C, H, W)
-    true_coords: Tensor | None  # (N, 2, h, w)
-    points: Tensor | None  # (N, P, 2)
-    sides: Tensor | None  # (N, 2)
 
 
 def sample_index(sample: Mapping[str, Any]) -> int:
@@ -47,18 +31,12 @@ def sample_index(sample: Mapping[str, Any]) -> int:
         KeyError: If the prediction does not say.
     """
     if 'sample_idx' not in sample:
-        raise KeyError(
-            'predictions lack sample_idx, which tells references from queries: the data set must '
-            "set it, and PackInputs must keep it ('sample_idx' in meta_keys)"
-        )
+        raise KeyError('predictions lack sample_idx, which the data set must set')
     return int(sample['sample_idx'])
 
 
 def resize_soft(labels: Tensor, size: Sequence[int]) -> Tensor:
-    """Soft labels (..., C, H, W) at another height and width, as benchmarks resize them.
-
-    Bilinear, without antialiasing, with ``align_corners=False``.
-    """
+    """Resize soft labels (..., C, H, W) as benchmarks do: bilinear, without antialiasing."""
     if labels.shape[-2:] == tuple(size):
         return labels
     flat = labels.flatten(0, -4) if labels.dim() > 3 else labels[None]
@@ -78,42 +56,48 @@ def read_example(
     """Read one prediction.
 
     Labels come from ``gt_soft_seg.data`` (C, H, W), or else from ``gt_sem_seg.data`` (1, H, W) as
-    one-hot maps, zero where a pixel is void. :func:`resize_soft` brings them to the size of the
-    map and to ``label_size``. ``gt_coords.data`` (2, H, W) is resized bilinearly with
-    ``align_corners=True``, the convention of canonical coordinates. ``gt_points`` is (P, 2), in
-    fractions of the sides.
+    one-hot maps, zero where a pixel is void. ``gt_coords.data`` (2, H, W) is resized bilinearly
+    with ``align_corners=True``, the convention of canonical coordinates. ``gt_points`` is (P, 2),
+    in fractions of the sides.
 
     Args:
-        sample: A prediction with its ground truth, as MMEngine's ``Evaluator`` hands it on.
+        sample: A prediction with its ground truth, as MMEngine's ``Evaluator`` passes it.
         coords_key: Key of the correspondence map (2, h, w).
-        num_maps: K, where (K, 2, h, w), one map for each reference, is as good.
-        num_classes: C; None leaves labels aside.
-        ignore_index: Label of void pixels; None: there are none.
+        num_maps: K, where (K, 2, h, w), one map for each reference, is also accepted.
+        num_classes: C; None reads no labels.
+        ignore_index: Label of void pixels.
         label_size: Height and width of ``truth``; None: those of the map.
 
     Raises:
         KeyError: If there is no map under ``coords_key``.
-        ValueError: If a map has another shape or is not finite, if labels lie outside
-            ``0..num_classes-1``, or if ground truth and image differ in size.
+        ValueError: If a map has another shape or is not finite, or if labels lie outside
+            ``0..num_classes-1``.
     """
     name = str(sample.get('img_path') or f'sample {sample.get("sample_idx")}')
-    coords = _coords(sample, coords_key, name, num_maps)
+    coords = _data(sample, coords_key)
+    if coords is None:
+        have = ', '.join(k for k in sample if isinstance(sample[k], Tensor)) or 'none'
+        raise KeyError(
+            f"the prediction for {name} has no correspondence map '{coords_key}' (tensors it has: "
+            f'{have}): the model must predict it, or coords_key must name another one'
+        )
+    if coords.shape[:-2] not in ((2,), (num_maps, 2)) or not torch.isfinite(coords).all():
+        raise ValueError(
+            f"'{coords_key}' of {name} must be (2, H, W) and finite, but is {tuple(coords.shape)}"
+        )
+    coords = coords.detach().float()
     size = coords.shape[-2:]
-    for key in ('gt_sem_seg', 'gt_soft_seg', 'gt_coords'):
-        _check_size(sample, key, name)
-    found = None if num_classes is None else _labels(sample, num_classes, ignore_index, name)
     labels = truth = None
+    found = None if num_classes is None else _labels(sample, num_classes, ignore_index, name)
     if found is not None:
         found = found.to(coords.device)
         labels = resize_soft(found, size)
         truth = labels if label_size is None else resize_soft(found, (label_size, label_size))
     true_coords = _data(sample, 'gt_coords')
     if true_coords is not None:
-        true_coords = true_coords.to(coords)
-        if true_coords.shape[-2:] != size:
-            true_coords = F.interpolate(
-                true_coords[None], size, mode='bilinear', align_corners=True
-            )[0]
+        true_coords = F.interpolate(
+            true_coords.to(coords)[None], size, mode='bilinear', align_corners=True
+        )[0]
     points, sides = _data(sample, 'gt_points'), None
     if points is not None:
         points = points.to(coords)
@@ -122,11 +106,11 @@ def read_example(
     return Example(name, coords, labels, truth, true_coords, points, sides)
 
 
-def stack(examples: Sequence[Example]) -> Examples:
+def stack(examples: Sequence[Example]) -> Example:
     """Stack images; ground truth only where all of them have it.
 
     Raises:
-        ValueError: If their maps or their numbers of key points differ.
+        ValueError: If their maps differ in size.
     """
     first = examples[0]
     for example in examples:
@@ -135,10 +119,11 @@ def stack(examples: Sequence[Example]) -> Examples:
                 f'correspondence maps differ in size: {tuple(first.coords.shape)} for '
                 f'{first.name}, {tuple(example.coords.shape)} for {example.name}'
             )
-    columns = list(zip(*(example[2:] for example in examples)))
-    return Examples(
-        torch.stack([example.coords for example in examples]), *map(_stack_all, columns)
-    )
+    columns: Any = zip(*(example[1:] for example in examples))
+    stacked = [
+        None if any(t is None for t in column) else torch.stack(column) for column in columns
+    ]
+    return Example(first.name, *stacked)  # type: ignore[arg-type]
 
 
 def arg_max(scores: Tensor, dim: int = -3) -> Tensor:
@@ -151,11 +136,6 @@ def arg_max(scores: Tensor, dim: int = -3) -> Tensor:
     return index
 
 
-def _stack_all(tensors: Sequence[Tensor | None]) -> Tensor | None:
-    present = [tensor for tensor in tensors if tensor is not None]
-    return torch.stack(present) if len(present) == len(tensors) else None
-
-
 def _data(sample: Mapping[str, Any], key: str) -> Tensor | None:
     """The tensor of a data field: ``{'data': tensor}``, ``PixelData`` or the tensor itself."""
     field = sample.get(key)
@@ -164,55 +144,25 @@ def _data(sample: Mapping[str, Any], key: str) -> Tensor | None:
     return field['data'] if isinstance(field, Mapping) else field.data
 
 
-def _coords(sample: Mapping[str, Any], key: str, name: str, num_maps: int | None) -> Tensor:
-    coords = _data(sample, key)
-    if coords is None:
-        have = ', '.join(k for k in sample if isinstance(sample[k], Tensor)) or 'none'
-        raise KeyError(
-            f"the prediction for {name} has no correspondence map '{key}' (tensors it has: {have}):"
-            ' the model must put it there in predict mode, or coords_key must name another one'
-        )
-    if coords.shape[:-2] not in ((2,), (num_maps, 2)):
-        raise ValueError(f"'{key}' of {name} must be (2, H, W), but is {tuple(coords.shape)}")
-    if not torch.isfinite(coords).all():
-        raise ValueError(f"'{key}' of {name} holds values that are not finite")
-    return coords.detach().float()
-
-
-def _check_size(sample: Mapping[str, Any], key: str, name: str) -> None:
-    values, shape = _data(sample, key), sample.get('img_shape')
-    if values is None or shape is None or tuple(values.shape[-2:]) == tuple(shape[:2]):
-        return
-    raise ValueError(
-        f'{key} of {name} is {values.shape[-2]}x{values.shape[-1]} but the image is '
-        f'{shape[0]}x{shape[1]}: resize both (ResizeWithSoftLabels does)'
-    )
-
-
 def _labels(
     sample: Mapping[str, Any], num_classes: int, ignore_index: int | None, name: str
 ) -> Tensor | None:
     """(C, H, W) float, zero where a pixel is void, or None where the image has no labels."""
-    hard = _data(sample, 'gt_sem_seg')
-    void = None if hard is None or ignore_index is None else hard == ignore_index
-    if hard is not None and void is not None:
-        hard = hard.masked_fill(void, 0)
-    if hard is not None and hard.numel() and not 0 <= hard.min() <= hard.max() < num_classes:
-        raise ValueError(
-            f'labels of {name} must lie in 0..{num_classes - 1}, but span '
-            f'{int(hard.min())}..{int(hard.max())}'
-        )
-    soft = _data(sample, 'gt_soft_seg')
-    if soft is not None:
-        if soft.dim() != 3 or soft.shape[0] != num_classes:
+    soft, hard = _data(sample, 'gt_soft_seg'), _data(sample, 'gt_sem_seg')
+    if hard is not None:
+        void = torch.zeros_like(hard, dtype=torch.bool)
+        if ignore_index is not None:
+            void = hard == ignore_index
+            hard = hard.masked_fill(void, 0)
+        if not 0 <= hard.min() <= hard.max() < num_classes:
             raise ValueError(
-                f'gt_soft_seg of {name} must be ({num_classes}, H, W), but is {tuple(soft.shape)}'
+                f'labels of {name} must lie in 0..{num_classes - 1}, but span '
+                f'{int(hard.min())}..{int(hard.max())}'
             )
-        if not torch.isfinite(soft).all():
-            raise ValueError(f'gt_soft_seg of {name} holds values that are not finite')
-        return soft.float()
-    if hard is None:
-        return None
-    one_hot = F.one_hot(hard.reshape(hard.shape[-2:]).long(), num_classes)  # (H, W, C)
-    labels = one_hot.permute(2, 0, 1).float()
-    return labels if void is None else labels * ~void.reshape(void.shape[-2:])
+        if soft is None:
+            return F.one_hot(hard[0].long(), num_classes).permute(2, 0, 1).float() * ~void
+    if soft is not None and soft.shape[0] != num_classes:
+        raise ValueError(
+            f'gt_soft_seg of {name} must be ({num_classes}, H, W), but is {tuple(soft.shape)}'
+        )
+    return None if soft is None else soft.float()

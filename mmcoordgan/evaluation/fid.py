@@ -14,7 +14,6 @@ from mmcoordgan.models.images import to_bytes
 from mmcoordgan.registry import METRICS
 
 EXTRACTOR = 'inception-v3-compat'  # torch-fidelity's name of TensorFlow's Inception of 2015
-LAYERS = ('64', '192', '768', '2048')
 LARGEST = 8.0  # of images in about [-1, 1]; bytes exceed it and are never negative
 
 
@@ -22,43 +21,25 @@ LARGEST = 8.0  # of images in about [-1, 1]; bytes exceed it and are never negat
 class FID(BaseMetric):
     """Fréchet Inception Distance between the images of a data set and as many generated ones.
 
-    Features and distance are torch-fidelity's, which the reference implementation uses as well.
-    The number is named after samples, extractor and layer, such as
-    ``FID-10000-inception-v3-compat-2048``. FIDs of other names do not compare.
-
-    The reference's recipe is in ``configs/evaluation/fid_celeba_128.py``: 10,000 samples, each with
-    fresh noise (``eval_noise='random'`` of the generator), against the first 10,000 images by name,
-    not flipped.
-
-    Predictions come from :class:`~mmcoordgan.models.CoordGAN`, which generates one image for each
-    real one.
+    Features and distance are torch-fidelity's, as in the reference implementation. The number is
+    named after samples, extractor and layer, such as ``FID-10000-inception-v3-compat-2048``. The
+    reference's recipe is in ``configs/evaluation/fid_celeba_128.py``. Predictions come from
+    :class:`~mmcoordgan.models.CoordGAN`, which generates one image for each real one.
 
     Args:
-        weights: Path of torch-fidelity's weights of the extractor, TensorFlow's Inception of 2015.
-            None: download them.
+        weights: Path of torch-fidelity's weights of the extractor. None: download them.
         layer: Which features of it, by their number: '2048' as published, or '64', '192', '768'.
-        collect_device: Where processes exchange features: 'cpu' or 'gpu'.
-        prefix: Put before the name of the number, with a slash.
+        **kwargs: ``collect_device`` and ``prefix`` of MMEngine's ``BaseMetric``.
 
     Raises:
         ImportError: If torch-fidelity is not installed.
         FileNotFoundError: If there is no file ``weights``, or they cannot be downloaded.
-        ValueError: If ``layer`` is another one.
     """
 
     default_prefix = ''
 
-    def __init__(
-        self,
-        *,
-        weights: str | None = None,
-        layer: str = '2048',
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        if layer not in LAYERS:
-            raise ValueError(f'layer must be one of {LAYERS}, but got {layer!r}')
+    def __init__(self, *, weights: str | None = None, layer: str = '2048', **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import (
                 URL_INCEPTION_V3,
@@ -66,8 +47,7 @@ class FID(BaseMetric):
             )
         except ImportError as error:
             raise ImportError(
-                f'FID needs torch-fidelity, whose import fails ({error}). '
-                'Run: pip install torch-fidelity'
+                f'FID needs torch-fidelity ({error}). Run: pip install torch-fidelity'
             ) from error
         if weights is not None and not Path(weights).is_file():
             raise FileNotFoundError(f'FID.weights: there is no file {weights}')
@@ -84,9 +64,8 @@ class FID(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Add the features of a batch of real images and of as many generated ones.
 
-        Args:
-            data_batch: ``inputs``: real images, uint8 RGB (3, H, W).
-            data_samples: Predictions with ``fake_img``, RGB (3, S, S) in about [-1, 1].
+        ``inputs`` are real images, uint8 RGB (3, H, W); predictions have ``fake_img``, RGB
+        (3, S, S) in about [-1, 1].
 
         Raises:
             ValueError: If predictions are MMagic's, BGR in 0..255.

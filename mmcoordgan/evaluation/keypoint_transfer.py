@@ -12,9 +12,8 @@ from torch import Tensor
 from mmcoordgan.geometry import carry
 from mmcoordgan.registry import METRICS
 
-from .examples import Example, Examples, arg_max
-from .tables import format_table
-from .transfer_metric import TransferMetric, temperature_at
+from .examples import Example, arg_max
+from .transfer_metric import TransferMetric, format_table, temperature_at
 
 
 @METRICS.register_module()
@@ -22,22 +21,20 @@ class KeypointTransferPCK(TransferMetric):
     r"""Fraction of correctly transferred points (PCK), and their mean error.
 
     **Key points** (``gt_points``, as :class:`~mmcoordgan.datasets.LabelledFolder` gives them).
-    Each point of a reference is carried to the query: the reference's map tells its canonical
-    coordinate (bilinear), the query's positions are matched to that coordinate by soft or hard
-    transfer. The error is the distance to the query's own point, in pixels of the original image
-    over a length of the query: the distance of the two points ``normalize_by``, or the longer side
-    of the image. A point counts where it is visible in both images and lies inside both frames.
+    The reference's map gives a point's canonical coordinate (bilinear), the query's positions are
+    matched to it by soft or hard transfer. The error is the distance to the query's own point, in
+    pixels of the original image, over the distance of the two points ``normalize_by`` or the
+    longer side of the image. A point counts where it is visible and inside the frame in both
+    images.
 
     **Every pixel** (``gt_coords``, as :class:`~mmcoordgan.datasets.ToyFaces`), where references
-    have no key points. Every pixel p of a query is a point with the true canonical coordinate
-    :math:`g_q(p)`. The true canonical coordinates :math:`g_r` of a reference are carried to the
-    query as values, by the correspondence under test:
+    have no key points. The true canonical coordinates :math:`g_r` of a reference are carried to
+    the query as values. At a pixel p with the true coordinate :math:`g_q(p)`, the error is
 
     .. math::
         e(p) = \lVert \mathrm{transfer}(g_r; c_r \to c_q)(p) - g_q(p) \rVert
 
-    is the distance, in units of the canonical frame [-1, 1], between the point that should have
-    arrived at p and the point that did.
+    in units of the canonical frame [-1, 1].
 
     Numbers, over all points of all queries, then the mean over references:
 
@@ -45,29 +42,26 @@ class KeypointTransferPCK(TransferMetric):
     * ``nme``: mean normalized error of key points, in percent; ``error``: mean of e(p).
     * ``pck@<alpha>/ref<k>``, ``nme/ref<k>``, ``error/ref<k>``: the same by reference.
     * ``identity_...``: every point stays at its place in the image.
-    * ``ceiling_...`` (not for key points): the true coordinates in place of the model's maps: what
-      the transfer itself allows. It falls short of perfection where a reference does not show what
-      the query shows, and because soft transfer averages over neighbors.
+    * ``ceiling_...`` (not for key points): the true coordinates in place of the model's maps. Not
+      perfect where a reference does not show what the query shows, and because soft transfer
+      averages over neighbors.
 
     Convention: ``gt_points`` in fractions of width and height, x first; ``gt_coords`` x first,
     align-corners pixels. References, their order and distributed evaluation: see
     :class:`TransferMetric`.
 
     Args:
-        alpha: Threshold, > 0, in units of the error: 0.1 is a tenth of the normalizing length for
-            key points, 0.1 units of the canonical frame for pixels.
+        alpha: Threshold, > 0, in units of the error.
         normalize_by: Indices of two key points, such as the outer corners of the eyes (36, 45) of
             68 points. None: the longer side of the image.
-        foreground_only: Count only pixels whose label is not background (class 0).
-        num_classes: Only with ``foreground_only``. Default: the ``classes`` of the data set.
-        **settings: As :class:`TransferMetric`: ``num_references`` (5), ``mode`` ('soft'),
-            ``temperature`` (0.01), ``reference_size``, ``coords_key`` ('coords'), ``ceiling``
-            (True), ``prefix``.
+        foreground_only: Count only pixels whose label is not background (class 0); needs the
+            ``classes`` of the data set.
+        **settings: See :class:`TransferMetric`.
 
     Raises:
-        ValueError: From the constructor, if an argument is out of its range; from ``process``, if
-            a reference has neither ``gt_points`` nor ``gt_coords``, or if images differ in the
-            number of points.
+        ValueError: If ``alpha`` or ``normalize_by`` is invalid; from ``process``, if a reference
+            has neither ``gt_points`` nor ``gt_coords``, or if images differ in their number of
+            points.
     """
 
     def __init__(
@@ -76,7 +70,6 @@ class KeypointTransferPCK(TransferMetric):
         alpha: float = 0.1,
         normalize_by: Sequence[int] | None = None,
         foreground_only: bool = False,
-        num_classes: int | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
@@ -89,23 +82,15 @@ class KeypointTransferPCK(TransferMetric):
         self.alpha = alpha
         self.normalize_by = normalize_by
         self.foreground_only = foreground_only
-        self._num_classes = num_classes
 
     @property
     def num_classes(self) -> int | None:  # type: ignore[override]
-        """C where labels are needed, else None.
-
-        Raises:
-            ValueError: If labels are needed and neither ``num_classes`` nor the data set tells.
-        """
-        if not self.foreground_only or self._num_classes is not None:
-            return self._num_classes if self.foreground_only else None
+        """C where labels are needed, else None."""
+        if not self.foreground_only:
+            return None
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
-            raise ValueError(
-                "KeypointTransferPCK(foreground_only=True) needs num_classes: the data set's "
-                "metainfo has no 'classes'"
-            )
+            raise ValueError("foreground_only needs 'classes' in the metainfo of the data set")
         return len(classes)
 
     def new_totals(self) -> dict[str, Tensor]:
@@ -148,14 +133,14 @@ class KeypointTransferPCK(TransferMetric):
             )
         return bool(self._length(query.points, query.sides) > 0)
 
-    def add(self, references: Examples, queries: Examples, totals: dict[str, Tensor]) -> None:
+    def add(self, references: Example, queries: Example, totals: dict[str, Tensor]) -> None:
         """Add a batch of usable queries to the sums."""
         if references.points is not None:
             self._add_points(references, queries, totals)
         else:
             self._add_pixels(references, queries, totals)
 
-    def _add_points(self, references: Examples, queries: Examples, totals: dict) -> None:
+    def _add_points(self, references: Example, queries: Example, totals: dict) -> None:
         """Key points: references (K, P, 2), queries (B, P, 2)."""
         points, truth, sides = references.points, queries.points, queries.sides
         assert points is not None and truth is not None and sides is not None
@@ -171,15 +156,10 @@ class KeypointTransferPCK(TransferMetric):
         totals['sparse'] += 1
 
     def _carry_points(self, points: Tensor, sources: Tensor, targets: Tensor) -> Tensor:
-        """Where points arrive on the queries.
+        """Where points (K, P, 2) arrive on the queries: (B, K, P, 2), in fractions.
 
-        Args:
-            points: Of the references, (K, P, 2) in fractions.
-            sources: Maps of the references (K, 2, h, w).
-            targets: Maps of the queries (B, 2, h, w) or (B, K, 2, h, w).
-
-        Returns:
-            (B, K, P, 2) in fractions.
+        ``sources`` are the references' maps (K, 2, h, w), ``targets`` the queries' (B, 2, h, w) or
+        (B, K, 2, h, w).
         """
         places = (2 * points - 1).nan_to_num()[:, None]  # (K, 1, P, 2)
         wanted = F.grid_sample(sources, places, padding_mode='border', align_corners=False)
@@ -194,21 +174,13 @@ class KeypointTransferPCK(TransferMetric):
         return torch.stack(found)[:, :, :, 0].transpose(2, 3)
 
     def _length(self, points: Tensor, sides: Tensor) -> Tensor:
-        """What errors are divided by, in pixels of the original images.
-
-        Args:
-            points: (..., P, 2).
-            sides: (..., 2).
-
-        Returns:
-            (...).
-        """
+        """What errors of points (..., P, 2) are divided by, in original pixels: (...)."""
         if self.normalize_by is None:
             return sides.amax(-1)
         first, second = (points[..., index, :] for index in self.normalize_by)
         return ((first - second) * sides).norm(dim=-1)
 
-    def _add_pixels(self, references: Examples, queries: Examples, totals: dict) -> None:
+    def _add_pixels(self, references: Example, queries: Example, totals: dict) -> None:
         """Every pixel: true coordinates of references (K, 2, h, w) and queries (B, 2, H, W)."""
         points, truth = references.true_coords, queries.true_coords
         assert points is not None and truth is not None
@@ -222,9 +194,8 @@ class KeypointTransferPCK(TransferMetric):
             self._count(totals[name], errors, counted[:, None].expand_as(errors))
 
         count('', self.transfer(points, queries))
-        copied = points
-        if copied.shape[-2:] != truth.shape[-2:]:
-            copied = F.interpolate(copied, truth.shape[-2:], mode='bilinear', align_corners=True)
+        size = truth.shape[-2:]
+        copied = F.interpolate(points, size, mode='bilinear', align_corners=True)
         count('identity', copied.expand(len(truth), -1, -1, -1, -1))
         if self.ceiling:
             count('ceiling', self.transfer(points, queries, 'true_coords'))

@@ -7,16 +7,10 @@ from torch import Tensor
 
 
 def folded_fraction(coords: Tensor) -> float:
-    """Fraction of pixels where maps fold: the orientation of (right, down) is not positive.
+    """Fraction of pixels where maps (B, 2, H, W) fold, in [0, 1].
 
-    Convention: coords x first; the determinant of the forward differences is positive where the
-    map keeps the orientation of the canonical grid.
-
-    Args:
-        coords: (B, 2, H, W).
-
-    Returns:
-        In [0, 1]; 0 for maps without folds.
+    Convention: coords x first; the determinant of the forward differences (right, down) is
+    positive where the map keeps the orientation of the canonical grid.
     """
     right = coords[:, :, :-1, 1:] - coords[:, :, :-1, :-1]  # (B, 2, H - 1, W - 1)
     down = coords[:, :, 1:, :-1] - coords[:, :, :-1, :-1]
@@ -25,14 +19,7 @@ def folded_fraction(coords: Tensor) -> float:
 
 
 def structure_spread(coords: Tensor) -> float:
-    """Standard deviation of the maps over the batch, mean over pixels, in units of the frame.
-
-    Args:
-        coords: (B, 2, H, W), B >= 2.
-
-    Returns:
-        >= 0; 0 where all maps are the same.
-    """
+    """Standard deviation of maps (B, 2, H, W) over the batch, mean over pixels; B >= 2."""
     return coords.double().std(dim=0).mean().item()
 
 
@@ -44,7 +31,7 @@ def separation(same: Tensor, other: Tensor) -> float:
         other: Distances between images of two structures in one texture, (M,).
 
     Returns:
-        In [0, 1]; 0.5 where the distances tell nothing, ties counted half.
+        In [0, 1]; ties are counted half.
     """
     ordered = other.sort().values
     beyond = len(ordered) - torch.searchsorted(ordered, same, right=True)

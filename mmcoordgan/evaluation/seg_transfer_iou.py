@@ -10,9 +10,8 @@ from torch import Tensor
 
 from mmcoordgan.registry import METRICS
 
-from .examples import Example, Examples, arg_max, resize_soft
-from .tables import format_table
-from .transfer_metric import TransferMetric
+from .examples import Example, arg_max, resize_soft
+from .transfer_metric import TransferMetric, format_table
 
 EPS = 1e-10
 
@@ -37,16 +36,12 @@ def confusion_matrix(predicted: Tensor, truth: Tensor, num_classes: int) -> Tens
 
 
 def intersection_and_union(confusion: Tensor, strict: bool = False) -> tuple[Tensor, Tensor]:
-    """Intersection and union of each class, in pixels.
+    """Intersection and union of each class in pixels, (..., C - 1), without background (class 0).
 
     Args:
         confusion: (..., C, C), see :func:`confusion_matrix`.
-        strict: If False, as CoordGAN's benchmark counts: predictions on pixels whose true label
-            is background are set to background, so that parts predicted there cost nothing. If
-            True, they enter the union of the predicted class.
-
-    Returns:
-        Two tensors (..., C - 1), without background (class 0).
+        strict: If False, predictions on true background cost nothing, as in CoordGAN's benchmark.
+            If True, they enter the union of the predicted class.
     """
     intersection = confusion.diagonal(dim1=-2, dim2=-1)
     predicted = confusion.sum(-2)
@@ -57,14 +52,9 @@ def intersection_and_union(confusion: Tensor, strict: bool = False) -> tuple[Ten
 
 
 def iou_per_class(confusion: Tensor, strict: bool = False) -> Tensor:
-    """IoU of each class in percent, I / (U + 1e-10); a class that is nowhere scores 0.
+    """IoU of each class in percent, I / (U + 1e-10), (..., C - 1) float64.
 
-    Args:
-        confusion: (..., C, C), see :func:`confusion_matrix`.
-        strict: See :func:`intersection_and_union`.
-
-    Returns:
-        (..., C - 1) float64 in 0..100, without background (class 0).
+    Arguments: see :func:`intersection_and_union`.
     """
     intersection, union = intersection_and_union(confusion, strict)
     return 100 * intersection.double() / (union.double() + EPS)
@@ -75,31 +65,28 @@ class SegTransferIoU(TransferMetric):
     """IoU of labels carried from labelled references to queries (CoordGAN).
 
     Soft one-hot labels of each reference are carried to the query by correspondence; the arg max
-    is compared with the query's own labels, which are the arg max of its one-hot labels resized
-    bilinearly (ties go to the lowest class). By default, labels are counted at the size of the
-    correspondence map, as in the published benchmarks. With ``label_size``, the labels of
-    references are still taken at the map's size; what is carried is resized bilinearly to
-    ``label_size`` before the arg max. Intersections and unions are summed over all queries before
-    they are divided.
+    is compared with the query's own labels, the arg max of its one-hot labels resized bilinearly.
+    Ties go to the lowest class. By default, labels are counted at the size of the correspondence
+    map, as in the published benchmarks; with ``label_size``, what is carried is resized to it
+    first. Intersections and unions are summed over all queries before they are divided.
 
     Void pixels (``ignore_index`` in the data set's ``metainfo``) count nowhere: those of
-    references are no sources, and those of queries, where more than half of a pixel is void, enter
-    no number.
+    references are no sources; those of queries, where more than half of a pixel is void, enter no
+    number.
 
     Numbers, in percent; each is the mean over classes (without background and ``ignore_classes``)
     and over references:
 
-    * ``iou``: as CoordGAN's benchmark counts. Predictions on pixels whose true label is background
-      are set to background and cost nothing; a class that is in no query scores 0 and enters the
-      mean. ``iou/<class>`` and ``iou/ref<k>`` tell the same by class (also those ignored in the
-      mean) and by reference.
-    * ``strict_iou``: parts predicted on true background count as errors.
-    * ``identity_iou``: labels copied without moving them: what any method must beat.
+    * ``iou``: as CoordGAN's benchmark counts. Predictions on true background cost nothing; a class
+      that is in no query scores 0 and enters the mean.
+    * ``iou/<class>``, ``iou/ref<k>``: the same by class and by reference.
+    * ``identity_iou``: labels copied without moving them.
     * ``fused_iou`` (with ``fuse``): one prediction from all references, the arg max of the sum of
       their carried labels.
     * ``ceiling_iou``: the true canonical coordinates (``gt_coords``) in place of the model's map,
-      where all images have them: what the transfer itself allows.
-    * ``strict_identity_iou``, ``strict_fused_iou``, ``strict_ceiling_iou``.
+      where all images have them.
+    * ``strict_iou``, ``strict_identity_iou``, ``strict_fused_iou``, ``strict_ceiling_iou``:
+      classes predicted on true background count as errors.
 
     References, their order and distributed evaluation: see :class:`TransferMetric`.
 
@@ -108,13 +95,11 @@ class SegTransferIoU(TransferMetric):
         ignore_classes: Classes left out of means, by name or number.
         fuse: Report ``fused_iou``.
         label_size: Height and width at which labels are counted. None (default): those of the map.
-        **settings: As :class:`TransferMetric`: ``num_references`` (5), ``mode`` ('soft'),
-            ``temperature`` (0.01), ``reference_size``, ``coords_key`` ('coords'), ``ceiling``
-            (True), ``prefix``.
+        **settings: See :class:`TransferMetric`.
 
     Raises:
-        ValueError: From the constructor, if an argument is out of its range; from ``process``, if
-            a reference has no labels or labels are out of range.
+        ValueError: From ``process``, if a reference has no labels, labels are out of range, or
+            ``ignore_classes`` names no class.
     """
 
     def __init__(
@@ -127,10 +112,6 @@ class SegTransferIoU(TransferMetric):
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        if num_classes is not None and num_classes < 2:
-            raise ValueError(f'num_classes must be at least 2, but got {num_classes}')
-        if label_size is not None and label_size < 1:
-            raise ValueError(f'label_size must be at least 1, but got {label_size}')
         self._num_classes = num_classes
         self.label_size = label_size
         self.ignore_classes = tuple(ignore_classes)
@@ -138,11 +119,7 @@ class SegTransferIoU(TransferMetric):
 
     @property
     def num_classes(self) -> int:  # type: ignore[override]
-        """C, background included.
-
-        Raises:
-            ValueError: If neither ``num_classes`` nor the data set tells.
-        """
+        """C, background included."""
         if self._num_classes is not None:
             return self._num_classes
         classes = (self.dataset_meta or {}).get('classes')
@@ -181,7 +158,7 @@ class SegTransferIoU(TransferMetric):
         """Queries count where they have labels."""
         return query.labels is not None
 
-    def add(self, references: Examples, queries: Examples, totals: dict[str, Tensor]) -> None:
+    def add(self, references: Example, queries: Example, totals: dict[str, Tensor]) -> None:
         """Add a batch of labelled queries to the confusion matrices."""
         assert references.labels is not None and references.truth is not None
         assert queries.truth is not None

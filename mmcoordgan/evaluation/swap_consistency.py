@@ -24,35 +24,28 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
     """Distances between an image and what it becomes when one of its codes is swapped.
 
     For every sample, an image G(s, t) is compared with G(s, t') (texture swap) and G(s', t)
-    (structure swap), in the manner of CoordGAN's table on disentanglement (arXiv:2203.16521). This
-    is **not the paper's protocol**: samples, noise, image size and the weights of the networks
-    that measure may differ, so compare figures of this metric with each other only. Reported are
-    the means of
+    (structure swap), as in CoordGAN's table on disentanglement (arXiv:2203.16521). This is **not
+    the paper's protocol**: compare numbers of this metric with each other only. Reported are the
+    means of
 
     * ``texture_swap_LPIPS`` and ``structure_swap_LPIPS``, named after the perceptual distance,
       and ``AUC_LPIPS``: the probability that a texture swap changes less than a structure swap;
     * with ``identity``, ``texture_swap_identity`` and ``structure_swap_identity``: 1 minus the
       cosine of two faces' features, in [0, 2]. MMagic's ArcFace crops and resizes faces its own
-      way, which is not the paper's either.
+      way.
 
     Predictions come from :class:`~mmcoordgan.models.CoordGAN`, asked by the data set
-    :class:`~mmcoordgan.datasets.SwapSeeds` under MMEngine's ``TestLoop`` and ``ValLoop``. Under
-    MMagic's ``MultiTestLoop`` and ``MultiValLoop`` the metric sends these requests itself,
-    whatever the data set. Figures depend neither on batches nor on the number of processes.
+    :class:`~mmcoordgan.datasets.SwapSeeds` under MMEngine's loops; under MMagic's
+    ``MultiTestLoop`` and ``MultiValLoop`` the metric sends these requests itself.
 
     Args:
         perceptual: Config or module of a :class:`~mmcoordgan.models.losses.PerceptualDistance`.
         identity: None, or config or module of a network whose ``extract_feats`` turns RGB faces
             in [-1, 1] into features (B, C) of length 1: ``dict(type='mmagic.IDLossModel')``, which
             needs MMagic. Its ``ir_se50_weights`` is a URL or a path.
-        num_samples: Number of samples; for MMagic's loops only, elsewhere the data set decides.
+        num_samples: Number of samples under MMagic's loops; elsewhere the data set decides.
         seed: Of the samples, likewise.
-        collect_device: Where processes exchange results: 'cpu' or 'gpu'.
-        prefix: Put before the names of all numbers, with a slash.
-
-    Raises:
-        ImportError: If ``identity`` names a network of a package that is not installed.
-        ValueError: If ``num_samples`` is smaller than 1.
+        **kwargs: ``collect_device`` and ``prefix`` of MMEngine's ``BaseMetric``.
     """
 
     default_prefix = 'swap'
@@ -64,14 +57,13 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
         identity: dict | nn.Module | None = None,
         num_samples: int = 1000,
         seed: int = 0,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        if num_samples < 1:
-            raise ValueError(f'num_samples must be at least 1, but got {num_samples}')
+        super().__init__(**kwargs)
         self.perceptual = build_module(perceptual or dict(type='mmcoordgan.LPIPSLoss'))
-        self.identity: Any = _build_identity(identity) if isinstance(identity, dict) else identity
+        self.identity: Any = identity
+        if isinstance(identity, dict):
+            self.identity = build_module(identity_config(identity))
         self.num_samples = num_samples
         self.seed = seed
         for network in (self.perceptual, self.identity):
@@ -85,15 +77,10 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
 
     @torch.no_grad()
     def process(self, data_batch: Any, data_samples: Sequence[dict | BaseDataElement]) -> None:
-        """Add the distances of a batch.
+        """Add the distances of a batch of predictions.
 
-        Args:
-            data_batch: Not needed.
-            data_samples: Predictions with ``fake_img``, ``texture_swap_img`` and
-                ``structure_swap_img``, each RGB (3, S, S) in about [-1, 1].
-
-        Raises:
-            ValueError: If a prediction lacks one of them.
+        They need ``fake_img``, ``texture_swap_img`` and ``structure_swap_img``, each RGB
+        (3, S, S) in about [-1, 1].
         """
         samples = [s.to_dict() if isinstance(s, BaseDataElement) else s for s in data_samples]
         images = _stack(samples, 'fake_img')
@@ -116,11 +103,7 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
         return numbers
 
     def evaluate(self, size: int | None = None) -> dict:
-        """Collect from all processes, and report.
-
-        Args:
-            size: Number of samples; MMagic's evaluator, which leaves it out, has ``num_samples``.
-        """
+        """Collect from all processes, and report; MMagic's evaluator leaves out ``size``."""
         return super().evaluate(self.num_samples if size is None else size)
 
     def _perceptual(self, x: Tensor, y: Tensor) -> Tensor:
@@ -131,18 +114,6 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
     def _identity(self, x: Tensor, y: Tensor) -> Tensor:
         network = self.identity.to(x.device)
         return 1 - (network.extract_feats(x) * network.extract_feats(y)).sum(1)
-
-
-def _build_identity(config: dict) -> nn.Module:
-    try:
-        return build_module(identity_config(config))
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise FileNotFoundError(
-            f'could not download the weights of {config["type"]} ({error}). Download them on '
-            'another machine and set identity.ir_se50_weights to their path'
-        ) from error
 
 
 def _stack(samples: Sequence[dict], key: str) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,18 +13,17 @@ from torch import Tensor
 
 from mmcoordgan.geometry import IndexedCoords, carry
 
-from .examples import Example, Examples, read_example, sample_index, stack
+from .examples import Example, read_example, sample_index, stack
 
 MODES = ('soft', 'hard')
 OUT_OF_REACH = 1e4
-"""Where void pixels stand in the canonical frame [-1, 1]: no target is nearest to them."""
+"""Coordinate of void pixels, far from the canonical frame [-1, 1]: no target is near them."""
 
 
 def temperature_at(width: int, mode: str, temperature: float, reference_size: int | None) -> float:
-    """The temperature of :func:`transfer_all` for maps of ``width``; 0 where ``mode`` is 'hard'.
-
-    The other arguments are those of :class:`TransferMetric`.
-    """
+    """Temperature of :func:`transfer_all` for maps of ``width``; see :class:`TransferMetric`."""
+    if mode not in MODES:
+        raise ValueError(f'mode must be one of {MODES}, but got {mode!r}')
     return temperature * (reference_size or width) / width if mode == 'soft' else 0.0
 
 
@@ -54,29 +52,28 @@ class TransferMetric(BaseMetric):
     """Base of the metrics that carry something from references to queries.
 
     The first ``num_references`` samples of the data set (by ``sample_idx``) are the references,
-    all others the queries. References must come first, on every process: use
-    ``sampler=dict(type='ReferenceSampler', num_references=...)`` in the dataloader. In a single
-    process, ``DefaultSampler`` with ``shuffle=False`` will do. Only the references' maps and
-    labels are kept; queries enter running sums, which :meth:`evaluate` adds up over all processes.
-    Memory does not grow with the number of queries, and every query counts once.
+    all others the queries. References must come first on every process: use
+    ``sampler=dict(type='ReferenceSampler', num_references=...)`` in the dataloader. Queries enter
+    running sums, which :meth:`evaluate` adds up over all processes: memory does not grow with the
+    number of queries, and every query counts once.
 
     A method that compares images in pairs (registration, nearest neighbors of features) has no
-    common frame. It gives each query one map for each reference, (K, 2, h, w), which tells where
-    the query's pixels look in that reference; each reference has the canonical grid as its map.
+    common frame. It gives each query one map for each reference, (K, 2, h, w), of coordinates in
+    that reference; each reference has the canonical grid as its map.
 
     Args:
         num_references: K, at least 1.
         mode: 'soft' (:func:`mmcoordgan.geometry.soft_transfer`) or 'hard' (nearest coordinate).
-        temperature: Of the soft transfer, in units of the frame.
+        temperature: Of the soft transfer, > 0, in units of the frame.
         reference_size: If given, ``temperature`` belongs to maps of this width, and others get
             ``temperature * reference_size / width``: the same number of pixels.
         coords_key: Which map of the predictions to use.
-        ceiling: Report also what the true canonical coordinates (``gt_coords``) would reach, where
-            the data set knows them; takes as long as the rest.
+        ceiling: Also report what the true canonical coordinates (``gt_coords``) would reach, where
+            the data set has them; doubles the time.
         prefix: Put before the names of all numbers, with a slash.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If ``num_references``, ``mode`` or ``temperature`` is out of range.
     """
 
     default_prefix = ''
@@ -97,14 +94,11 @@ class TransferMetric(BaseMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(prefix=prefix)
-        if num_references < 1:
-            raise ValueError(f'num_references must be at least 1, but got {num_references}')
-        if mode not in MODES:
-            raise ValueError(f"mode must be 'soft' or 'hard', but got {mode!r}")
-        if not temperature > 0:
-            raise ValueError(f'temperature must be positive, but got {temperature}')
-        if reference_size is not None and reference_size < 1:
-            raise ValueError(f'reference_size must be at least 1, but got {reference_size}')
+        if num_references < 1 or mode not in MODES or not temperature > 0:
+            raise ValueError(
+                f'a transfer needs num_references >= 1, mode in {MODES} and temperature > 0, but '
+                f'got num_references={num_references}, mode={mode!r}, temperature={temperature}'
+            )
         self.num_references = num_references
         self.mode = mode
         self.temperature = temperature
@@ -116,14 +110,14 @@ class TransferMetric(BaseMetric):
     def reset(self) -> None:
         """Forget references and sums."""
         self._found: dict[int, Example] = {}
-        self._references: Examples | None = None
+        self._references: Example | None = None
         self._indexed: dict[str, IndexedCoords] = {}
         self._totals: dict[str, Tensor] = {}
         self.results.clear()
 
     @property
     def ignore_index(self) -> int | None:
-        """Label of void pixels, as the data set's ``metainfo`` says."""
+        """Label of void pixels, from the data set's ``metainfo``."""
         return (self.dataset_meta or {}).get('ignore_index')
 
     # ------------------------------------------------------------------ what a metric defines
@@ -140,8 +134,8 @@ class TransferMetric(BaseMetric):
         """Whether ``query`` has the ground truth that the metric compares with."""
         raise NotImplementedError
 
-    def add(self, references: Examples, queries: Examples, totals: dict[str, Tensor]) -> None:
-        """Add a batch of usable queries to the running sums."""
+    def add(self, references: Example, queries: Example, totals: dict[str, Tensor]) -> None:
+        """Add a batch of usable queries to the running sums; both come stacked."""
         raise NotImplementedError
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
@@ -155,15 +149,9 @@ class TransferMetric(BaseMetric):
         """Store references, add queries to the running sums.
 
         Args:
-            data_batch: Not needed.
-            data_samples: Predictions with their ground truth: ``sample_idx``, the map
-                (2, h, w) or (K, 2, h, w) under ``coords_key``, and where known ``gt_soft_seg`` or
-                ``gt_sem_seg`` and ``gt_coords``.
-
-        Raises:
-            KeyError: If a prediction lacks its map or its ``sample_idx``.
-            ValueError: If a query comes before the references, or ground truth is not as it
-                should be.
+            data_batch: Not used.
+            data_samples: Predictions with their ground truth, see
+                :func:`~mmcoordgan.evaluation.examples.read_example`, and ``sample_idx``.
         """
         queries = []
         for sample in data_samples:
@@ -211,7 +199,12 @@ class TransferMetric(BaseMetric):
         for total in totals.values():
             all_reduce(total)
         self.reset()
-        self._check_count(int(totals['queries'][0]), size)
+        counted, expected = int(totals['queries'][0]), size - self.num_references
+        if counted > expected:
+            raise ValueError(
+                f'{type(self).__name__}: {counted} queries were counted, but the data set has '
+                f'only {expected}: some came more than once. {self._advice()}'
+            )
         metrics = self.compute_metrics([totals])
         return {f'{self.prefix}/{k}' if self.prefix else k: v for k, v in metrics.items()}
 
@@ -234,17 +227,11 @@ class TransferMetric(BaseMetric):
 
     # ------------------------------------------------------------------ helpers
 
-    def transfer(self, values: Tensor, queries: Examples, maps: str = 'coords') -> Tensor:
-        """:func:`~.transfer_all` from the references, as this metric is set up.
+    def transfer(self, values: Tensor, queries: Example, maps: str = 'coords') -> Tensor:
+        """Carry values (K, C, h, w) of the references to B queries: (B, K, C, H, W).
 
-        Args:
-            values: (K, C, h, w), of the references.
-            queries: B of them.
-            maps: Which maps of references and queries tell what corresponds: 'coords' or
-                'true_coords'. The references' are indexed once.
-
-        Returns:
-            (B, K, C, H, W).
+        ``maps`` tells which maps of both correspond: 'coords' or 'true_coords'. Those of the
+        references are indexed once.
         """
         references = self._references
         assert references is not None
@@ -267,31 +254,41 @@ class TransferMetric(BaseMetric):
             self._totals = {'queries': counts, **self.new_totals()}
         return self._totals
 
-    def _complete_references(self, query: str) -> Examples:
+    def _complete_references(self, query: str) -> Example:
         if self._references is None:
             missing = [i for i in range(self.num_references) if i not in self._found]
             if missing:
                 raise ValueError(
                     f'{type(self).__name__}: the query {query} came before the references '
-                    f'{missing} (sample_idx). References must come first on every process: use '
-                    f"sampler=dict(type='ReferenceSampler', num_references={self.num_references}) "
-                    'in the dataloader'
+                    f'{missing} (sample_idx). {self._advice()}'
                 )
             self._references = stack([self._found[i] for i in range(self.num_references)])
         return self._references
 
-    def _check_count(self, counted: int, size: int) -> None:
-        expected = size - self.num_references
-        if counted > expected:
-            raise ValueError(
-                f'{type(self).__name__}: {counted} queries were counted, but the data set has '
-                f'{expected} behind its {self.num_references} references: some came more than '
-                "once. Use sampler=dict(type='ReferenceSampler', "
-                f'num_references={self.num_references}) in the dataloader'
-            )
-        if counted < expected:
-            print_log(
-                f'{type(self).__name__}: only {counted} of {expected} queries were seen',
-                'current',
-                level=logging.WARNING,
-            )
+    def _advice(self) -> str:
+        return (
+            "Use sampler=dict(type='ReferenceSampler', "
+            f'num_references={self.num_references}) in the dataloader'
+        )
+
+
+def format_table(
+    header: Sequence[str], labels: Sequence[str], rows: Sequence[Sequence[float]], digits: int = 2
+) -> str:
+    """Right-aligned columns of numbers behind a column of labels.
+
+    Args:
+        header: Title of the labels' column, then of each column of numbers.
+        labels: One for each row.
+        rows: Numbers, one less than ``header`` in each row.
+        digits: Behind the decimal point.
+    """
+    cells = [[label, *(f'{v:.{digits}f}' for v in row)] for label, row in zip(labels, rows)]
+    lines = [list(header), *cells]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return '\n'.join(
+        '  '.join(
+            [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))]
+        ).rstrip()
+        for line in lines
+    )

@@ -23,8 +23,7 @@ class Blocks(NamedTuple):
     low: Tensor
     """(B, 2, strips, K / strips), smallest x and y in each block; strips lie from left to right,
     the blocks of a strip from top to bottom."""
-    high: Tensor
-    """(B, 2, strips, K / strips), largest x and y."""
+    high: Tensor  # (B, 2, strips, K / strips), largest x and y
 
     def of_batch(self, batch: int, dtype: torch.dtype) -> Blocks:
         """The same blocks for every item of a batch, where they are those of a single one."""

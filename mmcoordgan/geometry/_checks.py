@@ -23,14 +23,7 @@ def check_coords(name: str, coords: Tensor) -> None:
 
 
 def check_range(name: str, coords: Tensor, finite: bool) -> None:
-    """Raise ValueError if coordinates are beyond :data:`LIMIT`, or not finite where they must be.
-
-    Args:
-        name: Of the argument.
-        coords: The map.
-        finite: Refuse also infinity and NaN. If False, they pass: results are not finite either,
-            which the training reports.
-    """
+    """Raise ValueError if coordinates are beyond :data:`LIMIT`, or not finite if ``finite``."""
     size = coords.detach().abs()
     wrong = ~(size <= LIMIT) if finite else (size > LIMIT) & (size != math.inf)
     if wrong.any():

@@ -30,10 +30,7 @@ def limit(limits: dict[str, int], tensor: Tensor) -> int:
 
 
 class Scratch:
-    """Memory for intermediate results, used again and again.
-
-    On a CPU, fresh memory of this size costs more time than what is computed in it.
-    """
+    """Memory for intermediate results; fresh memory costs a CPU more time than the computation."""
 
     def __init__(self, like: Tensor):
         self.like = like
@@ -50,12 +47,8 @@ class Scratch:
 class Neighborhood:
     """A few blocks of targets (R), and how far the blocks of sources near them (C) are.
 
-    Blocks are counted through the batch: ``item * blocks_per_item + block``.
-
-    Args:
-        walk: The point sets.
-        items: Which of the batch.
-        part: Which of their target blocks; all of them where there are several items.
+    ``items`` tells which of the batch, ``part`` which of their target blocks. Blocks are counted
+    through the batch: ``item * blocks_per_item + block``.
     """
 
     def __init__(self, walk: Walk, items: slice, part: slice):
@@ -126,12 +119,8 @@ class Neighborhood:
 class Walk:
     """Two batches of point sets, and all their neighborhoods one after the other.
 
-    Args:
-        targets: Blocks of the targets.
-        sources: Blocks of the sources, of the same batch size.
-        target: Packed targets (2, blocks, BLOCK_SIZE).
-        source: Packed sources, see :func:`pack_sources`; more than two channels do no harm.
-        margin: How much farther than the nearest source others still matter.
+    ``target`` (2, blocks, BLOCK_SIZE) and ``source`` (see :func:`pack_sources`) are packed points;
+    sources that are ``margin`` farther than the nearest one still matter.
     """
 
     def __init__(
@@ -156,9 +145,7 @@ class Walk:
     def differences(self, rows: Tensor | slice, near: Tensor) -> tuple[Tensor, Tensor]:
         """x and y of target - source, (n, BLOCK_SIZE, L * BLOCK_SIZE) each, in scratch memory.
 
-        Args:
-            rows: n blocks of targets.
-            near: The blocks of sources that each of them faces (n, L).
+        ``rows`` are n blocks of targets, ``near`` (n, L) the blocks of sources that each faces.
         """
         target, source = self.target[:, rows], gather(self.source, near)
         shape = (*target.shape[1:], source.shape[2])
@@ -168,15 +155,8 @@ class Walk:
         return dx, dy
 
     def nearest_of(self, rows: slice, around: Tensor) -> Tensor:
-        """Largest distance of a target to the nearest source in some blocks.
-
-        Args:
-            rows: R blocks of targets.
-            around: Blocks of sources for each of them (R, L).
-
-        Returns:
-            (R,), of the target in each block that is farthest away.
-        """
+        """Largest distance (R,) of a target in each of R blocks to the nearest source in its
+        blocks ``around`` (R, L)."""
         found = []
         step = max(1, limit(MAX_PAIRS, self.target) // (around.shape[1] * BLOCK_SIZE**2))
         for part in range(0, len(around), step):
@@ -194,14 +174,9 @@ def smallest_distance(low: Tensor, high: Tensor, other_low: Tensor, other_high: 
 
 
 def blocks_around(points: Tensor, source_low: Tensor) -> Tensor:
-    """Blocks of sources around points (2, b, r, 1): two each in its strip and the next.
+    """Blocks of sources around points (2, b, r, 1): two each in its strip and its neighbors.
 
-    Args:
-        points: x and y.
-        source_low: Smallest x and y in each block (b, 2, strips, blocks in a strip).
-
-    Returns:
-        (b, r, 6), counted within their item.
+    ``source_low`` is (b, 2, strips, blocks in a strip). Returns (b, r, 6), counted within an item.
     """
     x, y = points
     strips, per_strip = source_low.shape[2:]
@@ -217,7 +192,7 @@ def blocks_around(points: Tensor, source_low: Tensor) -> Tensor:
 def pack_sources(blocks: Blocks, points: Tensor, features: Tensor | None = None) -> Tensor:
     """Points (B, 2, N) and features (B, C, N) of sources -> (2 + C, B * K + 1, BLOCK_SIZE).
 
-    Empty slots are far away, also all those of the last block, which stands for no source.
+    Empty slots are far away, as is all of the last block, which means no source.
     """
     packed = blocks.pack(points, empty=FAR)
     none = packed.new_full((2, 1, BLOCK_SIZE), FAR)
@@ -239,16 +214,9 @@ def hypotenuse(dx: Tensor, dy: Tensor) -> Tensor:
 
 @torch.no_grad()
 def nearest_index(targets: Blocks, sources: Blocks, target: Tensor, source: Tensor) -> Tensor:
-    """Which source is nearest to each target.
+    """Index (B, M) in [0, N) of the source (B, 2, N) that is nearest to each target (B, 2, M).
 
-    Args:
-        targets: Blocks of the targets.
-        sources: Blocks of the sources, of the same batch size.
-        target: The points themselves (B, 2, M).
-        source: Likewise (B, 2, N).
-
-    Returns:
-        (B, M), int64 in [0, N). Among equally near sources any may be chosen.
+    ``targets`` and ``sources`` are their blocks. Among equally near sources any may be chosen.
     """
     packed = targets.pack(target)
     walk = Walk(targets, sources, packed, pack_sources(sources, source), margin=0)

@@ -18,9 +18,7 @@ def chamfer_to_grid(coords: Tensor) -> Tensor:
         \frac{1}{N} \sum_p \min_q \lVert c(p) - g(q) \rVert^2
         + \frac{1}{N} \sum_q \min_p \lVert c(p) - g(q) \rVert^2
 
-    with the canonical grid :math:`g` of the map's own size (CoordGAN). The nearest
-    point of a regular grid is a rounding; in the other direction, each grid point looks among the
-    map's points near it. Differentiable in ``coords``.
+    with the canonical grid :math:`g` of the map's own size (CoordGAN). Differentiable.
 
     Convention: x first, linspace(-1, 1) (:func:`canonical_grid`).
 
@@ -29,9 +27,6 @@ def chamfer_to_grid(coords: Tensor) -> Tensor:
 
     Returns:
         (B,), >= 0; 0 exactly where the map is a permutation of the grid.
-
-    Raises:
-        ValueError: If ``coords`` is not of shape (B, 2, H, W).
     """
     check_coords('coords', coords)
     height, width = coords.shape[-2:]

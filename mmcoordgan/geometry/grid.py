@@ -12,20 +12,11 @@ def canonical_grid(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """The regular grid of the canonical frame.
+    """The regular grid of the canonical frame, (2, height, width) in [-1, 1].
 
     Convention: channel 0 is x (left to right), channel 1 is y (top to bottom); both run over
     ``linspace(-1, 1, n)``, so the centres of the corner pixels lie on the corners of the frame
-    (``align_corners=True``).
-
-    Args:
-        height: Number of rows, at least 1.
-        width: Number of columns, at least 1.
-        device: Device of the result. Default: torch's default device.
-        dtype: Floating point type of the result. Default: torch's default type.
-
-    Returns:
-        Tensor of shape (2, height, width) in [-1, 1]. A single row or column lies at -1.
+    (``align_corners=True``). A single row or column lies at -1.
 
     Raises:
         ValueError: If a size is smaller than 1.

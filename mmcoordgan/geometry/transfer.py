@@ -26,11 +26,9 @@ def soft_transfer(
     with the plain (not squared) Euclidean distance (CoordGAN). Differentiable once in all three
     tensors; the gradient of the distance at zero is zero. A second derivative is an error.
 
-    Sources too far away to matter are left out: those that, all together, weigh less than
-    2 ** -15 times the nearest one (2 ** -44 in float64). Time grows with the number of pixels and
-    of those within a few temperatures of each; where the temperature is so large that all of them
-    matter, all are summed. Weights are computed for a few pixels at a time and again in the
-    backward pass, so that memory grows with the number of pixels only.
+    Distant sources are left out where all of them together weigh less than 2 ** -15 times the
+    nearest one (2 ** -44 in float64). Weights are computed for a few pixels at a time and again in
+    the backward pass, so that memory grows with the number of pixels only.
 
     Convention: coordinate maps are x first, in the canonical frame [-1, 1]
     (:func:`canonical_grid`); values travel from *source* to *target*: entry (i, j) of the result

@@ -47,14 +47,10 @@ class JointLatentGenerator(CoordGANGenerator):
         if noise is None:
             device = next(self.parameters()).device
             noise = torch.randn(num_batches, self.noise_size, device=device)
-        if noise.dim() != 2 or noise.shape[1] != self.noise_size:
-            raise ValueError(
-                f'noise must have shape (B, {self.noise_size}), but got {tuple(noise.shape)}'
-            )
         structure_z, texture_z = noise.split([self.structure_dim, self.texture_dim], dim=1)
         codes = torch.cat([self.map_structure(structure_z), self.map_texture(texture_z)], dim=1)
         codes = codes[:, None]  # (B, 1, width)
-        # Images are made from the joint code, so that they have a gradient with respect to it.
+        # Images come from the joint code, so that they have a gradient with respect to it.
         widths = [self.structure_width, self.texture_width]
         structure_w, texture_w = codes[:, 0].split(widths, dim=1)
         images = self.synthesize(self.warp(structure_w), texture_w)

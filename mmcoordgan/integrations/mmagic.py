@@ -15,14 +15,8 @@ Sample = Callable[[bool], tuple[Tensor, Tensor]]
 def from_mmagic(module: str, name: str, *, user: str, instead: str) -> Any:
     """``name`` out of ``mmagic.<module>``.
 
-    Args:
-        module: Without the leading 'mmagic.'.
-        name: Of a class or function in it.
-        user: What needs it, for the error.
-        instead: What to do without MMagic, for the error.
-
     Raises:
-        ImportError: If MMagic cannot be imported.
+        ImportError: If MMagic cannot be imported; says what needs it and what to do ``instead``.
     """
     try:
         return getattr(importlib.import_module(f'mmagic.{module}'), name)
@@ -45,7 +39,7 @@ def answer(request: Mapping, samples: list | None, batch: int, sample: Sample) -
 
     Args:
         request: ``sample_model``, 'ema', 'orig' or 'ema/orig', or ``use_ema``.
-        samples: MMagic's data samples to fill in; None for new ones.
+        samples: MMagic's data samples to fill in; None for ``batch`` new ones.
         batch: Number of images.
         sample: Draws the images, for each generator from the same codes.
 

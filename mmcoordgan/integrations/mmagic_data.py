@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmcoordgan.datasets import SwapSeeds
-from mmcoordgan.datasets.transforms import META_KEYS, PackInputs
+from mmcoordgan.datasets.transforms import PackInputs
 from mmcoordgan.registry import TRANSFORMS
 
 from .mmagic import from_mmagic
@@ -29,14 +29,13 @@ class PackMMagicInputs(PackInputs):
         ImportError: If MMagic is not installed.
     """
 
-    def __init__(self, *, bgr_to_rgb: bool = False, meta_keys: Sequence[str] = META_KEYS) -> None:
-        super().__init__(bgr_to_rgb=bgr_to_rgb, meta_keys=meta_keys)
+    def __init__(self, *, bgr_to_rgb: bool = False) -> None:
+        super().__init__(bgr_to_rgb=bgr_to_rgb)
         self.data_sample_class = from_mmagic(
             'structures', 'DataSample', user='PackMMagicInputs', instead='take PackInputs'
         )
 
     def transform(self, results: dict) -> dict:
-        """Pack one sample."""
         packed = super().transform(results)
         plain = packed['data_samples']
         orders = {'img_channel_order': 'RGB', 'gt_channel_order': 'BGR'}
@@ -62,11 +61,7 @@ class SwapSeedsSampling:
     def get_metric_sampler(
         self, model: nn.Module, dataloader: DataLoader, metrics: Sequence[SwapSeedsSampling]
     ) -> Iterable[dict]:
-        """:class:`~mmcoordgan.datasets.SwapSeeds`, in batches of the data loader's size.
-
-        Raises:
-            ValueError: If metrics that share their samples ask for different ones.
-        """
+        """:class:`~mmcoordgan.datasets.SwapSeeds`, in batches of the data loader's size."""
         if len({(metric.num_samples, metric.seed) for metric in metrics}) > 1:
             raise ValueError('num_samples and seed must be the same in all SwapConsistency metrics')
         rank, processes = get_dist_info()

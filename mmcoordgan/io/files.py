@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import mmap
 import os
 import pickle
@@ -29,14 +28,10 @@ _NO_FOLDER_SYNC = (errno.EINVAL, errno.EBADF, errno.EACCES, errno.EPERM, errno.E
 
 @register_backend('mmcoordgan_atomic', force=True)
 class AtomicLocalBackend(LocalBackend):
-    """Local files that are either complete or not there.
-
-    A run that is killed while it saves leaves no truncated checkpoint behind.
-    :class:`~mmcoordgan.engine.CoordGANCheckpointHook` uses this backend by default.
-    """
+    """Local files that are complete or not there, also if the process is killed."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write ``obj`` to ``filepath``, and create its folder if need be."""
+        """Write ``obj`` to ``filepath``; creates the folder."""
         mmengine.mkdir_or_exist(os.path.dirname(os.path.abspath(filepath)))
         with atomic_file(filepath) as file:
             file.write(obj)
@@ -46,8 +41,7 @@ class AtomicLocalBackend(LocalBackend):
 def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a binary file for writing that gets its name when it is complete and on the disk.
 
-    Until then it is called ``<path>.<random>.part``. An error removes it and leaves what ``path``
-    held before.
+    Until then it is called ``<path>.<random>.part``. An error removes it and keeps the old file.
     """
     folder, name = os.path.split(os.path.abspath(path))
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f'{name}.', suffix='.part')
@@ -58,7 +52,8 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         with suppress(PermissionError):  # some file systems have no modes to change
-            os.chmod(temporary, 0o666 & ~_umask())
+            os.umask(mask := os.umask(0o022))  # it can only be read by setting it
+            os.chmod(temporary, 0o666 & ~mask)
         os.replace(temporary, path)
         _sync_folder(folder)
     except BaseException:
@@ -82,13 +77,6 @@ def _sync_folder(folder: str) -> None:
             raise
 
 
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
-
 ADVICE = (
     'Checkpoints that mmcoordgan writes hold tensors and plain values only. If you trust this '
     'file, convert it where it was written: save its state_dict alone with '
@@ -97,15 +85,14 @@ ADVICE = (
 
 
 def load_checkpoint(path: str | Path, trust: bool = False, advice: str = ADVICE) -> Any:
-    """Read a local checkpoint, if that runs no code, the file is intact and it claims no more.
+    """Read a local checkpoint without running code from it.
 
-    A checkpoint is a pickle, and unpickling may run arbitrary code. PyTorch's ``weights_only``
-    loading reads tensors and plain containers and refuses everything else. The checksums in
-    PyTorch's archives are compared, and nothing is made that is larger than the file.
+    PyTorch's ``weights_only`` loading reads tensors and plain containers and refuses everything
+    else. Checksums in PyTorch's archives are compared, and nothing larger than the file is made.
 
     Args:
         path: A local file.
-        trust: Read a file that holds more all the same, and run its code.
+        trust: Read a file that holds more, and run its code.
         advice: What the user can do about a file that is refused.
 
     Returns:
@@ -118,7 +105,7 @@ def load_checkpoint(path: str | Path, trust: bool = False, advice: str = ADVICE)
             objects that are larger than the file.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f'checkpoint {path} does not exist')
     try:
         _check_bytes(path)
@@ -149,11 +136,7 @@ def check_checkpoint_file(path: str | Path) -> None:
 
 
 def _check_bytes(path: Path) -> None:
-    """Compare the checksums of an archive, and refuse what would grow when it is read.
-
-    Raises:
-        ValueError: The bytes are damaged, or stand for more than they are.
-    """
+    """Compare the checksums of an archive, and refuse what would grow when it is read."""
     size = os.path.getsize(path)
     if size and not zipfile.is_zipfile(path):  # the format before PyTorch 1.6
         with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -181,11 +164,7 @@ def _refuse_bytearray(data: Any) -> None:
 
 
 def _check_claims(content: Any, size: int) -> None:
-    """Refuse an object whose parts, counted wherever they are seen, are more than its file holds.
-
-    Raises:
-        ValueError: A tensor, the number of values or the nesting claims too much.
-    """
+    """Refuse an object whose parts, counted wherever they occur, are more than its file holds."""
     left, seen = [(content, 0)], 0
     while left:
         value, depth = left.pop()
@@ -202,22 +181,14 @@ def _check_claims(content: Any, size: int) -> None:
 
 
 def _load_options(path: Path) -> dict[str, Any]:
-    """Arguments for ``torch.load``: plain data only, memory-mapped where the format allows it.
-
-    Memory-mapping reads the structure and leaves the tensors on the disk until they are used.
-    """
-    options: dict[str, Any] = {'map_location': 'cpu', 'weights_only': True}
-    if zipfile.is_zipfile(path) and 'mmap' in inspect.signature(torch.load).parameters:
-        options['mmap'] = True
-    return options
+    """Arguments for ``torch.load``: plain data only, memory-mapped where the format allows it."""
+    return dict(map_location='cpu', weights_only=True, mmap=zipfile.is_zipfile(path))
 
 
 def _unreadable(path: Path, error: Exception) -> ValueError:
-    """What to raise where reading a file failed; many errors say little beside their type."""
-    kind, reason = type(error).__name__, _reason(error)
-    told = kind if reason == kind else f'{kind}: {reason}'
     return ValueError(
-        f'checkpoint {path} cannot be read ({told}): is it complete, and is it a checkpoint?'
+        f'checkpoint {path} cannot be read ({type(error).__name__}: {_reason(error)}): is it '
+        'complete, and is it a checkpoint?'
     )
 
 

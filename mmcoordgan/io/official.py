@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,14 @@ from mmcoordgan.models.networks import (
 from mmcoordgan.models.networks.filters import blur_kernel
 
 from .files import load_checkpoint
-from .official_names import FROM_RGB_LAYERS, official_names, official_shape
-from .official_sizes import Arguments, base_resolution, disagreements, read_arguments
+from .official_names import (
+    FROM_RGB_LAYERS,
+    Arguments,
+    base_resolution,
+    official_names,
+    official_shape,
+    read_arguments,
+)
 
 TRUST = 'If you trust its author, use trust=True (on the command line: --trust)'
 
@@ -45,13 +50,11 @@ def load_official_checkpoint(path: str | Path, trust: bool = False) -> dict[str,
     Args:
         path: A file with the keys 'g', 'd', 'g_ema' and 'd_patch' (stage 1) or 'g', 'e' and 'g_ema'
             (stage 2), or some of them. Other keys are ignored.
-        trust: Also read files that hold more than tensors and plain values. Reading such a file may
-            run any code in it: use this only for files whose origin you know.
+        trust: Also read files that hold more than tensors and plain values, which may run any code.
 
     Returns:
         ``generator``, ``generator_ema``, ``encoder``, ``discriminator``, ``patch_discriminator``:
-        those that the file holds, in evaluation mode, on the CPU. ``generator_ema`` requires no
-        gradients.
+        those that the file holds, in evaluation mode, on the CPU.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -62,10 +65,7 @@ def load_official_checkpoint(path: str | Path, trust: bool = False) -> dict[str,
 
 
 def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any]:
-    """Read a checkpoint, memory-mapped where the file's format allows it.
-
-    Arguments and errors as for ``load_official_checkpoint``.
-    """
+    """Read a checkpoint; arguments and errors as for :func:`load_official_checkpoint`."""
     content = load_checkpoint(path, trust, TRUST)
     if not isinstance(content, dict):
         raise ValueError(f'checkpoint {path} holds no dict, but {type(content).__name__}')
@@ -73,10 +73,7 @@ def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any
 
 
 def from_official(content: States, source: str) -> dict[str, nn.Module]:
-    """Build networks from the reference's keys and state dicts.
-
-    Returns and raises what ``load_official_checkpoint`` does; ``source`` names the file.
-    """
+    """Build networks from the reference's state dicts; see :func:`load_official_checkpoint`."""
     arguments = official_arguments(content, source)
     _check(content, {key: _plan(key, arguments[key], source) for key in arguments}, source)
     networks = {}
@@ -96,13 +93,12 @@ def to_official(states: States, source: str) -> dict[str, Tensors]:
     """Turn networks into the reference's keys and state dicts, with its filters.
 
     Args:
-        states: State dicts by our names of the networks; a ``generator`` among them. Untrained
-            from-RGB layers are added to a discriminator for fewer image sizes than the reference's.
+        states: State dicts by our names of the networks; a ``generator`` among them. A
+            discriminator of fewer image sizes than the reference's gets untrained from-RGB layers.
         source: Name of the file, for messages.
 
     Raises:
-        ValueError: If a tensor is missing, left over or misshapen, or if the reference has no such
-            networks (lists the problems by name).
+        ValueError: If a tensor is missing, left over or misshapen (lists them by name).
     """
     if 'generator' not in states:
         raise ValueError(f'{source} is no checkpoint of CoordGAN: it holds no generator.* weights')
@@ -121,6 +117,8 @@ def to_official(states: States, source: str) -> dict[str, Tensors]:
     if left:
         raise ValueError(f'{source}: the reference has no place for {", ".join(left)}')
     arguments = official_arguments(content, source)
+    if arguments['g']['kernel_size'] != 3:
+        raise ValueError(f"{source}: the reference's kernel_size is 3, the generator's is another")
     plans = {key: _plan(key, arguments[key], source) for key in arguments}
     if 'd' in content:
         _add_from_rgb(content['d'], plans['d'][0])
@@ -134,8 +132,7 @@ def official_arguments(content: States, source: str) -> dict[str, Arguments]:
     """Read the arguments of our networks' constructors, by the reference's keys.
 
     Raises:
-        ValueError: If there is no network, a tensor that shows a size is missing, or networks do
-            not belong together; names the file, ``source``.
+        ValueError: If there is no network, or a tensor that shows a size is missing.
     """
     found: dict[str, Arguments] = {}
     for key in (key for key in NETWORKS if key in content):
@@ -151,17 +148,13 @@ def official_arguments(content: States, source: str) -> dict[str, Arguments]:
             f'{source} is no checkpoint of the reference implementation, or is converted already: '
             f'it has none of the keys {", ".join(NETWORKS)}, but {list(content)[:10]}'
         )
-    if problems := disagreements(found):
-        raise ValueError(f'{source}: {"; ".join(problems)}')
     return found
 
 
 def _plan(key: str, arguments: Arguments, source: str) -> Plan:
     """Every tensor that the reference stores for a network."""
-    meta: Any = torch.device('meta')  # takes no memory
-    on_meta = meta if hasattr(meta, '__enter__') else nullcontext()
     try:
-        with torch.random.fork_rng(devices=[]), on_meta:
+        with torch.random.fork_rng(devices=[]), torch.device('meta'):  # takes no memory
             network = NETWORKS[key][1](**arguments)
     except (ValueError, RuntimeError, ArithmeticError) as error:
         raise ValueError(f'{source}: no network has the sizes of {key}: {error}') from None
@@ -213,8 +206,8 @@ def _is_plain(value: Tensor) -> bool:
 
 
 def _claims_too_much(state: Mapping[str, Tensor]) -> bool:
-    """Whether views of few bytes stand for many."""
-    storages = [getattr(value, 'untyped_storage', value.storage)() for value in state.values()]
+    """Whether tensors claim more bytes than their storages hold."""
+    storages = [value.untyped_storage() for value in state.values()]
     held = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
     return sum(value.numel() * value.element_size() for value in state.values()) > held
 

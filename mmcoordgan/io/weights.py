@@ -17,18 +17,15 @@ def load_weights(source: str, config_key: str) -> dict[str, Tensor]:
     """Load a state dict onto the CPU with :func:`~.load_checkpoint`.
 
     A URL is downloaded once, to PyTorch's cache (``$TORCH_HOME/hub/checkpoints``), and checked
-    against the hash in its name, where it has one.
+    against the hash in its name, if any.
 
     Args:
         source: Path or http(s) URL.
-        config_key: Named in errors, so that the user knows what to set.
-
-    Returns:
-        Names -> tensors.
+        config_key: Named in errors.
 
     Raises:
         FileNotFoundError: If the file does not exist or cannot be downloaded.
-        ValueError: If the file is no state dict, or needs more than tensors to be loaded.
+        ValueError: If the file is no state dict, or holds more than tensors and plain values.
     """
     path = _download(source, config_key) if source.startswith(('http://', 'https://')) else source
     if not os.path.isfile(path):
@@ -39,10 +36,7 @@ def load_weights(source: str, config_key: str) -> dict[str, Tensor]:
     try:
         state = load_checkpoint(path)
     except ValueError as error:
-        raise ValueError(
-            f'{path} (config key {config_key}) is not a file of plain tensors, or is damaged; '
-            f'it is not loaded, because unpickling anything else could run its code: {error}'
-        ) from error
+        raise ValueError(f'config key {config_key}: {error}') from error
     if not isinstance(state, dict):
         raise ValueError(f'{path} (config key {config_key}) holds no state dict')
     return state

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from mmcoordgan.geometry import RandomWarps, sample_image
 from mmcoordgan.registry import MODELS, build_module
 
-from .data_preprocessor import GANDataPreprocessor
 from .finite import FiniteGuard
 from .images import resize_square
 from .losses import DetachedFakes, Fakes, LossTerms, Stage1View
@@ -30,10 +29,9 @@ EMA_DECAY = 0.5 ** (32 / 10_000)
 
 
 class MicroBatch(NamedTuple):
-    """Real and generated images that pass the networks together."""
+    """Real and generated images that pass through the networks together."""
 
-    real: Tensor
-    """(B, 3, S, S)."""
+    real: Tensor  # (B, 3, S, S)
     fakes: Fakes
 
     def detach(self) -> MicroBatch:
@@ -55,23 +53,21 @@ class CoordGAN(BaseModel):
         perceptual: Config or module of a :class:`~.losses.PerceptualDistance`, e.g. ``LPIPSLoss``;
             needed by ``g_texture_swap`` and ``g_warp``.
         ema_decay: Decay per iteration of the averaged generator, ``generator_ema``.
-        share_fakes: Let both steps of an iteration use one batch of generated images, instead of a
+        share_fakes: Use one batch of generated images in both steps of an iteration, instead of a
             fresh one each as published; saves a third of the time.
         pretrained_generator: Checkpoint (or work dir) of a CoordGAN with the same base resolution.
             Training starts from its generator, averaged generator, patch discriminator and
             iteration. Upsampling levels that it lacks start fresh.
         frozen: Names of the generator's modules that are not trained, e.g. ``('warp_net',)``.
-        accumulative_counts: Cut a batch into so many micro-batches and accumulate their gradients:
-            an iteration of the whole batch with the memory of a micro-batch (but ``share_fakes``
-            keeps the images of all). Only the minibatch standard deviation sees micro-batches.
+        accumulative_counts: Number of micro-batches into which a batch is cut; their gradients add
+            up. Only the minibatch standard deviation sees micro-batches.
         on_nonfinite: What to do where a loss or a gradient is infinite or not a number: 'error'
             ends the training, 'skip' leaves the optimizer step out (on all ranks).
         real_warps: Show real images to the discriminator through random smooth warps: arguments of
             :class:`~mmcoordgan.geometry.RandomWarps`, and ``start``, the first iteration to do so
-            (0). Aligned photographs differ more in color than in shape, and a generator explains
-            their shapes by texture; warped ones make structure worth learning. Start when the
-            canonical frame shows a face. Images are then resized to the generator's size. None: as
-            published.
+            (0). A generator explains the shapes of aligned photographs by texture; warped ones
+            make structure worth learning. Images are then resized to the generator's size. None:
+            as published.
         data_preprocessor: Config of the data preprocessor, which scales images to [-1, 1].
 
     Raises:
@@ -149,8 +145,8 @@ class CoordGAN(BaseModel):
         """One iteration: discriminator step, lazy regularization step, generator step.
 
         Args:
-            data: ``inputs``: B real images of the generator's size (of any with ``real_warps``), B
-                even.
+            data: ``inputs``: B real images of the generator's size (of any with ``real_warps``);
+                B even.
             optim_wrapper: ``discriminator`` (both discriminators) and ``generator``.
 
         Returns:
@@ -183,11 +179,11 @@ class CoordGAN(BaseModel):
 
     def _generate(self, real: Tensor, grad: bool) -> list[MicroBatch]:
         """Micro-batches of real images beside as many generated ones, from new latents."""
-        parts = self.accumulative_counts
-        real_parts = split_batch(real, parts)
-        latents = (z.chunk(parts) for z in self.sample_codes(len(real)))
+        count = self.accumulative_counts
+        chunks = split_batch(real, count)
+        latents = (z.chunk(count) for z in self.sample_codes(len(real)))
         fakes = (Fakes(self.generator, s, t, grad) for s, t in zip(*latents))
-        return [MicroBatch(*pair) for pair in zip(real_parts, fakes)]
+        return [MicroBatch(*pair) for pair in zip(chunks, fakes)]
 
     def _step(
         self, step: str, wrapper: OptimWrapper, batches: Sequence[MicroBatch]
@@ -234,38 +230,16 @@ class CoordGAN(BaseModel):
     def sample(
         self, structure_z: Tensor, texture_z: Tensor, use_ema: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """Images and their correspondence maps from latent codes.
+        """Images (B, 3, S, S) in about [-1, 1] and maps (B, 2, H, W) in (-1, 1) from latents.
 
         Args:
             structure_z: (B, structure_dim).
             texture_z: (B, texture_dim).
             use_ema: Use the averaged generator.
-
-        Returns:
-            Images (B, 3, S, S) in about [-1, 1], and maps (B, 2, H, W), x first, in (-1, 1).
         """
         generator = self.generator_ema if use_ema else self.generator
         coords = generator.warp(generator.map_structure(structure_z))
         return generator.synthesize(coords, generator.map_texture(texture_z)), coords
-
-    def val_step(self, data: dict) -> list:
-        """Predictions for a batch of the loop; see :meth:`forward`."""
-        return self.test_step(data)
-
-    def test_step(self, data: dict) -> list:
-        """Predictions for a batch of the loop; see :meth:`forward`.
-
-        Raises:
-            ValueError: If the batch is a request and the data preprocessor takes images only.
-        """
-        request = isinstance(data.get('inputs'), Mapping)
-        if request and not isinstance(self.data_preprocessor, GANDataPreprocessor):
-            raise ValueError(
-                'the data set asks for samples, which model.data_preprocessor, a '
-                f'{type(self.data_preprocessor).__name__}, does not take: set '
-                "model.data_preprocessor.type='GANDataPreprocessor'"
-            )
-        return super().test_step(data)
 
     def forward(
         self,
@@ -291,7 +265,7 @@ class CoordGAN(BaseModel):
             as MMagic's metrics take them, see ``integrations.mmagic.answer``.
 
         Raises:
-            ValueError: If ``mode`` is another one, or if a request cannot be met.
+            ValueError: If ``mode`` or a request is invalid.
         """
         if mode not in ('tensor', 'predict'):
             raise ValueError(

@@ -15,8 +15,8 @@ class GANDataPreprocessor(ImgDataPreprocessor):
     """MMEngine's ``ImgDataPreprocessor``, to which ``inputs`` may also be a request for samples.
 
     Real images are scaled to [-1, 1] by default. A request (a dict, see
-    :meth:`CoordGAN.forward`) is moved to the model's device and passes as it is. MMagic's data
-    samples come out stacked into one when testing, as MMagic's metrics expect them.
+    :meth:`CoordGAN.forward`) is only moved to the model's device. MMagic's data samples are
+    stacked into one when testing, as MMagic's metrics expect.
 
     Args:
         mean: Of each channel, in units of the pixels.
@@ -34,16 +34,7 @@ class GANDataPreprocessor(ImgDataPreprocessor):
         super().__init__(mean=mean, std=std, **kwargs)
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Prepare a batch.
-
-        Args:
-            data: ``inputs``: uint8 images (B, 3, H, W), a list of B of them, or a request; and
-                optionally ``data_samples``.
-            training: Whether the batch is for training.
-
-        Returns:
-            The same keys.
-        """
+        """Prepare ``inputs``: uint8 images (B, 3, H, W), a list of B of them, or a request."""
         request = isinstance(data['inputs'], Mapping)
         data = self.cast_data(data) if request else super().forward(data, training)
         samples = data.get('data_samples')

@@ -13,10 +13,7 @@ from mmcoordgan.registry import MODEL_WRAPPERS
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Average the gradients of ``parameters`` over all ranks; nothing to do for a single one.
-
-    All ranks must hold gradients for the same parameters.
-    """
+    """Average gradients over all ranks, which must hold them for the same parameters."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     all_reduce_params(gradients, op='mean')
 
@@ -32,9 +29,8 @@ def average_values(values: dict[str, Tensor]) -> dict[str, Tensor]:
 class CoordGANDistributed(nn.Module):
     """Wraps a model whose ``train_step`` averages its gradients itself.
 
-    A GAN calls parts of its networks several times per step and differentiates some of them twice.
-    ``DistributedDataParallel`` synchronizes only what passes through its ``forward``; averaging
-    explicitly (:func:`~.average_gradients`) before each optimizer step leaves nothing out.
+    ``DistributedDataParallel`` synchronizes only what passes through its ``forward`` once;
+    a GAN's networks are called several times per step, and differentiated twice.
 
     Args:
         module: The model, whose ``averages_gradients`` is true; rank 0's weights are copied to all

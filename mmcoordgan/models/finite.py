@@ -27,8 +27,8 @@ class FiniteGuard:
     """Lets an optimizer step pass if its losses and gradients are finite.
 
     Args:
-        policy: 'error': raise :class:`NonFiniteError`; 'skip': skip the step with a warning; 100
-            iterations in a row with skipped steps raise it as well.
+        policy: 'error': raise :class:`NonFiniteError`; 'skip': skip the step with a warning, and
+            raise it after 100 iterations in a row with skipped steps.
 
     Raises:
         ValueError: If ``policy`` is neither.
@@ -45,13 +45,8 @@ class FiniteGuard:
     ) -> dict[str, Tensor]:
         """The losses on the CPU, or nothing where the step must be left out.
 
-        The host waits here, once, for the device that computes them. Processes that give the same
-        (averaged) values get the same answer.
-
-        Args:
-            iteration: Counted from 0.
-            losses: Scalars by name.
-            gradients: May be empty, where a gradient scaler checks them.
+        The host waits here, once, for the device. Ranks with the same (averaged) values get the
+        same answer. ``gradients`` may be empty, where a gradient scaler checks them.
         """
         norms = torch._foreach_norm(list(gradients), 1) if gradients else []
         sums = torch.stack([*losses.values(), *norms]).cpu()

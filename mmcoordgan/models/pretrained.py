@@ -21,14 +21,13 @@ SHOWN = 20
 def load_pretrained(networks: Mapping[str, nn.Module], source: str) -> Tensor | None:
     """Load networks of a CoordGAN from a checkpoint of stage 1.
 
-    Upsampling levels of the generators that the checkpoint lacks, as when images get larger, and a
-    patch discriminator that it lacks, keep their fresh weights.
+    Upsampling levels of the generators and a patch discriminator that the checkpoint lacks keep
+    their fresh weights.
 
     Args:
         networks: Receive the weights: ``generator``, ``generator_ema`` and optionally
             ``patch_discriminator``.
-        source: Path or URL of a checkpoint, or the work dir of its training, which stands for the
-            last checkpoint.
+        source: Path or URL of a checkpoint, or the work dir of its training.
 
     Returns:
         The number of iterations that the checkpoint was trained for, if it says so.
@@ -56,10 +55,6 @@ def load_pretrained(networks: Mapping[str, nn.Module], source: str) -> Tensor | 
 def load_stage1_generator(generator: Any, source: str) -> None:
     """Load the averaged generator of a stage-1 checkpoint, all of it.
 
-    Args:
-        generator: Receives the weights of the checkpoint's ``generator_ema``.
-        source: See :func:`load_pretrained`.
-
     Raises:
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If it holds no ``generator_ema``, or tensors that do not fit (lists them).
@@ -84,13 +79,9 @@ def part_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 def check_fit(
     network: nn.Module, tensors: Mapping[str, Tensor], source: str, optional: tuple[str, ...] = ()
 ) -> None:
-    """Raise ValueError unless the tensors are those of the network.
+    """Raise ValueError unless the tensors are those of the network, named ``source`` in the error.
 
-    Args:
-        network: The network.
-        tensors: Names -> tensors.
-        source: Named in the error.
-        optional: Modules of the network whose tensors may be missing.
+    The tensors of the modules ``optional`` may be missing.
     """
     own = network.state_dict()
     may_miss = tuple(f'{name}.' for name in optional)

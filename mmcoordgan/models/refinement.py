@@ -14,16 +14,13 @@ from .networks.protocols import Generator
 
 @dataclass(frozen=True)
 class Refinement:
-    """How codes are refined: Adam on ``l1_weight * L1 + perceptual_weight * perceptual``.
+    """Refine codes by Adam on ``l1_weight * L1 + perceptual_weight * perceptual``.
 
     Args:
         steps: Number of gradient steps; 0: no refinement.
-        lr: Learning rate of Adam.
+        lr: Learning rate.
         l1_weight: Weight of the mean absolute difference of the images.
         perceptual_weight: Weight of their perceptual distance.
-
-    Raises:
-        ValueError: If a value is out of range.
     """
 
     steps: int
@@ -49,8 +46,7 @@ def refine_codes(
 ) -> tuple[Tensor, Tensor]:
     """Codes with which the generator reproduces the images better.
 
-    Images do not influence each other: the loss is a sum over them, and Adam treats every entry
-    of the codes alone. Works under ``torch.no_grad``. No network is changed.
+    Images do not influence each other. Works under ``torch.no_grad``; changes no network.
 
     Args:
         generator: Renders the codes; its parameters should not require gradients.
@@ -61,7 +57,7 @@ def refine_codes(
         refinement: Steps, learning rate, weights.
 
     Returns:
-        Structure and texture codes in the shapes given, without gradient.
+        Structure and texture codes of the same shapes, without gradient.
     """
     images = resize_square(images, generator.image_size).detach()
     codes = [w.detach().clone().requires_grad_() for w in (structure_w, texture_w)]

@@ -14,68 +14,37 @@ from mmcoordgan.integrations import mmagic
 from .networks.protocols import Generator
 
 SAMPLE_MODELS = ('ema', 'orig', 'ema/orig')
-REQUEST_KEYS = (
-    *('structure_z', 'texture_z', 'num_batches', 'use_ema'),
-    *('swap_seed', 'sample_model', 'sample_kwargs'),
-)
+REQUEST_KEYS = ('structure_z', 'texture_z', 'num_batches', 'use_ema', 'swap_seed', 'sample_model')
 
 
 def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str, Any]:
     """Read the inputs of :meth:`CoordGAN.forward` as a request; of images only the number counts.
 
     Raises:
-        ValueError: If a key is unknown, the number of images is missing, keys contradict each
-            other, or MMagic's ``sample_model`` or ``sample_kwargs`` ask for what a CoordGAN
-            cannot give.
+        ValueError: If a key is unknown, as are MMagic's ``sample_kwargs``, or the number of images
+            is missing.
     """
     if not isinstance(inputs, Mapping):
         inputs = {'num_batches': len(inputs)}
-    request: dict[str, Any] = dict(inputs)
+    request: dict[str, Any] = {k: v for k, v in inputs.items() if k != 'sample_kwargs' or v}
     images = request.pop('img', None)  # of MMagic's data sets
     unknown = [key for key in request if key not in REQUEST_KEYS]
-    if unknown:
+    if unknown or request.get('sample_model', 'ema') not in SAMPLE_MODELS:
         raise ValueError(
-            f'a request for samples has no key {unknown[0]!r}; known are {", ".join(REQUEST_KEYS)}'
+            f'a request for samples knows the keys {", ".join(REQUEST_KEYS)}, sample_model being '
+            f'one of {SAMPLE_MODELS}, but got {request}'
         )
-    if request.get('sample_kwargs'):
-        raise ValueError(f'CoordGAN takes no sample_kwargs, but got {request["sample_kwargs"]}')
-    if request.get('sample_model', 'ema') not in SAMPLE_MODELS:
-        raise ValueError(
-            f'sample_model must be one of {SAMPLE_MODELS}, but got {request["sample_model"]!r}'
-        )
-    _check_together(request)
-    wanted = {key: request[key] for key in ('num_batches',) if key in request}
-    wanted |= {key: len(request[key]) for key in ('structure_z', 'swap_seed') if key in request}
-    if images is not None:
-        wanted['images'] = len(images)
-    if data_samples is not None and len(data_samples):
-        wanted['data samples'] = len(data_samples)
-    if not wanted:
-        raise ValueError('a request for samples needs num_batches, codes or swap_seed')
-    if len(set(wanted.values())) > 1:
-        raise ValueError(f'a request for samples names different numbers of images: {wanted}')
-    request['num_batches'] = next(iter(wanted.values()))
+    counted = [request.get(key) for key in ('structure_z', 'swap_seed')] + [images, data_samples]
+    if 'num_batches' not in request:
+        counts = [len(values) for values in counted if values is not None]
+        if not counts:
+            raise ValueError('a request for samples needs num_batches, codes or swap_seed')
+        request['num_batches'] = counts[0]
     return request
 
 
-def _check_together(request: Mapping) -> None:
-    if ('structure_z' in request) != ('texture_z' in request):
-        raise ValueError('a request for samples takes structure_z and texture_z together')
-    for first, *others in (
-        ('swap_seed', 'structure_z', 'sample_model'),
-        ('sample_model', 'use_ema'),
-    ):
-        for other in others:
-            if first in request and other in request:
-                raise ValueError(f'a request for samples takes {first} or {other}, not both')
-
-
 def wants_average(request: Mapping) -> bool:
-    """Whether one image of a request comes from the averaged generator.
-
-    Raises:
-        ValueError: If it asks for both.
-    """
+    """Whether the images of a request come from the averaged generator."""
     kind = request.get('sample_model')
     if kind == 'ema/orig':
         raise ValueError("mode='tensor' gives one image: sample_model must be 'ema' or 'orig'")
@@ -93,11 +62,7 @@ def request_codes(generator: Generator, request: Mapping) -> tuple[Tensor, Tenso
 
 
 def sample_codes(generator: Generator, batch: int) -> tuple[Tensor, Tensor]:
-    """Normal latents, on the generator's device.
-
-    Returns:
-        Structure (B, structure_dim) and texture (B, texture_dim).
-    """
+    """Normal latents (B, structure_dim) and (B, texture_dim), on the generator's device."""
     device = next(generator.parameters()).device
     structure_z = torch.randn(batch, generator.structure_dim, device=device)
     texture_z = torch.randn(batch, generator.texture_dim, device=device)
@@ -105,11 +70,10 @@ def sample_codes(generator: Generator, batch: int) -> tuple[Tensor, Tensor]:
 
 
 def seeded_codes(generator: Generator, seeds: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
-    """Two latent codes of each kind for every seed, on the generator's device.
+    """Two latent codes of each kind for every seed: the image's, and those to swap them for.
 
     Returns:
-        Structure (2, B, structure_dim) and texture (2, B, texture_dim): the image's, and those
-        to swap them for. They depend on the seed alone.
+        Structure (2, B, structure_dim) and texture (2, B, texture_dim), on the generator's device.
     """
     structure_z, texture_z = [], []
     for seed in seeds:

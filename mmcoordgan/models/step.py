@@ -13,17 +13,12 @@ from .pairs import check_even_batch
 
 
 def split_batch(images: Tensor, parts: int) -> tuple[Tensor, ...]:
-    """Cut a batch (B, ...) into equal micro-batches of whole pairs.
-
-    Raises:
-        ValueError: If that is not possible.
-    """
+    """Cut a batch (B, ...) into equal micro-batches of whole pairs; ValueError if impossible."""
     check_even_batch(len(images))
     if len(images) % (2 * parts):
         raise ValueError(
-            f'a batch of {len(images)} images cannot be cut into {parts} equal micro-batches of '
-            f'whole pairs (model.accumulative_counts={parts}): set train_dataloader.batch_size to '
-            f'a multiple of {2 * parts}'
+            f'model.accumulative_counts={parts} needs a train_dataloader.batch_size that is a '
+            f'multiple of {2 * parts}, but got {len(images)}'
         )
     return images.chunk(parts)
 
@@ -39,8 +34,8 @@ def optimizer_step(
 
     Args:
         wrapper: Of the networks to step.
-        losses: Named losses of each micro-batch, whose sum is minimized; the same names for all.
-            They are taken one by one and differentiated before the next are computed.
+        losses: Named losses of each micro-batch, whose sum is minimized; each is differentiated
+            before the next is computed.
         count: Number of micro-batches.
         guard: Decides whether to step where losses or gradients are not finite.
         iteration: Counted from 0.

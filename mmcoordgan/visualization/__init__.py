@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .colors import coords_to_colors, images_to_uint8, labels_to_colors, overlay_labels
 from .drawings import draw_matches, draw_points
-from .grids import TransferPicture, arrange_cells, plain_grid, sample_grid, transfer_row
+from .grids import TransferPicture, arrange_cells, sample_grid, transfer_row
 
 __all__ = [
     'TransferPicture',
@@ -15,7 +15,6 @@ __all__ = [
     'images_to_uint8',
     'labels_to_colors',
     'overlay_labels',
-    'plain_grid',
     'sample_grid',
     'transfer_row',
 ]

@@ -16,28 +16,14 @@ OVERLAY_OPACITY = 0.55
 # sRGB colours of the frame's corners: [top, bottom][left, right]. All of them are light enough
 # for the texture to show, and no two places of the frame share a colour.
 _CORNERS = (((255, 196, 0), (240, 60, 110)), ((0, 190, 120), (70, 110, 255)))
-_FROM_SRGB = np.array(  # linear sRGB -> cone response of OKLab
-    [
-        [0.4122214708, 0.5363325363, 0.0514459929],
-        [0.2119034982, 0.6806995451, 0.1073969566],
-        [0.0883024619, 0.2817188376, 0.6299787005],
-    ]
-)
-_TO_OKLAB = np.array(  # cube root of the cone response -> OKLab
-    [
-        [0.2104542553, 0.7936177850, -0.0040720468],
-        [1.9779984951, -2.4285922050, 0.4505937099],
-        [0.0259040371, 0.7827717662, -0.8086757660],
-    ]
-)
 
 
 def coords_to_colors(coords: np.ndarray | Tensor, checkers: int = 16) -> np.ndarray:
     """Paint a correspondence map: every place of the canonical frame has a colour of its own.
 
-    Two pixels have the same colour where they correspond. The colours are interpolated between
-    the frame's corners in OKLab, so that equal distances look about equally large. A light
-    checkerboard, fixed to the frame, shows where the map stretches, shrinks or folds.
+    Corresponding pixels have the same colour. Colours are interpolated between the frame's corners
+    in CIELAB, so that equal distances look about equal. A light checkerboard, fixed to the frame,
+    shows where the map stretches, shrinks or folds.
 
     Convention: x first; x = -1 is the frame's left edge, y = -1 its top.
 
@@ -61,14 +47,16 @@ def coords_to_colors(coords: np.ndarray | Tensor, checkers: int = 16) -> np.ndar
     unit = (np.clip(np.where(finite, values, 0.0), -1.0, 1.0) + 1.0) / 2.0
     x, y = unit[..., :1], unit[..., 1:]
 
-    (top_left, top_right), (bottom_left, bottom_right) = _srgb_to_oklab(np.array(_CORNERS))
+    corners = cv2.cvtColor(np.array(_CORNERS, np.float32) / 255, cv2.COLOR_RGB2Lab)
+    (top_left, top_right), (bottom_left, bottom_right) = corners
     top = top_left * (1 - x) + top_right * x
     bottom = bottom_left * (1 - x) + bottom_right * x
     lab = top * (1 - y) + bottom * y  # (..., H, W, 3)
     if checkers:
         square = np.minimum(np.floor(unit * checkers), checkers - 1).sum(axis=-1)
-        lab[..., 0] += np.where(square % 2 == 0, 0.025, -0.025)
-    return np.where(finite, _oklab_to_srgb(lab), 0).astype(np.uint8)
+        lab[..., 0] += np.where(square % 2 == 0, 2.5, -2.5)
+    rgb = cv2.cvtColor(lab.reshape(-1, 1, 3).astype(np.float32), cv2.COLOR_Lab2RGB)
+    return np.where(finite, np.rint(255 * rgb.reshape(lab.shape)), 0).astype(np.uint8)
 
 
 def images_to_uint8(images: np.ndarray | Tensor) -> np.ndarray:
@@ -86,14 +74,9 @@ def images_to_uint8(images: np.ndarray | Tensor) -> np.ndarray:
 def labels_to_colors(
     labels: np.ndarray | Tensor, palette: Sequence[Sequence[int]] | np.ndarray
 ) -> np.ndarray:
-    """Paint labels in the colours of a palette.
+    """Paint labels (H, W) in the colours of a palette: (H, W, 3) uint8 RGB.
 
-    Args:
-        labels: (H, W) integer, in 0..C-1.
-        palette: C colours RGB in 0..255, as ``metainfo['palette']``.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
+    ``palette`` holds RGB in 0..255 for each label, as ``metainfo['palette']``.
 
     Raises:
         ValueError: If a label has no colour.
@@ -117,12 +100,9 @@ def overlay_labels(
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        labels: (h, w) integer; enlarged or reduced to the image's size without interpolation.
+        labels: (h, w) integer; resized to the image without interpolation.
         palette: See :func:`labels_to_colors`.
         opacity: 0 (invisible) to 1.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
     """
     height, width = image.shape[:2]
     small = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels).astype(np.int32)
@@ -136,18 +116,3 @@ def _to_numpy(values: np.ndarray | Tensor) -> np.ndarray:
     if isinstance(values, torch.Tensor):
         return values.detach().float().cpu().numpy()
     return np.asarray(values)
-
-
-def _srgb_to_oklab(srgb: np.ndarray) -> np.ndarray:
-    """sRGB (..., 3) in [0, 255] -> OKLab (..., 3)."""
-    encoded = srgb / 255.0
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    return np.cbrt(linear @ _FROM_SRGB.T) @ _TO_OKLAB.T
-
-
-def _oklab_to_srgb(lab: np.ndarray) -> np.ndarray:
-    """OKLab (..., 3) -> sRGB (..., 3) in [0, 255], rounded and clipped to what can be shown."""
-    linear = (lab @ np.linalg.inv(_TO_OKLAB).T) ** 3 @ np.linalg.inv(_FROM_SRGB).T
-    linear = np.clip(linear, 0.0, 1.0)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(encoded * 255.0)

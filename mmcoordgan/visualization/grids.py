@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmcoordgan.geometry import canonical_grid, carry
@@ -26,25 +27,20 @@ def sample_grid(
     texture_z: Tensor,
     *,
     min_cell: int = 96,
-    checkers: int = 16,
 ) -> np.ndarray:
     """Every structure painted with every texture, beside the correspondence maps.
 
     The cells of a row share a structure, whose correspondence map is the row's first cell, in the
     colours of :func:`coords_to_colors`; the cells of a column share a texture. The first row is
-    the canonical frame itself: its first cell is the key to the colours, the others are the frame
-    painted without any warp. Each structure is computed once and painted many times.
+    the canonical frame: the key to the colours, then the frame painted without any warp.
 
-    The generator runs in evaluation mode and is left in the mode it was in. With the fixed noise
-    of ``CoordGANGenerator``'s evaluation mode, equal codes give equal images.
+    The generator runs in evaluation mode and is left in the mode it was in.
 
     Args:
-        generator: A ``CoordGANGenerator`` or anything with its ``map_structure``,
-            ``map_texture``, ``warp`` and ``synthesize``.
+        generator: A :class:`~mmcoordgan.models.networks.Generator`.
         structure_z: (R, structure_dim) latents, one for each row.
         texture_z: (C, texture_dim) latents, one for each column.
         min_cell: Smaller images are enlarged by a whole factor to at least this size.
-        checkers: See :func:`coords_to_colors`.
 
     Returns:
         uint8 RGB of ``R + 1`` rows and ``C + 1`` columns of cells, see :func:`arrange_cells`.
@@ -60,39 +56,16 @@ def sample_grid(
         for coords in [frame[None], *maps]:
             # One at a time: a row of large images need not fit beside a training step.
             images = [generator.synthesize(coords, texture[None]) for texture in textures]
-            key = coords_to_colors(coords[0], checkers)
+            key = coords_to_colors(coords[0])
             rows.append([key, *images_to_uint8(torch.cat(images))])
     return arrange_cells(rows, min_cell)
 
 
-@torch.no_grad()
-def plain_grid(generator: Any, noise: Tensor, *, min_cell: int = 96) -> np.ndarray:
-    """Independent samples of a generator with a single latent vector, such as MMagic's.
-
-    The generator runs in evaluation mode and is left in the mode it was in.
-
-    Args:
-        generator: A module that turns latents (B, C) into images (B, 3, S, S) in [-1, 1].
-        noise: (rows, columns, C) latents, one for each cell.
-        min_cell: Smaller images are enlarged by a whole factor to at least this size.
-
-    Returns:
-        uint8 of as many rows and columns of cells, see :func:`arrange_cells`, in the generator's
-        channel order.
-    """
-    device = next((p.device for p in generator.parameters()), noise.device)
-    with _evaluation_mode(generator):
-        rows = [list(images_to_uint8(generator(row.to(device)))) for row in noise]
-    return arrange_cells(rows, min_cell)
-
-
 def arrange_cells(rows: list[list[np.ndarray]], min_cell: int = 96) -> np.ndarray:
-    """Lay images out in rows and columns, on white, with a margin around every cell.
+    """Lay images out in rows and columns, on white, with a margin of ``MARGIN`` around every cell.
 
     Cells are square. Their side is the largest image's, enlarged by the smallest whole factor
     that makes it at least ``min_cell``; every image is scaled to it without interpolation.
-    Pixel (0, 0) of the cell in row r and column c lies at ``MARGIN + r * (side + MARGIN)``,
-    ``MARGIN + c * (side + MARGIN)``.
 
     Args:
         rows: Rows of equal length of uint8 RGB images (h, w, 3).
@@ -129,12 +102,9 @@ def _evaluation_mode(module: nn.Module) -> Iterator[None]:
 class TransferPicture(NamedTuple):
     """An image with its correspondence map, and its labels if it has some."""
 
-    image: np.ndarray
-    """(H, W, 3) uint8 RGB."""
-    coords: Tensor
-    """(2, h, w)."""
-    labels: Tensor | None = None
-    """Soft one-hot labels (C, h, w)."""
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    coords: Tensor  # (2, h, w)
+    labels: Tensor | None = None  # Soft one-hot labels (C, h, w)
 
 
 @torch.no_grad()
@@ -144,12 +114,11 @@ def transfer_row(
     palette: Sequence[Sequence[int]] | np.ndarray | None = None,
     temperature: float = 0.01,
 ) -> list[np.ndarray]:
-    """Pictures of one transfer, for :func:`mmcoordgan.visualization.arrange_cells`.
+    """Images of one transfer, for :func:`mmcoordgan.visualization.arrange_cells`.
 
     From left to right: the reference (with its labels, if it has some), the query, its
-    correspondence map (:func:`coords_to_colors`), the reference's colours carried to the query,
-    and, for a labelled reference, the labels carried to the query, then the query's own labels if
-    it has some (else a white cell), so that all rows of one reference are equally long.
+    correspondence map, the reference's colours carried to the query, and, for a labelled
+    reference, the labels carried to the query, then the query's own labels (white if missing).
 
     Convention: colours and labels travel from the reference (source) to the query (target).
 
@@ -161,12 +130,10 @@ def transfer_row(
 
     Returns:
         4 or 6 images, uint8 RGB.
-
-    Raises:
-        ValueError: If labels are to be drawn and there is no palette.
     """
     colors = torch.from_numpy(reference.image).permute(2, 0, 1)[None].to(reference.coords)
-    colors = _resize(colors, reference.coords)
+    size = reference.coords.shape[-2:]
+    colors = F.interpolate(colors, size, mode='bilinear', align_corners=False, antialias=True)
     values = colors if reference.labels is None else torch.cat([colors, reference.labels[None]], 1)
     maps = reference.coords[None], query.coords[None]
     carried = carry(values, *maps, temperature)[0]  # (3 [+ C], h, w)
@@ -183,12 +150,3 @@ def transfer_row(
     else:
         cells.append(overlay_labels(query.image, query.labels.argmax(0), palette))
     return cells
-
-
-def _resize(colors: Tensor, coords: Tensor) -> Tensor:
-    size = coords.shape[-2:]
-    if colors.shape[-2:] == size:
-        return colors
-    return torch.nn.functional.interpolate(
-        colors, size, mode='bilinear', align_corners=False, antialias=True
-    )

@@ -105,15 +105,12 @@ def test_pairs_go_by_number(tmp_path):
 
 def test_missing_partners_are_named(tmp_path):
     folder = folder_with(tmp_path / 'a', 'image_0.jpg', 'image_mask0.npy', 'image_1.jpg')
-    with pytest.raises(ValueError, match=r'do not pair: without a partner are image_1\.jpg\.'):
+    with pytest.raises(ValueError, match='without a partner are the numbers 1'):
         build(folder)
     folder_with(folder, 'image_mask2.npy')
-    with pytest.raises(ValueError, match=r'image_1\.jpg, image_mask2\.npy'):
+    with pytest.raises(ValueError, match='without a partner are the numbers 1, 2'):
         build(folder)
-    twice = folder_with(tmp_path / 'b', 'image_0.jpg', 'image_0.png', 'image_mask0.npy')
-    with pytest.raises(ValueError, match=r'two images have the number 0 .*image_0\.png'):
-        build(twice)
-    with pytest.raises(ValueError, match='holds no pairs'):
+    with pytest.raises(ValueError, match='of no image'):
         build(folder_with(tmp_path / 'c'))
 
 
@@ -135,8 +132,6 @@ def test_bad_masks_are_named(tmp_path, mask, message):
 
 
 def test_bad_arguments(tmp_path):
-    with pytest.raises(ValueError, match="subset must be 'face-34' or 'car-20', got 'cat'"):
-        DatasetGANSegmentation(data_root=str(tmp_path), subset='cat')
     with pytest.raises(FileNotFoundError, match=r'face_processed.*folders of DatasetGANSegm'):
         DatasetGANSegmentation(data_root=str(tmp_path))
     with pytest.raises(FileNotFoundError, match='data_root of DatasetGANSegmentation'):

@@ -109,6 +109,3 @@ def test_strength():
     assert all(np.array_equal(still[key], info[key]) for key in info)
     whole, half = SimilarityJitter().draw(3), SimilarityJitter(strength=0.5).draw(3)
     np.testing.assert_allclose(half[1], whole[1] / 2)
-    for wrong in (dict(strength=2), dict(scale=(1.1, 1.2)), dict(seed=-1)):
-        with pytest.raises(ValueError, match=f'SimilarityJitter: {next(iter(wrong))} must'):
-            SimilarityJitter(**wrong)

@@ -139,18 +139,3 @@ def test_structure_and_texture_are_independent():
     ]
     assert np.abs(colours[0] - colours[1]).max() < 30
     assert np.abs(colours[0] - colours[2]).max() > 30
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        ({'size': 33}, 'size must be a power of two and at least 8, got 33'),
-        ({'size': 4}, 'size must be a power of two and at least 8, got 4'),
-        ({'length': 0}, 'length must be at least 1'),
-        ({'seed': -1}, 'seed must not be negative'),
-        ({'warp_strength': 1.5}, r'warp_strength must lie in \[0, 1\]'),
-    ],
-)
-def test_bad_arguments(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        ToyFaces(**arguments)

@@ -168,12 +168,6 @@ def test_the_hook_knows_which_metrics_are_better_high(tmp_path, save_best, itera
     assert best.name.endswith(f'_iter_{iteration}.pth')
 
 
-def test_a_metric_that_is_not_there(tmp_path):
-    options = {f'{HOOK}.save_best': 'iuo', f'{HOOK}.rule': 'greater'}
-    with pytest.raises(UserError, match='there is no metric iuo for save_best, only toy/iou, toy/'):
-        runner(tmp_path, **VALIDATE, **options).train()
-
-
 def test_only_own_files_are_removed(trained, tmp_path):
     """A checkpoint from elsewhere names files and numbers: nothing of them is believed."""
     checkpoint = load(trained[0], 2)

@@ -116,22 +116,17 @@ BAD = {
     'top-level paramwise': (
         dict(CONFIG, paramwise_cfg=dict(bias_lr_mult=2.0)),
         ValueError,
-        'optim_wrapper.paramwise_cfg',
+        'paramwise_cfg belongs into one of them',
     ),
     'unknown key': (
         changed(generator=dict(regularisation_interval=4)),
         TypeError,
         'regularisation_interval',
     ),
-    'fractional interval': (
-        changed(generator=dict(regularization_interval=1.5)),
+    'zero interval': (
+        changed(discriminator=dict(regularization_interval=0)),
         ValueError,
-        'got 1.5',
-    ),
-    'no optimizer': (
-        dict(CONFIG, generator=dict(clip_grad=None)),
-        ValueError,
-        'optim_wrapper.generator needs optimizer=',
+        'optim_wrapper.discriminator.regularization_interval must be at least 1, got 0',
     ),
     'custom key that matches nothing': (
         changed(generator=dict(paramwise_cfg=dict(custom_keys={'warpnet': dict(lr_mult=0.1)}))),
@@ -156,5 +151,5 @@ def test_bad_model():
     )
     with pytest.raises(ValueError, match='generator: no parameter'):
         constructor(frozen)
-    with pytest.raises(ValueError, match='and model'):
+    with pytest.raises(ValueError, match='no parameter of discriminator and patch_discriminator'):
         constructor(nn.ModuleDict({'generator': nn.Linear(1, 1)}))

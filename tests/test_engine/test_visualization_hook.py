@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import os
-import re
 import types
 
 import cv2
-import pytest
 import torch
 from engine_toy import ToyGAN, runner
-from mmengine.model import ExponentialMovingAverage, MMDistributedDataParallel
+from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
 from mmcoordgan.engine import CoordGANVisualizationHook
@@ -135,38 +133,3 @@ def test_wrapped_models(tmp_path):
     run = stub_runner(Wrapper(model), tmp_path)
     hook(use_ema=False).before_train(run)
     assert os.path.exists(tmp_path / 'pictures' / 'iter_000000.png')
-
-
-def test_a_model_without_that_generator(tmp_path):
-    message = 'draws samples of model.generator_ema, which Linear lacks: set use_ema=False'
-    with pytest.raises(AttributeError, match=re.escape(message)):
-        hook().before_train(stub_runner(nn.Linear(1, 1), tmp_path))
-
-
-class StyleGenerator(nn.Module):
-    """Called as MMagic's generators are: one latent vector."""
-
-    style_channels = 5
-
-    def __init__(self):
-        super().__init__()
-        self.paint = nn.Linear(5, 3)
-
-    def forward(self, noise):
-        return self.paint(noise)[:, :, None, None].expand(-1, -1, 8, 8).tanh()
-
-
-def test_generators_with_one_latent_show_a_sample_per_cell(tmp_path):
-    model = nn.Module()
-    model.generator = StyleGenerator()
-    model.generator_ema = ExponentialMovingAverage(model.generator)
-    run = stub_runner(model, tmp_path)
-    hook(num_textures=3, seed=3).before_train(run)
-    ((_, drawn, _),) = run.visualizer.added
-    noise = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(3))
-    assert drawn.shape == (2 + 2 * 98, 2 + 3 * 98, 3)
-    expected = (model.generator(noise[1])[2, :, 0, 0] + 1) * 127.5
-    assert abs(drawn[101, 2 + 2 * 98] - expected.detach().numpy()).max() <= 1
-    model.generator_ema = nn.Linear(1, 1)
-    with pytest.raises(AttributeError, match=r'cannot draw samples of Linear.*out of the'):
-        hook().before_train(run)

@@ -58,5 +58,5 @@ def test_as_many_maps_as_references():
     metric = SegTransferIoU(num_classes=3, **{**SETTINGS, 'num_references': 3})
     given = samples()
     given[2]['coords'] = given[1]['coords'] = given[0]['coords']
-    with pytest.raises(ValueError, match=r'must be \(2, H, W\), but is \(2, 2, 9, 9\)'):
+    with pytest.raises(ValueError, match=r'must be \(2, H, W\) and finite, but is \(2, 2, 9, 9\)'):
         metric.process(None, given)

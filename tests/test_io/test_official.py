@@ -178,21 +178,6 @@ def test_all_misfits_are_listed(stored):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ({'g': ('s32', 'g'), 'e': ('s64', 'e')}, 'base_resolution is 32 in g, but 64 in e'),
-        ({'g': ('s32', 'g'), 'g_ema': ('s32_x4', 'g')}, 'image_size is 32 in g, but 128 in g_ema'),
-        ({'g': ('s32', 'g'), 'd': ('s32_x4', 'd')}, 'image_size is 32 in g, but 128 in d'),
-        ({'g': ('s32_x4', 'g'), 'e': ('s32', 'e')}, r'codes is 12 in W\+, but 8 in e'),
-    ],
-)
-def test_networks_that_do_not_belong_together(content, message):
-    files = {key: official(kind, [name])[name] for key, (kind, name) in content.items()}
-    with pytest.raises(ValueError, match=f'^file: .*{message}'):
-        from_official(files, 'file')
-
-
-@pytest.mark.parametrize(
-    ('content', 'message'),
-    [
         (
             {'state_dict': {}},
             r"converted already: .*none of the keys g, g_ema, e, .*\['state_dict'\]",

@@ -230,6 +230,6 @@ def test_our_wrapper_refuses_models_that_leave_averaging_to_it():
 @pytest.mark.parametrize('parts', [3, 4])
 def test_parts_that_are_no_pairs(parts):
     model = build(0, accumulative_counts=parts)
-    message = rf'4 images cannot be cut into {parts} equal micro-batches.*batch_size to a multiple'
+    message = rf'accumulative_counts={parts} needs a train_dataloader.batch_size .* multiple of'
     with pytest.raises(ValueError, match=message):
         model.train_step({'inputs': torch.zeros(4, 3, 16, 16)}, optimizers(model))

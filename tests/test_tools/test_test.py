@@ -212,8 +212,8 @@ def test_checkpoints_that_do_not_fit(tmp_path, capsys):
     torch.save({'state_dict': {'generator.weight': torch.ones(1)}}, 'stage1.pth')
     assert fails([config, 'stage1.pth'], capsys) == (
         'stage1.pth does not fit the model OracleModel of the config: 1 of 1 weights are missing '
-        '(of encoder), such as encoder.weight; it looks like a checkpoint of stage 1, which has no '
-        'encoder: train stage 2 on it, and take the checkpoint of stage 2'
+        '(of encoder), such as encoder.weight; it is a checkpoint of stage 1, which has no '
+        'encoder'
     )
     state = OracleModel('toy').state_dict()
     state['encoder.weight'] = torch.zeros(3)

@@ -24,12 +24,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mmcoordgan.datasets.celebamask_hq import (
-    PALETTE,
     PNG_CLASSES_KEY,
     list_numbered_images,
     paint_labels,
     read_packed_labels,
 )
+from mmcoordgan.datasets.label_files import default_palette
 from mmcoordgan.io.files import atomic_file
 
 
@@ -38,7 +38,7 @@ def pack(number: int, mask_dir: str, out_dir: str, num_classes: int) -> str:
     try:
         labels = paint_labels(mask_dir, number, num_classes)
         image = Image.fromarray(labels)
-        image.putpalette([value for color in PALETTE[:num_classes] for value in color])
+        image.putpalette(default_palette(num_classes).ravel().tolist())
         info = PngInfo()
         info.add_text(PNG_CLASSES_KEY, str(num_classes))
         with atomic_file(os.path.join(out_dir, f'{number}.png')) as file:

@@ -23,31 +23,26 @@ class ToyFaces(PipelineDataset):
     One canonical face with nine labelled parts is seen through a random smooth warp (structure)
     and painted with a random palette, light, background and noise (texture). Sample ``i`` is a
     function of ``(seed, i)`` alone. Structure and texture come from independent random streams,
-    so that :meth:`render` can combine the structure of one sample with the texture of another.
-    Use different seeds for training and testing.
+    so that :meth:`render` can combine those of two samples.
 
     ``get_data_info`` returns ``img`` (size, size, 3) uint8 RGB; ``gt_seg_map`` (size, size) uint8,
     indices into ``metainfo['classes']``; ``gt_coords`` (2, size, size) float32; ``sample_idx``;
     ``img_shape`` and ``ori_shape`` (height, width).
 
-    Convention: ``gt_coords[:, row, column]`` is the point (x, y) of the canonical frame that the
-    centre of the pixel shows; x to the right, y downwards; [-1, 1]^2 is the canonical frame and
-    values may leave it. Pixels form the align-corners grid ``linspace(-1, 1, size)``, so the
-    canonical face itself has ``gt_coords`` equal to the canonical grid. Labels are those of the
-    pixels' centres: exactly ``face_labels(gt_coords)``.
+    Convention: ``gt_coords[:, row, column]`` is the point (x, y) of the canonical frame [-1, 1]^2
+    that the centre of the pixel shows; x to the right, y downwards; values may leave the frame.
+    Pixels form the align-corners grid ``linspace(-1, 1, size)``: the canonical face itself has
+    ``gt_coords`` equal to the canonical grid. Labels are ``face_labels(gt_coords)``.
 
     Args:
-        size: Height and width in pixels, a power of two, at least 8.
+        size: Height and width in pixels.
         length: Number of samples.
         seed: Non-negative seed of the whole set.
         pipeline: Transforms; the default packs the sample with ``PackInputs``.
-        cache: Keep rendered images and labels in memory (4 * size^2 bytes a sample: 4 kB at 32),
-            so that later epochs cost little. Each worker of a data loader has its own cache, and
-            loses it at the end of an epoch unless ``persistent_workers`` is set.
-        warp_strength: 0 shows every face in canonical pose, 1 (default) with full variation.
-
-    Raises:
-        ValueError: If an argument is out of its range.
+        cache: Keep rendered images and labels in memory (4 * size^2 bytes a sample). Each worker
+            of a data loader has its own cache, lost at the end of an epoch unless
+            ``persistent_workers`` is set.
+        warp_strength: 0 shows every face in canonical pose, 1 with full variation.
     """
 
     METAINFO = {
@@ -76,14 +71,6 @@ class ToyFaces(PipelineDataset):
         cache: bool = True,
         warp_strength: float = 1.0,
     ) -> None:
-        if size < 8 or size & (size - 1):
-            raise ValueError(f'size must be a power of two and at least 8, got {size}')
-        if length < 1:
-            raise ValueError(f'length must be at least 1, got {length}')
-        if seed < 0:
-            raise ValueError(f'seed must not be negative, got {seed}')
-        if not 0 <= warp_strength <= 1:
-            raise ValueError(f'warp_strength must lie in [0, 1], got {warp_strength}')
         super().__init__(pipeline=[PackInputs()] if pipeline is None else pipeline)
         self.size = size
         self.length = length
@@ -111,12 +98,8 @@ class ToyFaces(PipelineDataset):
     def render(self, structure_index: int, texture_index: int) -> dict:
         """Draw the structure of one sample with the texture of another; never cached.
 
-        Args:
-            structure_index: Non-negative index, also beyond ``length``.
-            texture_index: Likewise.
-
-        Returns:
-            ``img``, ``gt_seg_map`` and ``gt_coords`` as described for the class.
+        Indices are non-negative, also beyond ``length``. Returns ``img``, ``gt_seg_map`` and
+        ``gt_coords``, see :class:`ToyFaces`.
         """
         coords = self.coords(structure_index)
         image = render_image(self.warp(structure_index), self.texture(texture_index), self.size)
@@ -124,7 +107,6 @@ class ToyFaces(PipelineDataset):
 
     def get_data_info(self, index: int) -> dict:
         """The dict that enters the pipeline for sample ``index``, with arrays of its own."""
-        index = self._checked(index)
         shape = (self.size, self.size)
         info = {'sample_idx': index, 'img_shape': shape, 'ori_shape': shape}
         if self._cache is None:

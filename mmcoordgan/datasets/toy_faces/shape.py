@@ -2,7 +2,7 @@
 
 Convention: all coordinates are (x, y), x to the right and y downwards. The image is the
 align-corners grid ``linspace(-1, 1, size)``; the canonical frame is [-1, 1]^2 too. A warp goes from
-image to canonical frame: it tells of every pixel which point of the canonical face it shows.
+image to canonical frame: it maps every pixel to the point of the canonical face that it shows.
 """
 
 from __future__ import annotations
@@ -45,15 +45,7 @@ def _ellipse(
 
 
 def face_regions(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Region of every canonical point.
-
-    Args:
-        x: Canonical x of any shape.
-        y: Canonical y, same shape.
-
-    Returns:
-        uint8 indices into ``REGIONS``, same shape.
-    """
+    """Region of every canonical point (x, y): uint8 indices into ``REGIONS``, of the same shape."""
     side = np.abs(x)  # the face is symmetric
     regions = np.zeros(x.shape, np.uint8)
 
@@ -92,14 +84,7 @@ def face_regions(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def face_labels(coords: np.ndarray) -> np.ndarray:
-    """Class of every canonical point.
-
-    Args:
-        coords: Canonical coordinates (2, ...), x first.
-
-    Returns:
-        uint8 indices (...) into ``CLASSES``.
-    """
+    """Class of every canonical point (2, ...), x first: uint8 indices (...) into ``CLASSES``."""
     return REGION_TO_CLASS[face_regions(coords[0], coords[1])]
 
 
@@ -123,12 +108,7 @@ class Warp:
 
 
 def draw_warp(rng: np.random.Generator, strength: float = 1.0) -> Warp:
-    """Random pose and shape.
-
-    Args:
-        rng: Source of randomness; the number of draws does not depend on their values.
-        strength: 0 gives the canonical face itself, 1 the full variation.
-    """
+    """Random pose and shape; strength 0 gives the canonical face itself, 1 the full variation."""
     scale, aspect, angle, shift_x, shift_y = rng.uniform(-1, 1, 5) * strength
     return Warp(
         scale=float(1 + scale * (0.22 if scale > 0 else 0.15)),
@@ -158,14 +138,10 @@ def _cubic_weights(positions: np.ndarray) -> np.ndarray:
 
 
 def warp_grid(warp: Warp, positions: np.ndarray) -> np.ndarray:
-    """Canonical coordinates of a square grid of image positions.
+    """Canonical coordinates (2, N, N) float32, x first, of a square grid of image positions.
 
-    Args:
-        warp: Pose and shape.
-        positions: (N,) image coordinates along one axis, [-1, 1] being the image.
-
-    Returns:
-        (2, N, N) float32, x first. Values may leave [-1, 1].
+    ``positions`` (N,) are image coordinates along one axis, [-1, 1] being the image. Values may
+    leave [-1, 1].
     """
     x, y = positions - warp.shift[0], positions - warp.shift[1]
     cos, sin = np.cos(warp.angle), np.sin(warp.angle)

@@ -112,11 +112,7 @@ def _modulation(regions: np.ndarray, coords: np.ndarray, texture: Texture) -> np
 
 
 def render_image(warp: Warp, texture: Texture, size: int) -> np.ndarray:
-    """Image of the face, each pixel being the mean of 2 x 2 points.
-
-    Returns:
-        (size, size, 3) uint8, RGB.
-    """
+    """Image (size, size, 3) uint8 RGB of the face, each pixel being the mean of 2 x 2 points."""
     quarter = 0.5 / (size - 1)  # of a pixel's width
     positions = np.linspace(-1 - quarter, 1 + quarter, 2 * size)
     coords = warp_grid(warp, positions)

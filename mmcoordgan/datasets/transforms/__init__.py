@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from .jitter import SimilarityJitter
-from .pack import META_KEYS, PackInputs
+from .pack import PackInputs
 from .spatial import RandomFlip, ResizeWithSoftLabels, resize_labels
 
 __all__ = [
-    'META_KEYS',
     'PackInputs',
     'RandomFlip',
     'ResizeWithSoftLabels',

@@ -18,10 +18,8 @@ class SimilarityJitter(BaseTransform):
     processes see the same images. Put it before ``PackInputs``.
 
     Moves ``img``, ``gt_seg_map`` (nearest label), ``gt_soft_seg`` and ``gt_coords`` (bilinear) and
-    ``gt_points``. Image and labels may differ in size. The image continues beyond its border as
-    its mirror image, and labels and ``gt_coords`` do the same: every pixel keeps the label and the
-    canonical coordinate of what it shows. Points are not mirrored: those that leave the frame lie
-    outside [0, 1].
+    ``gt_points``. Image and labels may differ in size. Beyond the border, image, labels and
+    ``gt_coords`` continue as their mirror image. Points that leave the frame lie outside [0, 1].
 
     Convention: angles turn from x to y (clockwise as seen), about the centre of the image. Shifts
     are fractions of width and height.
@@ -29,12 +27,9 @@ class SimilarityJitter(BaseTransform):
     Args:
         seed: Non-negative seed.
         angle: Largest rotation in degrees, either way.
-        scale: Smallest and largest magnification, both > 0.
+        scale: Smallest and largest magnification; 0 < smallest <= 1 <= largest.
         shift: Largest shift in x and in y, as a fraction of the image's sides.
         strength: 0 leaves samples as they are, 1 moves them by up to the full amount.
-
-    Raises:
-        ValueError: If an argument is out of its range.
     """
 
     def __init__(
@@ -46,12 +41,6 @@ class SimilarityJitter(BaseTransform):
         shift: float = 0.12,
         strength: float = 1.0,
     ) -> None:
-        if seed < 0:
-            raise ValueError(f'SimilarityJitter: seed must not be negative, got {seed}')
-        if not 0 < scale[0] <= 1 <= scale[1]:
-            raise ValueError(f'SimilarityJitter: scale must span 1, as in (0.82, 1.2), got {scale}')
-        if not 0 <= strength <= 1:
-            raise ValueError(f'SimilarityJitter: strength must lie in [0, 1], got {strength}')
         self.seed = seed
         self.angle = angle
         self.scale = tuple(scale)
@@ -73,7 +62,6 @@ class SimilarityJitter(BaseTransform):
         return np.array([[cos, -sin], [sin, cos]]), self.shift * np.array(shift)
 
     def transform(self, results: dict) -> dict:
-        """Move one sample."""
         if self.strength == 0:
             return results
         matrix, shift = self.draw(int(results['sample_idx']))
@@ -95,9 +83,6 @@ class SimilarityJitter(BaseTransform):
             moved = (results['gt_points'] - 0.5) @ matrix.T + 0.5 + shift
             results['gt_points'] = moved.astype(np.float32)
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(seed={self.seed}, strength={self.strength})'
 
 
 def _sample(values: np.ndarray, theta: torch.Tensor, mode: str = 'bilinear') -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -27,24 +25,21 @@ class PackInputs(BaseTransform):
     * ``inputs``: uint8 tensor (3, H, W), RGB in 0..255.
     * ``data_samples``: ``BaseDataElement`` with ``gt_sem_seg.data`` (1, H, W) int64,
       ``gt_coords.data`` (2, H, W), ``gt_soft_seg.data`` (C, H, W) and ``gt_points`` (K, 2), all
-      float32, each only where the data set provides it, and the meta keys as attributes.
+      float32, each only where the data set provides it, and ``META_KEYS`` as attributes.
 
     Args:
         bgr_to_rgb: Reverse the channels. Needed behind mmcv's ``LoadImageFromFile``, wrong behind
             this package's ``LoadImage`` and ``ToyFaces``.
-        meta_keys: Keys copied to the meta information where present.
 
     Raises:
         ValueError: If ``img`` is not (H, W, 3) uint8, or if a ground truth has another height and
             width than the image.
     """
 
-    def __init__(self, *, bgr_to_rgb: bool = False, meta_keys: Sequence[str] = META_KEYS) -> None:
+    def __init__(self, *, bgr_to_rgb: bool = False) -> None:
         self.bgr_to_rgb = bgr_to_rgb
-        self.meta_keys = tuple(meta_keys)
 
     def transform(self, results: dict) -> dict:
-        """Pack one sample."""
         image = results['img']
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(
@@ -52,9 +47,7 @@ class PackInputs(BaseTransform):
             )
         if self.bgr_to_rgb:
             image = image[:, :, ::-1]
-        sample = BaseDataElement(
-            metainfo={key: results[key] for key in self.meta_keys if key in results}
-        )
+        sample = BaseDataElement(metainfo={k: results[k] for k in META_KEYS if k in results})
         shape = image.shape[:2]
         if results.get('gt_seg_map') is not None:
             labels = self._tensor(results, 'gt_seg_map', shape).long()
@@ -74,10 +67,6 @@ class PackInputs(BaseTransform):
         if values.shape[-2:] != shape:
             raise ValueError(
                 f'{key} is {values.shape[-2]}x{values.shape[-1]} but the image is '
-                f'{shape[0]}x{shape[1]} ({results.get("img_path", "no file")}): the files differ '
-                'in size, or a transform of the pipeline resized or cropped one without the other'
+                f'{shape[0]}x{shape[1]} ({results.get("img_path", "no file")})'
             )
         return torch.from_numpy(values)
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(bgr_to_rgb={self.bgr_to_rgb}, meta_keys={self.meta_keys})'

@@ -15,11 +15,9 @@ from mmcoordgan.registry import TRANSFORMS
 def resize_labels(
     labels: np.ndarray, num_classes: int, size: int, ignore_index: int | None = None
 ) -> np.ndarray:
-    """Soft one-hot labels at another size.
+    """Soft one-hot labels at another size: one-hot maps, resized bilinearly.
 
-    The labels become one-hot maps at their own size, which are resized bilinearly without
-    antialiasing (CoordGAN's benchmarks do so; antialiasing would change their numbers). Void
-    pixels are zero in all maps.
+    Without antialiasing, as in CoordGAN's benchmarks. Void pixels are zero in all maps.
 
     Convention: corners are not aligned (``align_corners=False``), as for resizing images.
 
@@ -30,8 +28,7 @@ def resize_labels(
         ignore_index: Label of void pixels.
 
     Returns:
-        (num_classes, size, size) float32, non-negative. The sum of a pixel is the fraction of it
-        that is not void.
+        (num_classes, size, size) float32; a pixel's sum is the fraction of it that is not void.
     """
     soft = np.zeros((num_classes, size, size), np.float32)
     for label in range(num_classes):  # one at a time: masks may be much larger than the result
@@ -63,7 +60,6 @@ class ResizeWithSoftLabels(BaseTransform):
         self.size = size
 
     def transform(self, results: dict) -> dict:
-        """Resize one sample."""
         image = Image.fromarray(results['img'])
         shape = (self.size, self.size)
         results['img'] = np.array(image.resize(shape, Image.Resampling.BILINEAR))
@@ -78,9 +74,6 @@ class ResizeWithSoftLabels(BaseTransform):
             results['gt_soft_seg'], results['gt_seg_map'] = soft, hard.astype(labels.dtype)
         return results
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(size={self.size})'
-
 
 @TRANSFORMS.register_module()
 class RandomFlip(MMCVRandomFlip):
@@ -88,10 +81,9 @@ class RandomFlip(MMCVRandomFlip):
 
     Mirrors ``gt_coords``, ``gt_soft_seg`` and ``gt_points`` as well.
 
-    Convention: a mirrored face is a face again, so the mirror image of the canonical point (x, y)
-    shows the point (-x, y). ``gt_coords`` (2, H, W) is reversed along the width and its x changes
-    sign. Only horizontal flips are defined for it. Points keep their order and names: the point on
-    a left eye stays on that eye, which then is a right one.
+    Convention: the mirror image of the canonical point (x, y) is the point (-x, y): ``gt_coords``
+    (2, H, W) is reversed along the width and its x changes sign. Only horizontal flips are defined
+    for it. Points keep their order: the point on a left eye stays on it, now a right one.
     """
 
     def _flip(self, results: dict) -> None:

@@ -1,11 +1,11 @@
-"""Checkpoints that a training goes on from exactly, and that nothing spoils."""
+"""Checkpoints: exact resume, plain contents, safe files."""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from typing import Any
 
 from mmengine.dist import all_gather, get_rank, get_world_size, is_main_process
@@ -27,34 +27,31 @@ class CoordGANCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook`` with exact resume, plain contents, bounded size, safe files.
 
     * Checkpoints also hold, as tensors, the random states of every process and the place in the
-      data (the latter of :class:`~.ResumableTrainLoop`). A resumed training goes on as if it had
-      never stopped, if as many processes resume as wrote the checkpoint. A warning says where
-      random states begin afresh. Validation leaves them as they were.
+      data (the latter of :class:`~.ResumableTrainLoop`). A resumed training ends as if it had
+      never stopped, if as many processes resume as wrote the checkpoint; otherwise random states
+      begin afresh, with a warning. Validation leaves them as they were.
     * They hold tensors and plain Python values only, so that ``torch.load(weights_only=True)``
       reads them. NumPy arrays become tensors; functions in the state of schedulers are left out.
     * Of everything that is logged, the newest ``max_history`` values are kept in memory and in
       checkpoints. The log file has them all.
     * A file gets its name when it is complete. Then ``last_checkpoint`` in the work dir is
-      replaced, and only then is the checkpoint removed that is one too many. Whenever a run is
-      killed, and also if the disk is full, ``last_checkpoint`` names a complete file.
-    * Only files that this run wrote into its own folder are ever removed, whatever the checkpoint
-      says that it goes on from.
+      replaced, and only then is the superfluous checkpoint removed.
+    * Only files of its own names in its own folder are ever removed, whatever a checkpoint says.
     * A checkpoint that does not fit is refused: for a test, if it leaves weights as they were
-      initialised; for resuming, also if optimizers belong to other parameters. Resuming from one
-      without optimizers warns.
+      initialised; for resuming, also if optimizers belong to other parameters.
 
     A checkpoint is also saved when training stops before its end, by :class:`InterruptionHook` or
     MMEngine's ``EarlyStoppingHook``, unless ``save_last=False``.
 
     Args:
         interval: Iterations between checkpoints. Default: -1, none but the last.
-        max_history: Number of values kept of each loss, learning rate and time, at least 1. Raised
-            to the largest window of the log.
+        max_history: Number of values kept of each loss, learning rate and time, at least the
+            largest window of the log.
         backend_args: Of the file backend. Default: one that writes complete files only.
         kwargs: Of MMEngine's ``CheckpointHook``. ``by_epoch`` must be False.
 
     Raises:
-        UserError: ``by_epoch`` is True, or ``max_history`` is smaller than 1.
+        UserError: ``by_epoch`` is True.
     """
 
     # Last, to see what other hooks put into a checkpoint, and whether they stop the training.
@@ -74,10 +71,6 @@ class CoordGANCheckpointHook(CheckpointHook):
     ) -> None:
         if by_epoch:
             raise UserError(f'{type(self).__name__} counts iterations: set by_epoch=False')
-        if max_history < 1:
-            raise UserError(
-                f'{type(self).__name__}: max_history must be at least 1, got {max_history}'
-            )
         backend_args = backend_args or dict(backend='mmcoordgan_atomic')
         super().__init__(interval, by_epoch=False, backend_args=backend_args, **kwargs)
         self.max_history = max_history
@@ -101,11 +94,7 @@ class CoordGANCheckpointHook(CheckpointHook):
                 runner.logger.warning(reason)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Refuse what does not fit; keep what :meth:`before_train` needs.
-
-        Raises:
-            UserError: The checkpoint belongs to another model or training.
-        """
+        """Refuse what does not fit; keep what :meth:`before_train` needs."""
         source = getattr(runner, '_load_from', None) or 'the checkpoint'
         reasons: list[str] = []
         if runner._resume:
@@ -132,58 +121,34 @@ class CoordGANCheckpointHook(CheckpointHook):
         self._loaded = {k: checkpoint[k] for k in ('random_states', 'data') if k in checkpoint}
 
     def before_train(self, runner: Any) -> None:
-        """Remove unfinished files; go on with the data and the random states of the checkpoint."""
-        claims = self._take_claims(runner)
+        """Remove unfinished files; restore the place in the data and the random states."""
+        self._check_claims(runner)
         super().before_train(runner)
         if runner.iter > 0:
-            self._take_over(runner, claims)
-            self._go_on(runner)
+            self._restore(runner)
         processor = runner.log_processor
         windows = [processor.window_size, *(c.get('window_size') for c in processor.custom_cfg)]
         self.max_history = max(self.max_history, *(w for w in windows if isinstance(w, int)))
         self._loaded, self._saved_at = {}, runner.iter
         if is_main_process():
-            checkpoints = os.path.join(glob.escape(str(self.out_dir)), self._name('*'))
-            for name in (checkpoints, glob.escape(_pointer(runner))):
-                for path in glob.glob(f'{name}.*.part'):
+            pattern = re.sub(r'\{[^}]*\}', '*', self.filename_tmpl)
+            for folder, name in ((str(self.out_dir), pattern), (runner.work_dir, POINTER)):
+                for path in glob.glob(os.path.join(glob.escape(folder), f'{name}.*.part')):
                     os.unlink(path)
 
-    def _take_claims(self, runner: Any) -> dict[str, Any]:
-        """Take what a checkpoint says about files out of the message hub, before it is believed."""
+    def _check_claims(self, runner: Any) -> None:
+        """Believe the names of older files in a checkpoint only of its own folder."""
         info = runner.message_hub.runtime_info
-        names = [name for name in info if name == 'keep_ckpt_ids' or name.startswith('best_ckpt')]
-        return {name: info.pop(name) for name in names}
+        folder = os.path.dirname(os.path.abspath(os.path.expanduser(str(runner._load_from))))
+        own = folder == os.path.abspath(runner.work_dir)
+        for name in [n for n in info if n == 'keep_ckpt_ids' or n.startswith('best_ckpt')]:
+            value = info.pop(name)
+            if own and name == 'keep_ckpt_ids':
+                info[name] = [step for step in value if type(step) is int]
+            elif own and os.path.basename(str(value)).startswith('best_'):
+                info[name] = os.path.join(folder, os.path.basename(str(value)))
 
-    def _take_over(self, runner: Any, claims: dict[str, Any]) -> None:
-        """Take over the older files of this run, if it goes on in the folder that they are in."""
-        source = os.path.abspath(os.path.expanduser(str(runner._load_from)))
-        if os.path.dirname(source) != os.path.abspath(self.out_dir):
-            return
-        kept = claims.get('keep_ckpt_ids')
-        if self.max_keep_ckpts > 0 and isinstance(kept, (list, tuple)):
-            kept = [step for step in kept if type(step) is int]
-            for old in kept[: -self.max_keep_ckpts]:
-                self._remove(runner, old)
-            self.keep_ckpt_ids = deque(kept[-self.max_keep_ckpts :], self.max_keep_ckpts)
-        for name, path in claims.items():
-            key = name[len('best_ckpt_') :] or (self.key_indicators[0] if self.save_best else '')
-            if not self.save_best or key not in self.key_indicators:
-                continue
-            own = re.escape(f'best_{key}_'.replace('/', '_')) + self._name(r'\d+', re.escape)
-            if re.fullmatch(own, os.path.basename(str(path))):
-                path = os.path.join(self.out_dir, os.path.basename(str(path)))
-                runner.message_hub.update_info(name, path)
-                if len(self.key_indicators) == 1:
-                    self.best_ckpt_path = path
-                else:
-                    self.best_ckpt_path_dict[key] = path
-
-    def _name(self, number: str, escape: Any = glob.escape) -> str:
-        """The pattern of checkpoints' names, with a pattern in place of the number."""
-        before, after = re.split(r'\{[^}]*\}', self.filename_tmpl, maxsplit=1)
-        return f'{escape(before)}{number}{escape(after)}'
-
-    def _go_on(self, runner: Any) -> None:
+    def _restore(self, runner: Any) -> None:
         states = self._loaded.get('random_states', [])
         try:
             data = self._loaded.get('data')
@@ -195,13 +160,12 @@ class CoordGANCheckpointHook(CheckpointHook):
                 return
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise UserError(
-                f'{runner._load_from}: its random states or its place in the data make no sense '
+                f'{runner._load_from} has invalid random states or an invalid place in the data '
                 f'({type(error).__name__}: {error})'
             ) from error
         runner.logger.warning(
             f'The checkpoint holds random states of {len(states)} processes, and '
-            f'{get_world_size()} resume: they begin afresh. Training goes on, but not exactly as '
-            'it would have without the interruption.'
+            f'{get_world_size()} resume: they begin afresh, and the resume is not exact.'
         )
 
     # ------------------------------------------------------------------ saving
@@ -218,28 +182,13 @@ class CoordGANCheckpointHook(CheckpointHook):
             self._save(runner, runner.iter + 1)
 
     def before_val(self, runner: Any) -> None:
-        """Note the random states that training goes on with."""
+        """Save the random states of the training."""
         self._training_state = random_state()
 
     def after_val(self, runner: Any) -> None:
-        """Go on with them."""
+        """Restore them."""
         set_random_state(self._training_state)
         self._training_state = {}
-
-    def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
-        """Save the best checkpoint.
-
-        Raises:
-            UserError: ``save_best`` names a metric that there is not.
-        """
-        wanted = self.key_indicators if self.save_best else []
-        missing = [key for key in wanted if key != 'auto' and key not in (metrics or {})]
-        if missing:
-            raise UserError(
-                f'{type(self).__name__}: there is no metric {missing[0]} for save_best, only '
-                f'{", ".join(metrics or {})}'
-            )
-        super().after_val_epoch(runner, metrics)
 
     def after_train(self, runner: Any) -> None:
         """Save what has not been saved yet, as when validation stops the training."""
@@ -248,11 +197,7 @@ class CoordGANCheckpointHook(CheckpointHook):
         super().after_train(runner)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Add what was collected for this checkpoint, and make it plain.
-
-        Raises:
-            TypeError: A value cannot be stored as plain data; the message names its place.
-        """
+        """Add what was collected for this checkpoint, and make it plain."""
         checkpoint.update(self._resume_state)
         if 'param_schedulers' in checkpoint:
             checkpoint['param_schedulers'] = _without_functions(checkpoint['param_schedulers'])
@@ -296,14 +241,12 @@ class CoordGANCheckpointHook(CheckpointHook):
                 **self.args,
             )
             if is_main_process():
-                pointer = _pointer(runner)
-                with atomic_file(pointer) as file:
-                    folder = os.path.dirname(os.path.abspath(pointer))
-                    file.write(os.path.relpath(str(self.last_ckpt), folder).encode())
+                with atomic_file(os.path.join(runner.work_dir, POINTER)) as file:
+                    file.write(os.path.relpath(str(self.last_ckpt), runner.work_dir).encode())
         except OSError as error:
             raise UserError(
                 f'checkpoint {self.last_ckpt} cannot be written ({error.strerror or error}). '
-                'Those before it are as they were: make room, and go on with --resume',
+                'Older checkpoints are intact: free some space and use --resume',
                 exit_code=1,
             ) from error
 
@@ -316,7 +259,7 @@ class CoordGANCheckpointHook(CheckpointHook):
                 runner.logger.warning(f'the old checkpoint {path} cannot be removed: {error}')
 
     def _collect(self, runner: Any, iteration: int) -> dict[str, Any]:
-        """What the processes must know to go on at ``iteration``; a collective operation."""
+        """The state of all processes at ``iteration``; a collective operation."""
         state = self._training_state or random_state()
         columns = {name: all_gather(value) for name, value in state.items()}
         states = [dict(zip(columns, row)) for row in zip(*columns.values())]
@@ -324,15 +267,8 @@ class CoordGANCheckpointHook(CheckpointHook):
             'random_states': [{k: v.cpu() for k, v in s.items()} for s in states]
         }
         if hasattr(runner.train_loop, 'data_state'):
-            data = runner.train_loop.data_state(iteration)
-            if data:
-                collected['data'] = data
+            collected['data'] = runner.train_loop.data_state(iteration)
         return collected
-
-
-def _pointer(runner: Any) -> str:
-    """The file that names the last checkpoint."""
-    return os.path.join(runner.work_dir, POINTER)
 
 
 def _without_functions(states: Any) -> Any:

@@ -26,9 +26,9 @@ class InterruptionHook(Hook):
 
     Job schedulers send SIGTERM before they take a machine back; SIGINT is Ctrl-C. The processes of
     a training agree after every iteration, so that a signal to any of them ends all of them after
-    the same iteration. :class:`CoordGANCheckpointHook` then saves. The exit code is 128 plus the
-    signal's number: 143 for SIGTERM, 130 for SIGINT. A second SIGINT interrupts at once, without
-    saving. While a process waits for data, as for a frozen worker, all save and end without them.
+    the same iteration. :class:`CoordGANCheckpointHook` then saves. The exit code is 143 for SIGTERM
+    and 130 for SIGINT. A second SIGINT interrupts at once, without saving. A signal that comes
+    while a process waits for data does not wait for them.
     """
 
     # Before CoordGANCheckpointHook, which is LOWEST.
@@ -73,17 +73,9 @@ class InterruptionHook(Hook):
         if self.agreed:
             runner.train_loop.stop_training = True
             saves = any(isinstance(hook, CoordGANCheckpointHook) for hook in runner.hooks)
-            how = (
-                'saving and ending'
-                if saves
-                else (
-                    'ending WITHOUT a checkpoint, because default_hooks.checkpoint is no '
-                    'CoordGANCheckpointHook,'
-                )
-            )
             runner.logger.warning(
-                f'{signal.Signals(self.agreed).name}: {how} after iteration {runner.iter + 1}'
-                + ('; the same command with --resume goes on' if saves else '')
+                f'{signal.Signals(self.agreed).name}: ending after iteration {runner.iter + 1}, '
+                + ('saved for --resume' if saves else 'WITHOUT a checkpoint')
             )
 
     def after_run(self, runner: Any) -> None:

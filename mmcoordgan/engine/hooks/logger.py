@@ -1,4 +1,4 @@
-"""The log of a training, also where the disk does not take all of it."""
+"""The log of a training, also on a full disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def left_out_on_error(runner: Any, what: str) -> Iterator[None]:
 
 @HOOKS.register_module()
 class CoordGANLoggerHook(LoggerHook):
-    """MMEngine's ``LoggerHook`` that goes on where a file of scalars cannot be written."""
+    """MMEngine's ``LoggerHook`` that survives files of scalars that cannot be written."""
 
     def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
         """Log every ``interval`` iterations."""

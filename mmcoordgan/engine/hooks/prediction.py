@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import Any
 
 import mmengine
 import numpy as np
-from mmengine.dist import barrier, get_dist_info
+from mmengine.dist import collect_results
 from mmengine.hooks import Hook
 from mmengine.structures import BaseDataElement
 
@@ -23,10 +24,7 @@ class PredictionHook(Hook):
 
     The archive holds, ordered by ``sample_idx``: ``sample_idx`` (N,) int64; ``img_path`` (N,)
     text, empty where an image has no file; and for each of ``keys`` that the model predicts, an
-    array (N, ...) float32. Every image appears once, whatever the number of processes. Processes
-    exchange their parts through files beside ``path``, which therefore must lie on a file system
-    that all of them see. The parts go when the archive is complete; until then an archive of before
-    stays.
+    array (N, ...) float32. Every image appears once.
 
     Args:
         path: A file whose name ends in ``.npz``.
@@ -44,7 +42,6 @@ class PredictionHook(Hook):
         self._rows: list[dict[str, Any]] = []
 
     def before_test_epoch(self, runner: Any) -> None:
-        """Start afresh."""
         self._rows = []
 
     def after_test_iter(
@@ -64,39 +61,21 @@ class PredictionHook(Hook):
             self._rows.append(row)
 
     def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
-        """Write this process's part; the main process puts the parts together."""
-        rank, world_size = get_dist_info()
-        mmengine.mkdir_or_exist(os.path.dirname(os.path.abspath(self.path)))
-        with open(self._part(rank), 'wb') as file:
-            _save(file, _columns(self._rows))
+        """Collect the maps of all processes; the main process writes them."""
+        collected = collect_results(self._rows, sys.maxsize, device='cpu')
         self._rows = []
-        barrier()
-        if rank != 0:
+        if collected is None:
             return
-        parts = []
-        for other in range(world_size):
-            with np.load(self._part(other), allow_pickle=False) as part:
-                parts.append(dict(part))
-        joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        _, first = np.unique(joined['sample_idx'], return_index=True)  # sorted
+        rows = {row['sample_idx']: row for row in collected}
         samples = len(runner.test_dataloader.dataset)
-        if len(first) < samples:
+        if len(rows) < samples:
             runner.logger.warning(
-                f'{self.path} holds maps of {len(first)} of {samples} samples: their sample_idx '
+                f'{self.path} holds maps of {len(rows)} of {samples} samples: their sample_idx '
                 'repeat, or the test did not see all. Join data sets with mmcoordgan.ConcatDataset'
             )
+        ordered = [rows[index] for index in sorted(rows)]
+        keys = ordered[0] if ordered else ()
+        arrays: Any = {key: np.array([row[key] for row in ordered]) for key in keys}
+        mmengine.mkdir_or_exist(os.path.dirname(os.path.abspath(self.path)))
         with atomic_file(self.path) as file:
-            _save(file, {key: values[first] for key, values in joined.items()})
-        for other in range(world_size):
-            os.unlink(self._part(other))
-
-    def _part(self, rank: int) -> str:
-        return f'{self.path}.rank{rank}.part'
-
-
-def _columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    return {key: np.array([row[key] for row in rows]) for key in (rows[0] if rows else ())}
-
-
-def _save(file: IO[bytes], arrays: dict[str, np.ndarray]) -> None:
-    np.savez(file, **arrays)  # type: ignore[arg-type]
+            np.savez(file, **arrays)

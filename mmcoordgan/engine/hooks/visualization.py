@@ -1,4 +1,4 @@
-"""Images of the same samples all through the training, and of what a test transfers."""
+"""Draw samples during training, and transfers during tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import torch
 from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.structures import BaseDataElement
-from torch import nn
 
 from mmcoordgan.evaluation.examples import read_example, sample_index
 from mmcoordgan.evaluation.transfer_metric import temperature_at
@@ -23,7 +22,6 @@ from mmcoordgan.visualization import (
     TransferPicture,
     arrange_cells,
     images_to_uint8,
-    plain_grid,
     sample_grid,
     transfer_row,
 )
@@ -37,14 +35,10 @@ class CoordGANVisualizationHook(Hook):
     """Draw a grid of structures and textures every ``interval`` iterations.
 
     Images are drawn before the first iteration, every ``interval`` iterations and after the
-    last one, on the main process only, always from the same codes (also after resuming). Each is
-    written to ``<work_dir>/pictures/iter_000500.png`` and handed to the Runner's visualizer as
-    ``samples``, for TensorBoard and the like. See :func:`mmcoordgan.visualization.sample_grid`
-    for what they show; other generators, such as MMagic's StyleGAN2, show one sample per cell
-    (:func:`mmcoordgan.visualization.plain_grid`). A generator of CoordGAN's must draw RGB; others
-    draw in the order of ``model.data_preprocessor.output_channel_order``, where MMagic's
-    preprocessors have it (None is BGR there), and RGB elsewhere. Training is the same with and
-    without this hook: it leaves the random state and the modules' modes as they were.
+    last one, on the main process, always from the same codes. Each is written to
+    ``<work_dir>/pictures/iter_000500.png`` and sent to the Runner's visualizer as ``samples``. See
+    :func:`mmcoordgan.visualization.sample_grid` for what they show. The hook leaves the random
+    state and the modules' modes as they were.
 
     Args:
         interval: Iterations between images, at least 1.
@@ -52,9 +46,6 @@ class CoordGANVisualizationHook(Hook):
         num_textures: Columns of the grid.
         seed: Seed of the codes.
         use_ema: Draw ``model.generator_ema`` rather than ``model.generator``.
-
-    Raises:
-        ValueError: ``interval``, ``num_structures`` or ``num_textures`` is smaller than 1.
     """
 
     priority = 'NORMAL'
@@ -67,10 +58,6 @@ class CoordGANVisualizationHook(Hook):
         seed: int = 0,
         use_ema: bool = True,
     ) -> None:
-        counts = dict(interval=interval, num_structures=num_structures, num_textures=num_textures)
-        for name, value in counts.items():
-            if value < 1:
-                raise ValueError(f'{type(self).__name__}: {name} must be at least 1, got {value}')
         self.interval = interval
         self.num_structures = num_structures
         self.num_textures = num_textures
@@ -85,56 +72,31 @@ class CoordGANVisualizationHook(Hook):
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        """Draw every ``interval`` iterations."""
         if self.every_n_train_iters(runner, self.interval):
             self._draw(runner, runner.iter + 1)
 
     def after_train(self, runner: Any) -> None:
-        """Draw the result."""
         if runner.iter != self.last_drawn:
             self._draw(runner, runner.iter)
 
     @master_only
     def _draw(self, runner: Any, iteration: int) -> None:
-        generator = self._generator(runner.model)
+        model: Any = unwrap(runner.model)
+        generator: Any = unwrap(model.generator_ema if self.use_ema else model.generator)
         device = next(generator.parameters()).device
         # A generator that draws noise while it renders must not shift the training's.
         with torch.random.fork_rng([device] if device.type == 'cuda' else []):
-            picture = self._picture(generator, _channel_order(runner.model))
+            source = torch.Generator().manual_seed(self.seed)
+            structure_z = torch.randn(
+                self.num_structures, generator.structure_dim, generator=source
+            )
+            texture_z = torch.randn(self.num_textures, generator.texture_dim, generator=source)
+            image = sample_grid(generator, structure_z, texture_z)
         folder = osp.join(runner.work_dir, 'pictures')
         with left_out_on_error(runner, 'an image'):
-            _write_image(osp.join(folder, f'iter_{iteration:06d}.png'), picture)
-            runner.visualizer.add_image('samples', picture, step=iteration)
+            _write_image(osp.join(folder, f'iter_{iteration:06d}.png'), image)
+            runner.visualizer.add_image('samples', image, step=iteration)
         self.last_drawn = iteration
-
-    def _picture(self, generator: Any, order: str) -> np.ndarray:
-        source = torch.Generator().manual_seed(self.seed)
-        rows, columns = self.num_structures, self.num_textures
-        if hasattr(generator, 'map_structure'):
-            structure_z = torch.randn(rows, generator.structure_dim, generator=source)
-            texture_z = torch.randn(columns, generator.texture_dim, generator=source)
-            return sample_grid(generator, structure_z, texture_z)
-        size = getattr(generator, 'noise_size', None) or getattr(generator, 'style_channels', None)
-        if size is None:
-            raise AttributeError(
-                f'{type(self).__name__} cannot draw samples of {type(generator).__name__}: it has '
-                'neither map_structure nor noise_size nor style_channels. Take the hook out of the '
-                'config'
-            )
-        picture = plain_grid(generator, torch.randn(rows, columns, size, generator=source))
-        return picture if order == 'RGB' else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-
-    def _generator(self, model: nn.Module) -> Any:
-        model = unwrap(model)
-        name = 'generator_ema' if self.use_ema else 'generator'
-        generator = getattr(model, name, None)
-        if generator is None:
-            raise AttributeError(
-                f'{type(self).__name__} draws samples of model.{name}, which '
-                f'{type(model).__name__} lacks: set use_ema={not self.use_ema}, or take the hook '
-                'out of the config'
-            )
-        return unwrap(generator)
 
 
 @HOOKS.register_module()
@@ -143,26 +105,16 @@ class TransferVisualizationHook(Hook):
 
     A test writes each row (see :func:`mmcoordgan.visualization.transfer_row`) to
     ``<out_dir>/<sample_idx>.png``, a validation all rows to ``<out_dir>/iter_<iteration>.png``.
-    All rows also go to the Runner's visualizer as one image, ``transfer``, for TensorBoard and the
-    like. The main process alone draws, the queries that it sees. The n-th query drawn takes
-    reference n modulo ``num_references``. Images come from the dataloader's ``inputs``: uint8
-    RGB, or float in [-1, 1].
-
-    The model and the data set must be as for :class:`~mmcoordgan.evaluation.SegTransferIoU`, and
-    arguments of the same name mean the same. Queries need no ground truth, references no labels:
-    what is missing is not drawn.
+    All rows also go to the Runner's visualizer as one image, ``transfer``. The main process draws
+    the queries that it sees. The n-th query drawn takes reference n modulo ``num_references``.
+    Images come from the dataloader's ``inputs``: uint8 RGB, or float in [-1, 1]. Labels that are
+    missing are not drawn.
 
     Args:
-        max_pictures: Draw at most so many queries.
+        max_pictures: Largest number of queries to draw.
         out_dir: Default: ``<work_dir>/pictures/transfer``.
-        num_references: How many samples at the start of the data set are references.
-        mode: 'soft' or 'hard'.
-        temperature: Of the soft transfer.
-        reference_size: Width of the maps that ``temperature`` belongs to.
-        coords_key: Which map of the predictions to use.
-
-    Raises:
-        ValueError: ``max_pictures`` or ``num_references`` is smaller than 1, or ``mode`` unknown.
+        num_references, mode, temperature, reference_size, coords_key: See
+            :class:`~mmcoordgan.evaluation.TransferMetric`.
     """
 
     priority = 'NORMAL'
@@ -177,12 +129,6 @@ class TransferVisualizationHook(Hook):
         reference_size: int | None = None,
         coords_key: str = 'coords',
     ) -> None:
-        counts = dict(max_pictures=max_pictures, num_references=num_references)
-        for name, value in counts.items():
-            if value < 1:
-                raise ValueError(f'{type(self).__name__}: {name} must be at least 1, got {value}')
-        if mode not in ('soft', 'hard'):
-            raise ValueError(f"{type(self).__name__}: mode must be 'soft' or 'hard', got {mode!r}")
         self.max_pictures = max_pictures
         self.out_dir = out_dir
         self.num_references = num_references
@@ -194,7 +140,6 @@ class TransferVisualizationHook(Hook):
         self._rows: dict[int, list[np.ndarray]] = {}
 
     def before_test_epoch(self, runner: Any) -> None:
-        """Start afresh."""
         self._references, self._rows = {}, {}
 
     before_val_epoch = before_test_epoch
@@ -207,11 +152,7 @@ class TransferVisualizationHook(Hook):
         outputs: Sequence[BaseDataElement] | None = None,
         mode: str = 'train',
     ) -> None:
-        """Keep the references and draw the queries of a batch of a test or a validation.
-
-        Raises:
-            ValueError: A query came before all references.
-        """
+        """Keep the references and draw the queries of a batch of a test or a validation."""
         if mode != 'train':
             dataset = getattr(runner, f'{mode}_dataloader').dataset
             self._draw_batch(dataset, data_batch, outputs)
@@ -240,22 +181,17 @@ class TransferVisualizationHook(Hook):
         if outputs is None or len(self._rows) >= self.max_pictures or not is_main_process():
             return
         meta = getattr(dataset, 'metainfo', None) or {}
-        queries = []
+        palette, classes = meta.get('palette'), meta.get('classes')
+        num_classes = len(classes) if classes and palette else None
         for image, output in zip(data_batch['inputs'], outputs):
             sample = output.to_dict()
-            index, picture = sample_index(sample), self._picture(image, sample, meta)
+            index = sample_index(sample)
+            found = read_example(sample, coords_key=self.coords_key, num_classes=num_classes)
+            drawn = TransferPicture(_to_uint8(image), found.coords, found.labels)
             if index < self.num_references:
-                self._references[index] = picture
-            else:
-                queries.append((index, picture))
-        for index, query in queries[: self.max_pictures - len(self._rows)]:
-            self._rows[index] = self._row(index, query, meta.get('palette'))
-
-    def _picture(self, image: torch.Tensor, sample: dict, meta: dict) -> TransferPicture:
-        classes = meta.get('classes') if meta.get('palette') else None
-        num_classes = len(classes) if classes else None
-        example = read_example(sample, coords_key=self.coords_key, num_classes=num_classes)
-        return TransferPicture(_to_uint8(image), example.coords, example.labels)
+                self._references[index] = drawn
+            elif len(self._rows) < self.max_pictures:
+                self._rows[index] = self._row(index, drawn, palette)
 
     def _row(
         self, index: int, query: TransferPicture, palette: Sequence | None
@@ -278,11 +214,6 @@ def _to_uint8(image: torch.Tensor) -> np.ndarray:
     if image.dtype == torch.uint8:
         return image.permute(1, 2, 0).contiguous().cpu().numpy()
     return images_to_uint8(image)
-
-
-def _channel_order(model: nn.Module) -> str:
-    preprocessor = getattr(unwrap(model), 'data_preprocessor', None)
-    return getattr(preprocessor, 'output_channel_order', 'RGB') or 'BGR'
 
 
 def _write_image(path: str, image: np.ndarray) -> None:

@@ -15,14 +15,7 @@ def logistic_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     r"""Discriminator loss :math:`\overline{s(-D(x))} + \overline{s(D(\hat x))}`, s = softplus.
 
     With patch logits, "real" are crops of the same texture (CoordGAN; GAN loss of
-    arXiv:1406.2661).
-
-    Args:
-        real_logits: Any shape.
-        fake_logits: Any shape.
-
-    Returns:
-        Scalar, >= 0.
+    arXiv:1406.2661). Logits of any shape -> scalar, >= 0.
     """
     return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 
@@ -30,11 +23,7 @@ def logistic_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 def nonsaturating_loss(fake_logits: Tensor) -> Tensor:
     r"""Generator loss :math:`\overline{s(-D(\hat x))}`, s = softplus (arXiv:1406.2661).
 
-    Args:
-        fake_logits: Any shape.
-
-    Returns:
-        Scalar, >= 0.
+    Logits of any shape -> scalar, >= 0.
     """
     return F.softplus(-fake_logits).mean()
 

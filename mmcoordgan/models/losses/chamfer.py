@@ -12,14 +12,7 @@ from .views import Stage1View
 
 
 def chamfer_loss(coords: Tensor) -> Tensor:
-    """Mean over the batch of :func:`~mmcoordgan.geometry.chamfer_to_grid` (CoordGAN).
-
-    Args:
-        coords: Correspondence maps (B, 2, H, W).
-
-    Returns:
-        Scalar, >= 0.
-    """
+    """Mean of :func:`~mmcoordgan.geometry.chamfer_to_grid` over maps (B, 2, H, W) (CoordGAN)."""
     return chamfer_to_grid(coords).mean()
 
 

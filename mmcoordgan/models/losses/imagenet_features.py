@@ -109,15 +109,10 @@ class ImageNetFeatures(nn.Module):
 
     Args:
         net: 'vgg' (VGG16), 'alex' (AlexNet) or 'squeeze' (SqueezeNet 1.1).
-
-    Raises:
-        ValueError: If there is no such network.
     """
 
     def __init__(self, net: str):
         super().__init__()
-        if net not in NETS:
-            raise ValueError(f'net must be one of {tuple(NETS)}, but got {net!r}')
         self.net = net
         for conv in self._convs():
             shape = (conv.out_channels, conv.in_channels, conv.kernel, conv.kernel)
@@ -129,16 +124,7 @@ class ImageNetFeatures(nn.Module):
         return [conv for layer in NETS[self.net] for conv in layer.convs]
 
     def load(self, source: str, config_key: str) -> None:
-        """Load torchvision's weights (``features.0.weight`` ...).
-
-        Args:
-            source: Path or URL.
-            config_key: Named in errors.
-
-        Raises:
-            FileNotFoundError: If the file is missing or cannot be downloaded.
-            ValueError: If it holds something else.
-        """
+        """Load torchvision's weights (``features.0.weight`` ...); see :func:`~.load_weights`."""
         state = load_weights(source, config_key=config_key)
         for conv in self._convs():
             for kind in ('weight', 'bias'):

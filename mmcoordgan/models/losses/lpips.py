@@ -37,26 +37,23 @@ class LPIPSLoss(PerceptualDistance):
     .. math::
         d = \sum_l \frac{1}{H_l W_l} \sum_{h, w} w_l \cdot (\hat x_{lhw} - \hat y_{lhw})^2
 
-    with channel-unit-normalized features and, for each image, the learned non-negative weights
-    that ship with this package (``data/README.md``). Takes RGB in [-1, 1]; nothing in it is
-    trained or stored in checkpoints. SqueezeNet is about twenty times cheaper than VGG16.
+    with channel-unit-normalized features and learned non-negative weights (``data/README.md``).
+    Takes RGB in [-1, 1]; nothing in it is trained or stored in checkpoints.
 
     Args:
         loss_weight: Factor on the result of ``forward``.
         vgg_weights: ``weights`` for ``net='vgg'``. Default: torchvision's.
         dropout: Fraction of the squared differences that is left out at random while training;
             0.5 in the published training.
-        net: 'vgg' (VGG16), 'alex' (AlexNet) or 'squeeze' (SqueezeNet 1.1).
-        learned: Use the learned weights, which belong to torchvision's networks. False: all
-            channels of a layer count the same, :math:`w_l = 1`.
-        weights: Path or URL of weights with torchvision's names for ``net``; a URL is downloaded
-            once. 'torchvision': torchvision's own. None: untrained weights, which only serve to
-            measure cost and to test.
+        net: 'vgg' (VGG16), 'alex' (AlexNet) or 'squeeze' (SqueezeNet 1.1, a twentieth of the cost).
+        learned: Use the learned weights. False: :math:`w_l = 1`.
+        weights: Path or URL of weights with torchvision's names for ``net``. 'torchvision':
+            torchvision's own. None: untrained, to measure cost and to test.
         inputs: 'torchvision', or 'caffe' for networks trained on RGB in 0..255 minus the mean.
 
     Raises:
         FileNotFoundError: If the file is missing or cannot be downloaded.
-        ValueError: If an argument is not understood, or the file holds something else.
+        ValueError: If the file holds something else.
     """
 
     shift: Tensor
@@ -76,8 +73,6 @@ class LPIPSLoss(PerceptualDistance):
         self.dropout = dropout
         self.learned = learned
         self.network = ImageNetFeatures(net)
-        if inputs not in INPUTS:
-            raise ValueError(f'inputs must be one of {tuple(INPUTS)}, but got {inputs!r}')
         key = 'model.perceptual.weights'
         if net == 'vgg' and weights == 'torchvision':
             key, weights = 'model.perceptual.vgg_weights', vgg_weights

@@ -19,9 +19,8 @@ def r1_penalty(logits: Tensor, inputs: Sequence[Tensor]) -> Tensor:
 
     Args:
         logits: Any shape, computed from ``inputs``.
-        inputs: Tensors of shape (B, ...) that require gradients; the squares are summed over all
-            other dimensions and over the tensors. For patches (B, n, 3, s, s) all crops of an
-            image count together.
+        inputs: Tensors (B, ...) that require gradients; the squares are summed over all other
+            dimensions and over the tensors.
 
     Returns:
         Scalar, >= 0, differentiable in the network's parameters.

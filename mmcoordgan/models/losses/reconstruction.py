@@ -12,14 +12,7 @@ from .views import Stage2View
 
 
 def l1_loss(x: Tensor, target: Tensor) -> Tensor:
-    r"""Mean absolute difference :math:`\overline{|x - y|}` over all entries (CoordGAN).
-
-    Args:
-        x: Images, codes or correspondence maps, any shape.
-        target: The same shape.
-
-    Returns:
-        Scalar, >= 0.
+    r"""Mean absolute difference :math:`\overline{|x - y|}` of images, codes or maps (CoordGAN).
 
     Raises:
         ValueError: If the shapes differ, which would be broadcast.
@@ -34,16 +27,7 @@ def l1_loss(x: Tensor, target: Tensor) -> Tensor:
 def perceptual_loss(
     perceptual: PerceptualDistance, features: list[Tensor], target_features: list[Tensor]
 ) -> Tensor:
-    """Mean perceptual distance between images and their targets (CoordGAN).
-
-    Args:
-        perceptual: The perceptual distance.
-        features: Its features of the images.
-        target_features: Its features of the targets.
-
-    Returns:
-        Scalar, >= 0.
-    """
+    """Mean perceptual distance between the features of images and of their targets (CoordGAN)."""
     return perceptual.distance(features, target_features).mean()
 
 

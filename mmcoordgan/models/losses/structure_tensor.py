@@ -14,18 +14,12 @@ from .perceptual import PerceptualDistance
 
 
 def structure_tensor(images: Tensor) -> Tensor:
-    r"""Locally normalized colour structure tensor of images.
+    r"""Locally normalized colour structure tensor of images (B, 3, H, W) in [-1, 1].
 
     :math:`J = \sum_c (g_x^2, g_y^2, \sqrt2 g_x g_y)` over the colour channels, with Sobel
-    gradients; divided by its trace, and multiplied by
-    :math:`\sqrt{t / (t + \bar t)}` with the trace's mean :math:`\bar t` over 5 x 5 pixels. It does
-    not change when colours are rotated or negated, nor with local contrast.
-
-    Args:
-        images: (B, 3, H, W) in [-1, 1].
-
-    Returns:
-        (B, 3, H, W), entries in [-1, 1].
+    gradients; divided by its trace, and multiplied by :math:`\sqrt{t / (t + \bar t)}` with the
+    trace's mean :math:`\bar t` over 5 x 5 pixels. It does not change when colours are rotated or
+    negated, nor with local contrast. Same shape, entries in [-1, 1].
     """
     channels = images.shape[1]
     kernels = _sobel(images.device, images.dtype).repeat(channels, 1, 1)[:, None]
@@ -48,10 +42,7 @@ def _sobel(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 @MODELS.register_module()
 class StructureTensorLoss(PerceptualDistance):
-    """Distance between structure tensors at several scales.
-
-    Stands in for LPIPS where nothing can be downloaded: images of one structure in two palettes
-    are nearer than images of two structures in one palette.
+    """Distance between structure tensors at several scales, which needs no trained weights.
 
     Args:
         loss_weight: Factor on the result of ``forward``.
@@ -60,8 +51,6 @@ class StructureTensorLoss(PerceptualDistance):
 
     def __init__(self, loss_weight: float = 1.0, num_scales: int = 3):
         super().__init__(loss_weight)
-        if num_scales < 1:
-            raise ValueError(f'num_scales must be at least 1, but got {num_scales}')
         self.num_scales = num_scales
 
     def features(self, images: Tensor) -> list[Tensor]:

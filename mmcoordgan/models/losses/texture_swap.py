@@ -14,15 +14,12 @@ from .views import Stage1View
 def texture_swap_loss(
     perceptual: PerceptualDistance, features: list[Tensor], swapped_features: list[Tensor]
 ) -> Tensor:
-    """Mean perceptual distance between G(s, t) and G(s, t') (CoordGAN).
+    """Mean perceptual distance between G(s, t) and G(s, t'), >= 0 (CoordGAN).
 
     Args:
         perceptual: The perceptual distance.
         features: Its features of the images.
         swapped_features: Its features of the same structures with their partners' textures.
-
-    Returns:
-        Scalar, >= 0.
     """
     return perceptual.distance(features, swapped_features).mean()
 

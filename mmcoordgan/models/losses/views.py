@@ -78,18 +78,13 @@ class DetachedFakes(Fakes):
 class Stage1View:
     """What loss terms of :class:`~mmcoordgan.models.CoordGAN` see of a micro-batch."""
 
-    real: Tensor
-    """(B, 3, S, S): real images in [-1, 1]."""
-    fakes: Fakes
-    """Generated images; detached in the discriminator and the regularization step."""
-    iteration: int
-    """Counted from 0."""
+    real: Tensor  # (B, 3, S, S): real images in [-1, 1]
+    fakes: Fakes  # Generated images; detached in the discriminator and the regularization step
+    iteration: int  # Counted from 0
     generator: Generator
     discriminator: Any
-    patch_discriminator: Any
-    """None where the config has none."""
-    perceptual: PerceptualDistance
-    """None where the config has none."""
+    patch_discriminator: Any  # None where the config has none
+    perceptual: PerceptualDistance  # None where the config has none
 
     @cached_property
     def features(self) -> list[Tensor]:
@@ -101,15 +96,11 @@ class Stage1View:
 class Stage2View:
     """What loss terms of :class:`~mmcoordgan.models.CoordGANInversion` see of a micro-batch."""
 
-    real: Tensor
-    """(B, 3, S, S): real images in [-1, 1], of the generator's size."""
-    iteration: int
-    """Counted from 0."""
-    generator: Generator
-    """Frozen."""
+    real: Tensor  # (B, 3, S, S): real images in [-1, 1], of the generator's size
+    iteration: int  # Counted from 0
+    generator: Generator  # Frozen
     encoder: Encoder
-    perceptual: PerceptualDistance
-    """None where the config has none."""
+    perceptual: PerceptualDistance  # None where the config has none
     sample_codes: Callable[[int], tuple[Tensor, Tensor]]
     """Batch size -> structure and texture latents."""
     teacher: Encoder | None = None

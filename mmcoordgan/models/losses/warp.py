@@ -34,9 +34,6 @@ def warp_partners(images: Tensor, coords: Tensor, temperature: float = 0.01) -> 
         images: (B, 3, H, W), B even, of the maps' size.
         coords: Correspondence maps (B, 2, H, W).
         temperature: Of the soft correspondence, in units of the frame.
-
-    Returns:
-        (B, 3, H, W); differentiable in both arguments.
     """
     return soft_transfer(swap_partners(images), swap_partners(coords), coords, temperature)
 
@@ -48,7 +45,7 @@ def warp_loss(
     target_features: list[Tensor] | None = None,
     temperature: float = 0.01,
 ) -> Tensor:
-    """Mean perceptual distance between warped partners and images (CoordGAN).
+    """Mean perceptual distance between warped partners and images, >= 0 (CoordGAN).
 
     Gradients flow into both coordinate maps and into the partner's colours, not into the target.
 
@@ -58,9 +55,6 @@ def warp_loss(
         coords: Correspondence maps (B, 2, h, w).
         target_features: Features of the images at the maps' size, where they are known already.
         temperature: Of the soft correspondence, in units of the frame.
-
-    Returns:
-        Scalar, >= 0.
     """
     images = resize_to_map(images, coords)
     if target_features is None:
@@ -84,8 +78,6 @@ class WarpLoss(ScheduledLoss):
 
     def __init__(self, temperature: float = 0.01, **schedule: Any):
         super().__init__(**schedule)
-        if not temperature > 0:
-            raise ValueError(f'temperature must be positive, but got {temperature}')
         self.temperature = temperature
 
     def forward(self, view: Stage1View) -> Tensor:

@@ -32,9 +32,8 @@ class DenseEncoder(nn.Module):
     """Images -> correspondence maps, pixel by pixel, and a texture code.
 
     A U-Net gives the map itself, where :class:`~.CoordGANEncoder` squeezes it into one structure
-    code. It reaches shapes that the generator never drew, needs no refinement, and learns from
-    images whose map is known only in part, such as warped photographs. The map starts as the
-    canonical grid. The texture code, one for all layers, is read off the pooled features.
+    code: it reaches shapes that the generator never drew. The map starts as the canonical grid.
+    The texture code, one for all layers, is a linear function of the pooled features.
 
     Args:
         input_size: Side of the square image that the network sees, a power of two.
@@ -84,17 +83,11 @@ class DenseEncoder(nn.Module):
         self.to_texture = nn.Linear(channels[-1], texture_width)
 
     def forward(self, images: Tensor) -> Encoding:
-        """Encode images.
-
-        Args:
-            images: RGB (B, 3, H, W) in [-1, 1]; resized where they are not ``input_size`` square.
+        """Encode RGB images (B, 3, H, W) in [-1, 1].
 
         Returns:
             No structure code; texture codes (B, texture_width); maps (B, 2, S, S) in about
             [-1, 1], S being ``input_size``.
-
-        Raises:
-            ValueError: If ``images`` is no batch of RGB images.
         """
         check_images(images)
         features = [self.stem(resize_square(images, self.input_size))]

@@ -24,10 +24,8 @@ class CoordGANEncoder(nn.Module):
     they bypass the generator's mapping networks, and go into ``generator.warp`` and
     ``generator.synthesize``.
 
-    Images of another size, such as 256 or 512, are first resized to ``input_size`` with
-    antialiasing, rather than given a deeper network: correspondence maps have the base resolution
-    whatever the size of the image, so the structure code cannot hold finer detail, and
-    one trained encoder serves all sizes.
+    Images of another size are first resized to ``input_size`` with antialiasing: correspondence
+    maps have the base resolution whatever the size of the image.
 
     Args:
         input_size: Side of the square image that the network sees, a power of two.
@@ -43,7 +41,7 @@ class CoordGANEncoder(nn.Module):
 
     Raises:
         ValueError: If ``input_size`` is no power of two or too small for the depth, or if
-            ``channels`` has no residual block or ``num_texture_codes`` is not positive.
+            ``channels`` has no residual block.
     """
 
     def __init__(
@@ -63,8 +61,6 @@ class CoordGANEncoder(nn.Module):
                 f'channels must hold the width of the first layer and of one residual block or '
                 f'more, but got {tuple(channels)}'
             )
-        if num_texture_codes < 1:
-            raise ValueError(f'num_texture_codes must be at least 1, but got {num_texture_codes}')
         halvings = len(channels) - 1 + len(texture_channels)
         # Reflection by two pixels needs blocks of at least 4 x 4.
         check_power_of_two('input_size', input_size, max(2**halvings, 2 ** len(channels)))
@@ -90,17 +86,11 @@ class CoordGANEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Encoding:
-        """Encode images.
-
-        Args:
-            images: RGB (B, 3, H, W) in [-1, 1]; resized where they are not ``input_size`` square.
+        """Encode RGB images (B, 3, H, W) in [-1, 1].
 
         Returns:
             Structure codes (B, structure_width) and texture codes (B, num_texture_codes,
             texture_width), or (B, texture_width) where ``num_texture_codes`` is 1; no map.
-
-        Raises:
-            ValueError: If ``images`` is no batch of RGB images.
         """
         check_images(images)
         x = self.blocks(self.from_rgb(resize_square(images, self.input_size)))  # (B, C, h, w)

@@ -16,7 +16,7 @@ class Blur(nn.Module):
         kernel: Taps of the one-dimensional kernel.
         padding: Pixels added (before, after) in both directions.
         gain: Sum of the two-dimensional kernel; 4 after upsampling by 2 with zeros.
-        mode: What is added: 'constant' (zeros) or 'reflect'.
+        mode: Padding, 'constant' (zeros) or 'reflect'.
         stride: Step between outputs.
     """
 

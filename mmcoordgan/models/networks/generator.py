@@ -37,7 +37,7 @@ class CoordGANGenerator(nn.Module):
 
     ``map_structure`` and ``map_texture`` turn latent codes z into codes w; ``warp`` turns a
     structure code into a correspondence map; ``synthesize`` paints a map with a texture. All
-    spatial information passes through the map, so one map can be painted many times.
+    spatial information passes through the map.
 
     Convention: correspondence maps are x first, in [-1, 1], at ``base_resolution``; images are
     RGB in about [-1, 1], at ``image_size``.
@@ -60,15 +60,12 @@ class CoordGANGenerator(nn.Module):
         kernel_size: Side of the kernels at the base resolution; 1 makes every pixel independent
             of its neighbours, so that maps of any size can be painted.
         fourier_channels: Number of Fourier features. Default: ``channels``.
-        fourier_scale: Range of their frequencies. Default: sqrt(9 / 2).
+        fourier_scale: Range of their frequencies.
         warp_channels: Hidden channels of the warp network.
         warp_residual: Form of the warp network, see :class:`~.WarpNetwork`.
         noise: Noise that ``synthesize`` adds while training: 'random', 'const' or 'zero'.
         eval_noise: The same in evaluation mode. 'const': the same fixed maps for every image.
             The published FID has 'random'.
-
-    Raises:
-        ValueError: If a size is no power of two or does not fit the others.
     """
 
     def __init__(
@@ -159,17 +156,10 @@ class CoordGANGenerator(nn.Module):
         return self.texture_mapping(z)
 
     def warp(self, structure_w: Tensor, resolution: int | None = None) -> Tensor:
-        """Structure codes -> correspondence maps.
+        """Structure codes (B, structure_width) -> correspondence maps (B, 2, R, R) in (-1, 1).
 
-        Convention: channel 0 is x; the value at a pixel is its place in the canonical frame.
-
-        Args:
-            structure_w: (B, structure_width).
-            resolution: Side of the map. Default: ``base_resolution``. The warp network treats
-                every pixel alone, so any size works.
-
-        Returns:
-            (B, 2, resolution, resolution) in (-1, 1).
+        Convention: channel 0 is x; the value at a pixel is its place in the canonical frame. The
+        warp network treats every pixel alone, so that any ``resolution`` R works.
         """
         check_codes('structure_w', structure_w, self.structure_width)
         return self.warp_net(structure_w, resolution or self.base_resolution)
@@ -188,10 +178,8 @@ class CoordGANGenerator(nn.Module):
                 ``kernel_size`` is 1.
             texture_w: (B, texture_width), or one code per layer (W+),
                 (B, ``num_texture_codes``, texture_width).
-            noise: 'random', 'const' or 'zero'. Default: the constructor's ``noise`` while training,
-                its ``eval_noise`` in evaluation mode.
-            image_size: Stop at this size, a power of two times the map's, at most ``image_size``
-                of the network. Default: the network's.
+            noise: 'random', 'const' or 'zero'. Default: the constructor's.
+            image_size: Stop at this size, a power of two times the map's. Default: the network's.
 
         Returns:
             RGB images (B, 3, S, S), S = H * image_size / base_resolution, in about [-1, 1].
@@ -306,13 +294,10 @@ class ConstantNoise:
 
 
 class NoiseMaps:
-    """The noise of one synthesis: a fresh map for every layer that asks.
+    """The noise of one synthesis: a fresh map for every layer.
 
-    Args:
-        mode: 'random': new maps for every image; 'const': the same maps every time, shared by
-            the batch; 'zero': none.
-        constant: Where the constant maps are kept.
-        coords: What the synthesis starts from.
+    ``mode`` is 'random': new maps for every image; 'const': the same maps every time, shared by
+    the batch; or 'zero': none.
     """
 
     def __init__(self, mode: str, constant: ConstantNoise, coords: Tensor):

@@ -25,12 +25,7 @@ def leaky_relu(x: Tensor) -> Tensor:
 class EqualizedLinear(nn.Module):
     """Linear layer whose weight is scaled by its fan-in at run time (equalized learning rate).
 
-    Args:
-        in_features: Number of inputs.
-        out_features: Number of outputs.
-        bias_init: Initial value of the bias.
-        lr_multiplier: Factor on the learning rate of weight and bias.
-        activation: Whether a scaled leaky ReLU follows.
+    ``lr_multiplier`` scales the learning rate; ``activation``: a scaled leaky ReLU follows.
     """
 
     def __init__(
@@ -57,17 +52,7 @@ class EqualizedLinear(nn.Module):
 
 
 class EqualizedConv2d(nn.Module):
-    """Convolution with equalized learning rate.
-
-    Args:
-        in_channels: Channels of the input.
-        out_channels: Channels of the output.
-        kernel_size: Side of the square kernel.
-        stride: Step between outputs.
-        padding: Zeros added on every side.
-        bias: Whether a bias is added.
-        activation: Whether a scaled leaky ReLU follows.
-    """
+    """Convolution with equalized learning rate; ``activation``: a scaled leaky ReLU follows."""
 
     def __init__(
         self,
@@ -217,12 +202,7 @@ class ToRGB(nn.Module):
 
 
 class ResidualDown(nn.Module):
-    """StyleGAN2's residual discriminator block: half the height and width.
-
-    Args:
-        in_channels: Channels of the input.
-        out_channels: Channels of the output.
-    """
+    """StyleGAN2's residual discriminator block: half the height and width."""
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
@@ -243,10 +223,6 @@ class ReflectedResidualDown(nn.Module):
 
     The main path pads by reflection, so that the border of an image leaves no trace; filters
     are [1, 2, 1] (arXiv:2007.00653, appendix B).
-
-    Args:
-        in_channels: Channels of the input.
-        out_channels: Channels of the output.
     """
 
     def __init__(self, in_channels: int, out_channels: int):
@@ -265,12 +241,7 @@ class ReflectedResidualDown(nn.Module):
 
 
 class PaddedDown(nn.Module):
-    """3x3 convolution with stride 2 and activation, zeros at the left and top only.
-
-    Args:
-        in_channels: Channels of the input.
-        out_channels: Channels of the output.
-    """
+    """3x3 convolution with stride 2 and activation, zeros at the left and top only."""
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()

@@ -9,21 +9,15 @@ from .layers import EqualizedLinear
 
 
 class MappingNetwork(nn.Module):
-    """Pixel norm, then equalized linear layers with activation (CoordGAN).
+    """Pixel norm, then equalized linear layers with activation (CoordGAN): z -> w.
 
-    Args:
-        latent_dim: Length of the latent code z.
-        code_dim: Length of the code w.
-        num_layers: Number of linear layers, at least 1.
-        lr_multiplier: Factor on the learning rate of the layers.
+    ``lr_multiplier`` is a factor on the learning rate of the layers.
     """
 
     def __init__(
         self, *, latent_dim: int, code_dim: int, num_layers: int = 8, lr_multiplier: float = 0.01
     ):
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f'mapping_layers must be at least 1, but got {num_layers}')
         dims = [latent_dim] + [code_dim] * num_layers
         self.layers = nn.ModuleList(
             EqualizedLinear(a, b, lr_multiplier=lr_multiplier, activation=True)

@@ -21,12 +21,9 @@ class CropRectangles(NamedTuple):
     ``offset +- scale``.
     """
 
-    flip: Tensor
-    """(rows,), -1 where the crop is mirrored horizontally, else 1."""
-    scale: Tensor
-    """(rows, 2), half the width and height: the side as a fraction of the image's."""
-    offset: Tensor
-    """(rows, 2), the centre."""
+    flip: Tensor  # (rows,), -1 where the crop is mirrored horizontally, else 1
+    scale: Tensor  # (rows, 2), half the width and height: the side as a fraction of the image's
+    offset: Tensor  # (rows, 2), the centre
 
 
 def crop_images(images: Tensor, rectangles: CropRectangles, crop_size: int) -> Tensor:
@@ -43,9 +40,6 @@ def crop_images(images: Tensor, rectangles: CropRectangles, crop_size: int) -> T
 
     Returns:
         (B, n, 3, crop_size, crop_size).
-
-    Raises:
-        ValueError: If the rows cannot be divided evenly among the images.
     """
     batch, rows = images.shape[0], rectangles.flip.shape[0]
     if rows == 0 or rows % batch:
@@ -83,7 +77,7 @@ class CoordGANPatchDiscriminator(nn.Module):
         hidden: Width of the decision layer.
 
     Raises:
-        ValueError: If a size is no power of two or the scales are no range within (0, 1].
+        ValueError: If ``crop_size`` is no power of two.
     """
 
     def __init__(
@@ -99,11 +93,6 @@ class CoordGANPatchDiscriminator(nn.Module):
     ):
         super().__init__()
         check_power_of_two('crop_size', crop_size, 8)
-        if not 0 < min_scale <= max_scale <= 1:
-            raise ValueError(
-                f'min_scale and max_scale must satisfy 0 < min <= max <= 1, '
-                f'but got {min_scale} and {max_scale}'
-            )
         self.crop_size = crop_size
         self.num_crops = num_crops
         self.scales = (min_scale, max_scale)
@@ -159,14 +148,9 @@ class CoordGANPatchDiscriminator(nn.Module):
         return self.decision(pair.flatten(0, 1))
 
     def forward(self, reference_crops: Tensor, target_crops: Tensor) -> Tensor:
-        """Do the target crops show the texture of the reference crops?
+        """Logits (B * n, 1), larger where target crops show the texture of the reference crops.
 
-        Args:
-            reference_crops: (B, n, 3, s, s), aggregated over n.
-            target_crops: (B, n, 3, s, s), judged one by one.
-
-        Returns:
-            Logits (B * n, 1), larger for the same texture.
+        Both are (B, n, 3, s, s); reference crops are aggregated over n, target crops judged alone.
         """
         reference = self.aggregate(self.features(reference_crops))
         return self.decide(reference, self.features(target_crops))

@@ -82,15 +82,9 @@ class Encoder(Protocol):
 
 
 def encode(encoder: Encoder, generator: Generator, images: Tensor) -> Encoding:
-    """Codes and correspondence maps of images; renders nothing.
+    """Codes and correspondence maps of RGB images (B, 3, H, W) in [-1, 1]; renders nothing.
 
-    Args:
-        encoder: Finds the codes, and the maps where it has maps of its own.
-        generator: Its warp network makes the maps otherwise.
-        images: RGB (B, 3, H, W) in [-1, 1].
-
-    Returns:
-        An encoding with ``coords``, which :func:`render` renders.
+    The generator's warp network makes the maps where the encoder gives none.
     """
     encoding = Encoding(*encoder(images))
     if encoding.coords is not None:

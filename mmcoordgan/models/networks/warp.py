@@ -37,9 +37,8 @@ class WarpNetwork(nn.Module):
     Args:
         structure_width: Length of the structure code w.
         hidden: Channels between the layers.
-        residual: False: the published form, ``tanh(mlp(grid, w))``. True: the network adds to the
-            identity, ``tanh(mlp(grid, w) + atanh(0.9 grid))``, with a last layer that starts
-            small: maps start without folds, which small canvases need.
+        residual: False: the published form, ``tanh(mlp(grid, w))``. True: ``tanh(mlp(grid, w) +
+            atanh(0.9 grid))`` with a small last layer: maps start without folds.
     """
 
     def __init__(self, *, structure_width: int, hidden: int = 512, residual: bool = False):

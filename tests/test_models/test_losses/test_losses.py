@@ -188,5 +188,3 @@ def test_wrong_vgg_file_names_the_tensor(tmp_path):
 def test_schedule_errors():
     with pytest.raises(ValueError, match=r'ChamferLoss needs .* interval >= 1 .* interval=0'):
         ChamferLoss(interval=0)
-    with pytest.raises(ValueError, match='temperature must be positive'):
-        WarpLoss(temperature=0)

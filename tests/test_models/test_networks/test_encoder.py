@@ -99,7 +99,6 @@ def test_one_code_for_all_layers():
         (dict(input_size=16), 'input_size must be a power of two of at least 32, but got 16'),
         (dict(input_size=8, texture_channels=()), 'input_size must be .* at least 16, but got 8'),
         (dict(channels=(8,)), r'channels must hold .* one residual block or more, but got \(8,\)'),
-        (dict(num_texture_codes=0), 'num_texture_codes must be at least 1, but got 0'),
     ],
 )
 def test_bad_arguments(changes, message):
