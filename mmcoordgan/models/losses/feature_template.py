@@ -76,7 +76,8 @@ class FeatureTemplate(nn.Module):
     def features(self, perceptual: PerceptualDistance, images: Tensor) -> Tensor:
         """RGB images (B, 3, H, W) in [-1, 1] -> features (B, channels, 32, 32)."""
         images = _resize(images, self.image_size)
-        layers = perceptual.features(images)
+        # A third less time on CPUs.
+        layers = perceptual.features(images.contiguous(memory_format=torch.channels_last))
         return torch.cat([_resize(layers[index].float(), GRID) for index in self.layers], 1)
 
     @torch.no_grad()
@@ -85,13 +86,14 @@ class FeatureTemplate(nn.Module):
         # Every fourth place is enough.
         features = features[..., ::2, ::2]
         places = self._at_places(coords)[..., ::2, ::2]
+        places = places.transpose(0, 1).flatten(2)[None]
+        features = features.transpose(0, 1).flatten(2)[None]
         values = torch.cat([features, torch.ones_like(features[:, :1])], 1)
         with torch.enable_grad():  # adding at places is the adjoint of sampling there
             zeros = torch.zeros_like(self.sums).requires_grad_()
-            found = _sample(zeros.expand(len(values), -1, -1, -1), places)
+            found = _sample(zeros[None], places)
             self.sums.mul_(DECAY).add_(torch.autograd.grad(found, zeros, values)[0])
-        mean = _sample(self._mean().expand(len(features), -1, -1, -1), places)
-        rest = (features - mean).transpose(0, 1).flatten(1)
+        rest = (features - _sample(self._mean()[None], places)).flatten(2)[0]
         inside = self._inside(places).flatten()
         within = (rest * inside / inside.sum()) @ rest.t()
         self.within.mul_(DECAY).add_(within, alpha=1 - DECAY)
@@ -113,7 +115,7 @@ class FeatureTemplate(nn.Module):
     @torch.no_grad()
     def moved(self, features: Tensor, coords: Tensor) -> Tensor:
         """Maps (B, 2, H, W) -> maps of the same shape, moved to where the features belong."""
-        template = torch.einsum('dc,chw->dhw', self.projection, _blur(self._mean(), 0.6))
+        template = _blur(torch.einsum('dc,chw->dhw', self.projection, self._mean()), 0.6)
         features = torch.einsum('dc,bchw->bdhw', self.projection, features)
         padded = F.pad(template, (1, 1, 1, 1), mode='replicate')
         along_x = CELLS / 4 * (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2])
