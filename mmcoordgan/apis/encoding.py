@@ -162,10 +162,9 @@ def encoding_of(image: SquareImage, codes: Codes) -> Encoding:
     """What was found, as arrays."""
     structure_w = None if codes.structure_w is None else as_array(codes.structure_w[0])
     texture_w, coords = as_array(codes.texture_w[0]), as_array(codes.coords[0])
-    matrix = image.crop.matrix
-    return Encoding(
-        image.name, image.shape, structure_w, texture_w, coords, image.image, codes.domain, matrix
-    )
+    error = None if codes.map_error is None else as_array(codes.map_error[0, 0])
+    arrays = (structure_w, texture_w, coords, image.image)
+    return Encoding(image.name, image.shape, *arrays, codes.domain, error, image.crop.matrix)
 
 
 def as_array(values: Tensor) -> np.ndarray:

@@ -31,6 +31,8 @@ class Encoding(NamedTuple):
     domain: Domain | None = None
     """Whether the image is like those that the model knows; None if that was not asked, or the
     model's file does not say."""
+    map_error: np.ndarray | None = None
+    """(h, w) float32: how far the map is off where the image is turned, in units of the frame."""
     crop: np.ndarray | None = None
     """(2, 3): from places in the square that the networks see, (0, 0) to (1, 1), to pixels of the
     image, x first."""

@@ -53,13 +53,19 @@ def random_pictures(size: int, coords: list[torch.Tensor], names: list[str]):
     return [ExplorerPicture(*fields) for fields in zip(names, images, coords)]
 
 
+def own_position(picture: int, pixel: int) -> str:
+    """In pixels of the image itself; the last one is twice as wide as its map."""
+    x, y = position(pixel)
+    return f'{2 * x + 1 if picture == 3 else x}, {y}'
+
+
 def expected_caption(a: int, b: int, pixel: int) -> str:
     if a == b:
-        return 'at {}, {}'.format(*position(pixel))
+        return f'at {own_position(a, pixel)}'
     distance = cycle(a, b, pixel)
     grade = 'close' if distance <= 1 else 'fair' if distance <= 2 else 'far'  # at least that much
-    x, y = position(MATCHES[a][b][pixel])
-    return f'{x}, {y} · {distance:.1f} px, {grade}'
+    pixels = distance * 2**0.5 if b == 3 else distance
+    return f'{own_position(b, MATCHES[a][b][pixel])} · {pixels:.1f} px, {grade}'
 
 
 def spread(strokes: list[tuple[int, int, list[int]]]) -> np.ndarray:

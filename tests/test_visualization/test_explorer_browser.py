@@ -15,11 +15,13 @@ from explorer_driver import (
     SIZE,
     Page,
     check_shown,
+    own_position,
+    random_pictures,
     spread,
 )
 
 from mmcoordgan.geometry import hard_transfer
-from mmcoordgan.visualization.explorer import quantize_coords
+from mmcoordgan.visualization.explorer import Accuracy, explorer_page, quantize_coords
 
 
 def test_all_matches(page):
@@ -163,3 +165,34 @@ def test_the_policy_forbids_requests_and_other_programs(browser, path):
     lines = '\n'.join(line for line in console(browser) if 'Content Security Policy' in line)
     assert "Connecting to 'https://example.org/' violates" in lines
     assert 'Executing inline script violates' in lines
+
+
+def test_expected_errors(browser, tmp_path):
+    """The error that goes with the doubt of a match, by the definition in matching.py; the second
+    image is unlike what the model knows."""
+    pictures = random_pictures(SIZE, MAPS[:2], NAMES[:2])
+    errors = np.random.default_rng(0).random((2, SIZE, SIZE)) / 4
+    accuracy = Accuracy(0.1, [0.0, 0.1, 0.3], [0.01, 0.05, 0.4])
+    captions = []
+    for warning in ('', 'Doubtful'):
+        known = [p._replace(map_error=e) for p, e in zip(pictures, errors)]
+        known[1] = known[1]._replace(warning=warning)
+        path = tmp_path / 'explorer.html'
+        path.write_text(explorer_page(known, 'x', accuracy), encoding='utf-8')
+        page = Page(browser, path)
+        assert [w.text for w in page.find('.warning')] == ([warning] if warning else [])
+        page.mouse(0, 100)
+        captions.append(page.captions()[1])
+    there = MATCHES[0][1][100]
+    maps = [quantize_coords(m).reshape(2, -1) / 32767.5 for m in MAPS[:2]]
+    distance = np.linalg.norm(maps[1] - maps[0][:, 100:101], axis=0)
+    weights = np.exp(-distance / 0.1) / np.exp(-distance / 0.1).sum()
+    places = np.indices((SIZE, SIZE))[::-1].reshape(2, -1) / SIZE
+    doubt = np.sqrt((weights * (places - (weights * places).sum(1, keepdims=True)) ** 2).sum())
+    levels = np.rint(errors * 255).reshape(2, -1) / 255
+    doubt += (levels[0, 100] + levels[1, there]) / 4
+    error = np.interp(doubt, accuracy.doubts, accuracy.errors)
+    assert 0.05 < error < 0.4
+    grade = 'fair' if error <= 0.1 else 'far'
+    text = f'{own_position(3, there)} · {error * SIZE * 2**0.5:.1f} px, '  # twice as wide
+    assert captions == [text + grade, text + 'doubtful']

@@ -26,6 +26,7 @@ from mmcoordgan.visualization.explorer import (
     MAX_SIZE,
     MIN_PICTURES,
     MIN_SIZE,
+    Accuracy,
     ExplorerPicture,
     explorer_page,
     quantize_coords,
@@ -87,7 +88,8 @@ def read_pictures(
             coords = warp(structure_w[None], size)[0]
         doubtful = found.domain is not None and found.domain.doubtful
         warning = 'Doubtful: unlike what the model knows' if doubtful else ''
-        pictures.append(ExplorerPicture(name, read_rgb(found.name), coords, warning))
+        error = found.map_error if size is None else None
+        pictures.append(ExplorerPicture(name, read_rgb(found.name), coords, warning, error))
     return pictures
 
 
@@ -141,7 +143,9 @@ def export(args: argparse.Namespace) -> None:
         else:
             generator = inferencer.networks.generator
             pictures = sample_pictures(generator, count, args.seed, args.size)
-        page = explorer_page(pictures, args.title).encode('utf-8')
+        known = inferencer.encoder.held_out
+        accuracy = Accuracy(inferencer.temperature, *known[1:]) if known and known.errors else None
+        page = explorer_page(pictures, args.title, accuracy).encode('utf-8')
     with atomic_file(args.out) as file:
         file.write(page)
     print(f'{args.out}: {count} images, {len(page) / 1e6:.2f} MB')

@@ -122,7 +122,7 @@ class Annotations {
   /** The pixel itself and its match in every other picture, in the order of the pictures. */
   matches(picture, pixel) {
     return Array.from({ length: this.pictures }, (_, to) =>
-      to === picture ? { pixel, cycle: 0 } : this.correspondence.matchWithCycle(picture, pixel, to),
+      to === picture ? OWN(pixel) : this.correspondence.judgedMatch(picture, pixel, to),
     );
   }
 

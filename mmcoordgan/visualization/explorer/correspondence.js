@@ -18,6 +18,11 @@ function decodeMap(base64, size) {
   return { x: read(0), y: read(count) };
 }
 
+/** Read the errors of a map, a byte for each pixel: 255 is 1, in units of the frame. */
+function decodeErrors(base64) {
+  return Float32Array.from(atob(base64), (character) => character.charCodeAt(0) / 255);
+}
+
 /** The pixels of one map, sorted into square cells of the frame, to find the nearest one fast. */
 class PixelIndex {
   constructor({ x, y }) {
@@ -88,12 +93,25 @@ class PixelIndex {
   }
 }
 
-/** Correspondences between all pictures. */
+/** The match of a pixel in its own picture. */
+const OWN = (pixel) => ({ pixel, cycle: 0, error: 0, grade: 'close' });
+
+/** Correspondences between all pictures.
+ *
+ * With `accuracy`, { temperature, doubts, errors }, and the `errors` of all maps (see page.py), a
+ * match comes with the error that is expected of it; else with the error of its cycle.
+ */
 class Correspondence {
-  constructor(maps, size) {
+  constructor(pictures, size, accuracy) {
     this.size = size;
-    this.indices = maps.map((map) => new PixelIndex(map));
+    this.accuracy = accuracy;
+    this.indices = pictures.map(({ map }) => new PixelIndex(decodeMap(map, size)));
+    this.doubtful = pictures.map(({ warning }) => warning !== '');
+    this.mapErrors = pictures.map(({ error }) => accuracy && decodeErrors(error));
     this.tables = new Map();
+    // Matches are close or fair up to these errors, as fractions of the side.
+    this.closeLimit = accuracy ? 0.05 : Math.max(1, size / 64) / size;
+    this.fairLimit = accuracy ? 0.1 : Math.max(2, size / 16) / size;
   }
 
   /** The pixel of picture `to` that corresponds to a pixel of picture `from`. */
@@ -102,10 +120,47 @@ class Correspondence {
     return this.indices[to].nearest(x[pixel], y[pixel]);
   }
 
-  /** That pixel, and how far (in pixels) from the start one ends after going there and back. */
-  matchWithCycle(from, pixel, to) {
+  /** That pixel; its cycle: how far (in pixels) from the start one ends after going there and back;
+   * its error, as a fraction of the side; and the error in a word. */
+  judgedMatch(from, pixel, to) {
     const there = this.match(from, pixel, to);
-    return { pixel: there, cycle: this.distance(pixel, this.match(to, there, from)) };
+    const cycle = this.distance(pixel, this.match(to, there, from));
+    const error = this.accuracy ? this.expectedError(from, pixel, to, there) : cycle / this.size;
+    let grade = error <= this.fairLimit ? 'fair' : 'far';
+    if (error <= this.closeLimit) grade = 'close';
+    if (this.doubtful[from] || this.doubtful[to]) grade = 'doubtful';
+    return { pixel: there, cycle, error, grade };
+  }
+
+  /** The error of matches that are as doubtful, see match_field in matching.py. */
+  expectedError(from, pixel, to, there) {
+    const { doubts, errors } = this.accuracy;
+    const ends = this.mapErrors[from][pixel] + this.mapErrors[to][there];
+    const doubt = this.spread(from, pixel, to, there) + ends / 4;
+    const after = doubts.findIndex((value) => value > doubt);
+    if (after < 1) return errors[after < 0 ? errors.length - 1 : 0];
+    const share = (doubt - doubts[after - 1]) / (doubts[after] - doubts[after - 1]);
+    return errors[after - 1] + share * (errors[after] - errors[after - 1]);
+  }
+
+  /** Standard deviation of the pixels that a soft match is a mean of, as a fraction of the side. */
+  spread(from, pixel, to, there) {
+    const [source, target] = [this.indices[from], this.indices[to]];
+    const distance = (i) => Math.hypot(target.x[i] - source.x[pixel], target.y[i] - source.y[pixel]);
+    const scale = (this.accuracy.temperature * (LEVELS - 1)) / 2; // the frame is 2 wide
+    if (!scale) return 0;
+    const nearest = distance(there);
+    const sum = { weight: 0, x: 0, y: 0, square: 0 };
+    for (let i = 0; i < target.x.length; i++) {
+      const weight = Math.exp((nearest - distance(i)) / scale);
+      const [x, y] = [i % this.size, Math.floor(i / this.size)];
+      sum.weight += weight;
+      sum.x += weight * x;
+      sum.y += weight * y;
+      sum.square += weight * (x * x + y * y);
+    }
+    const mean = (value) => value / sum.weight;
+    return Math.sqrt(Math.max(0, mean(sum.square) - mean(sum.x) ** 2 - mean(sum.y) ** 2)) / this.size;
   }
 
   /** Distance of two pixels of one picture, in pixels. */
@@ -123,19 +178,5 @@ class Correspondence {
       this.tables.set(key, table);
     }
     return this.tables.get(key);
-  }
-
-  /** A cycle distance in a word. */
-  grade(cycle) {
-    if (cycle <= this.closeLimit) return 'close';
-    return cycle <= this.fairLimit ? 'fair' : 'far';
-  }
-
-  get closeLimit() {
-    return Math.max(1, this.size / 64);
-  }
-
-  get fairLimit() {
-    return Math.max(2, this.size / 16);
   }
 }

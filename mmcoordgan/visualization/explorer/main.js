@@ -17,10 +17,7 @@ class Explorer {
   constructor(data) {
     this.data = data;
     this.size = data.size;
-    this.correspondence = new Correspondence(
-      data.pictures.map(({ map }) => decodeMap(map, data.size)),
-      data.size,
-    );
+    this.correspondence = new Correspondence(data.pictures, data.size, data.accuracy);
     this.annotations = new Annotations(this.correspondence, data.pictures.length);
     this.labelNames = LABEL_COLORS.map((_, i) => `Label ${i + 1}`);
     this.views = data.pictures.map(
@@ -47,7 +44,7 @@ class Explorer {
     const matches = this.annotations.matches(view.number, pixel);
     this.views.forEach((other, i) => {
       if (other === view) other.showOwn(pixel);
-      else other.showMatch(matches[i], this.correspondence.grade(matches[i].cycle));
+      else other.showMatch(matches[i]);
     });
   }
 
@@ -73,11 +70,7 @@ class Explorer {
   matchTexts(view, matches) {
     return this.views
       .filter((other) => other !== view)
-      .map((other) => {
-        const { pixel, cycle } = matches[other.number];
-        const grade = this.correspondence.grade(cycle);
-        return `${other.name}: ${other.positionText(pixel)}, ${cycle.toFixed(1)} px, ${grade}`;
-      });
+      .map((other) => `${other.name}: ${other.matchText(matches[other.number], ',')}`);
   }
 
   // ---------------------------------------------------------------- adding
@@ -178,9 +171,10 @@ class Explorer {
   }
 
   setUpHelp() {
-    document.querySelectorAll('.size').forEach((span) => (span.textContent = this.size));
-    element('close').textContent = this.correspondence.closeLimit;
-    element('fair').textContent = this.correspondence.fairLimit;
+    const { closeLimit, fairLimit, accuracy } = this.correspondence;
+    element('close').textContent = `${(closeLimit * 100).toFixed(1)} %`;
+    element('fair').textContent = `${(fairLimit * 100).toFixed(1)} %`;
+    element(accuracy ? 'cycle' : 'expected').hidden = true;
   }
 
   /** Returns its width, in words. */
@@ -298,8 +292,8 @@ class Explorer {
     const { points } = this.annotations;
     this.views.forEach((view, i) => {
       const markers = points.map(({ label, picture, matches }, n) => {
-        const { pixel, cycle } = matches[i];
-        const kind = picture === i ? 'placed' : this.correspondence.grade(cycle);
+        const { pixel, grade } = matches[i];
+        const kind = picture === i ? 'placed' : grade;
         return { number: n + 1, label, pixel, kind };
       });
       view.showPoints(markers);

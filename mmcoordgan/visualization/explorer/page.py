@@ -48,7 +48,20 @@ class ExplorerPicture(NamedTuple):
     coords: Tensor
     """(2, S, S): its correspondence map, x first, in [-1, 1], stretched over the whole image."""
     warning: str = ''
-    """Shown below the image."""
+    """Shown below the image; its matches are then doubtful."""
+    map_error: np.ndarray | None = None
+    """(S, S): how far the map is off, in units of the frame."""
+
+
+class Accuracy(NamedTuple):
+    """How far off matches are; see :class:`mmcoordgan.apis.domain.HeldOut`."""
+
+    temperature: float
+    """Of the soft transfer."""
+    doubts: Sequence[float]
+    """Increasing."""
+    errors: Sequence[float]
+    """Mean errors of matches of these doubts, as fractions of the side."""
 
 
 def quantize_coords(coords: Tensor) -> np.ndarray:
@@ -73,15 +86,17 @@ def quantize_coords(coords: Tensor) -> np.ndarray:
 
 
 def explorer_page(
-    pictures: Sequence[ExplorerPicture], title: str = 'Correspondence explorer'
+    pictures: Sequence[ExplorerPicture],
+    title: str = 'Correspondence explorer',
+    accuracy: Accuracy | None = None,
 ) -> str:
     """An HTML page that shows which pixels of the images correspond.
 
     Pointing at a pixel of one image marks, in each other one, the pixel that
     :func:`mmcoordgan.geometry.hard_transfer` brings there on the maps of :func:`quantize_coords`
-    (among equally near ones, the first in row order), with its forward-backward cycle distance:
-    how many pixels of the map one ends from the start after going to that pixel and back. Points
-    can be placed, labels painted; they spread to all images and can be saved as JSON.
+    (among equally near ones, the first in row order), with its expected error; without
+    ``accuracy``, or where an image has no ``map_error``, with its cycle error. Points can be set,
+    labels painted; they spread to all images and can be saved as JSON.
 
     The page holds its images, style and program. Its content security policy forbids it to load
     or send anything, and any program but its own. Names are shown as text, whatever they hold.
@@ -89,6 +104,7 @@ def explorer_page(
     Args:
         pictures: 2 to 16, with maps of one size S in 8..256.
         title: Heading of the page.
+        accuracy: What expected errors are computed from.
 
     Raises:
         ValueError: If there are too few or too many images, or a map or image is not as
@@ -99,7 +115,12 @@ def explorer_page(
             f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} images, but got {len(pictures)}'
         )
     size = pictures[0].coords.shape[-1]
-    data = {'size': size, 'pictures': [_picture(picture, size) for picture in pictures]}
+    known = accuracy is not None and all(p.map_error is not None for p in pictures)
+    data = {
+        'size': size,
+        'accuracy': accuracy._asdict() if accuracy is not None and known else None,
+        'pictures': [_picture(picture, size) for picture in pictures],
+    }
     style, script = _read('page.css'), '\n'.join(_read(f'{name}.js') for name in _SCRIPTS)
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
@@ -128,6 +149,8 @@ def _picture(picture: ExplorerPicture, size: int) -> dict[str, Any]:
         raise ValueError(f'{name} must be (H, W, 3) uint8, but is {image.shape} {image.dtype}')
     height, width = image.shape[:2]
     coords = quantize_coords(picture.coords).astype('<u2')
+    error = np.zeros(0) if picture.map_error is None else picture.map_error
+    levels = np.rint(255 * error.clip(0, 1)).astype(np.uint8)
     return {
         'name': name,
         'warning': picture.warning,
@@ -136,6 +159,7 @@ def _picture(picture: ExplorerPicture, size: int) -> dict[str, Any]:
         'pixelated': max(width, height) <= _PIXELATED_SIDE,
         'image': _data_url(image),
         'map': base64.b64encode(coords.tobytes()).decode('ascii'),
+        'error': base64.b64encode(levels.tobytes()).decode('ascii'),
     }
 
 

@@ -17,6 +17,7 @@ class PictureView {
     this.number = number;
     this.size = size;
     this.name = picture.name;
+    this.extent = [picture.width, picture.height];
     this.pixel = null; // where the cursor is
     const figure = append(parent, 'figure', picture.pixelated ? 'pixelated' : '');
     this.area = append(figure, 'div', 'picture');
@@ -90,8 +91,16 @@ class PictureView {
     element.style.top = `${((Math.floor(pixel / this.size) + 0.5) / this.size) * 100}%`;
   }
 
+  /** Its centre, in pixels of the picture itself. */
   positionText(pixel) {
-    return `${pixel % this.size}, ${Math.floor(pixel / this.size)}`;
+    const place = [pixel % this.size, Math.floor(pixel / this.size)];
+    return place.map((at, i) => Math.floor(((at + 0.5) * this.extent[i]) / this.size)).join(', ');
+  }
+
+  /** Where a match is and how far off it may be, in pixels of the picture itself, and in a word. */
+  matchText({ pixel, error, grade }, separator) {
+    const off = error * Math.sqrt(this.extent[0] * this.extent[1]);
+    return `${this.positionText(pixel)}${separator} ${off.toFixed(1)} px, ${grade}`;
   }
 
   /** The cursor in the picture that the user points into. */
@@ -101,13 +110,13 @@ class PictureView {
   }
 
   /** The pixel that corresponds to it, in another picture. */
-  showMatch({ pixel, cycle }, grade) {
-    this.showCursor(pixel, grade, cycle);
-    this.caption.textContent = `${this.positionText(pixel)} · ${cycle.toFixed(1)} px, ${grade}`;
+  showMatch(match) {
+    this.showCursor(match.pixel, match.grade, match.error);
+    this.caption.textContent = this.matchText(match, ' ·');
   }
 
-  showCursor(pixel, kind, cycle) {
-    const percent = Math.min(60, (2 * cycle * 100) / this.size);
+  showCursor(pixel, kind, error) {
+    const percent = Math.min(60, 2 * error * 100);
     this.pixel = pixel;
     this.cursor.hidden = false;
     this.cursor.className = `marker cursor ${kind}`;
