@@ -11,7 +11,7 @@ from reference import crops, image, numbers, relative_error, rnd
 
 from mmcoordgan.geometry import chamfer_to_grid
 from mmcoordgan.models.losses import logistic_loss, nonsaturating_loss, r1_penalty, warp_partners
-from mmcoordgan.models.losses.warp import resize_to_map
+from mmcoordgan.models.losses.functional import resize_to_map
 
 
 def values() -> dict:

@@ -1,0 +1,120 @@
+"""The losses as pure functions: the equations of CoordGAN (arXiv:2203.16521)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmcoordgan.geometry import chamfer_to_grid, soft_transfer
+from mmcoordgan.models.pairs import swap_partners
+
+from .perceptual import PerceptualDistance
+
+
+def logistic_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    r"""Discriminator loss :math:`\overline{s(-D(x))} + \overline{s(D(\hat x))}`, s = softplus.
+
+    With patch logits, "real" are crops of the same texture (CoordGAN; GAN loss of
+    arXiv:1406.2661). Logits of any shape -> scalar, >= 0.
+    """
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+
+
+def nonsaturating_loss(fake_logits: Tensor) -> Tensor:
+    r"""Generator loss :math:`\overline{s(-D(\hat x))}`, s = softplus (arXiv:1406.2661).
+
+    Logits of any shape -> scalar, >= 0.
+    """
+    return F.softplus(-fake_logits).mean()
+
+
+def r1_penalty(logits: Tensor, inputs: Sequence[Tensor]) -> Tensor:
+    r"""Mean over images of :math:`\sum_x \lVert \nabla_x D \rVert^2` (arXiv:1801.04406).
+
+    Args:
+        logits: Any shape, computed from ``inputs``.
+        inputs: Tensors (B, ...) that require gradients; the squares are summed over all other
+            dimensions and over the tensors.
+
+    Returns:
+        Scalar, >= 0, differentiable in the network's parameters.
+    """
+    gradients = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
+    squares = [g.square().flatten(1).sum(1) for g in gradients]  # (B,) each
+    return torch.stack(squares).sum(0).mean()
+
+
+def chamfer_loss(coords: Tensor) -> Tensor:
+    """Mean of :func:`~mmcoordgan.geometry.chamfer_to_grid` over maps (B, 2, H, W) (CoordGAN)."""
+    return chamfer_to_grid(coords).mean()
+
+
+def resize_to_map(images: Tensor, coords: Tensor) -> Tensor:
+    """Images (B, 3, H, W), resized bilinearly to the map's size where they differ from it."""
+    size = coords.shape[-2:]
+    if images.shape[-2:] == size:
+        return images
+    return F.interpolate(images, size=size, mode='bilinear', align_corners=False)
+
+
+def warp_partners(images: Tensor, coords: Tensor, temperature: float = 0.01) -> Tensor:
+    """Repaint every image with its partner's colours by soft correspondence.
+
+    Convention: colours travel from the partner (source) to the image (target); images 2k and
+    2k + 1 are partners.
+
+    Args:
+        images: (B, 3, H, W), B even, of the maps' size.
+        coords: Correspondence maps (B, 2, H, W).
+        temperature: Of the soft correspondence, in units of the frame.
+    """
+    return soft_transfer(swap_partners(images), swap_partners(coords), coords, temperature)
+
+
+def warp_loss(
+    perceptual: PerceptualDistance,
+    images: Tensor,
+    coords: Tensor,
+    target_features: list[Tensor] | None = None,
+    temperature: float = 0.01,
+) -> Tensor:
+    """Mean perceptual distance between warped partners and images, >= 0 (CoordGAN).
+
+    Gradients flow into both coordinate maps and into the partner's colours, not into the target.
+
+    Args:
+        perceptual: The perceptual distance.
+        images: (B, 3, H, W), B even; resized to the maps' size if larger.
+        coords: Correspondence maps (B, 2, h, w).
+        target_features: Features of the images at the maps' size, where they are known already.
+        temperature: Of the soft correspondence, in units of the frame.
+    """
+    images = resize_to_map(images, coords)
+    if target_features is None:
+        target_features = perceptual.features(images.detach())
+    warped = warp_partners(images, coords, temperature)
+    targets = [f.detach() for f in target_features]
+    return perceptual.distance(perceptual.features(warped), targets).mean()
+
+
+def l1_loss(x: Tensor, target: Tensor) -> Tensor:
+    r"""Mean absolute difference :math:`\overline{|x - y|}` of images, codes or maps (CoordGAN).
+
+    Raises:
+        ValueError: If the shapes differ, which would be broadcast.
+    """
+    if x.shape != target.shape:
+        raise ValueError(
+            f'x and target must have one shape, but got {tuple(x.shape)} and {tuple(target.shape)}'
+        )
+    return (x - target).abs().mean()
+
+
+def perceptual_loss(
+    perceptual: PerceptualDistance, features: list[Tensor], target_features: list[Tensor]
+) -> Tensor:
+    """Mean perceptual distance between two lists of features, >= 0 (CoordGAN)."""
+    return perceptual.distance(features, target_features).mean()
