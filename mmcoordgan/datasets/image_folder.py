@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.logging import MMLogger
 
 from mmcoordgan.errors import UserError
@@ -111,16 +110,10 @@ class ImageFolder(PipelineDataset):
                 f'file that ends in {", ".join(extensions)}'
             )
         self.paths = choose(self.paths, indices, 'ImageFolder')
-        # In shared memory, so that the count includes what the workers of a data loader meet.
-        self._broken = torch.zeros(len(self.paths), dtype=torch.bool).share_memory_()
+        self._broken: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.paths)
-
-    @property
-    def num_broken(self) -> int:
-        """Number of distinct unreadable images met so far, by all workers."""
-        return int(self._broken.sum())
 
     def get_data_info(self, index: int) -> dict:
         return {'img_path': str(Path(self.data_root) / self.paths[index]), 'sample_idx': index}
@@ -129,23 +122,22 @@ class ImageFolder(PipelineDataset):
         start = range(len(self))[index]
         for step in range(len(self)):
             current = (start + step) % len(self)
-            if self._broken[current] and self.on_broken == 'skip':
+            if current in self._broken and self.on_broken == 'skip':
                 continue
             try:
                 return super().__getitem__(current)
             except OSError as error:
-                self._report(current, error)
+                message = str(error)
+                if self.paths[current] not in message:
+                    message = f'cannot read image {self.paths[current]}: {error}'
+                if self.on_broken == 'error':
+                    raise BrokenImageError(
+                        f"{message}. Repair it, or set on_broken='skip'"
+                    ) from error
+                self._broken.add(current)
+                logger = MMLogger.get_current_instance()
+                logger.warning(f'{message}. Taking the next image instead')
         raise BrokenImageError(
             f"none of the {len(self)} images in '{self.data_root}' can be read; the first is "
             f'{self.paths[0]}'
-        )
-
-    def _report(self, index: int, error: OSError) -> None:
-        message = f'cannot read image {self.get_data_info(index)["img_path"]}: {error}'
-        if self.on_broken == 'error':
-            raise BrokenImageError(f"{message}. Repair it, or set on_broken='skip'") from error
-        self._broken[index] = True
-        MMLogger.get_current_instance().warning(
-            f'{message}. Taking the next image instead; {self.num_broken} of {len(self)} images '
-            'broken so far'
         )

@@ -2,9 +2,8 @@
 
 from .chamfer import chamfer_to_grid
 from .grid import canonical_grid
-from .index import IndexedCoords
 from .random_warp import RandomWarps, sample_image
-from .transfer import carry, hard_transfer, soft_transfer
+from .transfer import IndexedCoords, carry, hard_transfer, soft_transfer
 
 __all__ = [
     'IndexedCoords',

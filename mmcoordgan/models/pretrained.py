@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmcoordgan.io.weights import load_weights
+from mmcoordgan.io.files import load_weights
 from mmcoordgan.work_dir import last_checkpoint
 
 CONFIG_KEY = 'model.pretrained_generator'

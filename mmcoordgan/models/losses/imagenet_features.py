@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmcoordgan.io.weights import load_weights
+from mmcoordgan.io.files import load_weights
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmcoordgan.datasets import ToyFaces
-from mmcoordgan.io.weights import load_weights
+from mmcoordgan.io.files import load_weights
 from mmcoordgan.models.losses import (
     ChamferLoss,
     L1Loss,
