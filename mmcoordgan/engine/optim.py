@@ -149,7 +149,7 @@ class CoordGANOptimWrapperConstructor:
             raise ValueError(
                 'optim_wrapper of CoordGANOptimWrapperConstructor takes exactly the keys '
                 "'generator' and 'discriminator', or 'encoder' alone, besides 'constructor', got "
-                f'{sorted(optim_wrapper_cfg)}; paramwise_cfg belongs into one of them'
+                f'{sorted(optim_wrapper_cfg)}; paramwise_cfg belongs in one of them'
             )
         self.configs = optim_wrapper_cfg
 

@@ -116,7 +116,7 @@ BAD = {
     'top-level paramwise': (
         dict(CONFIG, paramwise_cfg=dict(bias_lr_mult=2.0)),
         ValueError,
-        'paramwise_cfg belongs into one of them',
+        'paramwise_cfg belongs in one of them',
     ),
     'unknown key': (
         changed(generator=dict(regularisation_interval=4)),
