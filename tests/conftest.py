@@ -100,3 +100,13 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         content = {'state_dict': model.state_dict(), 'meta': {'cfg': cfg.pretty_text}}
         torch.save(content, paths[name])
     return paths
+
+
+@pytest.fixture(scope='session')
+def datasetgan_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """DatasetGAN's files, synthetic ones that the reference's numbers were made with."""
+    import evaluation_data
+
+    root = tmp_path_factory.mktemp('datasetgan')
+    evaluation_data.datasetgan(str(root), False)
+    return root / 'datasetgan'

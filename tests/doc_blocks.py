@@ -78,15 +78,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 def commands_of(text: str) -> list[list[str]]:
     """Words of every command of a shell block, without comments and variables in front."""
-    commands = []
-    for line in text.replace('\\\n', ' ').splitlines():
-        lexer = shlex.shlex(line, posix=True, punctuation_chars='&|;')
-        lexer.whitespace_split = True
-        command: list[str] = []
-        for word in [*lexer, '&&']:
-            if word in ('&&', '||', '|', ';', '&'):
-                commands += [command] if command else []
-                command = []
-            elif command or not re.match(r'[A-Z_]+=', word):
-                command.append(word)
-    return commands
+    text = re.sub(r'(?m)(^|\s)#.*$', '', text.replace('\\\n', ' '))
+    parts = re.split(r'&&|\|\||[|;\n]| &$', text)
+    found = [shlex.split(re.sub(r'^\s*([A-Z_]+=\S+\s+)+', '', part)) for part in parts]
+    return [words for words in found if words]

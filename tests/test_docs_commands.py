@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import configparser
-import importlib.util
 import os
 import re
-import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,7 +32,7 @@ SHORTEN = [
     ),
     (r'CoordGANGenerator\(image_size=128\)', 'CoordGANGenerator(image_size=128, channels=16)'),
 ]
-SHELL = ('printf', 'cd', 'ln', 'mkdir', '.', 'export', 'ls', 'mmcoordgan', 'sphinx-build')
+SHELL = ('python', 'printf', 'cd', 'ln', 'mkdir', '.', 'export', 'ls', 'mmcoordgan', 'sphinx-build')
 
 
 def select(*kinds: str) -> list[Any]:
@@ -134,60 +131,31 @@ def test_run_page(page: Path, workspace: Path, readme_work_dirs: Path):
 # ---------------------------------------------------------------------- checked only
 
 
-class Parsed(BaseException):
-    """A command line was understood."""
+def check_tool(tool: str, arguments: list[str], run_tool: Any, capsys: Any) -> None:
+    """The tool knows these options, and the config has a place for every value."""
+    verb = arguments[:1] if tool == 'infer.py' else []
+    with pytest.raises(SystemExit):
+        run_tool(tool, *verb, '--help')
+    known = re.findall(r'--[\w-]+', capsys.readouterr().out)
+    options = [a.partition('=')[0] for a in arguments if a.startswith('--')]
+    assert set(options) <= set(known), f'{tool} refuses {arguments}'
+    config = arguments[0] if arguments else ''
+    if '--cfg-options' in arguments and config.startswith(('configs/', 'coordgan/')):
+        values = arguments[arguments.index('--cfg-options') + 1 :]
+        pairs = dict(value.split('=', 1) for value in values if '=' in value)
+        check_cfg_options(Config.fromfile(find_config(config)), pairs)
 
 
-def parsed(tool: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
-    """What a tool makes of its arguments; it does nothing else."""
-    original = argparse.ArgumentParser.parse_args
-    construct = argparse.ArgumentParser.__init__
-
-    def construct_strict(parser: argparse.ArgumentParser, *given: Any, **kwargs: Any) -> None:
-        construct(parser, *given, **{**kwargs, 'allow_abbrev': False})
-
-    def parse_and_stop(parser: argparse.ArgumentParser, *given: Any, **kwargs: Any) -> None:
-        raise Parsed(original(parser, *given, **kwargs))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(argparse.ArgumentParser, '__init__', construct_strict)
-        patch.setattr(argparse.ArgumentParser, 'parse_args', parse_and_stop)
-        patch.setattr(sys, 'argv', [tool, *arguments])
-        patch.syspath_prepend((ROOT / tool).parent)
-        try:
-            runpy.run_path(str(ROOT / tool), run_name='__main__')
-        except Parsed as result:
-            return result.args[0]
-    raise AssertionError(f'{tool} does not parse its arguments')
-
-
-def check_tool(tool: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tool understands its arguments, and the config has a place for every option."""
-    assert (ROOT / tool).is_file(), f'there is no {tool}'
-    try:
-        options = parsed(tool, arguments, monkeypatch)
-    except SystemExit as error:
-        assert error.code == 0 and '--help' in arguments, f'{tool} refuses {arguments}'
-        return
-    config = getattr(options, 'config', None)
-    if config is not None and config.startswith(('configs/', 'coordgan/')) and '...' not in config:
-        check_cfg_options(
-            Config.fromfile(find_config(config)), getattr(options, 'cfg_options', None) or {}
-        )
-
-
-def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def check_command(words: list[str], run_tool: Any, capsys: Any) -> None:
     """As much of a command as can be known without executing it."""
     if words[0] == 'mmcoordgan' and not words[1].startswith('-'):
         tools = find_tools()
         assert words[1] in tools, f'there is no tool {words[1]}'
-        words = [str(tools[words[1]].relative_to(ROOT)), *words[2:]]
-    if words[0] == 'python' or words[0].endswith('.py'):
-        words = words[1:] if words[0] == 'python' else words
-        if words[0] == '-m':
-            assert importlib.util.find_spec(words[1]), f'there is no module {words[1]}'
-        else:
-            check_tool(words[0], words[1:], monkeypatch)
+        words = ['python', str(tools[words[1]].relative_to(ROOT)), *words[2:]]
+    if words[0] == 'python' and words[1] != '-m':
+        words = words[1:]
+    if re.fullmatch(r'(tools|tests)/.*\.py', words[0]):
+        check_tool(words[0].removeprefix('tools/'), words[1:], run_tool, capsys)
     elif words[0].endswith('.sh'):
         assert os.access(ROOT / words[0], os.X_OK), f'there is no {words[0]}'
     elif words[:2] == ['pip', 'install']:
@@ -202,9 +170,9 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     'block', [p for p in select('run', 'needs') if p.values[0].language == 'bash']
 )
-def test_tools_and_options_exist(block: Block, monkeypatch: pytest.MonkeyPatch):
+def test_tools_and_options_exist(block: Block, run_tool, capsys):
     for words in commands_of(block.text):
-        check_command(words, monkeypatch)
+        check_command(words, run_tool, capsys)
 
 
 @pytest.mark.parametrize(

@@ -83,21 +83,6 @@ def test_a_launcher_runs_in_bash_with_this_python(package, monkeypatch):
     assert done.stdout == f'{package} {sys.executable} 2 -x a b\n'
 
 
-def test_the_list_is_what_is_there(package, monkeypatch, capsys):
-    assert call(monkeypatch) == 0
-    lines = capsys.readouterr().out.splitlines()
-    start = lines.index('tools/more tools:')
-    wanted = ['  show-it   Show how it was started', '  print-it  Print the arguments']
-    assert lines[start + 1 : start + 4] == [*wanted, '']
-
-
-def test_unknown_tools(package, monkeypatch, capsys):
-    assert call(monkeypatch, 'show-if', '--help') == 2
-    assert "there is no tool 'show-if': did you mean show-it?" in capsys.readouterr().err
-    assert call(monkeypatch, 'helper') == 2
-    assert "there is no tool 'helper': see mmcoordgan --help" in capsys.readouterr().err
-
-
 def test_every_program_of_this_package_is_listed(monkeypatch, capsys):
     texts = {path: path.read_text() for path in (ROOT / 'tools').rglob('*.py')}
     programs = {path for path, text in texts.items() if "if __name__ == '__main__':" in text}

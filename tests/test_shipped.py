@@ -11,7 +11,7 @@ from mmengine.registry import Registry
 from mmcoordgan import registry, shipped
 from mmcoordgan.cli.config import load_config
 from mmcoordgan.errors import UserError
-from mmcoordgan.shipped import config_names, find_config, shipped_root
+from mmcoordgan.shipped import find_config, shipped_root
 
 pytestmark = pytest.mark.usefixtures('elsewhere')
 ROOT = Path(__file__).parents[1]
@@ -28,15 +28,6 @@ def test_the_folder_of_a_wheel_is_preferred(tmp_path, monkeypatch):
     (tmp_path / 'package' / '.mim').mkdir(parents=True)
     (tmp_path / 'package' / '.mim' / 'model-index.yml').touch()
     assert shipped_root() == tmp_path / 'package' / '.mim'
-
-
-def test_config_names():
-    folders = ('coordgan', 'evaluation', 'mmagic')
-    names = [f'{f}/{path.name}' for f in folders for path in (ROOT / 'configs' / f).glob('*.py')]
-    assert config_names() == sorted(names) and len(names) > 13
-    # openmim looks a config up by the last part of its name, among the bases as well.
-    files = [path.name for path in (ROOT / 'configs').rglob('*.py')]
-    assert all(files.count(Path(name).name) == 1 for name in names)
 
 
 @pytest.mark.parametrize('name', ['coordgan/toyfaces_32.py', 'configs/coordgan/toyfaces_32.py'])

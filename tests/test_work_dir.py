@@ -1,8 +1,7 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -75,13 +74,14 @@ def test_a_damaged_pointer_leaves_all_checkpoints(tmp_path, pointer):
     assert len(reasons) == 1 and 'does not exist' in reasons[0]
 
 
+def lock(work_dir: Path) -> str:
+    with locked_work_dir(work_dir):
+        return 'locked'
+
+
 def test_a_work_dir_has_one_training(tmp_path):
-    other = f'from mmcoordgan.work_dir import locked_work_dir as l\nwith l({str(tmp_path)!r}): pass'
-
-    def start():
-        return subprocess.run([sys.executable, '-c', other], capture_output=True, text=True)
-
-    with locked_work_dir(tmp_path):
-        done = start()
-        assert f'is in use by process {os.getpid()} on ' in done.stderr and done.returncode == 1
-    assert start().returncode == 0
+    message = f'is in use by process {os.getpid()} on '
+    with multiprocessing.get_context('fork').Pool(1) as other:
+        with locked_work_dir(tmp_path), pytest.raises(UserError, match=message):
+            other.apply(lock, (tmp_path,))
+        assert other.apply(lock, (tmp_path,)) == 'locked'

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 
 from mmcoordgan.registry import MODELS
@@ -83,3 +84,25 @@ def labels(count: int, *shape: int, seed: int = 0) -> np.ndarray:
 def model_input(images: np.ndarray) -> torch.Tensor:
     """(B, 3, S, S) in [-1, 1] of images that have the networks' size."""
     return torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1
+
+
+def optimizers(model: torch.nn.Module, lr: float = 0.01, **networks: dict):
+    """Adam for each of these networks, with settings of its own."""
+    adam = dict(type='Adam', lr=lr, betas=(0.0, 0.99))
+    config = {name: dict(optimizer=adam, **settings) for name, settings in networks.items()}
+    config['constructor'] = 'mmcoordgan.CoordGANOptimWrapperConstructor'
+    return build_optim_wrapper(model, config)
+
+
+def batch(size: int = 4, side: int = SIZE) -> dict:
+    """What a data loader gives a model, images in [-1, 1]."""
+    return {'inputs': torch.rand(size, 3, side, side) * 2 - 1}
+
+
+def snapshot(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in module.state_dict().items()}
+
+
+def same(module: torch.nn.Module, state: dict[str, torch.Tensor]) -> bool:
+    own = module.state_dict()
+    return own.keys() == state.keys() and all(torch.equal(own[k], v) for k, v in state.items())

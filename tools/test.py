@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -25,6 +22,7 @@ from mmcoordgan.cli.launch import (
     join_processes,
     leave_processes,
 )
+from mmcoordgan.cli.outputs import check_file
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.registry import type_name
@@ -37,46 +35,26 @@ SHARED = ('num_references', 'mode', 'temperature', 'reference_size', 'coords_key
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='test.py', description='Test a checkpoint.')
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--work-dir', help='folder for logs and images [work_dirs/<config name>]')
-    parser.add_argument(
-        '--out',
-        metavar='FILE',
-        help='write the metrics (FILE.json; null where one is not finite) or the predicted '
-        'correspondence maps (FILE.npz)',
+    add = parser.add_argument
+    add('config', help='config file')
+    add('checkpoint', help='checkpoint file')
+    add('--work-dir', help='folder for logs and images [work_dirs/<config name>]')
+    text = (
+        'write the metrics (FILE.json; null where one is not finite) or the predicted '
+        'correspondence maps (FILE.npz)'
     )
-    parser.add_argument(
-        '--show-dir',
-        metavar='DIR',
-        help='draw transfers into this folder; configs that draw by themselves use '
-        '<work dir>/pictures/transfer otherwise',
+    add('--out', metavar='FILE', help=text)
+    text = (
+        'draw transfers into this folder; configs that draw by themselves use '
+        '<work dir>/pictures/transfer otherwise'
     )
-    parser.add_argument(
-        '--amp', action='store_true', help='run the model in half precision (test_cfg.fp16=True)'
-    )
+    add('--show-dir', metavar='DIR', help=text)
+    text = 'run the model in half precision (test_cfg.fp16=True)'
+    add('--amp', action='store_true', help=text)
     add_common_arguments(
         parser, 'test_dataloader.batch_size=1 or test_evaluator.0.temperature=0.02'
     )
     return parser.parse_args(argv)
-
-
-def check_out(path: str | None) -> None:
-    """Refuse an ``--out`` that could not be written after hours of testing."""
-    if path is None:
-        return
-    if Path(path).suffix not in ('.json', '.npz'):
-        raise UserError(
-            f'--out {path}: the name must end in .json (metrics) or .npz (correspondence maps)'
-        )
-    if Path(path).is_dir():
-        raise UserError(f'--out {path} is a folder')
-    folder = Path(path).absolute().parent
-    try:
-        os.makedirs(folder, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UserError(f'--out {path} cannot be written: {error}') from None
 
 
 def choose_checkpoint(cfg: Config, checkpoint: str) -> None:
@@ -130,26 +108,13 @@ def draw_into(cfg: Config, folder: str) -> None:
     evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
     metric = next((m for m in evaluators if _is(m, 'SegTransferIoU')), {})
     settings = {key: metric[key] for key in SHARED if key in metric}
-    add_hook(cfg, type='mmcoordgan.TransferVisualizationHook', out_dir=folder, **settings)
-
-
-def add_hook(cfg: Config, **hook: Any) -> None:
-    """Append a hook to ``custom_hooks``."""
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+    drawing = dict(type='mmcoordgan.TransferVisualizationHook', out_dir=folder, **settings)
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), drawing]
 
 
 def _is(component: Any, name: str) -> bool:
     """Whether a config's dict configures the class ``name``, whatever the form of its type."""
     return isinstance(component, dict) and type_name(component.get('type')) == name
-
-
-def run_test(cfg: Config) -> dict:
-    """Test, and return the metrics."""
-    kept = MetricsHook()
-    runner = ToolRunner.of(cfg)
-    runner.register_hook(kept, 'LOWEST')
-    runner.test()
-    return kept.metrics
 
 
 class MetricsHook(Hook):
@@ -162,12 +127,11 @@ class MetricsHook(Hook):
 
 
 def write_metrics(path: str, metrics: dict) -> None:
-    """Write names and numbers as JSON, which has none that are not finite, on the main process."""
-    if is_main_process():
-        values = {key: float(value) for key, value in metrics.items()}
-        finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
-        with atomic_file(path) as file:
-            file.write(f'{json.dumps(finite, indent=2)}\n'.encode())
+    """Write names and numbers as JSON, which has none that are not finite."""
+    values = {key: float(value) for key, value in metrics.items()}
+    finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
+    with atomic_file(path) as file:
+        file.write(f'{json.dumps(finite, indent=2)}\n'.encode())
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -177,7 +141,8 @@ def main(argv: list[str] | None = None) -> None:
         cfg = load_config(args.config, args.cfg_options, args.work_dir)
         check_test(cfg)
         drop_refined(cfg)
-        check_out(args.out)
+        if args.out is not None:
+            check_file(args.out, ['.json', '.npz'], force=True)
         choose_checkpoint(cfg, args.checkpoint)
         cfg.merge_from_dict({'default_hooks.checkpoint': FIT})
         if args.amp:
@@ -185,12 +150,15 @@ def main(argv: list[str] | None = None) -> None:
         if args.show_dir is not None:
             draw_into(cfg, args.show_dir)
         if args.out is not None and args.out.endswith('.npz'):
-            add_hook(cfg, type='mmcoordgan.PredictionHook', path=args.out)
+            predictions = dict(type='mmcoordgan.PredictionHook', path=args.out)
+            cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), predictions]
         join_processes(cfg, args.launcher, args.local_rank)
-        metrics = run_test(cfg)
-        if args.out is not None and args.out.endswith('.json'):
-            write_metrics(args.out, metrics)
+        kept, runner = MetricsHook(), ToolRunner.of(cfg)
+        runner.register_hook(kept, 'LOWEST')
+        runner.test()
         if args.out is not None and is_main_process():
+            if args.out.endswith('.json'):
+                write_metrics(args.out, kept.metrics)
             print(f'written: {args.out}', file=sys.stderr)
         leave_processes()
 

@@ -1,4 +1,4 @@
-"""Try damaged images, masks and options: ``python tests/fuzz/run.py --minutes 10``.
+"""Try damaged images, masks, checkpoints and points: ``python tests/fuzz/run.py --minutes 10``.
 
 Prints how many inputs were tried and how they ended. Ends with exit code 1 if one of them raised
 anything but the clear errors that users are promised, crashed the process, took longer than

@@ -5,29 +5,22 @@ An exception other than the clear errors that users are promised passes through,
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
 import os
 from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from mmengine.config import Config
 from mutation import IMAGE, MARKER, checkpoints, images, labels, mutated, points
 
-from mmcoordgan.cli.config import CfgOptionsAction, check_cfg_options
 from mmcoordgan.cli.points import read_points
 from mmcoordgan.datasets import BrokenImageError, LoadImage, PackInputs
 from mmcoordgan.datasets.celebamask_hq import mask_path, paint_labels, read_packed_labels
 from mmcoordgan.datasets.datasetgan import read_mask
 from mmcoordgan.datasets.keypoint_files import read_keypoints
 from mmcoordgan.datasets.transforms import RandomFlip
-from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import load_checkpoint
 
-CONFIG = Path(__file__).parents[2] / 'configs' / 'coordgan' / 'celeba_128.py'
 NUM_CLASSES = 7
 
 
@@ -123,45 +116,11 @@ def point_file(random: Random) -> str:
     return outcome
 
 
-def options(random: Random) -> str:
-    """``--cfg-options`` as tools/train.py treats them, on a published config."""
-    cfg = Config(_config().to_dict())
-    texts = [_option(random) for _ in range(random.choice((1, 1, 1, 2, 3)))]
-    parser = argparse.ArgumentParser(exit_on_error=True)
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptionsAction)
-    errors = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(errors):
-            parsed = parser.parse_args(['--cfg-options', *texts]).cfg_options
-        check_cfg_options(cfg, parsed)
-        cfg.merge_from_dict(parsed)
-        cfg.to_dict()
-    except (UserError, SystemExit) as error:
-        message = errors.getvalue() if isinstance(error, SystemExit) else str(error)
-        _require(bool(message.strip()), f'an error without a message for {texts}')
-        return 'clear error'
-    return 'accepted'
-
-
-def values(random: Random) -> str:
-    """A value that is written as the help says comes back unchanged."""
-    value = _value(random, depth=0)
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptionsAction)
-    text = f'a.b={_written(value)}'
-    parsed = parser.parse_args(['--cfg-options', text]).cfg_options['a.b']
-    same = repr(parsed) == repr(value)  # NaN equals NaN, and 1 is not True
-    _require(same, f'{text!r} became {parsed!r}')
-    return 'equal'
-
-
 TARGETS = {
     'image': image,
     'mask': mask,
     'checkpoint': checkpoint,
     'points': point_file,
-    'options': options,
-    'values': values,
 }
 
 
@@ -183,59 +142,3 @@ def _points() -> dict[str, bytes]:
 @lru_cache(None)
 def _labels() -> dict[str, bytes]:
     return labels(NUM_CLASSES)
-
-
-@lru_cache(None)
-def _config() -> Config:
-    return Config.fromfile(CONFIG)
-
-
-@lru_cache(None)
-def _keys() -> list[str]:
-    """Every dotted key of the config, those of its branches included."""
-    found: list[str] = []
-
-    def visit(node: Any, key: str) -> None:
-        items = enumerate(node) if isinstance(node, (list, tuple)) else node.items()
-        for name, child in items:
-            found.append(f'{key}{name}')
-            if isinstance(child, (dict, list, tuple)):
-                visit(child, f'{key}{name}.')
-
-    visit(_config().to_dict(), '')
-    return found
-
-
-_PIECES = ('(', ')', '[', ']', ',', '"', "'", ' ', '=', '.', '-', '{', '\n', '\0', 'None', 'é', '²')
-
-
-def _option(random: Random) -> str:
-    """KEY=VALUE, one in two times with something wrong."""
-    text = f'{random.choice(_keys())}={_written(_value(random, 0))}'
-    for _ in range(random.choice((0, 0, 1, 2, 5))):
-        start = random.randrange(len(text) + 1)
-        piece = random.choice((*_PIECES, text[start:], random.choice(_keys()), '(' * 400))
-        text = text[:start] + piece + text[start + random.choice((0, 1, 5)) :]
-    return text.lstrip('-') or '='
-
-
-def _value(random: Random, depth: int) -> Any:
-    kind = random.randrange(8 if depth < 3 else 6)
-    if kind == 0:
-        return random.choice((True, False, None))
-    if kind == 1:
-        return random.choice((random.randint(-(10**20), 10**20), random.randint(-9, 9)))
-    if kind == 2:
-        return random.choice((random.gauss(0, 1), random.uniform(0, 1e-9), 1e308, float('inf')))
-    if kind in (3, 4, 5):
-        letters = 'abcXYZ019_-/.:é世' + (' ' if depth == 0 else '')
-        return 'p' + ''.join(random.choices(letters, k=random.randrange(12))) + 'q'
-    children = [_value(random, depth + 1) for _ in range(random.choice((1, 2, 3)))]
-    return children if kind == 6 else tuple(children)
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        inner = ','.join(map(_written, value))
-        return f'[{inner}]' if isinstance(value, list) else f'({inner})'
-    return str(value)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 from PIL import Image
@@ -37,23 +36,6 @@ def test_order_extensions_and_depth(tmp_path):
     assert sample['data_samples'].sample_idx == 3
     assert sample['data_samples'].ori_shape == (4, 6)
     assert ImageFolder(data_root=tmp_path, extensions=['.BMP']).paths == ['a-b.bmp']
-
-
-def test_usual_pipeline(tmp_path):
-    image = np.random.default_rng(0).integers(0, 256, (33, 20, 3), dtype=np.uint8)
-    Image.fromarray(image).save(tmp_path / '0.png')
-    dataset = ImageFolder(
-        data_root=str(tmp_path),
-        pipeline=[
-            {'type': 'LoadImage'},
-            {'type': 'Resize', 'scale': (8, 8), 'backend': 'pillow'},
-            {'type': 'RandomFlip', 'prob': 1.0},
-            {'type': 'PackInputs'},
-        ],
-    )
-    expected = np.array(Image.fromarray(image).resize((8, 8), Image.Resampling.BILINEAR))
-    np.testing.assert_array_equal(dataset[0]['inputs'].permute(1, 2, 0), expected[:, ::-1])
-    assert dataset[0]['data_samples'].flip is True
 
 
 def test_missing_folder(tmp_path):

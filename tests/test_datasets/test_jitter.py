@@ -101,11 +101,3 @@ def test_canonical_coordinates_are_those_of_the_formula():
         exact = warp_grid(faces.warp(5), np.append(fine, positions))[:, -1, -2]
         np.testing.assert_allclose(moved['gt_coords'][:, row, column], exact, atol=2e-3)
     assert np.isfinite(moved['gt_coords']).all()  # outside: of what the mirror image shows
-
-
-def test_strength():
-    info = ToyFaces(size=16).get_data_info(0)
-    still = jittered(info, strength=0)
-    assert all(np.array_equal(still[key], info[key]) for key in info)
-    whole, half = SimilarityJitter().draw(3), SimilarityJitter(strength=0.5).draw(3)
-    np.testing.assert_allclose(half[1], whole[1] / 2)

@@ -9,11 +9,8 @@ from mmcoordgan.datasets import (
     LoadImage,
     PackInputs,
     ResizeWithSoftLabels,
-    ToyFaces,
 )
 from mmcoordgan.datasets.keypoint_files import read_keypoints
-from mmcoordgan.evaluation import KeypointTransferPCK, SegTransferIoU
-from mmcoordgan.geometry import canonical_grid
 from mmcoordgan.registry import DATASETS
 
 CLASSES = ['background', 'left', 'right']
@@ -169,45 +166,6 @@ def test_masks_that_do_not_fit(root):
     exif[0x0112] = 6  # shown 3 x 2
     Image.new('RGB', (2, 3)).save(root / 'images' / 'b.png', exif=exif)
     assert labelled(root)[1]['inputs'].shape == (3, 2, 3)
-
-
-def test_measured_as_the_data_set_that_was_written(tmp_path):
-    """ToyFaces through files: labels give the same IoU, pixels as points the same motion."""
-    faces = ToyFaces(size=16, length=6, seed=3)
-    (tmp_path / 'images').mkdir()
-    (tmp_path / 'labels').mkdir()
-    for index in range(6):
-        face = faces.get_data_info(index)
-        Image.fromarray(face['img']).save(tmp_path / 'images' / f'{index}.png')
-        Image.fromarray(face['gt_seg_map']).save(tmp_path / 'labels' / f'{index}.png')
-    # The canonical origin is one point; where it lies in an image follows from the maps.
-    flat = [faces.coords(index).reshape(2, -1) for index in range(6)]
-    places = [np.unravel_index(np.hypot(*c).argmin(), (16, 16))[::-1] for c in flat]
-    np.savez(
-        tmp_path / 'points.npz',
-        names=[f'{index}.png' for index in range(6)],
-        points=np.array(places, np.float32)[:, None],
-    )
-    folder = LabelledFolder(
-        data_root=tmp_path,
-        label_dir='labels',
-        classes=faces.metainfo['classes'],
-        keypoints='points.npz',
-    )
-    results = []
-    for dataset in (faces, folder):
-        metrics = [SegTransferIoU(num_references=2, ceiling=False)]
-        if dataset is folder:
-            metrics.append(KeypointTransferPCK(num_references=2, mode='hard'))
-        for metric in metrics:
-            metric.dataset_meta = dataset.metainfo
-            for index in range(6):
-                sample = dataset[index]['data_samples'].to_dict()
-                metric.process(None, [{**sample, 'coords': canonical_grid(16, 16)}])
-            results.append(metric.evaluate(6))
-    assert results[0] == results[1]
-    steps = [np.hypot(*np.subtract(places[r], places[q])) for r in (0, 1) for q in range(2, 6)]
-    assert results[2]['nme'] == pytest.approx(100 * np.mean(steps) / 16, rel=1e-5)
 
 
 def test_arguments(root):

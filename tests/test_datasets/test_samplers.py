@@ -26,12 +26,6 @@ def test_every_query_once_behind_all_references(monkeypatch, world_size, length)
     assert sorted(queries) == list(range(3, length))
 
 
-@pytest.mark.parametrize('count', [0, 4])
-def test_impossible_numbers(count):
-    with pytest.raises(ValueError, match=r'num_references must lie in 1..3, the size of the data'):
-        samplers.ReferenceSampler(range(3), num_references=count)
-
-
 def drawn(monkeypatch, count, *, rank=0, world_size=1, length=5, **kwargs):
     """The first indices of a process, with their draws."""
     monkeypatch.setattr(samplers, 'get_dist_info', lambda: (rank, world_size))

@@ -7,7 +7,6 @@ from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.toy_faces.shape import (
     CLASSES,
     REGION_INDEX,
-    draw_warp,
     face_labels,
     face_regions,
     warp_grid,
@@ -87,40 +86,6 @@ def test_axes_and_direction_of_the_warp():
     np.testing.assert_allclose(
         warp_grid(turned, np.linspace(-1, 1, 33))[:, -1, 16], [1, 0], atol=1e-6
     )
-
-
-def test_displacement_is_interpolated_through_its_nodes():
-    warp = ToyFaces().warp(0)
-    still = type(warp)(1.0, 0.0, 0.0, np.zeros(2), warp.displacement)
-    nodes = np.linspace(-1, 1, 4)
-    grid = np.stack(np.meshgrid(nodes, nodes))
-    np.testing.assert_allclose(warp_grid(still, nodes), grid + warp.displacement, atol=1e-6)
-
-
-def test_statistics_of_the_warp():
-    warps = [draw_warp(np.random.default_rng((9, index))) for index in range(2000)]
-    ranges = {
-        'scale': (0.85, 1.22),
-        'log_aspect': (-0.13, 0.13),
-        'angle': (-np.deg2rad(14), np.deg2rad(14)),
-    }
-    for name, (low, high) in ranges.items():
-        values = np.array([getattr(warp, name) for warp in warps])
-        margin = 0.02 * (high - low)
-        assert low <= values.min() < low + margin, name
-        assert high - margin < values.max() <= high, name
-    shifts = np.array([warp.shift for warp in warps])
-    assert np.abs(shifts).max() <= 0.21 and shifts.std() == pytest.approx(0.21 / 3**0.5, rel=0.05)
-    displacement = np.array([warp.displacement for warp in warps])
-    assert displacement.std() == pytest.approx(0.065, rel=0.02)
-
-
-def test_warps_do_not_fold():
-    dataset = ToyFaces(size=16)
-    for index in range(300):
-        coords = dataset.coords(index)
-        along_x, along_y = np.diff(coords, axis=2)[:, :-1], np.diff(coords, axis=1)[:, :, :-1]
-        assert (along_x[0] * along_y[1] - along_x[1] * along_y[0]).min() > 0, index
 
 
 def test_structure_and_texture_are_independent():

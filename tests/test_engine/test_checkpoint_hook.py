@@ -12,7 +12,7 @@ from engine_toy import runner
 from mmengine.hooks import Hook
 from mmengine.visualization import LocalVisBackend
 
-from mmcoordgan.engine import AtomicLocalBackend, CoordGANCheckpointHook, check_checkpoint_file
+from mmcoordgan.engine import AtomicLocalBackend, check_checkpoint_file
 from mmcoordgan.errors import UserError
 
 HOOK = 'default_hooks.checkpoint'
@@ -50,23 +50,6 @@ def test_checkpoints_are_plain(trained):
         scalars['train/loss_g']['log_history'].numpy(), histories(run)['train/loss_g'][0]
     )
     check_checkpoint_file(folder / 'work' / 'iter_4.pth')
-
-
-def test_without_the_hook_they_are_not(tmp_path):
-    plain = {HOOK: dict(type='CheckpointHook', by_epoch=False, _delete_=True)}
-    run = runner(tmp_path, **plain, **{'train_cfg.max_iters': 1})
-    run.train()
-    path = tmp_path / 'work' / 'iter_1.pth'
-    with pytest.raises(ValueError, match=rf'{path} is refused: .*(HistoryBuffer|getattr)'):
-        check_checkpoint_file(path)
-
-
-def test_it_sees_what_other_hooks_store(trained):
-    assert type(trained[1].hooks[-1]) is CoordGANCheckpointHook
-    checkpoint = {'meta': {}, 'message_hub': {'runtime_info': {'best': [1, len]}}}
-    place = r"^checkpoint\['message_hub'\]\['runtime_info'\]\['best'\]\[1\] is a builtins"
-    with pytest.raises(TypeError, match=place):
-        CoordGANCheckpointHook().before_save_checkpoint(None, checkpoint)
 
 
 def test_resume_continues_where_the_checkpoint_was_written(trained, tmp_path):

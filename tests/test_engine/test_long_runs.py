@@ -52,14 +52,6 @@ def test_what_is_kept_are_the_newest_values(tmp_path):
         np.testing.assert_array_equal(values[1], values[0][-5:])
 
 
-def test_histories_of_older_checkpoints_are_shortened(tmp_path):
-    train(tmp_path / 'a', **{HISTORY: 1000})
-    start = str(tmp_path / 'a' / 'work' / 'iter_12.pth')
-    assert lengths(tmp_path / 'a', 12) == {12}
-    train(tmp_path / 'b', load_from=start, resume=True, **{'train_cfg.max_iters': 14})
-    assert lengths(tmp_path / 'b', 14) == {5}
-
-
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_every_config_bounds_what_it_keeps(path):
     cfg = Config.fromfile(path)

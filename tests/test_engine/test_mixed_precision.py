@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import tiny_inversion
 import torch
-from mmengine.optim import build_optim_wrapper
 from test_coordgan import batch, build, changed, snapshot
 
 from mmcoordgan.engine import MixedPrecisionOptimWrapper
@@ -19,13 +19,9 @@ DTYPES = ['bfloat16', pytest.param('float16', marks=scales_on_cpu)]
 def optimizers(model, **settings):
     """Mixed precision for both optimizers; ``settings`` may be given for one of them."""
     own = {key: settings.pop(key, {}) for key in KEYS}
-    adam = dict(type='Adam', lr=0.001, betas=(0.0, 0.99))
-    kind = dict(optimizer=adam, **settings)
     if 'dtype' in settings:
-        kind['type'] = 'mmcoordgan.MixedPrecisionOptimWrapper'
-    config = {key: {**kind, **own[key]} for key in KEYS}
-    config['constructor'] = 'mmcoordgan.CoordGANOptimWrapperConstructor'
-    return build_optim_wrapper(model, config)
+        settings['type'] = 'mmcoordgan.MixedPrecisionOptimWrapper'
+    return tiny_inversion.optimizers(model, lr=0.001, **{k: {**settings, **own[k]} for k in KEYS})
 
 
 def training(steps=3, seed=0, **settings):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 
 import pytest
-from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from torch import nn
 
@@ -88,23 +87,6 @@ def test_paramwise_lr_on_top_of_the_correction():
     assert lr[id(model.generator['warp_net'].bias)] == pytest.approx(0.0004)
     assert lr[id(model.generator['synthesis'].weight)] == pytest.approx(0.0016)
     assert lr[id(model.generator['synthesis'].bias)] == pytest.approx(0.008)
-
-
-def test_wrapped_model():
-    class Wrapper(MMDistributedDataParallel):  # what is_model_wrapper recognises, without ranks
-        def __init__(self, module):
-            nn.Module.__init__(self)
-            self.module = module
-
-    model = Model()
-    inner = copy.copy(model.generator)
-    expected = ids(model.generator), ids(model.discriminator, model.patch_discriminator)
-    model.generator = Wrapper(inner)
-    model.discriminator = Wrapper(model.discriminator)
-    custom = dict(paramwise_cfg=dict(custom_keys={'generator.warp_net': dict(lr_mult=0.25)}))
-    wrappers = build_optim_wrapper(Wrapper(model), changed(generator=custom))
-    assert trained(wrappers['generator']) == expected[0]
-    assert trained(wrappers['discriminator']) == expected[1]
 
 
 BAD = {

@@ -163,14 +163,6 @@ def test_a_signal_saves_ends_and_loses_nothing(whole, tmp_path, number, workers)
     assert_same_end(whole, tmp_path)
 
 
-def test_a_second_ctrl_c_does_not_wait(tmp_path):
-    run = runner(tmp_path, **OPTIONS)
-    run.register_hook(Sender(signal.SIGINT, signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
-        run.train()
-    assert not (tmp_path / 'work' / 'iter_5.pth').exists()
-
-
 def test_a_signal_while_waiting_for_data_saves_what_there_is(whole, tmp_path, monkeypatch):
     """As where a worker is frozen: the fifth iteration never gets its data."""
     original, asked = ToyNoise.__getitem__, []
@@ -189,24 +181,6 @@ def test_a_signal_while_waiting_for_data_saves_what_there_is(whole, tmp_path, mo
     assert last.endswith('iter_4.pth')
     runner(tmp_path, load_from=last, resume=True, **OPTIONS).train()
     assert_same_end(whole, tmp_path)
-
-
-def test_a_signal_before_waiting_for_data_needs_none(tmp_path):
-    """As during a long validation: the next batch may never come."""
-
-    class Late(Hook):
-        priority = 'LOWEST'  # when the processes have agreed
-
-        def after_train_iter(self, runner, *args, **kwargs):
-            if runner.iter == 2:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-    run = runner(tmp_path, **OPTIONS)
-    run.register_hook(Late())
-    with pytest.raises(SystemExit) as end:
-        run.train()
-    assert end.value.code == 143
-    assert last_checkpoint(tmp_path / 'work').endswith('iter_3.pth')
 
 
 def test_a_process_that_waits_for_data_ends_all(tmp_path, monkeypatch):
@@ -255,26 +229,25 @@ def test_accumulated_gradients_are_not_lost(monkeypatch):
 
 WORKER = """
 import multiprocessing, os, time
-from mmcoordgan.engine.loop import outlive_signals
 
 def work(trainer, ready):
+    from mmcoordgan.engine.loop import outlive_signals
     outlive_signals(0, trainer)
     ready.set()
-    time.sleep(60)
+    time.sleep(600)
 
 if __name__ == '__main__':
     context = multiprocessing.get_context('forkserver')
     ready = context.Event()
     process = context.Process(target=work, args=(os.getpid(), ready))
     process.start()
-    ready.wait(50)
+    ready.wait()
     os.system(f'kill {process.pid}')  # of someone else
     time.sleep(0.5)
     alive = process.is_alive()
     process.terminate()
-    process.join(5)
+    process.join()
     print(alive, process.exitcode)
-    process.kill()
 """
 
 
@@ -282,6 +255,6 @@ def test_workers_obey_the_training_whatever_started_them(tmp_path):
     """With forkserver, the parent of a worker is not the training."""
     (tmp_path / 'worker.py').write_text(WORKER)
     done = subprocess.run(
-        [sys.executable, 'worker.py'], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        [sys.executable, 'worker.py'], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
     assert done.stdout == 'True 0\n', done.stderr

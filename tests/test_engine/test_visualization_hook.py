@@ -6,8 +6,6 @@ import types
 import cv2
 import torch
 from engine_toy import ToyGAN, runner
-from mmengine.model import MMDistributedDataParallel
-from torch import nn
 
 from mmcoordgan.engine import CoordGANVisualizationHook
 from mmcoordgan.visualization import sample_grid
@@ -65,38 +63,6 @@ def test_pictures_are_the_sample_grid_of_fixed_codes(tmp_path):
         assert (read(tmp_path / str(use_ema) / 'pictures' / 'iter_000500.png') == expected).all()
 
 
-class NoisyGenerator(nn.Module):
-    """Draws from the global random state while it renders, in any mode."""
-
-    structure_dim = texture_dim = 1
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1))
-
-    def map_structure(self, z):
-        return z
-
-    map_texture = map_structure
-
-    def warp(self, structure_w):
-        return torch.rand(1, 2, 4, 4) - 0.5
-
-    def synthesize(self, coords, texture_w):
-        return torch.rand(1, 3, 4, 4)
-
-
-def test_training_does_not_notice(tmp_path):
-    model = nn.ModuleDict({'generator_ema': NoisyGenerator(), 'other': nn.Dropout()})
-    model['generator_ema'].eval()
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    hook().before_train(stub_runner(model, tmp_path))
-    assert torch.equal(torch.rand(3), expected)
-    assert model.training and not model['generator_ema'].training
-
-
 TIMER = dict(type='IterTimerHook', _delete_=True)
 
 
@@ -120,16 +86,3 @@ def test_a_full_disk_is_no_reason_to_end(tmp_path, monkeypatch):
     run.train()
     assert run.iter == 1
     assert [t for t in told if 'an image is left out, because it cannot be written' in t]
-
-
-def test_wrapped_models(tmp_path):
-    class Wrapper(MMDistributedDataParallel):
-        def __init__(self, module):
-            nn.Module.__init__(self)
-            self.module = module
-
-    model = ToyGAN()
-    model.generator = Wrapper(model.generator)
-    run = stub_runner(Wrapper(model), tmp_path)
-    hook(use_ema=False).before_train(run)
-    assert os.path.exists(tmp_path / 'pictures' / 'iter_000000.png')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from eval_stub import evaluation_data, oracle_coords, write_celeba
+from eval_stub import oracle_coords, write_celeba
 from reference import numbers
 
 from mmcoordgan.datasets import (
@@ -20,25 +20,18 @@ PAIR = (0, 7)  # entries of the data sets that the numbers for pairs are about
 
 
 @pytest.fixture(scope='session')
-def predictions(tmp_path_factory: pytest.TempPathFactory):
+def predictions(tmp_path_factory: pytest.TempPathFactory, datasetgan_root: Path):
     """Function (kind, size) -> what the metrics get for the pair, oracle maps included."""
-    roots: dict[str, Path] = {}
+    root, names = tmp_path_factory.mktemp('celeba'), numbers('eval.json')['celeba.selected_files']
+    write_celeba(root, [int(names[entry][:-4]) for entry in PAIR])
 
     def of_pair(kind: str, size: int) -> list[dict]:
-        if kind not in roots:
-            root = tmp_path_factory.mktemp(kind)
-            if kind == 'celeba':
-                names = numbers('eval.json')['celeba.selected_files']
-                write_celeba(root, [int(names[entry][:-4]) for entry in PAIR])
-                roots[kind] = root / 'CelebAMask-HQ'
-            else:
-                evaluation_data.datasetgan(str(root), False)
-                roots[kind] = root / 'datasetgan'
         steps = [LoadImage(), ResizeWithSoftLabels(size=size), PackInputs()]
         if kind == 'celeba':
-            dataset = CelebAMaskHQ(data_root=roots[kind], subset='benchmark', pipeline=steps)
+            settings = dict(data_root=root / 'CelebAMask-HQ', subset='benchmark')
+            dataset = CelebAMaskHQ(**settings, pipeline=steps)
         else:
-            dataset = DatasetGANSegmentation(data_root=roots[kind], pipeline=steps)
+            dataset = DatasetGANSegmentation(data_root=datasetgan_root, pipeline=steps)
         made = []
         for position, entry in enumerate(PAIR):
             packed = dataset[entry]

@@ -5,12 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from eval_stub import sample
-from mmengine.evaluator import Evaluator
-from mmengine.structures import BaseDataElement, PixelData
 
 from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.geometry import canonical_grid
-from mmcoordgan.registry import DATASETS, METRICS
+from mmcoordgan.registry import DATASETS
 
 CLASSES = ('sky', 'tree', 'house', 'road')
 
@@ -196,39 +194,6 @@ def test_ignored_classes():
         metric(ignore_classes=[1, 2, 3], num_references=3).process(None, samples)
 
 
-def test_temperature_scales_with_the_map():
-    samples = random_samples()
-
-    def iou(**settings):
-        made = metric(num_references=3, **settings)
-        made.process(None, samples)
-        return made.evaluate(11)
-
-    assert iou(temperature=0.05, reference_size=12) == iou(temperature=0.1)
-    assert iou(temperature=0.05)['iou'] != iou(temperature=0.1)['iou']
-    # The limit of vanishing temperature.
-    assert iou(mode='hard')['iou'] == pytest.approx(iou(temperature=1e-4)['iou'])
-
-
-def test_through_the_evaluator():
-    """Data elements, two metrics side by side, numbers of classes from the data set."""
-    elements = []
-    for one in random_samples():
-        element = BaseDataElement(metainfo=dict(sample_idx=one['sample_idx']))
-        element.gt_sem_seg = PixelData(data=one['gt_sem_seg']['data'])
-        element.coords, element.refined_coords = canonical_grid(6, 6), one['coords']
-        elements.append(element)
-    settings = dict(type='mmcoordgan.SegTransferIoU', num_references=3, temperature=0.1)
-    refined = dict(settings, coords_key='refined_coords', prefix='refined')
-    evaluator = Evaluator([METRICS.build(settings), METRICS.build(refined)])
-    evaluator.dataset_meta = {'classes': CLASSES}
-    evaluator.process(elements)
-    numbers = evaluator.evaluate(11)
-    expected = brute_force(random_samples(), 3, 0.1)[0].mean()
-    assert numbers['refined/iou'] == pytest.approx(expected) != numbers['iou']
-    assert numbers['iou'] == pytest.approx(numbers['refined/identity_iou'])
-
-
 def test_references_must_come_first():
     samples = random_samples()
     message = (
@@ -289,19 +254,6 @@ def test_queries_without_labels(log):
     )
     made.process(None, [*samples[:3], samples[5]])
     assert made.evaluate(4) == few and few['iou'] > 0
-
-
-def test_table_is_printed(log):
-    made = metric(num_references=3, ignore_classes=['road'], prefix='all')
-    made.process(None, random_samples())
-    numbers = made.evaluate(11)
-    title, *lines = log[0].splitlines()
-    assert title == 'SegTransferIoU (all): 3 references, 8 queries'
-    assert lines[0].split('  ')[-1] == 'identity'
-    assert lines[3].startswith('(road)') and lines[5].startswith('(classes in brackets')
-    means = [float(value) for value in lines[4].split()[1:]]
-    keys = ['iou/ref0', 'iou/ref1', 'iou/ref2', 'iou', 'strict_iou', 'fused_iou', 'identity_iou']
-    assert means == pytest.approx([numbers[f'all/{key}'] for key in keys], abs=0.005)
 
 
 @pytest.mark.parametrize('key', ['num_references', 'mode', 'temperature'])

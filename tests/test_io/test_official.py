@@ -95,26 +95,6 @@ def test_small_checkpoint(stored):
     assert relative_error(texture_w, expected['e/style']) < TOLERANCE
 
 
-@torch.no_grad()
-@pytest.mark.parametrize('size', [32, 64, 128])
-def test_small_checkpoint_with_larger_images(stored, size):
-    expected = numbers('small_s32_forward')
-    networks = load_official_checkpoint(stored(official('s32_x4')))
-    generator = networks['generator']
-    coords = generator.warp(generator.map_structure(rnd('z_struc', (4, 32))[:2]))
-    texture_w = generator.map_texture(rnd('z_style', (4, 32))[:2])
-    picture = generator.synthesize(coords, texture_w, image_size=size)
-    assert relative_error(picture, expected[f'g_x4/image_cur{size}']) < TOLERANCE
-    logits = networks['discriminator'](image('real', (2, 3, size, size)))
-    assert relative_error(logits, expected[f'd_x4/logits_cur{size}_b2']) < TOLERANCE
-
-
-def test_base_resolution_without_generator(stored):
-    for kind, size in (('s32', 32), ('s32_x4', 32), ('s64_x4', 64)):
-        networks = load_official_checkpoint(stored(official(kind, ['d'])))
-        assert list(networks['discriminator'].from_rgb) == [str(size << k) for k in range(3)]
-
-
 # ------------------------------------------------------------------------ errors
 
 
@@ -165,26 +145,11 @@ def test_misfits(network, name, value, message):
         from_official(content, 'file')
 
 
-def test_all_misfits_are_listed(stored):
-    content = official('s32')
-    del content['d']['final_conv.1.bias'], content['g']['lff.ffm.conv.bias']
-    content['e']['other'] = torch.zeros(3)
-    with pytest.raises(ValueError, match=r'\(problems: 3\)') as error:
-        load_official_checkpoint(stored(content))
-    for name in ('d.final_conv.1.bias', 'g.lff.ffm.conv.bias', 'e.other'):
-        assert name in str(error.value)
-
-
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (
-            {'state_dict': {}},
-            r"converted already: .*none of the keys g, g_ema, e, .*\['state_dict'\]",
-        ),
+        ({'state_dict': {}}, 'converted already: .*none of the keys g, g_ema, e,'),
         ([1], 'holds no dict, but list'),
-        ({'g': 3}, 'g is no state dict'),
-        ({'g': {}}, r'g\.conv1\.conv\.weight is missing'),
     ],
 )
 def test_other_files(stored, content, message):
@@ -202,22 +167,12 @@ class Payload:
         return pathlib.Path.touch, (self.path,)
 
 
-@pytest.mark.parametrize('zipped', [True, False])
-def test_code_in_files_does_not_run(tmp_path, zipped):
+def test_code_in_files_runs_with_trust_alone(tmp_path):
     trap, path = tmp_path / 'trap', tmp_path / 'official.pt'
     content = {**official('s32'), 'args': Payload(trap)}
-    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    torch.save(content, path)
     with pytest.raises(ValueError, match=r'refused: .* trust=True .*--trust'):
         load_official_checkpoint(path)
     assert not trap.exists()
     assert 'encoder' in load_official_checkpoint(path, trust=True)
     assert trap.exists()
-
-
-def test_random_numbers_go_on_as_if_nothing_was_loaded(stored):
-    path = stored(official('s32'))
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    load_official_checkpoint(path)
-    assert torch.equal(torch.rand(3), expected)

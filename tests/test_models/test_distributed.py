@@ -222,11 +222,6 @@ def test_mmengines_wrapper_in_stage_2(tmp_path: Path, whole_batch_of_stage_2):
         assert_equal(torch.load(tmp_path / str(rank), weights_only=True), whole_batch_of_stage_2)
 
 
-def test_our_wrapper_refuses_models_that_leave_averaging_to_it():
-    with pytest.raises(ValueError, match="set model_wrapper_cfg=dict\\(type='MMDistributed"):
-        CoordGANDistributed(stage2(0))
-
-
 @pytest.mark.parametrize('parts', [3, 4])
 def test_parts_that_are_no_pairs(parts):
     model = build(0, accumulative_counts=parts)

@@ -70,8 +70,3 @@ def test_skipping_for_ever_is_not_training():
         assert not guard.read(iteration, bad, [])
     with pytest.raises(NonFiniteError, match=r'd_gan is inf.*in 100 iterations in a row'):
         guard.read(2 * PATIENCE - 1, bad, [])
-
-
-def test_unknown_policy():
-    with pytest.raises(ValueError, match=r"on_nonfinite must be one of .*'error', 'skip'.*'stop'"):
-        build(on_nonfinite='stop')

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import reference
 import torch
-from mmengine.optim import OptimWrapper, build_optim_wrapper
 from reference import image, numbers, rnd
+from tiny_inversion import optimizers
 
 from mmcoordgan.io.official_names import official_names
 from mmcoordgan.models import CoordGANInversion
@@ -69,19 +69,8 @@ def test_terms_and_gradients(model, theirs):
         assert difference <= tolerance * max(np.abs(expected).max(), 1e-3 * scale), official
 
 
-def optimizer(model: CoordGANInversion) -> OptimWrapper:
-    adam = dict(type='Adam', lr=0.002, betas=(0.0, 0.99))
-    return build_optim_wrapper(
-        model,
-        dict(
-            constructor='mmcoordgan.CoordGANOptimWrapperConstructor',
-            encoder=dict(optimizer=adam, regularization_interval=4),
-        ),
-    )
-
-
 def test_three_iterations_of_the_reference_loop(model):
-    wrapper = optimizer(model)
+    wrapper = optimizers(model, lr=0.002, encoder=dict(regularization_interval=4))
     for offset, expected in enumerate(numbers('small_values.json')['train.encoder']):
         i = offset + 1
         inject_codes(model, f'enc_it{i}_')

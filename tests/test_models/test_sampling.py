@@ -76,24 +76,6 @@ def test_requests_that_cannot_be_met(request_, message):
         build()(request_, mode='predict')
 
 
-def test_tensors_come_from_the_generator_that_is_asked_for():
-    model = build()
-    for parameter in model.generator.parameters():
-        torch.nn.init.normal_(parameter)
-    seeds = {'swap_seed': [3, 4]}
-    average = model(seeds, mode='tensor')
-    current = model({**seeds, 'use_ema': False}, mode='tensor')
-    assert not torch.equal(average, current)
-    for kind in ('ema', 'orig'):
-        torch.manual_seed(1)
-        codes = model.sample_codes(2)
-        torch.manual_seed(1)
-        found = model({'num_batches': 2, 'sample_model': kind}, mode='tensor')
-        assert torch.equal(found, model.sample(*codes, use_ema=kind == 'ema')[0])
-    with pytest.raises(ValueError, match="sample_model must be 'ema' or 'orig'"):
-        model({'num_batches': 2, 'sample_model': 'ema/orig'}, mode='tensor')
-
-
 def test_images_and_data_samples_count_only():
     model = build()
     images = [torch.zeros(3, 5, 5, dtype=torch.uint8)] * 3

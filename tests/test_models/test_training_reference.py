@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import reference
+import tiny_inversion
 import torch
-from mmengine.optim import OptimWrapperDict, build_optim_wrapper
+from mmengine.optim import OptimWrapperDict
 from reference import crops, image, numbers, relative_error, rnd
 
 from mmcoordgan.io.official_names import official_names
@@ -104,15 +105,9 @@ def test_terms_and_gradients(model, name):
 
 
 def optimizers(model: CoordGAN) -> OptimWrapperDict:
-    adam = dict(type='Adam', lr=0.002, betas=(0.0, 0.99))
-    return build_optim_wrapper(
-        model,
-        dict(
-            constructor='mmcoordgan.CoordGANOptimWrapperConstructor',
-            generator=dict(optimizer=adam, regularization_interval=4),
-            discriminator=dict(optimizer=adam, regularization_interval=16),
-        ),
-    )
+    intervals = {'generator': 4, 'discriminator': 16}
+    settings = {name: dict(regularization_interval=i) for name, i in intervals.items()}
+    return tiny_inversion.optimizers(model, lr=0.002, **settings)
 
 
 def test_two_iterations_of_the_reference_loop(model):

@@ -14,7 +14,6 @@ from mmcoordgan.apis import load_trained
 from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.label_files import default_palette
 from mmcoordgan.visualization import TransferPicture, arrange_cells, transfer_row
-from mmcoordgan.visualization.paper_figures import CodedPictures, texture_swap
 
 SIDE = 96
 
@@ -57,23 +56,6 @@ def test_stage_1(run, untrained):
         image = expected.clamp(0, 255).permute(1, 2, 0).numpy()
         for row, column in ((0, i + 1), (i + 1, 0), (i + 1, i + 1)):
             assert np.abs(cell('new/figures/texture_swap.png', row, column) - image).max() < 1
-
-
-def test_images(run, untrained):
-    """Squeezed as for training; whichever figures are asked for."""
-    checkpoint = untrained['toyfaces_32_encoder']
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 40, 64, 3), dtype=np.uint8)
-    squares = []
-    for name, picture in zip('ab', pixels):
-        Image.fromarray(picture).save(f'{name}.png')
-        square = Image.fromarray(picture).resize((32, 32), Image.Resampling.BILINEAR)
-        squares.append(np.array(square))
-    run(checkpoint, 'a.png', 'b.png', '--out', 'figures', '--only', 'texture_swap')
-    assert names('figures') == {'texture_swap.png'}
-    pictures = CodedPictures(np.stack(squares), *invert(checkpoint, np.stack(squares)))
-    expected = arrange_cells(texture_swap(load_trained(checkpoint).generator, pictures))
-    drawn = np.array(Image.open('figures/texture_swap.png')).astype(int)
-    assert np.abs(drawn - expected).max() <= 1  # encoded one at a time, not together
 
 
 def check_transfer(path: str, checkpoint: Path, images, labels, palette) -> None:

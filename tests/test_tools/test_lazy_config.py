@@ -11,7 +11,6 @@ import torch
 ROOT = Path(__file__).parents[2]
 LAZY = """
 from mmengine.dataset import DefaultSampler
-from mmengine.hooks import LoggerHook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import LogProcessor, TestLoop
 from torch.optim import Adam
@@ -75,7 +74,7 @@ test_dataloader = dict(
 test_evaluator = dict(type=SwapConsistency, perceptual=dict(type=StructureTensorLoss))
 test_cfg = dict(type=TestLoop)
 default_hooks = dict(
-    logger=dict(type=LoggerHook, interval=1), checkpoint=dict(type=CoordGANCheckpointHook)
+    checkpoint=dict(type=CoordGANCheckpointHook)
 )
 log_processor = dict(type=LogProcessor, by_epoch=False)
 default_scope = 'mmcoordgan'

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from eval_stub import evaluation_data
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_checkpoint
@@ -87,19 +86,15 @@ def write_base(name: str, dataset: str) -> str:
     return name
 
 
-@pytest.fixture(scope='module')
-def datasetgan(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp('data')
-    evaluation_data.datasetgan(str(root), False)
-    return root / 'datasetgan'
-
-
 @pytest.mark.parametrize('kind', ['face', 'car'])
-def test_benchmarks_of_the_reference(kind, datasetgan, capsys):
+def test_benchmarks_of_the_reference(kind, datasetgan_root, capsys):
     """5 references x all queries: the reference's encoder and generator, its IoU."""
     base = write_base(f'{kind}_base.py', f'datasetgan_{kind}_transfer_128')
     there(official('s32', STAGE2), '--base-config', base, '--dump-config', f'{kind}_dumped.py')
-    options = [f'test_dataloader.dataset.data_root={datasetgan}', 'test_dataloader.num_workers=0']
+    options = [
+        f'test_dataloader.dataset.data_root={datasetgan_root}',
+        'test_dataloader.num_workers=0',
+    ]
     options.append('custom_hooks.0.max_pictures=1')
     run_test([f'{kind}_dumped.py', 'mm.pth', '--out', 'metrics.json', '--cfg-options', *options])
     metrics = json.loads(Path('metrics.json').read_text())
