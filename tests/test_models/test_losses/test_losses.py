@@ -174,8 +174,3 @@ def test_wrong_vgg_file_names_the_tensor(tmp_path):
     torch.save({'features.0.weight': torch.zeros(1)}, path)
     with pytest.raises(ValueError, match=r'features\.0\.weight must have shape \(64, 3, 3, 3\)'):
         LPIPSLoss(vgg_weights=str(path))
-
-
-def test_schedule_errors():
-    with pytest.raises(ValueError, match=r'ChamferLoss needs .* interval >= 1 .* interval=0'):
-        ChamferLoss(interval=0)
