@@ -7,14 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from measuring import held, machine, measure
+from measuring import FlopCount, held, machine, measure
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapperDict
 from mmengine.registry import init_default_scope
 from torch import Tensor
-from torch.utils import flop_counter
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 
 from mmcoordgan.cli.config import load_config
 from mmcoordgan.cli.launch import explained_errors
@@ -142,33 +139,6 @@ class Bench:
     def drop(self, loss: Tensor) -> None:
         loss.backward()
         self.model.zero_grad(set_to_none=True)
-
-
-class FlopCount(TorchDispatchMode):
-    """Counts the operations of convolutions and matrix products, backward passes included.
-
-    ``FlopCounterMode`` does the same for each module, but cannot follow R1's second derivatives.
-    """
-
-    total = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        out = func(*args, **kwargs)
-        self.total += operations(func._overloadpacket, args, kwargs, out)
-        return out
-
-
-def operations(func: Any, args: tuple, kwargs: dict, out: Any) -> int:
-    """What torch counts for one call of an operator; 0 where it knows no count."""
-    if hasattr(flop_counter, 'flop_registry'):
-        count = flop_counter.flop_registry.get(func)
-        return count(*args, **kwargs, out_val=out) if count else 0
-    count = flop_counter.flop_mapping.get(func)  # torch < 2.2 counts from shapes
-    if count is None:
-        return 0
-    args, kwargs, shape = tree_map(flop_counter.get_shape, (args, kwargs, out))
-    return count(*args, **kwargs, out_shape=shape)
 
 
 def matmul_peak(args: argparse.Namespace) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 MIB = 2**20
 
@@ -34,6 +35,33 @@ def machine(device: str) -> str:
         where = f'{models[0] if models else platform.processor()}, {platform.machine()}, '
         where += f'{torch.get_num_threads()} threads'
     return f'{where}, torch {torch.__version__}, Python {platform.python_version()}'
+
+
+class FlopCount(TorchDispatchMode):
+    """Counts the operations of convolutions and matrix products, backward passes included.
+
+    ``FlopCounterMode`` does the same for each module, but cannot follow R1's second derivatives.
+    """
+
+    total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.total += operations(func, args, out)
+        return out
+
+
+def operations(func: Any, args: tuple, out: Any) -> int:
+    """Two for each product that an operator of ATen adds up: convolutions and matrix products."""
+    name = func._schema.name.split('::')[1]
+    if name == 'convolution':
+        x, weight, transposed = args[0], args[1], args[6]
+        return 2 * (x if transposed else out).numel() * weight[0].numel()
+    if name == 'convolution_backward':
+        grad, x, weight, transposed, wanted = *args[:3], args[7], args[10]
+        return 2 * (x if transposed else grad).numel() * weight[0].numel() * sum(wanted[:2])
+    first = {'mm': 0, 'bmm': 0, 'addmm': 1, 'baddbmm': 1}.get(name)
+    return 0 if first is None else 2 * out.numel() * args[first].shape[-1]
 
 
 def held(device: str) -> float:

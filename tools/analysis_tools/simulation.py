@@ -13,8 +13,8 @@ from typing import Any
 import mmengine
 import torch
 import torch.nn.functional as F
+from measuring import operations
 from torch._subclasses.fake_tensor import FakeTensor
-from torch.utils import flop_counter
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
@@ -120,7 +120,7 @@ class Simulator(TorchDispatchMode):
         )
         if name in WAITING or mask:
             self.syncs[f'{name} at {place()}'] += 1
-        self._count(func, name, args, kwargs, taken + made, out)
+        self._count(func, name, args, taken + made, out)
         return out
 
     def _scalar(self, tensor: Any) -> Any:
@@ -131,15 +131,13 @@ class Simulator(TorchDispatchMode):
             return not on_gpu
         return 1.0 if tensor.is_floating_point() else self.iteration
 
-    def _count(self, func, name, args, kwargs, tensors, out) -> None:
+    def _count(self, func, name, args, tensors, out) -> None:
         launches = 1
         if name == 'convolution_backward':
             launches = sum(args[-1])
         elif name.startswith('_foreach') or name.startswith('_fused'):
             launches = -(-len(args[0]) // TENSORS_PER_LAUNCH)
-        counter = flop_counter.flop_registry.get(func._overloadpacket)
-        if counter:
-            self.flop += counter(*args, **kwargs, out_val=out)
+        self.flop += operations(func, args, out)
         if name == 'convolution' and args[2] is not None:  # cuDNN adds biases in another pass
             launches += 1
             tensors = [*tensors, out, out]

@@ -32,17 +32,22 @@ class Blur(nn.Module):
         stride: int = 1,
     ):
         super().__init__()
-        self.padding = (padding[0], padding[1], padding[0], padding[1])
+        self.register_buffer('kernel', blur_kernel(kernel, gain), persistent=False)
+        before, after = padding
+        # A convolution pads with zeros by itself, alike on both sides.
+        self.inside = before if mode == 'constant' and before == after else 0
+        self.padding = (before - self.inside, after - self.inside) * 2
         self.mode = mode
         self.stride = stride
-        self.register_buffer('kernel', blur_kernel(kernel, gain), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(x, self.padding, mode=self.mode)
+        if any(self.padding):
+            x = F.pad(x, self.padding, mode=self.mode)
+        kernel = self.kernel.to(x.dtype)
         if x.requires_grad and torch.is_grad_enabled():
-            out: Tensor = Filter.apply(x, self.kernel, self.stride)
+            out: Tensor = Filter.apply(x, kernel, self.stride, self.inside)
             return out
-        return _filter(x, self.kernel, self.stride)  # exporters follow no autograd functions
+        return _filter(x, kernel, self.stride, self.inside)  # exporters follow no functions
 
 
 class UpsampleRGB(nn.Module):
@@ -55,9 +60,8 @@ class UpsampleRGB(nn.Module):
         self.register_buffer('kernel', blur_kernel((1, 3, 3, 1), 4.0), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv_transpose2d(
-            x, _depthwise(self.kernel, x), stride=2, padding=1, groups=x.shape[1]
-        )
+        weight = _depthwise(self.kernel.to(x.dtype), x)
+        return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=x.shape[1])
 
 
 def blur_kernel(taps: tuple[int, ...], gain: float) -> Tensor:
@@ -68,7 +72,7 @@ def blur_kernel(taps: tuple[int, ...], gain: float) -> Tensor:
 
 
 class Filter(torch.autograd.Function):
-    """Filter every channel with a constant kernel, without padding.
+    """Filter every channel with a constant kernel.
 
     The filter is linear, so that its backward pass is its transpose, whose backward pass is the
     filter again. PyTorch's own double backward of a grouped convolution loops over the groups, and
@@ -76,41 +80,45 @@ class Filter(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernel: Tensor, stride: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, kernel: Tensor, stride: int, padding: int) -> Tensor:
         ctx.save_for_backward(kernel)
-        ctx.stride, ctx.size = stride, x.shape[2:]
-        return _filter(x, kernel, stride)
+        ctx.stride, ctx.padding, ctx.size = stride, padding, x.shape[2:]
+        return _filter(x, kernel, stride, padding)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        return Transpose.apply(grad, *ctx.saved_tensors, ctx.stride, ctx.size), None, None
+        (kernel,) = ctx.saved_tensors
+        x = Transpose.apply(grad, kernel, ctx.stride, ctx.padding, ctx.size)
+        return x, None, None, None
 
 
 class Transpose(torch.autograd.Function):
     """The transpose of :class:`Filter`: its outputs -> inputs of ``size``."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernel: Tensor, stride: int, size: Any) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, kernel: Tensor, stride: int, padding: int, size: Any
+    ) -> Tensor:
         ctx.save_for_backward(kernel)
-        ctx.stride = stride
+        ctx.stride, ctx.padding = stride, padding
         # Rows and columns at the end that no output looks at.
         unseen = [
-            full - (out - 1) * stride - taps
+            full + 2 * padding - (out - 1) * stride - taps
             for full, out, taps in zip(size, x.shape[2:], kernel.shape)
         ]
-        weight = _depthwise(kernel, x)
-        return F.conv_transpose2d(
-            x, weight, stride=stride, output_padding=unseen, groups=x.shape[1]
-        )
+        weight, groups = _depthwise(kernel, x), x.shape[1]
+        return F.conv_transpose2d(x, weight, None, stride, padding, unseen, groups)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        return Filter.apply(grad, *ctx.saved_tensors, ctx.stride), None, None, None
+        out = Filter.apply(grad, *ctx.saved_tensors, ctx.stride, ctx.padding)
+        return out, None, None, None, None
 
 
-def _filter(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
-    return F.conv2d(x, _depthwise(kernel, x), stride=stride, groups=x.shape[1])
+def _filter(x: Tensor, kernel: Tensor, stride: int, padding: int) -> Tensor:
+    weight, groups = _depthwise(kernel, x), x.shape[1]
+    return F.conv2d(x, weight, None, stride, padding, 1, groups)
 
 
 def _depthwise(kernel: Tensor, x: Tensor) -> Tensor:
-    return kernel.to(x.dtype).expand(x.shape[1], 1, -1, -1)
+    return kernel.expand(x.shape[1], 1, -1, -1)

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from mmcoordgan.registry import MODELS
 
 from ._checks import check_codes, check_power_of_two
-from .layers import StyledConv, ToRGB
 from .mapping import MappingNetwork
+from .styled import SideChannels, StyledConv, ToRGB
 from .warp import ExactConv1x1, WarpNetwork
 
 NOISE_MODES = ('random', 'const', 'zero')
+SIDE_CHANNELS = 16
+"""Convolutions are fastest, on CPUs by far, where channels are multiples of 16."""
 
 
 class FourierFeatures(nn.Module):
@@ -106,6 +108,7 @@ class CoordGANGenerator(nn.Module):
         self.noise = noise
         self.eval_noise = eval_noise
         self.constant_noise = ConstantNoise()
+        self.side_channels = 4 if kernel_size == 1 else SIDE_CHANNELS
         fourier_channels = fourier_channels or channels
         levels = num_levels or int(math.log2(base_resolution)) - 2
 
@@ -127,10 +130,11 @@ class CoordGANGenerator(nn.Module):
         self.fourier = FourierFeatures(fourier_channels, fourier_scale)
 
         width = self.texture_width
-        self.stem = StyledConv(fourier_channels, channels, kernel_size, width)
-        self.stem_to_rgb = ToRGB(channels + 2, width)
+        self.stem = StyledConv(fourier_channels, channels, kernel_size, width, sees_coords=False)
+        self.stem_to_rgb = ToRGB(channels, width)
         self.levels = nn.ModuleList(
-            SynthesisLevel(channels, channels, kernel_size, width) for _ in range(levels)
+            SynthesisLevel(channels, kernel_size, width, last=index == levels - 1)
+            for index in range(levels)
         )
         resolution, in_channels = base_resolution, channels
         while resolution < image_size:
@@ -188,12 +192,14 @@ class CoordGANGenerator(nn.Module):
         image_size = image_size or self.image_size * coords.shape[-1] // self.base_resolution
         mode = noise or (self.noise if self.training else self.eval_noise)
         noise_maps = NoiseMaps(mode, self.constant_noise, coords)
-        x = self.stem([self.fourier(coords)], codes[0], noise_maps(coords, 1))
-        rgb = self.stem_to_rgb([x, coords], codes[1], None)
+        sides = SideChannels(coords, self.side_channels)
+        x = torch.cat([self.fourier(coords), sides(noise_maps(coords))], dim=1)
+        x = self.stem(x, codes[0], sides(noise_maps(coords)))
+        rgb = self.stem_to_rgb(x, codes[1], None)
         for index, level in enumerate(self.levels):
             if level.scale * rgb.shape[-1] > image_size:
                 break
-            x, rgb = level(x, coords, rgb, codes[2 * index + 1 : 2 * index + 4], noise_maps)
+            x, rgb = level(x, sides, rgb, codes[2 * index + 1 : 2 * index + 4], noise_maps)
         if rgb.shape[-1] != image_size:
             raise ValueError(
                 f'image_size must be {coords.shape[-1]} times a power of two of at most '
@@ -220,22 +226,27 @@ class CoordGANGenerator(nn.Module):
 
 
 class SynthesisLevel(nn.Module):
-    """Two styled convolutions that see the coordinates, and an image made from them."""
+    """Two styled convolutions that see the coordinates, and an image made from them.
+
+    Features come with the noise of the first convolution and leave with that of the next level,
+    unless this one is the last.
+    """
 
     scale = 1
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, style_dim: int):
+    def __init__(self, channels: int, kernel_size: int, style_dim: int, last: bool):
         super().__init__()
-        self.conv1 = StyledConv(in_channels + 2, out_channels, kernel_size, style_dim)
-        self.conv2 = StyledConv(out_channels + 2, out_channels, kernel_size, style_dim)
-        self.to_rgb = ToRGB(out_channels + 2, style_dim)
+        self.last = last
+        self.conv1 = StyledConv(channels, channels, kernel_size, style_dim)
+        self.conv2 = StyledConv(channels, channels, kernel_size, style_dim)
+        self.to_rgb = ToRGB(channels, style_dim)
 
     def forward(
-        self, x: Tensor, coords: Tensor, rgb: Tensor, codes: list[Tensor], noise: NoiseMaps
+        self, x: Tensor, sides: SideChannels, rgb: Tensor, codes: list[Tensor], noise: NoiseMaps
     ) -> tuple[Tensor, Tensor]:
-        x = self.conv1([x, coords], codes[0], noise(x, 1))
-        x = self.conv2([x, coords], codes[1], noise(x, 1))
-        return x, self.to_rgb([x, coords], codes[2], rgb)
+        x = self.conv1(x, codes[0], sides(noise(x)))
+        x = self.conv2(x, codes[1], sides(None if self.last else noise(x)))
+        return x, self.to_rgb(x, codes[2], rgb)
 
 
 class UpsamplingLevel(nn.Module):
@@ -248,18 +259,21 @@ class UpsamplingLevel(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, style_dim: int, sees_coords: bool):
         super().__init__()
-        self.sees_coords = sees_coords
-        in_channels += 2 * sees_coords
-        self.conv1 = StyledConv(in_channels, out_channels, 3, style_dim, upsample=True)
-        self.conv2 = StyledConv(out_channels, out_channels, 3, style_dim)
-        self.to_rgb = ToRGB(out_channels, style_dim, upsample=True)
+        self.conv1 = StyledConv(
+            in_channels, out_channels, 3, style_dim, sees_coords=sees_coords, upsample=True
+        )
+        self.conv2 = StyledConv(out_channels, out_channels, 3, style_dim, sees_coords=False)
+        self.to_rgb = ToRGB(out_channels, style_dim, sees_coords=False, upsample=True)
 
     def forward(
-        self, x: Tensor, coords: Tensor, rgb: Tensor, codes: list[Tensor], noise: NoiseMaps
+        self, x: Tensor, sides: SideChannels, rgb: Tensor, codes: list[Tensor], noise: NoiseMaps
     ) -> tuple[Tensor, Tensor]:
-        x = self.conv1([x, coords] if self.sees_coords else [x], codes[0], noise(x, 2))
-        x = self.conv2([x], codes[1], noise(x, 1))
-        return x, self.to_rgb([x], codes[2], rgb)
+        coords = sides.coords.new_zeros(len(x), 2, 2 * x.shape[2], 2 * x.shape[3])
+        sides = SideChannels(coords, SIDE_CHANNELS)
+        own = noise(coords)
+        x = self.conv1(x, codes[0], sides(noise(coords)), own)
+        x = self.conv2(x, codes[1], sides(None))
+        return x, self.to_rgb(x, codes[2], rgb)
 
 
 class ConstantNoise:
@@ -307,15 +321,14 @@ class NoiseMaps:
         self.count = 0
         constant.start(coords)
 
-    def __call__(self, x: Tensor, scale: int) -> Tensor | None:
-        """A map of one channel for features of ``scale`` times the size of ``x``."""
+    def __call__(self, x: Tensor) -> Tensor | None:
+        """A map (B or 1, 1, H, W) for features (B, ?, H, W) of this size."""
         if self.mode == 'zero':
             return None
-        height, width = scale * x.shape[-2], scale * x.shape[-1]
         if self.mode == 'random':
-            return x.new_empty(x.shape[0], 1, height, width).normal_()
+            return x.new_empty(x.shape[0], 1, *x.shape[2:]).normal_()
         self.count += 1
-        return self.constant.get(self.count - 1, height, width).to(x.dtype)
+        return self.constant.get(self.count - 1, *x.shape[2:]).to(x.dtype)
 
 
 def _check_noise(mode: str) -> None:

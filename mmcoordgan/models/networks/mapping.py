@@ -25,7 +25,8 @@ class MappingNetwork(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:  # (B, latent_dim) -> (B, code_dim)
-        w = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
-        for layer in self.layers:
-            w = layer(w)
+        with torch.autocast(z.device.type, enabled=False):  # casts cost more than they save
+            w = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
+            for layer in self.layers:
+                w = layer(w)
         return w

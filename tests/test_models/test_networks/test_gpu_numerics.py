@@ -10,19 +10,22 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmcoordgan.models.networks.filters import Blur
 from mmcoordgan.models.networks.generator import FourierFeatures
+from mmcoordgan.models.networks.layers import EqualizedConv2d
 from mmcoordgan.models.networks.warp import WarpNetwork
 
 
 @pytest.mark.parametrize('stride', [1, 2])
-@pytest.mark.parametrize('mode', ['constant', 'reflect'])
+@pytest.mark.parametrize(
+    ('mode', 'padding'), [('constant', (2, 2)), ('constant', (2, 1)), ('reflect', (2, 1))]
+)
 @pytest.mark.parametrize('size', [(8, 8), (7, 10)])
-def test_filter_has_the_gradients_of_a_grouped_convolution(stride, mode, size):
-    blur = Blur((1, 3, 3, 1), (2, 1), mode=mode, stride=stride).double()
+def test_filter_has_the_gradients_of_a_grouped_convolution(stride, mode, padding, size):
+    blur = Blur((1, 3, 3, 1), padding, mode=mode, stride=stride).double()
     x = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
     weight = torch.randn_like(x)
     found, expected = [], []
-    kernel = blur.kernel.expand(3, 1, -1, -1)
-    padded = F.pad(x, blur.padding, mode=mode)
+    kernel = torch.outer(*2 * [torch.tensor([1, 3, 3, 1]) / 8]).expand(3, 1, -1, -1).double()
+    padded = F.pad(x, padding * 2, mode=mode)
     plain = F.conv2d(padded, kernel, stride=stride, groups=3)
     for results, out in ((found, blur(x)), (expected, plain)):
         # R1: the gradient of the squared gradient of something nonlinear.
@@ -81,3 +84,13 @@ def test_coordinates_keep_24_bits_under_tf32():
     for a, b in zip(found, expected):
         assert torch.equal(a, b)
     assert not torch.equal(convolved, expected[0].sum(1, keepdim=True))  # the rounding is seen
+
+
+def test_layers_scale_and_cast_weights_in_one_pass():
+    layer, x = EqualizedConv2d(3, 4, 3, gain=2), torch.rand(2, 3, 8, 8)
+    layer(x.bfloat16()).float().sum().backward()
+    found = layer.weight.grad.clone()
+    layer.zero_grad()
+    layer(x).sum().backward()
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, layer.weight.grad, atol=0, rtol=0.02)

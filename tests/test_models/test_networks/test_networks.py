@@ -13,8 +13,8 @@ from mmcoordgan.models.networks import (
     CropRectangles,
 )
 from mmcoordgan.models.networks.discriminator import minibatch_stddev
-from mmcoordgan.models.networks.layers import ModulatedConv2d
 from mmcoordgan.models.networks.patch_discriminator import crop_images
+from mmcoordgan.models.networks.styled import ModulatedConv2d, SideChannels
 
 TINY = dict(
     structure_dim=4,
@@ -76,8 +76,10 @@ def test_residual_warp_starts_as_the_identity():
 
 @pytest.mark.parametrize(('size', 'upsample'), [(3, False), (3, True), (1, False)])
 def test_modulated_convolution_by_its_definition(size, upsample):
-    layer = ModulatedConv2d(4, 6, size, 5, upsample=upsample, gain=3).double()
+    layer = ModulatedConv2d(4, 6, size, 5, sees_coords=False, upsample=upsample, gain=3).double()
     x, style = torch.randn(2, 4, 8, 8).double(), torch.randn(2, 5).double()
+    noise, weights = torch.randn(2, 1, 8, 8).double(), torch.randn(6, 2).double()
+    sides = SideChannels(torch.randn(2, 2, 8, 8).double(), 8)(noise)
     scale = layer.modulation(style)
     expected = []
     for sample, s in zip(x, scale):
@@ -85,12 +87,15 @@ def test_modulated_convolution_by_its_definition(size, upsample):
         weight = layer.weight * layer.scale
         if upsample:
             out = torch.nn.functional.conv_transpose2d(scaled, weight.transpose(0, 1), stride=2)
-            out = layer.blur(out)
+            out, weights = layer.blur(out), torch.zeros_like(weights)
         else:
             out = torch.nn.functional.conv2d(scaled, weight, padding=size // 2)
         norm = (weight * s[:, None, None]).square().sum(dim=(1, 2, 3)).add(1e-8).sqrt()
         expected.append(3 * out / norm[:, None, None])
-    found = layer([x[:, :3], x[:, 3:]], style)
+    if not upsample:
+        for sample, n in zip(expected, noise):
+            sample += 3 * (weights[:, :1, None] * n + weights[:, 1:, None])
+    found = layer(torch.cat([x, sides], 1), style, weights)
     torch.testing.assert_close(found, torch.cat(expected))
 
 
