@@ -27,7 +27,7 @@ class ExactConv1x1(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, in, H, W) -> (B, out, H, W)
         assert self.bias is not None
-        weight = self.weight.flatten(1).expand(len(x), -1, -1)  # matmul would copy x
+        weight = self.weight.flatten(1).expand(x.shape[0], -1, -1)  # matmul would copy x
         return torch.baddbmm(self.bias[:, None], weight, x.flatten(2)).unflatten(2, x.shape[2:])
 
 
