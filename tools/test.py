@@ -160,6 +160,8 @@ def main(argv: list[str] | None = None) -> None:
             if args.out.endswith('.json'):
                 write_metrics(args.out, kept.metrics)
             print(f'written: {args.out}', file=sys.stderr)
+        if is_main_process():
+            print(f'Done. The log, and pictures/ if some were drawn, are in {cfg.work_dir}')
         leave_processes()
 
 

@@ -14,6 +14,7 @@ from mmcoordgan.registry import type_name
 
 from .config import hooks
 from .launch import has_accelerator
+from .outputs import note_skipped
 
 STAGES = ('CoordGAN', 'CoordGANInversion')
 
@@ -73,6 +74,7 @@ def _check_folder(dataset: Any) -> None:
     """List the images of a folder now, rather than after the weights of VGG16 are downloaded."""
     if isinstance(dataset, dict) and type_name(dataset.get('type')) == 'ImageFolder':
         ImageFolder(**{key: dataset[key] for key in ('data_root', 'extensions') if key in dataset})
+        note_skipped(dataset['data_root'])
 
 
 def _dicts(value: Any) -> list[dict]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -216,8 +215,8 @@ def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
         argv: Arguments; default: those of this process.
 
     Returns:
-        Exit code: 0, 1 if images could not be read, 130 after Ctrl-C. Requests that cannot be met
-        end the process with exit code 2, errors of the disk with 1.
+        Exit code: 0, or 1 if images could not be read. Requests that cannot be met end the process
+        with exit code 2, errors of the disk with 1, Ctrl-C with 130.
     """
     args = build_parser(program, VERBS).parse_args(argv)
     with explained_errors(program):
@@ -226,9 +225,6 @@ def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
         out = OutputFolder(args.out, input_paths(args), args.force or skip, keep_judged=skip)
         try:
             VERBS[args.verb](args, out)
-        except KeyboardInterrupt:
-            print(f'{program}: interrupted; files that are written are complete', file=sys.stderr)
-            return 130
         finally:
             code = out.report(program)
     if not args.quiet:

@@ -28,6 +28,12 @@ from mmcoordgan.io.files import load_checkpoint
 
 from .config import CfgOptionsAction
 
+FILE_ONLY = (
+    *('Config:', 'Hooks will be executed', '\n---', 'paramwise_options', 'Distributed training is'),
+    *('"FileClient" will', '"HardDiskBackend" is', '`save_param_scheduler` is'),
+)
+"""How messages begin that stand in the log file alone."""
+
 
 @contextmanager
 def explained_errors(program: str) -> Iterator[None]:
@@ -35,7 +41,7 @@ def explained_errors(program: str) -> Iterator[None]:
 
     The exit code is 2 for requests that cannot be met, and 1 for what fails later: files that are
     missing or cannot be written (the message names the line that asked for them), packages that are
-    missing, losses that are not finite. All other errors keep their traceback.
+    missing, losses that are not finite; 130 after Ctrl-C. All other errors keep their traceback.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):  # names of files may be no text
@@ -50,6 +56,8 @@ def explained_errors(program: str) -> Iterator[None]:
         message, code = f'{error} (asked for by {frame.filename}, line {frame.lineno})', 1
     except ImportError as error:
         message, code = f'{error}{_root_cause(error)}', 1
+    except KeyboardInterrupt:
+        message, code = 'interrupted; files that are written are complete', 130
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[-1]
         message, code = f'a checkpoint is refused, because reading it would run code: {reason}', 1
@@ -132,11 +140,13 @@ class ToolRunner(Runner):
             self.written.dump(os.path.join(self.work_dir, name))
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        """Build the logger."""
+        """Build the logger. The screen shows no environment, config and hooks."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             stream: Any = getattr(handler, 'stream', None)
-            if isinstance(handler, logging.FileHandler) and not stream.closed:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(lambda record: not record.getMessage().startswith(FILE_ONLY))
+            elif not stream.closed:
                 stream.reconfigure(errors='backslashreplace')
         return logger
 

@@ -36,17 +36,22 @@ def list_images(paths: Iterable[str]) -> list[str]:
         if os.path.isdir(path):
             try:
                 found += folder_images(path)
-                skipped = skipped_files(path)
+                note_skipped(path)
             except (ValueError, OSError) as error:
                 raise UserError(str(error)) from None
-            if skipped:
-                kinds = ', '.join(f'{count} {kind}' for kind, count in sorted(skipped.items()))
-                print(printable(f'{path}: not read as images: {kinds}'), file=sys.stderr)
         elif os.path.lexists(path):
             found.append(path)
         else:
             raise UserError(f'there is no image or folder {path}')
     return found
+
+
+def note_skipped(folder: str) -> None:
+    """Say which files of a folder are not read as images, such as HEIC."""
+    skipped = skipped_files(folder)
+    if skipped:
+        kinds = ', '.join(f'{count} {kind}' for kind, count in sorted(skipped.items()))
+        print(printable(f'{folder}: not read as images: {kinds}'), file=sys.stderr)
 
 
 def name_results(paths: Sequence[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from tiny_inversion import STAGE2, labels, pictures
 from mmcoordgan.apis import transfer
 from mmcoordgan.apis.masks import label_image
 from mmcoordgan.cli import infer as cli
+from mmcoordgan.cli.checks import check_training
 from mmcoordgan.cli.outputs import OutputFolder
 from mmcoordgan.datasets import BrokenImageError
 
@@ -53,7 +54,7 @@ def test_points_are_kept_when_a_run_ends_early(folder, infer, stage2, monkeypatc
     assert rows_of('x/points.csv') == rows_of('whole/points.csv')[:4]
 
 
-def test_unreadable_images_are_listed_at_the_end(folder, infer, stage2):
+def test_unreadable_images_are_listed_at_the_end(folder, infer, stage2, capsys):
     content = (folder / 'faces' / 'b.jpg').read_bytes()
     (folder / 'faces' / 'half.jpg').write_bytes(content[: len(content) // 2])
     (folder / 'faces' / 'text.png').write_text('no image')
@@ -70,6 +71,10 @@ def test_unreadable_images_are_listed_at_the_end(folder, infer, stage2):
     code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
     assert code == 1 and 'infer.py: 4 images or results were left out:' in message
     assert 'faces: not read as images: 1 .heic, 1 no extension' in message
+    dataset = dict(type='ImageFolder', data_root='faces')
+    loaders = dict(train_cfg={}, train_dataloader=dict(dataset=dataset))
+    check_training(Config(dict(model={}, **loaders)))
+    assert 'faces: not read as images: 1 .heic, 1 no extension' in capsys.readouterr().err
     left_out = re.findall(r'faces/(\w+\.\w+): ', message)
     assert left_out == ['gone.png', 'half.jpg', 'pipe.png', 'text.png']
     written = below('x/labels')

@@ -62,10 +62,13 @@ def run(command, **environment) -> subprocess.CompletedProcess:
 def test_train_and_resume(tmp_path):
     config = write_config(tmp_path)
     program = [sys.executable, ROOT / 'tools/train.py', config]
-    run([*program, '--cfg-options', 'train_cfg.max_iters=3'])
+    first = run([*program, '--cfg-options', 'train_cfg.max_iters=3'])
     work_dir = tmp_path / 'work_dirs' / 'toy'
     assert (work_dir / 'last_checkpoint').read_text() == 'iter_3.pth'
     assert (work_dir / 'pictures' / 'iter_000003.png').exists()
+    (log_file,) = work_dir.glob('*/*.log')
+    for text in ('System environment', 'Hooks will be executed', 'Config:'):
+        assert text in log_file.read_text() and text not in first.stdout + first.stderr
 
     workers = ['train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True']
     tool['main']([str(config), '--resume', '--cfg-options', *workers])
@@ -81,8 +84,8 @@ def test_two_processes_on_cpus_from_a_path_with_spaces(tmp_path):
     (tmp_path / 'my configs').mkdir()
     work, config = tmp_path / 'my work', write_config(tmp_path / 'my configs')
     command = [tools / 'dist_train.sh', config, 2, '--work-dir', work]
-    done = run(command, PYTHON=sys.executable, PORT=str(20000 + os.getpid() % 20000))
-    assert 'GPU number: 2' in done.stdout + done.stderr
+    run(command, PYTHON=sys.executable, PORT=str(20000 + os.getpid() % 20000))
+    assert any('GPU number: 2' in log.read_text() for log in work.glob('*/*.log'))
     checkpoint = torch.load(work / 'iter_4.pth', weights_only=True)
     first, second = checkpoint['random_states']  # of processes that draw different noise
     assert all(not torch.equal(first[k], second[k]) for k in ('python', 'numpy', 'torch'))
