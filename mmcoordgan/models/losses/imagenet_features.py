@@ -2,106 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Union
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmcoordgan.io.files import load_weights
 
 
-@dataclass(frozen=True)
-class Conv:
-    """A convolution and ReLU; ``name`` is torchvision's."""
-
-    name: str
-    in_channels: int
-    out_channels: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
-    tap: bool = False
-
-    @property
-    def convs(self) -> tuple[Conv, ...]:
-        return (self,)
-
-
-@dataclass(frozen=True)
-class Fire:
+class Fire(nn.Module):
     """SqueezeNet's module: squeeze, then expand by 1x1 and 3x3 kernels, side by side."""
 
-    name: str
-    in_channels: int
-    squeeze: int
-    expand: int
-    tap: bool = False
+    def __init__(self, in_channels: int, squeeze: int, expand: int):
+        super().__init__()
+        self.squeeze = nn.Conv2d(in_channels, squeeze, 1)
+        self.expand1x1 = nn.Conv2d(squeeze, expand, 1)
+        self.expand3x3 = nn.Conv2d(squeeze, expand, 3, padding=1)
 
-    @property
-    def convs(self) -> tuple[Conv, ...]:
-        return (
-            Conv(f'{self.name}.squeeze', self.in_channels, self.squeeze, 1),
-            Conv(f'{self.name}.expand1x1', self.squeeze, self.expand, 1),
-            Conv(f'{self.name}.expand3x3', self.squeeze, self.expand, 3, padding=1),
-        )
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.squeeze(x).relu()
+        return torch.cat([self.expand1x1(x).relu(), self.expand3x3(x).relu()], dim=1)
 
 
-@dataclass(frozen=True)
-class Pool:
-    """Max pooling with stride 2."""
-
-    kernel: int
-    ceil: bool = False
-    tap = False
-    convs: tuple[Conv, ...] = ()
+def _conv(in_channels: int, out_channels: int, kernel: int, **options: Any) -> list[nn.Module]:
+    return [nn.Conv2d(in_channels, out_channels, kernel, **options), nn.ReLU()]
 
 
-Layer = Union[Conv, Fire, Pool]
-
-
-def _vgg16() -> list[Layer]:
-    layers: list[Layer] = []
-    position, channels = 0, 3
+def _vgg16() -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    channels = 3
     for count, width in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
-        if layers:
-            layers.append(Pool(2))
-            position += 1
-        for index in range(count):
-            tap = index == count - 1
-            layers.append(Conv(f'{position}', channels, width, 3, padding=1, tap=tap))
-            position, channels = position + 2, width
-    return layers
+        for _ in range(count):
+            layers += _conv(channels, width, 3, padding=1)
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    return layers[:-1]
 
 
-NETS: dict[str, list[Layer]] = {
-    'vgg': _vgg16(),
-    'alex': [
-        Conv('0', 3, 64, 11, stride=4, padding=2, tap=True),
-        Pool(3),
-        Conv('3', 64, 192, 5, padding=2, tap=True),
-        Pool(3),
-        Conv('6', 192, 384, 3, padding=1, tap=True),
-        Conv('8', 384, 256, 3, padding=1, tap=True),
-        Conv('10', 256, 256, 3, padding=1, tap=True),
-    ],
-    'squeeze': [
-        Conv('0', 3, 64, 3, stride=2, tap=True),
-        Pool(3, ceil=True),
-        Fire('3', 64, 16, 64),
-        Fire('4', 128, 16, 64, tap=True),
-        Pool(3, ceil=True),
-        Fire('6', 128, 32, 128),
-        Fire('7', 256, 32, 128, tap=True),
-        Pool(3, ceil=True),
-        Fire('9', 256, 48, 192, tap=True),
-        Fire('10', 384, 48, 192, tap=True),
-        Fire('11', 384, 64, 256, tap=True),
-        Fire('12', 512, 64, 256, tap=True),
-    ],
+def _alexnet() -> list[nn.Module]:
+    return [
+        *_conv(3, 64, 11, stride=4, padding=2),
+        nn.MaxPool2d(3, 2),
+        *_conv(64, 192, 5, padding=2),
+        nn.MaxPool2d(3, 2),
+        *_conv(192, 384, 3, padding=1),
+        *_conv(384, 256, 3, padding=1),
+        *_conv(256, 256, 3, padding=1),
+    ]
+
+
+def _squeezenet() -> list[nn.Module]:
+    pool = nn.MaxPool2d(3, 2, ceil_mode=True)
+    first = [*_conv(3, 64, 3, stride=2), pool, Fire(64, 16, 64), Fire(128, 16, 64), pool]
+    second = [Fire(128, 32, 128), Fire(256, 32, 128), pool, Fire(256, 48, 192)]
+    return [*first, *second, Fire(384, 48, 192), Fire(384, 64, 256), Fire(512, 64, 256)]
+
+
+NETS = {
+    'vgg': (_vgg16, (3, 8, 15, 22, 29)),
+    'alex': (_alexnet, (1, 4, 7, 9, 11)),
+    'squeeze': (_squeezenet, (1, 4, 7, 9, 10, 11, 12)),
 }
-"""The layers that LPIPS looks at: of VGG16, AlexNet and SqueezeNet 1.1."""
+"""VGG16, AlexNet and SqueezeNet 1.1 as torchvision lists their layers, and those behind which
+LPIPS looks."""
 
 
 class ImageNetFeatures(nn.Module):
@@ -113,51 +76,34 @@ class ImageNetFeatures(nn.Module):
 
     def __init__(self, net: str):
         super().__init__()
+        layers, self.taps = NETS[net]
         self.net = net
-        for conv in self._convs():
-            shape = (conv.out_channels, conv.in_channels, conv.kernel, conv.kernel)
-            scale = (2 / (conv.in_channels * conv.kernel**2)) ** 0.5
-            self.register_buffer(_key(conv, 'weight'), scale * torch.randn(shape), persistent=False)
-            self.register_buffer(_key(conv, 'bias'), torch.zeros(shape[0]), persistent=False)
-
-    def _convs(self) -> list[Conv]:
-        return [conv for layer in NETS[self.net] for conv in layer.convs]
+        self.features = nn.Sequential(*layers())
+        for layer in list(self.features.modules()):
+            for name, parameter in list(layer.named_parameters(recurse=False)):
+                value = nn.init.zeros_(parameter.detach())
+                if value.dim() == 4:
+                    nn.init.kaiming_normal_(value)
+                delattr(layer, name)
+                layer.register_buffer(name, value, persistent=False)
 
     def load(self, source: str, config_key: str) -> None:
         """Load torchvision's weights (``features.0.weight`` ...); see :func:`~.load_weights`."""
         state = load_weights(source, config_key=config_key)
-        for conv in self._convs():
-            for kind in ('weight', 'bias'):
-                key, buffer = f'features.{conv.name}.{kind}', getattr(self, _key(conv, kind))
-                if key not in state or state[key].shape != buffer.shape:
-                    found = tuple(state[key].shape) if key in state else 'nothing'
-                    raise ValueError(
-                        f'{source} is no checkpoint of torchvision for net={self.net!r}: {key} '
-                        f'must have shape {tuple(buffer.shape)}, but found {found} (config key '
-                        f'{config_key})'
-                    )
-                buffer.copy_(state[key])
+        for key, buffer in self.named_buffers():
+            if key not in state or state[key].shape != buffer.shape:
+                found = tuple(state[key].shape) if key in state else 'nothing'
+                raise ValueError(
+                    f'{source} is no checkpoint of torchvision for net={self.net!r}: {key} must '
+                    f'have shape {tuple(buffer.shape)}, but found {found} (config key {config_key})'
+                )
+            buffer.copy_(state[key])
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Normalized images (B, 3, H, W) -> the tapped feature maps (B, C_k, H_k, W_k)."""
         features = []
-        for layer in NETS[self.net]:
-            if isinstance(layer, Pool):
-                x = F.max_pool2d(x, layer.kernel, 2, ceil_mode=layer.ceil)
-            elif isinstance(layer, Conv):
-                x = self._conv(x, layer)
-            else:
-                squeeze, *expand = layer.convs
-                x = self._conv(x, squeeze)
-                x = torch.cat([self._conv(x, conv) for conv in expand], 1)
-            if layer.tap:
+        for position, layer in enumerate(self.features):
+            x = layer(x)
+            if position in self.taps:
                 features.append(x)
         return features
-
-    def _conv(self, x: Tensor, conv: Conv) -> Tensor:
-        weight, bias = getattr(self, _key(conv, 'weight')), getattr(self, _key(conv, 'bias'))
-        return F.conv2d(x, weight, bias, conv.stride, conv.padding).relu()
-
-
-def _key(conv: Conv, kind: str) -> str:
-    return f'{kind}_{conv.name}'.replace('.', '_')
