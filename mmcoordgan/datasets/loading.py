@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.fileio import get
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from mmcoordgan.registry import TRANSFORMS
 
@@ -20,10 +20,8 @@ FORMATS = ('BMP', 'GIF', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'TIFF', 'WEBP')
 PNG_CLASSES_KEY = 'mmcoordgan:num_classes'
 """Key of the text chunk in packed label PNGs with the number of classes."""
 _ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
-_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
-_PNG_EXTRAS = (b'zTXt', b'iTXt', b'tEXt', b'iCCP')
-# Where the orientation may stand, and our own key.
-_PNG_NEEDED = ('Raw profile type exif', 'XML:com.adobe.xmp', PNG_CLASSES_KEY)
+# Pillow refuses color profiles and texts of more than 1 MiB, which some cameras and editors write.
+PngImagePlugin.MAX_TEXT_CHUNK = 2**26
 
 
 class BrokenImageError(OSError):
@@ -51,7 +49,7 @@ def open_image(path: str, what: str = 'image') -> Iterator[Image.Image]:
         content = get(path)
         if not content:
             raise ValueError('the file is empty (0 bytes)')
-        with Image.open(io.BytesIO(_without_extras(content)), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             yield image
     except Image.UnidentifiedImageError as error:
         raise BrokenImageError(
@@ -66,21 +64,6 @@ def open_image(path: str, what: str = 'image') -> Iterator[Image.Image]:
         raise BrokenImageError(
             f'cannot read {what} {path}: {type(error).__name__}: {error}'
         ) from error
-
-
-def _without_extras(content: bytes) -> bytes:
-    """A PNG without texts and color profile, of which Pillow refuses large ones."""
-    if not content.startswith(_PNG_SIGNATURE):
-        return content
-    kept, start = [_PNG_SIGNATURE], len(_PNG_SIGNATURE)
-    while start < len(content):
-        end = start + 12 + int.from_bytes(content[start : start + 4], 'big')
-        kind, name = content[start + 4 : start + 8], content[start + 8 : start + 88]
-        keyword = name.partition(b'\0')[0].decode('latin-1')
-        if kind not in _PNG_EXTRAS or keyword in _PNG_NEEDED or end > len(content):
-            kept.append(content[start:end])
-        start = end
-    return b''.join(kept)
 
 
 def grey_levels(image: Image.Image) -> np.ndarray:
