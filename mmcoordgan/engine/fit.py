@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from mmengine.optim import OptimWrapperDict
 
+from mmcoordgan.models.pretrained import misfits
+
 from .optim import unwrap
 
 # Children of the models that only training uses: a checkpoint to test may lack them.
@@ -28,25 +30,15 @@ def model_misfits(model: Any, checkpoint: Mapping, not_needed: tuple[str, ...]) 
     found = {re.sub(r'^module\.', '', str(key)): value for key, value in state.items()}
     own = unwrap(model).state_dict()
     wanted = {k: v for k, v in own.items() if k.split('.')[0] not in not_needed}
-    missing = [key for key in wanted if not isinstance(found.get(key), torch.Tensor)]
-    other = [k for k in wanted if k not in missing and wanted[k].shape != found[k].shape]
-    reasons = []
-    if missing:
-        modules = ', '.join(sorted({key.split('.')[0] for key in missing}))
-        reasons.append(
-            f'{len(missing)} of {len(wanted)} weights are missing (of {modules}), such as '
-            f'{missing[0]}'
-        )
-    if other:
-        key = other[0]
-        reasons.append(
-            f'{len(other)} weights have another shape, such as {key}: {tuple(found[key].shape)} in '
-            f'the checkpoint, {tuple(wanted[key].shape)} in the model'
-        )
-    generator = any(key.startswith('generator') for key in found)
-    if generator and any(key.startswith('encoder.') for key in missing):
+    reasons = [misfits(wanted, {k: v for k, v in found.items() if k in wanted})]
+    parts = {key.split('.')[0] for key in found}
+    if (
+        'generator' in parts
+        and 'encoder' not in parts
+        and any(k.startswith('encoder.') for k in own)
+    ):
         reasons.append('it is a checkpoint of stage 1, which has no encoder')
-    return reasons
+    return [reason for reason in reasons if reason]
 
 
 def resume_misfits(checkpoint: Mapping, optim_wrapper: Any, schedulers: Any) -> list[str]:

@@ -83,18 +83,25 @@ def check_fit(
 
     The tensors of the modules ``optional`` may be missing.
     """
-    own = network.state_dict()
     may_miss = tuple(f'{name}.' for name in optional)
-    problems = [f'{k} is missing' for k in own if k not in tensors and not k.startswith(may_miss)]
-    problems += [f'{k} is not in this network' for k in tensors if k not in own]
-    problems += [
-        f'{k} has shape {tuple(v.shape)}, needed is {tuple(own[k].shape)}'
-        for k, v in tensors.items()
-        if k in own and v.shape != own[k].shape
-    ]
+    own = network.state_dict()
+    needed = {k: v for k, v in own.items() if k in tensors or not k.startswith(may_miss)}
+    problems = misfits(needed, tensors)
     if problems:
-        more = f'; and {len(problems) - SHOWN} more' if len(problems) > SHOWN else ''
-        raise ValueError(f'{source} does not fit: ' + '; '.join(problems[:SHOWN]) + more)
+        raise ValueError(f'{source} does not fit: {problems}')
+
+
+def misfits(own: Mapping[str, Tensor], found: Mapping[str, Any]) -> str:
+    """What is missing, left over or misshapen in ``found``; empty if nothing is."""
+    problems = [f'{k} is missing' for k in own if k not in found]
+    problems += [f'{k} is not in this network' for k in found if k not in own]
+    problems += [
+        f'{k} has shape {tuple(found[k].shape)}, needed is {tuple(v.shape)}'
+        for k, v in own.items()
+        if k in found and found[k].shape != v.shape
+    ]
+    more = [f'and {len(problems) - SHOWN} more'] if len(problems) > SHOWN else []
+    return '; '.join(problems[:SHOWN] + more)
 
 
 def _read(source: str, config_key: str) -> tuple[str, dict[str, Any]]:

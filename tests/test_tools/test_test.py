@@ -195,15 +195,15 @@ def test_checkpoints_that_do_not_fit(tmp_path, capsys):
     assert fails([config, 'none.pth'], capsys) == 'checkpoint none.pth does not exist'
     torch.save({'state_dict': {'generator.weight': torch.ones(1)}}, 'stage1.pth')
     assert fails([config, 'stage1.pth'], capsys) == (
-        'stage1.pth does not fit the model OracleModel of the config: 1 of 1 weights are missing '
-        '(of encoder), such as encoder.weight; it is a checkpoint of stage 1, which has no '
+        'stage1.pth does not fit the model OracleModel of the config: '
+        'encoder.weight is missing; it is a checkpoint of stage 1, which has no '
         'encoder'
     )
     state = OracleModel('toy').state_dict()
     state['encoder.weight'] = torch.zeros(3)
     torch.save({'state_dict': state}, 'wide.pth')
     assert fails([write_config(tmp_path, 'toy'), 'wide.pth'], capsys).endswith(
-        'another shape, such as encoder.weight: (3,) in the checkpoint, (1, 1) in the model'
+        'encoder.weight has shape (3,), needed is (1, 1)'
     )
 
 
