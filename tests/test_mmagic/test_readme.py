@@ -42,7 +42,7 @@ def examples() -> list[str]:
 
 
 def shorten(command: str) -> str:
-    command = command.replace('iter_3000', 'iter_2').replace('path/to/pictures', 'pictures')
+    command = command.replace('iter_3000', 'iter_2').replace('path/to/images', 'pictures')
     found = re.search(r'configs/(\S+\.py)', command)
     if found is None:
         return command
