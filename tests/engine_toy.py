@@ -1,7 +1,5 @@
 """A very small stand-in for CoordGAN that trains in milliseconds, and its Runner."""
 
-from __future__ import annotations
-
 import copy
 import os
 from pathlib import Path

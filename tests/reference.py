@@ -1,7 +1,5 @@
 """The reference implementation's numbers, and our networks with its deterministic weights."""
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Every config: parsed, built, and trained for three iterations after shrinking its sizes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

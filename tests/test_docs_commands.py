@@ -1,7 +1,5 @@
 """Every command and every piece of code in the documentation is real; doc_blocks.py says how."""
 
-from __future__ import annotations
-
 import ast
 import configparser
 import os

@@ -1,7 +1,5 @@
 """Every config of stage 2: follows its stage 1, builds, and trains after shrinking its sizes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

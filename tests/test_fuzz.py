@@ -1,7 +1,5 @@
 """tests/fuzz: that it finds what is there, and that there is nothing to find."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

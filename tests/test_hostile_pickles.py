@@ -1,7 +1,5 @@
 """Files that run code when they are unpickled, wherever a file can be given: nothing runs."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import runpy

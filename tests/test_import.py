@@ -1,7 +1,5 @@
 """What ``import mmcoordgan`` costs those who want no more than its core."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Configs and tools are found in a wheel and in a checkout."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

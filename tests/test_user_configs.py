@@ -1,7 +1,5 @@
 """Configs of users, outside the package, through tools/train.py."""
 
-from __future__ import annotations
-
 import runpy
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A very small second stage, untrained, whose maps differ from image to image."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -39,33 +39,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'checkpoint that --resume goes on from; the exit codes are then 143 and 130. 0: done. '
         '1: an error, among them losses that are not finite and a full disk. 2: wrong arguments.',
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--work-dir', help='folder for checkpoints, logs and images [work_dirs/<config name>]'
+    add = parser.add_argument
+    add('config', help='config file')
+    text = 'folder for checkpoints, logs and images [work_dirs/<config name>]'
+    add('--work-dir', help=text)
+    text = (
+        'continue from this checkpoint; without a value, from the newest intact one in the work '
+        'dir, or from the start if there is none yet'
     )
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='CHECKPOINT',
-        help='continue from this checkpoint; without a value, from the newest intact one in the '
-        'work dir, or from the start if there is none yet',
-    )
-    parser.add_argument(
-        '--amp',
-        nargs='?',
-        const='bf16',
-        choices=tuple(AMP_DTYPES),
-        help='train in mixed precision: bf16 (without a value), or fp16 with scaled losses',
-    )
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help="scale the learning rates by the batch size over the config's base_batch_size",
-    )
-    parser.add_argument(
-        '--no-validate', action='store_true', help='leave out the validation of the config'
-    )
+    add('--resume', nargs='?', const='auto', metavar='CHECKPOINT', help=text)
+    text = 'train in mixed precision: bf16 (without a value), or fp16 with scaled losses'
+    add('--amp', nargs='?', const='bf16', choices=tuple(AMP_DTYPES), help=text)
+    text = "scale the learning rates by the batch size over the config's base_batch_size"
+    add('--auto-scale-lr', action='store_true', help=text)
+    add('--no-validate', action='store_true', help='leave out the validation of the config')
     add_common_arguments(parser, 'train_cfg.max_iters=100 or default_hooks.pictures.interval=50')
     return parser.parse_args(argv)
 
@@ -116,16 +103,6 @@ def choose_checkpoint(cfg: Config, resume: str | None) -> None:
                 cfg.model[key] = None
 
 
-def announce(cfg: Config) -> None:
-    """Say where to look, and how to stop."""
-    print(
-        f'Training {cfg.train_cfg.get("max_iters")} iterations; the log says how long it will '
-        f'take. Look at {os.path.join(cfg.work_dir, "pictures")} meanwhile. Ctrl-C saves and ends; '
-        'the same command with --resume goes on.',
-        flush=True,
-    )
-
-
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with explained_errors('train.py'):
@@ -144,7 +121,12 @@ def main(argv: list[str] | None = None) -> None:
             choose_checkpoint(cfg, args.resume)
             join_processes(cfg, args.launcher, args.local_rank)
             if first:
-                announce(cfg)
+                print(
+                    f'Training {cfg.train_cfg.get("max_iters")} iterations; the log says how long '
+                    f'it will take. Look at {os.path.join(cfg.work_dir, "pictures")} meanwhile. '
+                    'Ctrl-C saves and ends; the same command with --resume goes on.',
+                    flush=True,
+                )
             ToolRunner.of(cfg, written).train()
             leave_processes()
             if first:

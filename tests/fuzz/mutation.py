@@ -1,7 +1,5 @@
 """Small files in many formats, and damaged copies of them."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

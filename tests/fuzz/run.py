@@ -6,8 +6,6 @@ anything but the clear errors that users are promised, crashed the process, took
 the same input: ``--target image --first 1234 --inputs 1`` tries that one again.
 """
 
-from __future__ import annotations
-
 import argparse
 import multiprocessing
 import os

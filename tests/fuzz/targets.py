@@ -3,8 +3,6 @@
 An exception other than the clear errors that users are promised passes through, and is a finding.
 """
 
-from __future__ import annotations
-
 import os
 from functools import lru_cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Synthetic CelebAMask-HQ and DatasetGAN folders behind the reference numbers."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A short training that several tests look at."""
 
-from __future__ import annotations
-
 import pytest
 from engine_toy import runner
 

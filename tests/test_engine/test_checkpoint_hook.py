@@ -1,7 +1,5 @@
 """What the checkpoint hook writes, believes, refuses and removes."""
 
-from __future__ import annotations
-
 import copy
 import errno
 

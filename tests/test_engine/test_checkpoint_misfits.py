@@ -1,7 +1,5 @@
 """Which checkpoints the hook refuses to resume from."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from engine_toy import runner

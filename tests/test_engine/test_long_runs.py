@@ -1,7 +1,5 @@
 """Nothing grows with the iterations, and the log tells how long they will take."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Mixed precision on the CPU, with CoordGAN itself."""
 
-from __future__ import annotations
-
 import pytest
 import tiny_inversion
 import torch

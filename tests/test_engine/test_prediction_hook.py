@@ -1,7 +1,5 @@
 """PredictionHook warns of maps that are missing, and writes whole archives only."""
 
-from __future__ import annotations
-
 import os
 from types import SimpleNamespace
 

@@ -1,7 +1,5 @@
 """A training that was interrupted ends like one that was not, to the last bit."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -1,7 +1,5 @@
 """Predictions on the synthetic pictures behind the reference numbers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A model that knows the truth, and the synthetic data sets whose truth it knows."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Figures about maps, by hand."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Single transfers against the reference implementation's numbers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """SwapConsistency: by hand, under MMEngine's loop, as MMagic's evaluator calls it."""
 
-from __future__ import annotations
-
 import copy
 import sys
 import types

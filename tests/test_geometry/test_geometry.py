@@ -1,7 +1,5 @@
 """Coordinate functions against brute force, gradcheck and hand-counted values."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """The transfer looks at near pixels only: same result as over all pixels, at a fraction of work."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """Random warps: maps of which the exact effect is known."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

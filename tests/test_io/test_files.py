@@ -1,7 +1,5 @@
 """Checkpoint files: read without running anything, checked, and written whole."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import random

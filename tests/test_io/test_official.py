@@ -1,7 +1,5 @@
 """Checkpoints of the reference implementation: what is in them, what they compute."""
 
-from __future__ import annotations
-
 import pathlib
 
 import pytest

@@ -1,7 +1,5 @@
 """MMagic's metrics on CoordGAN under MMagic's test loop."""
 
-from __future__ import annotations
-
 import json
 import runpy
 import shutil

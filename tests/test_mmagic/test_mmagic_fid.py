@@ -1,7 +1,5 @@
 """FID by torch-fidelity, on untrained weights from a file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The README's examples with MMagic, run as they are but for their length."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """MMagic's StyleGAN2 on our parts: the order of its channels."""
 
-from __future__ import annotations
-
 import types
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The CoordGAN model: what its training step does, refuses and returns."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest

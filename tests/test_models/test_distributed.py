@@ -1,7 +1,5 @@
 """Two processes, and gradient accumulation, against one process with the whole batch."""
 
-from __future__ import annotations
-
 import copy
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Losses and gradients that are not finite: named, or left out."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from test_coordgan import batch, build, changed, optimizers, snapshot

@@ -1,7 +1,5 @@
 """The second stage: what trains, what stays, what it loads, predicts and refuses."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest

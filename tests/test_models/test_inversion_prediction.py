@@ -1,7 +1,5 @@
 """What the second stage predicts, and refinement."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from mmengine.structures import BaseDataElement, PixelData

@@ -1,7 +1,5 @@
 """The encoder's training against the reference: loss terms, gradients, and its training loop."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import reference

@@ -1,7 +1,5 @@
 """Which weights the second stage loads and refuses."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest

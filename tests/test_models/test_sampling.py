@@ -1,7 +1,5 @@
 """Requests for samples: what a CoordGAN and its data preprocessor make of them."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from mmengine.structures import BaseDataElement

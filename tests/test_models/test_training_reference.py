@@ -1,7 +1,5 @@
 """The training step against the reference: loss terms, their gradients, and its training loop."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import reference

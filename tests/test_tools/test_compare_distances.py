@@ -1,7 +1,5 @@
 """Which perceptual distance tells structure from texture."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

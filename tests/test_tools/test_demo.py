@@ -1,7 +1,5 @@
 """tools/demo.py"""
 
-from __future__ import annotations
-
 import html
 import json
 import re

@@ -1,7 +1,5 @@
 """tools/analysis_tools/figures.py: which figures, of which pictures, and clear errors."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """tools/analysis_tools/inspect_generator.py: figures of a checkpoint, and clear errors."""
 
-from __future__ import annotations
-
 import runpy
 from pathlib import Path
 

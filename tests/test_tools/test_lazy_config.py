@@ -1,7 +1,5 @@
 """A config in MMEngine's pure-Python style, whose types are classes, through the tools."""
 
-from __future__ import annotations
-
 import runpy
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """tools/analysis_tools/measure_confidence.py"""
 
-from __future__ import annotations
-
 import re
 import runpy
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Checkpoints of the reference implementation, converted, used, and converted back."""
 
-from __future__ import annotations
-
 import json
 import os
 import runpy

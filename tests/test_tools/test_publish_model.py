@@ -1,7 +1,5 @@
 """tools/model_converters/publish_model.py, and models that come with the package."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

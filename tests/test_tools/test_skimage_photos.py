@@ -1,7 +1,5 @@
 """skimage_photos.py: cuts, and settings for which there are none."""
 
-from __future__ import annotations
-
 import os
 import sys
 import types

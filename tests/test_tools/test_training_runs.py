@@ -1,7 +1,5 @@
 """Trainings through tools/train.py: interrupted ones go on, bad input is refused."""
 
-from __future__ import annotations
-
 import re
 import resource
 import runpy

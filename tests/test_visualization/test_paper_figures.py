@@ -1,7 +1,5 @@
 """Figures beside cells that are painted by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

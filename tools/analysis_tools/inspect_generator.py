@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.cli.infer import explained
@@ -34,12 +32,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def in_chunks(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-    """``function(*inputs)``, a few samples at a time; its results are brought to the CPU."""
-    chunks = zip(*(values.split(CHUNK) for values in inputs))
-    return torch.cat([function(*chunk).cpu() for chunk in chunks])
-
-
 @torch.no_grad()
 def figures(generator: torch.nn.Module, samples: int, seed: int) -> dict[str, float]:
     """What is printed, by its names; the codes do not depend on the device."""
@@ -48,20 +40,17 @@ def figures(generator: torch.nn.Module, samples: int, seed: int) -> dict[str, fl
     source = torch.Generator().manual_seed(seed)
     structure_z = torch.randn(samples, generator.structure_dim, generator=source).to(device)
     texture_z = torch.randn(samples, generator.texture_dim, generator=source).to(device)
-    coords = in_chunks(generator.warp, generator.map_structure(structure_z))
-    texture_w = generator.map_texture(texture_z)
-    perceptual = StructureTensorLoss()
-
-    def compare(coords: Tensor, other_coords: Tensor, w: Tensor, other_w: Tensor) -> Tensor:
-        """Distances (N, 2) to another texture and to another structure."""
-        coords, other_coords = coords.to(device), other_coords.to(device)
-        images = generator.synthesize(coords, w)
-        same = perceptual(images, generator.synthesize(coords, other_w))
-        other = perceptual(images, generator.synthesize(other_coords, w))
-        return torch.stack([same, other], dim=1)
-
-    others = coords.roll(1, 0), texture_w.roll(1, 0)
-    same, other = in_chunks(compare, coords, others[0], texture_w, others[1]).T.contiguous()
+    structure_w = generator.map_structure(structure_z).split(CHUNK)
+    coords = torch.cat([generator.warp(w).cpu() for w in structure_w])
+    texture_w, perceptual = generator.map_texture(texture_z), StructureTensorLoss()
+    codes = coords, coords.roll(1, 0), texture_w, texture_w.roll(1, 0)
+    same, other = [], []  # distances to another texture and to another structure
+    for chunk in zip(*(values.split(CHUNK) for values in codes)):
+        maps, other_maps, w, other_w = (values.to(device) for values in chunk)
+        images = generator.synthesize(maps, w)
+        same.append(perceptual(images, generator.synthesize(maps, other_w)).cpu())
+        other.append(perceptual(images, generator.synthesize(other_maps, w)).cpu())
+    same, other = torch.cat(same), torch.cat(other)
     return {
         'same structure': same.mean().item(),
         'other structure': other.mean().item(),

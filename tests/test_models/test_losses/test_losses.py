@@ -1,7 +1,5 @@
 """Schedules, the structure tensor distance, and loading of VGG weights."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """LPIPS on AlexNet and SqueezeNet, against networks put together from PyTorch's modules."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

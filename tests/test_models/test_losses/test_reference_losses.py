@@ -1,7 +1,5 @@
 """Loss terms and coordinate functions against the values and gradients of the reference."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import reference

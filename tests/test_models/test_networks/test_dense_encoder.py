@@ -1,7 +1,5 @@
 """The dense encoder: images to maps."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

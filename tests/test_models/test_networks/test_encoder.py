@@ -1,7 +1,5 @@
 """The encoder: equal to the reference, sizes, refused arguments."""
 
-from __future__ import annotations
-
 import pytest
 import reference
 import torch

@@ -1,7 +1,5 @@
 """What GPUs would compute otherwise: filters under R1, and rounding to TensorFloat-32."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F

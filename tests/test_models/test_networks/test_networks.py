@@ -1,7 +1,5 @@
 """What the networks promise beyond the reference: determinism, sizes, forms, clear errors."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

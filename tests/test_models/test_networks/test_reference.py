@@ -1,7 +1,5 @@
 """Networks against the outputs of the reference implementation."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import reference
