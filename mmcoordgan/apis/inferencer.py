@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import wraps
 from itertools import starmap
-from typing import Any
+from typing import Any, Callable, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +29,19 @@ from .results import Correspondence, Encoding, LabelTransfer, PointTransfer, Ren
 from .transfer import Labels
 
 PARTS = ('structure', 'texture', 'both')
+Item = TypeVar('Item')
+
+
+def _listed(method: Callable[..., Iterator[Item]]) -> Callable[..., list[Item]]:
+    """A method that returns a list of what ``method`` yields."""
+
+    @wraps(method)
+    def listed(*args: Any, **kwargs: Any) -> list[Item]:
+        return list(method(*args, **kwargs))
+
+    listed.__name__ = method.__name__[len('iter_') :]
+    listed.__doc__ = f'The list of what :meth:`{method.__name__}` yields.'
+    return listed
 
 
 @INFERENCERS.register_module()
@@ -44,8 +58,8 @@ class CoordGANInferencer(BaseInferencer):
     reads BGR), or iterables of these. They may have any size and shape: the networks see them
     squeezed to a square, and results come at each image's own size.
 
-    Methods that take many images return lists. Their twins ``iter_...`` yield one result at a time,
-    with memory that does not grow with the number of images. All of these take:
+    Methods ``iter_...`` yield one result at a time, with memory that does not grow with the number
+    of images; their twins without ``iter_`` return lists. All that read many images take:
 
     * ``batch_size``: Images that pass the encoder together.
     * ``refine``: Improve codes by gradient descent: True as the config says, or a number of steps.
@@ -106,7 +120,6 @@ class CoordGANInferencer(BaseInferencer):
         self.device = device
         self.temperature = choose_temperature(self.networks, temperature)
         self.encoder = ImageEncoder(self.networks, device, show_progress, vgg_weights, check_domain)
-
         if crop is not None:
             self.encoder.cropper = read_cropper(crop)
 
@@ -116,10 +129,6 @@ class CoordGANInferencer(BaseInferencer):
         return self.model
 
     # ------------------------------------------------------------------ codes and maps
-
-    def encode(self, inputs: Sources, **settings: Any) -> list[Encoding]:
-        """Codes and correspondence maps of images; see :meth:`iter_encode`."""
-        return list(self.iter_encode(inputs, **settings))
 
     def iter_encode(self, inputs: Sources, **settings: Any) -> Iterator[Encoding]:
         """Encode images, one after the other; :meth:`reconstruct` renders what was found.
@@ -157,16 +166,6 @@ class CoordGANInferencer(BaseInferencer):
             raise ValueError('all pixels of an image cannot be matched where it is cropped')
         return transfer.correspond(self.encoder, a, b, self.temperature, refine)
 
-    def transfer_labels(
-        self,
-        reference: Source | Sequence[Source],
-        reference_labels: Labels | Sequence[Labels],
-        queries: Sources,
-        **settings: Any,
-    ) -> list[LabelTransfer]:
-        """Carry labels of references to images; see :meth:`iter_transfer_labels`."""
-        return list(self.iter_transfer_labels(reference, reference_labels, queries, **settings))
-
     def iter_transfer_labels(
         self,
         reference: Source | Sequence[Source],
@@ -199,12 +198,6 @@ class CoordGANInferencer(BaseInferencer):
         )
         return transfer.carry_labels(self.encoder, references, queries, self.temperature, settings)
 
-    def transfer_points(
-        self, reference: Source, points: Any, queries: Sources, **settings: Any
-    ) -> list[PointTransfer]:
-        """Carry points of an image to others; see :meth:`iter_transfer_points`."""
-        return list(self.iter_transfer_points(reference, points, queries, **settings))
-
     def iter_transfer_points(
         self, reference: Source, points: Any, queries: Sources, **settings: Any
     ) -> Iterator[PointTransfer]:
@@ -225,12 +218,6 @@ class CoordGANInferencer(BaseInferencer):
 
     # ------------------------------------------------------------------ renderings
 
-    def swap_texture(
-        self, structure_from: Sources, texture_from: Sources, **settings: Any
-    ) -> list[list[Rendering]]:
-        """Every structure in every texture; a row for each structure."""
-        return list(self.iter_swap_texture(structure_from, texture_from, **settings))
-
     def iter_swap_texture(
         self, structure_from: Sources, texture_from: Sources, **settings: Any
     ) -> Iterator[list[Rendering]]:
@@ -249,10 +236,6 @@ class CoordGANInferencer(BaseInferencer):
             [render(generator, image.name, codes.coords, w, image.crop.inner) for w in textures]
             for image, codes in structures
         )
-
-    def sample(self, n: int = 1, seed: int = 0, truncation: Any = 1.0) -> list[Rendering]:
-        """Generate ``n`` images; see :meth:`iter_sample`."""
-        return list(self.iter_sample(n, seed, truncation))
 
     def iter_sample(
         self, n: int = 1, seed: int = 0, truncation: float | tuple[float, float] = 1.0
@@ -278,12 +261,6 @@ class CoordGANInferencer(BaseInferencer):
         means = None if pair == (1.0, 1.0) else mean_codes(generator)
         seeds = progress(range(seed, seed + n), self.show_progress)
         return (render_seed(generator, number, means, pair) for number in seeds)
-
-    def interpolate(
-        self, start: Source | int, end: Source | int, frames: int = 16, **settings: Any
-    ) -> list[Rendering]:
-        """Images between one and another; see :meth:`iter_interpolate`."""
-        return list(self.iter_interpolate(start, end, frames, **settings))
 
     def iter_interpolate(
         self,
@@ -320,6 +297,13 @@ class CoordGANInferencer(BaseInferencer):
 
         return map(frame, progress(range(frames), self.show_progress))
 
+    encode = _listed(iter_encode)
+    transfer_labels = _listed(iter_transfer_labels)
+    transfer_points = _listed(iter_transfer_points)
+    swap_texture = _listed(iter_swap_texture)
+    sample = _listed(iter_sample)
+    interpolate = _listed(iter_interpolate)
+
     @torch.no_grad()
     def _codes(self, source: Source | int, refine: bool | int, name: str) -> Codes:
         if not isinstance(source, (int, np.integer)):
@@ -344,7 +328,7 @@ class CoordGANInferencer(BaseInferencer):
     _init_collate = _init_pipeline
 
     def _inputs_to_list(self, inputs: Sources) -> list[SquareImage]:
-        return list(iter_images(inputs, self.encoder.size))
+        return list(iter_images(inputs, self.encoder.size, cropper=self.encoder.cropper))
 
     def preprocess(self, inputs: Any, batch_size: int = 1, **kwargs: Any) -> Iterator[list]:
         """Images in batches."""

@@ -70,7 +70,9 @@ def inspect(args: argparse.Namespace) -> None:
     if args.samples < 2:
         raise UserError(f'--samples must be at least 2, but is {args.samples}')
     with explained():
-        inferencer = CoordGANInferencer(weights=args.checkpoint, device=args.device)
+        inferencer = CoordGANInferencer(
+            weights=args.checkpoint, device=args.device, check_domain=False
+        )
     trained = inferencer.networks
     torch.manual_seed(args.seed)
     fresh = CoordGANGenerator(**trained.arguments['generator']).to(inferencer.device)

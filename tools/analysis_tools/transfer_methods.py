@@ -275,7 +275,9 @@ class Trained(Method):
 
     def __init__(self, model: str, refine: bool = False) -> None:
         with explained():
-            self.inferencer = CoordGANInferencer(weights=model, device='cpu', show_progress=False)
+            self.inferencer = CoordGANInferencer(
+                weights=model, device='cpu', show_progress=False, check_domain=False
+            )
             self.inferencer.networks.require_encoder()
         super().__init__(self.inferencer.networks.generator.base_resolution)
         name = os.path.basename(os.path.normpath(model))
