@@ -9,6 +9,7 @@ from typing import Any
 
 from mmcoordgan.apis.images import EXTENSIONS
 from mmcoordgan.apis.inferencer import PARTS
+from mmcoordgan.zoo import list_models
 
 DESCRIPTION = f"""\
 Use a trained checkpoint on images.
@@ -47,7 +48,8 @@ def build_parser(program: str, verbs: Mapping[str, Any]) -> argparse.ArgumentPar
     def flag(those: str, name: str, help: str) -> None:
         add(those, name, action='store_true', help=help)
 
-    add(' '.join(verbs), 'checkpoint', metavar='CHECKPOINT', help='file, or its work dir')
+    text = f'file, its work dir, or a bundled model: {", ".join(list_models())}'
+    add(' '.join(verbs), 'checkpoint', metavar='CHECKPOINT', help=text)
     add(MANY, 'images', nargs='+', metavar='IMAGES', help='files and folders')
     add('correspond', 'a', metavar='A', help='image whose pixels are looked for')
     add('correspond', 'b', metavar='B', help='image in which they are found')

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from .colors import coords_to_colors, images_to_uint8, labels_to_colors, overlay_labels
 from .drawings import draw_matches, draw_points
-from .grids import TransferPicture, arrange_cells, sample_grid, transfer_row
+from .grids import TRANSFER_TITLES, TransferPicture, arrange_cells, sample_grid, transfer_row
 
 __all__ = [
+    'TRANSFER_TITLES',
     'TransferPicture',
     'arrange_cells',
     'coords_to_colors',

@@ -16,7 +16,8 @@ from mmcoordgan.geometry import canonical_grid, carry
 
 from .colors import coords_to_colors, images_to_uint8, overlay_labels
 
-MARGIN = 2
+MARGIN, CAPTION = 2, 18
+TRANSFER_TITLES = ('reference', 'query', 'its map', 'colours', 'labels', 'true labels')
 _BACKGROUND = 255
 
 
@@ -61,7 +62,9 @@ def sample_grid(
     return arrange_cells(rows, min_cell)
 
 
-def arrange_cells(rows: list[list[np.ndarray]], min_cell: int = 96) -> np.ndarray:
+def arrange_cells(
+    rows: list[list[np.ndarray]], min_cell: int = 96, titles: Sequence[str] = ()
+) -> np.ndarray:
     """Lay images out in rows and columns, on white, with a margin of ``MARGIN`` around every cell.
 
     Cells are square. Their side is the largest image's, enlarged by the smallest whole factor
@@ -70,6 +73,7 @@ def arrange_cells(rows: list[list[np.ndarray]], min_cell: int = 96) -> np.ndarra
     Args:
         rows: Rows of equal length of uint8 RGB images (h, w, 3).
         min_cell: Least side of a cell in pixels.
+        titles: ASCII texts that stand below the columns.
 
     Returns:
         uint8 RGB.
@@ -84,6 +88,12 @@ def arrange_cells(rows: list[list[np.ndarray]], min_cell: int = 96) -> np.ndarra
             top, left = MARGIN + r * step, MARGIN + c * step
             enlarged = cv2.resize(cell, (side, side), interpolation=cv2.INTER_NEAREST_EXACT)
             canvas[top : top + side, left : left + side] = enlarged
+    if titles:
+        band = np.full((CAPTION, canvas.shape[1], 3), _BACKGROUND, dtype=np.uint8)
+        for c, title in enumerate(titles[: len(rows[0])]):
+            place = (2 * MARGIN + c * step, CAPTION - 5)
+            cv2.putText(band, title, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0))
+        canvas = np.concatenate([canvas, band])
     return canvas
 
 

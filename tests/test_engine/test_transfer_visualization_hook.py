@@ -68,7 +68,7 @@ def test_rows(tmp_path):
 
 
 def test_a_validation_draws_one_sheet_and_shows_it(tmp_path):
-    hook = TransferVisualizationHook(max_pictures=3, num_references=2)
+    hook = TransferVisualizationHook(max_pictures=3, num_references=2, captions=False)
     runner = run(hook, tmp_path, batch(0, 1, 2, 3), phase='val')
     path = tmp_path / 'pictures' / 'transfer' / 'iter_000250.png'
     assert os.listdir(path.parent) == [path.name]

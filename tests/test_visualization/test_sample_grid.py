@@ -89,3 +89,7 @@ def test_cells_of_several_sizes():
     assert picture.shape == (34, 66, 3)  # side 30 = 10 * 3
     assert (cell(picture, 0, 0, 30) == 10).all()
     assert (cell(picture, 0, 1, 30) == 20).all()
+    titled = arrange_cells([[small, large]], min_cell=25, titles=('a', 'b', 'of no column'))
+    band = titled[len(picture) :]
+    assert np.array_equal(titled[: len(picture)], picture) and len(band) == 18
+    assert all(band[:, 2 + 32 * i : 2 + 32 * i + 30].min() < 100 for i in (0, 1))

@@ -19,6 +19,7 @@ from mmcoordgan.evaluation.transfer_metric import temperature_at
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.registry import HOOKS
 from mmcoordgan.visualization import (
+    TRANSFER_TITLES,
     TransferPicture,
     arrange_cells,
     images_to_uint8,
@@ -115,6 +116,7 @@ class TransferVisualizationHook(Hook):
         out_dir: Default: ``<work_dir>/pictures/transfer``.
         num_references, mode, temperature, reference_size, coords_key: See
             :class:`~mmcoordgan.evaluation.TransferMetric`.
+        captions: Write below the columns what they are.
     """
 
     priority = 'NORMAL'
@@ -128,7 +130,9 @@ class TransferVisualizationHook(Hook):
         temperature: float = 0.01,
         reference_size: int | None = None,
         coords_key: str = 'coords',
+        captions: bool = True,
     ) -> None:
+        self.titles = TRANSFER_TITLES if captions else ()
         self.max_pictures = max_pictures
         self.out_dir = out_dir
         self.num_references = num_references
@@ -171,8 +175,9 @@ class TransferVisualizationHook(Hook):
         folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
         with left_out_on_error(runner, 'an image'):
             for name, rows in images.items():
-                _write_image(osp.join(folder, f'{name}.png'), arrange_cells(rows))
-            every = arrange_cells(list(self._rows.values()))
+                image = arrange_cells(rows, titles=self.titles)
+                _write_image(osp.join(folder, f'{name}.png'), image)
+            every = arrange_cells(list(self._rows.values()), titles=self.titles)
             runner.visualizer.add_image('transfer', every, step=runner.iter)
 
     def _draw_batch(
