@@ -65,7 +65,7 @@ def load_official_checkpoint(path: str | Path, trust: bool = False) -> dict[str,
 
 
 def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any]:
-    """Read a checkpoint; arguments and errors as for :func:`load_official_checkpoint`."""
+    """Read a checkpoint; arguments and errors as for ``load_official_checkpoint``."""
     content = load_checkpoint(path, trust, TRUST)
     if not isinstance(content, dict):
         raise ValueError(f'checkpoint {path} holds no dict, but {type(content).__name__}')
@@ -73,7 +73,7 @@ def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any
 
 
 def from_official(content: States, source: str) -> dict[str, nn.Module]:
-    """Build networks from the reference's state dicts; see :func:`load_official_checkpoint`."""
+    """Build networks from the reference's state dicts; see ``load_official_checkpoint``."""
     arguments = official_arguments(content, source)
     _check(content, {key: _plan(key, arguments[key], source) for key in arguments}, source)
     networks = {}

@@ -42,6 +42,7 @@ class PredictionHook(Hook):
         self._rows: list[dict[str, Any]] = []
 
     def before_test_epoch(self, runner: Any) -> None:
+        """Start afresh."""
         self._rows = []
 
     def after_test_iter(

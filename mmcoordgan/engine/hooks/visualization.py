@@ -73,10 +73,12 @@ class CoordGANVisualizationHook(Hook):
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
+        """Draw every ``interval`` iterations."""
         if self.every_n_train_iters(runner, self.interval):
             self._draw(runner, runner.iter + 1)
 
     def after_train(self, runner: Any) -> None:
+        """Draw the result."""
         if runner.iter != self.last_drawn:
             self._draw(runner, runner.iter)
 
@@ -144,6 +146,7 @@ class TransferVisualizationHook(Hook):
         self._rows: dict[int, list[np.ndarray]] = {}
 
     def before_test_epoch(self, runner: Any) -> None:
+        """Start afresh."""
         self._references, self._rows = {}, {}
 
     before_val_epoch = before_test_epoch
