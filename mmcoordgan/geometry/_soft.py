@@ -136,6 +136,7 @@ def _radius(hood: Neighborhood, margin: float, halving: float) -> Tensor:
     weight = (excess / -halving).clamp_(min=-100, max=0).exp2_().mul_(BLOCK_SIZE)
     step = excess.mul_(STEPS / margin).clamp_(0, STEPS).long()
     weight_at = weight.new_zeros(len(step), STEPS + 1).scatter_add_(1, step, weight)
-    left_out = weight_at.flip(1).cumsum(1)  # beyond ever smaller radii
+    beyond = torch.ones(STEPS + 1, STEPS + 1, device=weight.device, dtype=weight.dtype).triu()
+    left_out = weight_at.flip(1) @ beyond  # ever smaller radii; cumsum is not deterministic
     too_much = (left_out >= 2.0 ** -CUTOFF_BITS[nearest.dtype]).sum(1)
     return nearest + too_much * (margin / STEPS)

@@ -54,7 +54,7 @@ class CoordGAN(BaseModel):
             needed by ``g_texture_swap`` and ``g_warp``.
         ema_decay: Decay per iteration of the averaged generator, ``generator_ema``.
         share_fakes: Use one batch of generated images in both steps of an iteration, instead of a
-            fresh one each as published; saves a third of the time.
+            fresh one each as published; saves a quarter of the work.
         pretrained_generator: Checkpoint (or work dir) of a CoordGAN with the same base resolution.
             Training starts from its generator, averaged generator, patch discriminator and
             iteration. Upsampling levels that it lacks start fresh.

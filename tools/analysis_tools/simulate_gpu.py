@@ -48,6 +48,8 @@ class Simulation:
         near: Counts of near blocks; None: those of maps of the generator's size.
     """
 
+    fake = FakeTensorMode()  # one for all: some constants are kept
+
     def __init__(self, config: str, amp: bool, near: dict[str, list[int]] | None = None):
         cfg = load_config(config, None)
         init_default_scope('mmcoordgan')
@@ -60,7 +62,6 @@ class Simulation:
         base = cfg.model.generator.get('base_resolution', 128)
         self.simulator = Simulator(near or recorded_counts(base))
         self.stage = 1 if cfg.model.type == 'CoordGAN' else 2
-        self.fake = FakeTensorMode()
         with self.fake:
             self.model: Any = MODELS.build(cfg.model)
             with self.simulator:
@@ -86,8 +87,8 @@ class Simulation:
             return training
         return {'training with R1': lambda: self._train(batch, LAZY), **training}
 
-    def run(self, batch: int) -> dict[str, dict[str, Any]]:
-        """Simulate each step twice; what the second one does."""
+    def run(self, batch: int, *names: str) -> dict[str, dict[str, Any]]:
+        """Simulate each step, or those with these names, twice; what the second one does."""
         tolist = FakeTensor.tolist
         walk = _near.Walk.__init__
 
@@ -95,13 +96,13 @@ class Simulation:
             walk(walked, *args, **kwargs)
             self.simulator.search = 'transfer' if walked.margin else 'chamfer'
 
-        FakeTensor.tolist = self.simulator.tolist.__get__  # type: ignore[assignment]
         FakeTensor.tolist = lambda tensor: self.simulator.tolist(tensor)  # type: ignore[assignment]
         _near.Walk.__init__ = init  # type: ignore[method-assign]
         try:
             with self.fake, self.simulator, warnings.catch_warnings():
                 warnings.simplefilter('ignore')
-                return {name: self._measure(call) for name, call in self.steps(batch).items()}
+                steps = self.steps(batch)
+                return {name: self._measure(steps[name]) for name in names or steps}
         finally:
             FakeTensor.tolist = tolist  # type: ignore[method-assign]
             _near.Walk.__init__ = walk  # type: ignore[method-assign]
@@ -115,6 +116,7 @@ class Simulation:
         return {
             'kernels': sum(found.kernels.values()),
             'syncs': dict(found.syncs),
+            'refused': dict(found.refused),
             'tflop': found.flop / 1e12,
             'gigabytes': found.bytes / 1e9,
             'peak_gib': found.most / GIB,
@@ -170,8 +172,8 @@ class Simulation:
 
 def largest_batches(simulation: Simulation, batch: int, peak: float) -> dict[int, int]:
     """The largest even batch whose training fits each card, from the peaks of two batches."""
-    twice = simulation.run(2 * batch)
-    more = max(row['peak_gib'] for name, row in twice.items() if name.startswith('training'))
+    names = [name for name in simulation.steps(batch) if name.startswith('training')]
+    more = max(row['peak_gib'] for row in simulation.run(2 * batch, *names).values())
     per_image = (more - peak) / batch
     fixed = peak - batch * per_image
     room = {card: (card - CONTEXT) / FRAGMENTS - fixed for card in CARDS}
@@ -204,6 +206,8 @@ def run(args: argparse.Namespace) -> None:
         print(f'\n{name}: the host waits')
         for line, count in sorted(row['syncs'].items(), key=lambda item: -item[1]):
             print(f'{count:7}  {line}')
+        for line, count in row['refused'].items():
+            print(f'{count:7}  {line}, which randomness.deterministic=True refuses')
         held = sorted(row['held_gib'].items(), key=lambda item: -item[1])
         print('  GiB at the peak: ' + ', '.join(f'{owner} {size:.2f}' for owner, size in held))
     peak = max(row['peak_gib'] for name, row in rows.items() if name.startswith('training'))

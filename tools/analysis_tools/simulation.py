@@ -28,6 +28,12 @@ NO_KERNEL = {
     *('new_empty_strided', 'lift_fresh', '_reshape_alias', 'record_stream', 'resize_', 'set_'),
 }
 WAITING = ('bincount', 'masked_select', '_unique2', 'nonzero', 'equal')
+REFUSED = (
+    *('cumsum', 'grid_sampler_2d_backward', 'reflection_pad2d_backward'),
+    *('upsample_bilinear2d_backward', '_upsample_bilinear2d_aa_backward'),
+    *('upsample_bicubic2d_backward', '_adaptive_avg_pool2d_backward'),
+)
+"""What ``torch.use_deterministic_algorithms(True)`` refuses on a GPU, of floats."""
 TENSORS_PER_LAUNCH = 36
 """Of a ``foreach`` operation, about."""
 
@@ -68,6 +74,7 @@ class Simulator(TorchDispatchMode):
     def reset(self) -> None:
         self.kernels: Counter[str] = Counter()
         self.syncs: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
         self.flop = self.bytes = 0
         self.most = sum(self.live.values())
         self.held_at_most = dict(self.live)
@@ -120,6 +127,8 @@ class Simulator(TorchDispatchMode):
         )
         if name in WAITING or mask:
             self.syncs[f'{name} at {place()}'] += 1
+        if name in REFUSED and made[0].is_floating_point():
+            self.refused[f'{name} at {place()}'] += 1
         self._count(func, name, args, taken + made, out)
         return out
 

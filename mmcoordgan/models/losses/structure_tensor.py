@@ -23,7 +23,9 @@ def structure_tensor(images: Tensor) -> Tensor:
     """
     channels = images.shape[1]
     kernels = _sobel(images.device, images.dtype).repeat(channels, 1, 1)[:, None]
-    padded = F.pad(images, (1, 1, 1, 1), mode='replicate')
+    # Edges are repeated; torch.compile fails on the backward pass of F.pad(mode='replicate').
+    padded = torch.cat([images[:, :, :1], images, images[:, :, -1:]], dim=2)
+    padded = torch.cat([padded[..., :1], padded, padded[..., -1:]], dim=3)
     gradients = F.conv2d(padded, kernels, groups=channels).unflatten(1, (channels, 2))
     gx, gy = gradients.unbind(dim=2)  # (B, 3, H, W)
     tensor = torch.stack([gx.square().sum(1), gy.square().sum(1), 2**0.5 * (gx * gy).sum(1)], dim=1)

@@ -41,8 +41,10 @@ class Blur(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        if any(self.padding):
-            x = F.pad(x, self.padding, mode=self.mode)
+        if self.mode == 'reflect':
+            x = reflect(x, *self.padding[:2])
+        elif any(self.padding):
+            x = F.pad(x, self.padding)
         kernel = self.kernel.to(x.dtype)
         if x.requires_grad and torch.is_grad_enabled():
             out: Tensor = Filter.apply(x, kernel, self.stride, self.inside)
@@ -62,6 +64,17 @@ class UpsampleRGB(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weight = _depthwise(self.kernel.to(x.dtype), x)
         return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=x.shape[1])
+
+
+def reflect(x: Tensor, before: int, after: int) -> Tensor:
+    """Pad height and width by reflection, also where PyTorch has no deterministic gradient."""
+    if not torch.are_deterministic_algorithms_enabled():
+        return F.pad(x, (before, after) * 2, mode='reflect')
+    for dim in (2, 3):
+        first = x.narrow(dim, 1, before).flip(dim)
+        last = x.narrow(dim, x.shape[dim] - 1 - after, after).flip(dim)
+        x = torch.cat([first, x, last], dim)
+    return x
 
 
 def blur_kernel(taps: tuple[int, ...], gain: float) -> Tensor:

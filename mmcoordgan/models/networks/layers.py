@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .filters import Blur
+from .filters import Blur, reflect
 
 GAIN = math.sqrt(2)
 """Of the activation, leaky ReLU of slope 0.2 times sqrt(2), which keeps the variance of its input.
@@ -148,7 +148,7 @@ class ReflectedResidualDown(nn.Module):
         self.skip = EqualizedConv2d(in_channels, out_channels, 1, bias=False, gain=HALF)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, out, H/2, W/2)
-        out = self.conv1(F.pad(x, (1, 1, 1, 1), mode='reflect'))
+        out = self.conv1(reflect(x, 1, 1))
         out = self.conv2(self.blur(out))
         return out + self.skip(self.skip_blur(x))
 

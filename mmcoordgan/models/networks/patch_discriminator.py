@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmcoordgan.registry import MODELS
@@ -48,18 +47,21 @@ def crop_images(images: Tensor, rectangles: CropRectangles, crop_size: int) -> T
     flip, scale, offset = (part.to(images) for part in rectangles)
     x = line * (flip * scale[:, 0])[:, None] + offset[:, :1]  # (rows, crop_size)
     y = line * scale[:, 1:] + offset[:, 1:]
-    grid = torch.stack(
-        [
-            x[:, None, :].expand(-1, crop_size, -1),
-            y[:, :, None].expand(-1, -1, crop_size),
-        ],
-        dim=-1,
-    )  # (rows, crop_size, crop_size, 2)
-    # One tall grid per image samples all its crops without copying the image.
-    per_image = rows // batch
-    tall = grid.reshape(batch, per_image * crop_size, crop_size, 2)
-    crops = F.grid_sample(images, tall, mode='bilinear', align_corners=False)
-    return crops.unflatten(2, (per_image, crop_size)).transpose(1, 2)
+    # Bilinear weights of rows and columns; unlike grid_sample, products of matrices have a
+    # deterministic gradient on GPUs.
+    down, across = _bilinear(y, images.shape[2]), _bilinear(x, images.shape[3])
+    with torch.autocast(images.device.type, enabled=False):
+        flat = images.transpose(1, 2).flatten(2)  # (B, H, 3 * W)
+        tall = down.reshape(batch, -1, images.shape[2]) @ flat  # (B, n * crop_size, 3 * W)
+        crops = tall.reshape(rows, -1, images.shape[3]) @ across.mT
+    return crops.view(batch, -1, crop_size, 3, crop_size).transpose(2, 3)
+
+
+def _bilinear(places: Tensor, size: int) -> Tensor:
+    """Weights (rows, S, size) of the pixels beside places (rows, S) in the frame; 0 outside."""
+    pixels = torch.arange(size, device=places.device, dtype=places.dtype)
+    centres = ((places + 1) * size - 1) / 2
+    return (1 - (centres[:, :, None] - pixels).abs()).clamp(min=0)
 
 
 @MODELS.register_module()

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmcoordgan.models.networks.filters import Blur
+from mmcoordgan.models.networks.filters import Blur, reflect
 from mmcoordgan.models.networks.generator import FourierFeatures
 from mmcoordgan.models.networks.layers import EqualizedConv2d
 from mmcoordgan.models.networks.warp import WarpNetwork
@@ -92,3 +92,15 @@ def test_layers_scale_and_cast_weights_in_one_pass():
     layer(x).sum().backward()
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, layer.weight.grad, atol=0, rtol=0.02)
+
+
+@pytest.mark.parametrize(('before', 'after'), [(1, 1), (2, 1), (1, 0)])
+def test_reflection_has_a_deterministic_gradient(before, after):
+    x = torch.randn(2, 3, 5, 6, requires_grad=True)
+    expected = F.pad(x, (before, after) * 2, mode='reflect')
+    torch.use_deterministic_algorithms(True)
+    try:
+        found = reflect(x, before, after)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(found, expected) and 'Cat' in type(found.grad_fn).__name__
