@@ -103,11 +103,6 @@ def test_a_folder_is_looked_into_before_anything_is_downloaded(capsys):
     assert "'none' does not exist. It comes from data_root" in refused(
         capsys, text, '--cfg-options', f'{option}=none'
     )
-    Path('phone').mkdir()
-    for index in range(2):
-        Path(f'phone/{index}.HEIC').touch()
-    error = refused(capsys, text, '--cfg-options', f'{option}=phone')
-    assert '.bmp, but 2 x .heic: convert these to JPEG or PNG' in error
 
 
 def test_another_type_on_the_command_line(capsys):

