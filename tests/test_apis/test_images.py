@@ -62,15 +62,6 @@ def test_the_pixels_and_the_size_of_load_image(folder):
     assert resize_to(IMAGE, (5, 9)).shape == (5, 9, 3)
 
 
-def test_images_are_read_when_they_are_asked_for():
-    def endless():
-        while True:
-            yield IMAGE
-
-    found = iter_images(endless(), 8)
-    assert [next(found).name for _ in range(3)] == ['image 0', 'image 1', 'image 2']
-
-
 def test_broken_files(folder):
     (folder / 'a_broken.png').write_bytes(b'')
     os.symlink('loop.png', folder / 'loop.png')

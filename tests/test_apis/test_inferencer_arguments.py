@@ -20,7 +20,6 @@ from tiny_inversion import (
 )
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.checkpoint import MIN_TEMPERATURE
 from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.registry import INFERENCERS
 
@@ -144,22 +143,6 @@ def test_arrays_are_called_what_they_are(inferencer):
         inferencer.transfer_labels([good] * 2, [mask, mask[:8]], good)
     with pytest.raises(ValueError, match='lies outside the reference, which'):
         inferencer.transfer_points(good, [[99, 2]], good)
-
-
-@pytest.mark.parametrize('temperature', [MIN_TEMPERATURE, 1e30])
-def test_the_limits_of_the_temperature_carry_labels(stage2, temperature):
-    arguments = dict(device='cpu', show_progress=False)
-    image, mask, queries = pictures(1)[0], labels(1)[0], pictures(3, seed=1)
-    found = CoordGANInferencer(stage2[0], temperature=temperature, **arguments)
-    soft = [f.probabilities for f in found.transfer_labels(image, mask, queries)]
-    if temperature < 1:
-        nearest = CoordGANInferencer(stage2[0], temperature=0, **arguments)
-        hard = [f.probabilities for f in nearest.transfer_labels(image, mask, queries)]
-        assert np.allclose(soft, hard, atol=1e-3)
-    else:
-        shares = np.bincount(mask.ravel(), minlength=3)[:, None, None] / mask.size
-        assert np.allclose(soft, shares, atol=1e-4)
-    assert np.isfinite(found.correspond(image, queries[0]).matches).all()
 
 
 def test_a_config_with_an_impossible_temperature(tmp_path):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -50,24 +47,6 @@ def test_every_kind_of_label_file(tmp_path):
         assert np.array_equal(found.labels, LABELS), name
         assert found.palette is None
     assert np.array_equal(read_label_mask(tmp_path / 'bits.png').labels, LABELS > 100)
-
-
-@pytest.mark.parametrize('bits', [2, 4])
-def test_grey_values_of_few_bits_are_labels(tmp_path, bits):
-    """As they are in the file, which Pillow shows stretched over 0..255."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        crc = zlib.crc32(kind + content)
-        return struct.pack('>I', len(content)) + kind + content + struct.pack('>I', crc)
-
-    values = np.arange(8).reshape(2, 4) % 2**bits
-    digits = [''.join(f'{value:0{bits}b}' for value in row) for row in values]
-    rows = b''.join(b'\0' + int(row, 2).to_bytes(4 * bits // 8, 'big') for row in digits)
-    header = chunk(b'IHDR', struct.pack('>IIBBBBB', 4, 2, bits, 0, 0, 0, 0))
-    content = b'\x89PNG\r\n\x1a\n' + header + chunk(b'IDAT', zlib.compress(rows))
-    (tmp_path / 'few.png').write_bytes(content + chunk(b'IEND', b''))
-    found = read_label_mask(tmp_path / 'few.png')
-    assert found.labels.tolist() == values.tolist() and found.palette is None
 
 
 def test_what_is_no_mask(tmp_path):

@@ -16,9 +16,7 @@ from mmcoordgan.apis.matching import (
     match_field,
     pixel_centres,
 )
-from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.evaluation.examples import arg_max
-from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
 from mmcoordgan.geometry import IndexedCoords, canonical_grid
 
 T = 0.1
@@ -127,33 +125,6 @@ def test_confidence_by_hand():
 def samples() -> tuple[torch.Tensor, np.ndarray]:
     coords = torch.rand(K + QUERIES, 2, SIZE, SIZE) * 2 - 1
     return coords, np.random.default_rng(0).integers(0, 4, (K + QUERIES, SIZE, SIZE))
-
-
-@pytest.mark.parametrize('temperature', [T, 0.0])
-def test_the_figures_of_the_evaluator(temperature):
-    coords, labels = samples()
-    metric = SegTransferIoU(
-        num_classes=4,
-        num_references=K,
-        temperature=temperature or T,
-        mode='soft' if temperature else 'hard',
-    )
-    for index in range(len(coords)):
-        truth = {'data': torch.from_numpy(labels[index])[None]}
-        sample = {'sample_idx': index, 'coords': coords[index], 'gt_sem_seg': truth}
-        metric.process(None, [sample])
-    expected = metric.evaluate(len(coords))
-    truth = torch.from_numpy(labels[K:])
-
-    def iou(references: LabelledReferences) -> float:
-        found = [references.carry_to(c[None], temperature) for c in coords[K:]]
-        predicted = torch.stack([best_class(soft, (SIZE, SIZE)) for soft in found])
-        return float(iou_per_class(confusion_matrix(predicted[:, None], truth, 4))[0].mean())
-
-    assert iou(LabelledReferences(coords[:K], labels[:K])) == pytest.approx(expected['fused_iou'])
-    for k in range(K):
-        alone = LabelledReferences(coords[k : k + 1], labels[k : k + 1])
-        assert iou(alone) == pytest.approx(expected[f'iou/ref{k}'])
 
 
 def test_probabilities_and_classes_of_any_number():

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.io.files import load_weights
 from mmcoordgan.models.losses import (
     L1Loss,
@@ -102,24 +101,6 @@ def test_structure_tensor_of_a_ramp_by_hand():
     found = structure_tensor(x)[0, :, 4, 4]
     expected = 0.01 / 0.022 * 0.5**0.5
     torch.testing.assert_close(found, expected * torch.tensor([1.0, 1.0, 2**0.5]))
-
-
-def test_structure_tensor_ranks_structure_above_palette():
-    faces = ToyFaces(size=32, length=200, seed=3)
-    images = {}
-    for structure in range(12):
-        for texture in (structure, structure + 50):
-            pixels = torch.from_numpy(faces.render(structure, texture)['img'])
-            images[structure, texture] = pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
-    other_structure = {
-        k: torch.from_numpy(faces.render(k + 100, k)['img']).permute(2, 0, 1)[None] / 127.5 - 1
-        for k in range(12)
-    }
-    loss = StructureTensorLoss()
-    same = [loss(images[k, k], images[k, k + 50]).item() for k in range(12)]
-    other = [loss(images[k, k], other_structure[k]).item() for k in range(12)]
-    wins = sum(a < b for a in same for b in other) / 144
-    assert wins > 0.95, (same, other)
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
