@@ -26,16 +26,15 @@ def parse_args() -> argparse.Namespace:
         description='Draws the images that a data loader gives, after the whole pipeline: image, '
         'and beside it the image with its labels and its points, where it has some.'
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the drawings')
-    parser.add_argument(
-        '--phase', choices=('train', 'val', 'test'), default='train', help='which loader [train]'
-    )
-    parser.add_argument('-n', '--number', type=int, default=20, help='number of images [20]')
-    parser.add_argument('--seed', type=int, default=0, help='of order and augmentation [0]')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE', help='as train.py'
-    )
+    add = parser.add_argument
+    add('config', help='config file')
+    add('--out', required=True, metavar='DIR', help='folder for the drawings')
+    phases = ('train', 'val', 'test')
+    add('--phase', choices=phases, default='train', help='which loader [train]')
+    add('-n', '--number', type=int, default=20, help='number of images [20]')
+    add('--seed', type=int, default=0, help='of order and augmentation [0]')
+    text = 'as train.py'
+    add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE', help=text)
     return parser.parse_args()
 
 
@@ -49,11 +48,9 @@ def samples(cfg: Config, phase: str, seed: int) -> Iterator[tuple[torch.Tensor, 
     loader = Runner.build_dataloader(loader_cfg, seed=seed)
     meta = getattr(loader.dataset, 'metainfo', None) or {}
     for batch in loader:
-        if not isinstance(batch, dict) or not len(batch.get('inputs', ())):
-            raise UserError(f'{phase}_dataloader of {cfg.filename} gives no images to draw')
         labelled = batch.get('data_samples') or itertools.repeat(None)
         for image, sample in zip(batch['inputs'], labelled):
-            if not isinstance(image, torch.Tensor) or image.dtype != torch.uint8:
+            if getattr(image, 'dtype', None) != torch.uint8:
                 raise UserError(f'{phase}_dataloader of {cfg.filename} gives no uint8 images')
             yield image, sample, meta
 
@@ -61,12 +58,12 @@ def samples(cfg: Config, phase: str, seed: int) -> Iterator[tuple[torch.Tensor, 
 def draw(image: torch.Tensor, sample: Any, meta: dict) -> np.ndarray:
     """Image and, where there is something to draw, image with labels and points; uint8 RGB."""
     plain = image.permute(1, 2, 0).contiguous().numpy()
-    drawn, palette = plain, meta.get('palette')
-    if sample is not None and palette and 'gt_soft_seg' in sample:
+    drawn, palette, sample = plain, meta.get('palette'), {} if sample is None else sample
+    if palette and 'gt_soft_seg' in sample:
         drawn = overlay_labels(plain, sample.gt_soft_seg.data.argmax(0), palette)
-    elif sample is not None and palette and 'gt_sem_seg' in sample:
+    elif palette and 'gt_sem_seg' in sample:
         drawn = overlay_labels(plain, sample.gt_sem_seg.data[0], palette)
-    if sample is not None and 'gt_points' in sample:
+    if 'gt_points' in sample:
         sides = np.array(plain.shape[1::-1])
         drawn = draw_points(drawn, sample.gt_points.numpy() * sides - 0.5)
     return arrange_cells([[plain] if drawn is plain else [plain, drawn]], min_cell=256)

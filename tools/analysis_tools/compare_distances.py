@@ -41,10 +41,7 @@ def parse_args() -> argparse.Namespace:
 
 def distances(args: argparse.Namespace) -> dict[str, PerceptualDistance]:
     """Those to compare, by name."""
-    found: dict[str, PerceptualDistance] = {
-        'L1': L1Distance(),
-        'StructureTensorLoss': StructureTensorLoss(),
-    }
+    found = {'L1': L1Distance(), 'StructureTensorLoss': StructureTensorLoss()}
     for net in ('vgg', 'alex', 'squeeze'):
         file = getattr(args, net)
         for learned in (True, False) if file else (False,):
@@ -52,9 +49,8 @@ def distances(args: argparse.Namespace) -> dict[str, PerceptualDistance]:
             found[name] = LPIPSLoss(net=net, weights=file, learned=learned)
     if args.caffe_squeeze:
         settings = dict(net='squeeze', learned=False, inputs='caffe')
-        found['LPIPSLoss(' + ', '.join(f'{k}={v!r}' for k, v in settings.items()) + ')'] = (
-            LPIPSLoss(weights=args.caffe_squeeze, **settings)
-        )
+        name = "LPIPSLoss(net='squeeze', learned=False, inputs='caffe')"
+        found[name] = LPIPSLoss(weights=args.caffe_squeeze, **settings)
     return found
 
 

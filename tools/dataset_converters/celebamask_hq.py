@@ -52,14 +52,14 @@ def pack(number: int, mask_dir: str, out_dir: str, num_classes: int) -> str:
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('data_root', help='folder that holds the images and the masks')
-    parser.add_argument('--num-classes', type=int, choices=(7, 19), default=7)
-    parser.add_argument('--img-dir', default='CelebA-HQ-img', help='images, below data_root')
-    parser.add_argument('--mask-dir', default='CelebAMask-HQ-mask-anno', help='below data_root')
-    parser.add_argument('--out-dir', help='default: data_root/CelebAMask-HQ-labels-<classes>')
-    parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1))
+    add = parser.add_argument
+    add('data_root', help='folder that holds the images and the masks')
+    add('--num-classes', type=int, choices=(7, 19), default=7)
+    add('--img-dir', default='CelebA-HQ-img', help='images, below data_root')
+    add('--mask-dir', default='CelebAMask-HQ-mask-anno', help='below data_root')
+    add('--out-dir', help='default: data_root/CelebAMask-HQ-labels-<classes>')
+    add('--workers', type=int, default=min(8, os.cpu_count() or 1))
     return parser.parse_args(argv)
 
 

@@ -28,17 +28,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'reference implementation (NVlabs/CoordGAN). Optimizer state is not converted. Models that '
         'the reference cannot express are refused.',
     )
-    parser.add_argument('src', help='checkpoint of a training here, or of official_to_mm.py')
-    parser.add_argument(
-        'dst',
-        help='checkpoint to write; the reference takes the iteration from the name: 300000.pt',
+    add = parser.add_argument
+    add('src', help='checkpoint of a training here, or of official_to_mm.py')
+    text = 'checkpoint to write; the reference takes the iteration from the name: 300000.pt'
+    add('dst', help=text)
+    text = (
+        'read SRC even if it holds more than tensors and plain values. This may run any code in '
+        'it: use it only for files whose origin you know'
     )
-    parser.add_argument(
-        '--trust',
-        action='store_true',
-        help='read SRC even if it holds more than tensors and plain values. This may run any code '
-        'in it: use it only for files whose origin you know',
-    )
+    add('--trust', action='store_true', help=text)
     return parser.parse_args(argv)
 
 
