@@ -8,6 +8,7 @@ import os
 import sys
 from contextlib import nullcontext
 
+import torch
 from mmengine.config import Config
 
 from mmcoordgan.cli.checks import check_training
@@ -28,6 +29,8 @@ from mmcoordgan.work_dir import intact_checkpoint, locked_work_dir
 MIXED = 'mmcoordgan.MixedPrecisionOptimWrapper'
 # What launchers call the number of a process, the first of them that is there.
 RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+SMALL = 64
+"""Up to this side of the maps, operations are too short for more than two threads."""
 AMP_DTYPES = {'bf16': 'bfloat16', 'fp16': 'float16'}
 
 
@@ -67,6 +70,13 @@ def use_amp(cfg: Config, precision: str) -> None:
         if kind not in ('OptimWrapper', type_name(MIXED), 'AmpOptimWrapper'):
             raise UserError(f'--amp cannot replace the optimizer wrapper {kind} of the config')
         wrapper.update(type=MIXED, dtype=AMP_DTYPES[precision])
+
+
+def limit_threads(cfg: Config) -> None:
+    """Compute small models in two threads, unless OMP_NUM_THREADS says how many."""
+    generator = cfg.model.get('generator') or {}
+    if 'OMP_NUM_THREADS' not in os.environ and generator.get('base_resolution', 128) <= SMALL:
+        torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
 def scale_lr(cfg: Config) -> None:
@@ -115,6 +125,7 @@ def main(argv: list[str] | None = None) -> None:
         if args.no_validate:
             cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         check_training(cfg)
+        limit_threads(cfg)
         first = next((os.environ[name] for name in RANKS if name in os.environ), '0') == '0'
         with locked_work_dir(cfg.work_dir) if first else nullcontext():
             written = copy.deepcopy(cfg)

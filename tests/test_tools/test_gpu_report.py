@@ -16,6 +16,9 @@ def test_every_section(monkeypatch, tmp_path):
     sections = json.loads((tmp_path / 'report.json').read_text())['sections']
     checks = sections['results beside the CPU']
     assert len(checks) == 7 and all(row['passes'] for row in checks)
+    steps = sections['steps']
+    assert len(steps) == 4 and all(row['passes'] for row in steps)
+    assert all(row['losses'] < 1e-5 for row in steps if not row['bf16'])
     assert all(row['error'] < 1e-5 for row in sections['TensorFloat-32'])
     assert {row['method'] for row in sections['soft transfer, both passes']} == {
         'near pixels',

@@ -245,3 +245,17 @@ def test_launchers_without_their_environment(launcher, tmp_path, capsys, monkeyp
         assert 'needs RANK, WORLD_SIZE, MASTER_ADDR in the environment' in error
     else:
         assert error.startswith(f'--launcher {launcher} needs GPUs')
+
+
+@pytest.mark.parametrize(
+    ('side', 'chosen', 'expected'), [(32, None, [2]), (128, None, []), (32, '4', [])]
+)
+def test_small_models_compute_in_two_threads(side, chosen, expected, monkeypatch):
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    if chosen:
+        monkeypatch.setenv('OMP_NUM_THREADS', chosen)
+    seen = []
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 16)
+    monkeypatch.setattr(torch, 'set_num_threads', seen.append)
+    tool['limit_threads'](Config(dict(model=dict(generator=dict(base_resolution=side)))))
+    assert seen == expected

@@ -30,7 +30,7 @@ from mmcoordgan.cli.config import load_config
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.geometry import canonical_grid, chamfer_to_grid, hard_transfer, soft_transfer
 from mmcoordgan.models.networks.warp import WarpNetwork
-from mmcoordgan.registry import MODELS
+from mmcoordgan.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 ROOT = Path(__file__).parents[2]
 TRAININGS = [
@@ -139,6 +139,45 @@ def check_results(report: Report, device: str) -> None:
     compare('perceptual', lambda x: on(x).perceptual.features(x)[0], images)
 
 
+def check_steps(report: Report, device: str) -> None:
+    """Losses and changed weights of one training step of each stage, beside the CPU in float32."""
+    for name in ('toyfaces_32', 'toyfaces_32_encoder'):
+        expected = _one_step(name, 'cpu', amp=False)
+        for amp in (False, True):
+            found = _one_step(name, device, amp)
+            loss, weights = (difference(a, b) for a, b in zip(found, expected))
+            row = dict(what=f'a step of {name}', bf16=amp, losses=loss, weights=weights)
+            report.add('steps', **row, passes=loss < (0.05 if amp else TOLERANCE))
+
+
+def _one_step(name: str, device: str, amp: bool) -> tuple[Tensor, Tensor]:
+    """Losses, and weights after the step, of a config's model; random numbers of the CPU."""
+    cfg = load_config(str(ROOT / f'configs/coordgan/{name}.py'), None)
+    cfg.model.pop('stage1_checkpoint', None)
+    torch.manual_seed(0)
+    model: Any = MODELS.build(cfg.model).to(device).train()
+    # Both devices take latents and crops of the CPU.
+    latents = model.sample_codes(4)
+    codes = [torch.randn(x.shape, generator=torch.Generator().manual_seed(1)) for x in latents]
+    model.sample_codes = lambda batch: [x.to(device) for x in codes]
+    patches = getattr(model, 'patch_discriminator', None)
+    if patches is not None:
+        patches.sample_rectangles = lambda n, device, draw=patches.sample_rectangles: draw(n, None)
+    wrappers = dict(cfg.optim_wrapper)
+    constructor = wrappers.pop('constructor')
+    if amp:
+        for wrapper in wrappers.values():
+            wrapper.update(type='MixedPrecisionOptimWrapper', dtype='bfloat16')
+    build = dict(type=constructor, optim_wrapper_cfg=wrappers)
+    optimizers = OPTIM_WRAPPER_CONSTRUCTORS.build(build)(model)
+    source = torch.Generator().manual_seed(2)
+    images = torch.randint(0, 256, (4, 3, 32, 32), generator=source, dtype=torch.uint8)
+    losses = model.train_step(dict(inputs=list(images)), optimizers)
+    values = torch.stack([v.detach().float().cpu() for v in losses.values()])
+    trained = [p.detach().float().cpu().flatten() for p in model.parameters() if p.requires_grad]
+    return values, torch.cat(trained)
+
+
 def check_tf32(report: Report, device: str) -> None:
     """The published warp network beside float64: with its own precision, and as convolutions."""
     torch.manual_seed(0)
@@ -238,7 +277,7 @@ def main() -> None:
     with explained_errors('gpu_report.py'):
         MMLogger.get_current_instance().setLevel('WARNING')
         report = Report(Path(args.out), args.device)
-        for section in (check_results, check_tf32, time_geometry, time_training):
+        for section in (check_results, check_steps, check_tf32, time_geometry, time_training):
             section(report, args.device)
 
 

@@ -189,12 +189,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config')
     parser.add_argument('--batch-size', type=int, default=2, help='even [2]')
     parser.add_argument('--amp', action='store_true', help='autocast to bfloat16')
+    text = 'as randomness.deterministic=True; prints what PyTorch refuses on a GPU'
+    parser.add_argument('--deterministic', action='store_true', help=text)
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE, too')
     return parser.parse_args()
 
 
 def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('WARNING')
+    torch.use_deterministic_algorithms(args.deterministic)
     simulation = Simulation(args.config, args.amp)
     rows = simulation.run(args.batch_size)
     print(f'{args.config}, batch {args.batch_size}, {"bfloat16" if args.amp else "float32"}')
@@ -206,8 +209,8 @@ def run(args: argparse.Namespace) -> None:
         print(f'\n{name}: the host waits')
         for line, count in sorted(row['syncs'].items(), key=lambda item: -item[1]):
             print(f'{count:7}  {line}')
-        for line, count in row['refused'].items():
-            print(f'{count:7}  {line}, which randomness.deterministic=True refuses')
+        for line, count in row['refused'].items() if args.deterministic else ():
+            print(f'{count:7}  {line} is refused')
         held = sorted(row['held_gib'].items(), key=lambda item: -item[1])
         print('  GiB at the peak: ' + ', '.join(f'{owner} {size:.2f}' for owner, size in held))
     peak = max(row['peak_gib'] for name, row in rows.items() if name.startswith('training'))

@@ -45,11 +45,10 @@ class Blur(nn.Module):
             x = reflect(x, *self.padding[:2])
         elif any(self.padding):
             x = F.pad(x, self.padding)
-        kernel = self.kernel.to(x.dtype)
         if x.requires_grad and torch.is_grad_enabled():
-            out: Tensor = Filter.apply(x, kernel, self.stride, self.inside)
+            out: Tensor = Filter.apply(x, self.kernel, self.stride, self.inside)
             return out
-        return _filter(x, kernel, self.stride, self.inside)  # exporters follow no functions
+        return _filter(x, self.kernel, self.stride, self.inside)  # exporters follow no functions
 
 
 class UpsampleRGB(nn.Module):
@@ -62,7 +61,7 @@ class UpsampleRGB(nn.Module):
         self.register_buffer('kernel', blur_kernel((1, 3, 3, 1), 4.0), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = _depthwise(self.kernel.to(x.dtype), x)
+        weight = _depthwise(self.kernel, x)
         return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=x.shape[1])
 
 
@@ -134,4 +133,4 @@ def _filter(x: Tensor, kernel: Tensor, stride: int, padding: int) -> Tensor:
 
 
 def _depthwise(kernel: Tensor, x: Tensor) -> Tensor:
-    return kernel.expand(x.shape[1], 1, -1, -1)
+    return kernel.to(x.dtype).expand(x.shape[1], 1, -1, -1)
