@@ -59,6 +59,9 @@ class CoordGANInversion(BaseModel):
         ema_decay: Decay per iteration of the averaged encoder, ``encoder_ema``. It makes the
             predictions, and is the teacher of :class:`~.losses.EquivarianceLoss`. None: no average
             is kept, as published.
+        teacher_interval: The teacher is ``encoder_teacher``, a copy of the average that is renewed
+            every so many iterations. Errors of a teacher that follows its student add up. None:
+            the average itself.
         render_predictions: Render the predictions too, as ``reconstruction``.
         fresh_noise: Draw the generator's noise anew in every rendering while training, as the
             published training did.
@@ -75,6 +78,7 @@ class CoordGANInversion(BaseModel):
     generator: Any  # a Generator
     encoder: Any  # an Encoder
     encoder_ema: Any  # an Encoder, or None
+    encoder_teacher: Any  # an Encoder, or None
     perceptual: Any
     losses: Any
     iteration: Tensor
@@ -88,6 +92,7 @@ class CoordGANInversion(BaseModel):
         stage1_checkpoint: str | None = None,
         refinement: dict | None = None,
         ema_decay: float | None = None,
+        teacher_interval: int | None = None,
         render_predictions: bool = False,
         fresh_noise: bool = False,
         on_nonfinite: str = 'error',
@@ -101,6 +106,10 @@ class CoordGANInversion(BaseModel):
         self.encoder_ema = None
         if ema_decay is not None:
             self.encoder_ema = copy.deepcopy(self.encoder).requires_grad_(False).eval()
+        if teacher_interval and ema_decay is None:
+            raise ValueError('teacher_interval needs ema_decay: it copies the average')
+        self.teacher_interval = teacher_interval
+        self.encoder_teacher = copy.deepcopy(self.encoder_ema) if teacher_interval else None
         self.perceptual = build_module(perceptual)
         networks = [name for name in NETWORKS if getattr(self, name) is not None]
         networks += ['teacher'] if ema_decay is not None else []
@@ -120,8 +129,9 @@ class CoordGANInversion(BaseModel):
         """Set the mode of all but the average and, without ``fresh_noise``, the generator."""
         super().train(mode)
         self.generator.train(mode and self.fresh_noise)
-        if self.encoder_ema is not None:
-            self.encoder_ema.eval()
+        for encoder in (self.encoder_ema, self.encoder_teacher):
+            if encoder is not None:
+                encoder.eval()
         return self
 
     def _apply(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
@@ -171,10 +181,13 @@ class CoordGANInversion(BaseModel):
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
         own = {k[len(prefix) :]: v for k, v in state_dict.items() if k.startswith(prefix)}
         self.check_state_dict(own)
-        if self.encoder_ema is not None and not part_of(own, 'encoder_ema'):
-            # Published models hold the average alone, as the encoder.
-            encoder = part_of(own, 'encoder')
-            state_dict.update({f'{prefix}encoder_ema.{name}': v for name, v in encoder.items()})
+        source = 'encoder'
+        for copied in ('encoder_ema', 'encoder_teacher'):
+            if getattr(self, copied) is not None and not part_of(own, copied):
+                # Published models hold the average alone, as the encoder.
+                weights = part_of(own, source)
+                state_dict.update({f'{prefix}{copied}.{name}': v for name, v in weights.items()})
+            source = copied if part_of(own, copied) else source
         super()._load_from_state_dict(state_dict, prefix, *args)
         self._generator_is_trained = True
 
@@ -202,7 +215,7 @@ class CoordGANInversion(BaseModel):
             real=real,
             iteration=int(self.iteration),
             sample_codes=self.sample_codes,
-            teacher=self.encoder_ema,
+            teacher=self.encoder_teacher or self.encoder_ema,
             **networks,
         )
 
@@ -219,6 +232,8 @@ class CoordGANInversion(BaseModel):
                 average.lerp_(current[name], 1 - decay)
             else:
                 average.copy_(current[name])
+        if self.teacher_interval and iteration % self.teacher_interval == 0:
+            self.encoder_teacher.load_state_dict(self.encoder_ema.state_dict())
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum the losses; their means over all ranks go into the log.

@@ -7,7 +7,7 @@ warped = dict(
         scale=1.25,
         shift=0.26,
         stretch=0.15,
-        bend=0.22,
+        bend=0.25,
         control_points=(3, 5, 7, 9, 11),
     ),
     focus=0.55,
@@ -24,21 +24,21 @@ model = dict(
         texture_width=96,
         channels=(32, 64, 96, 128),
     ),
-    ema_decay=0.998,
+    ema_decay=0.997,
+    teacher_interval=2500,
     # ImageNet's features say where faces look alike. They are used while training alone.
     perceptual=dict(type='LPIPSLoss', net='squeeze', learned=False),
     losses=dict(
-        # A warped image has the warped map: photographs, which the average teaches,
+        # A warped image has the warped map. What is taught is where photographs look like their mean:
+        # first from the canonical grid on, then from what the encoder has found.
         equivariance=dict(
             loss_weight=3.0,
-            aligned=1000,
+            aligned=2500,
             mirror=True,
             views=2,
             template=dict(layers=(0, 1, 2), channels=448, image_size=192),
             **warped,
         ),
-        # and synthesized images, which bring the generator's frame.
-        warped_coords=dict(loss_weight=0.25, interval=4, **warped),
         # The texture code.
         rec_l1=dict(type='L1Loss', loss_weight=0.25, interval=16),
         texture_w=dict(type='L1Loss', loss_weight=0.1, interval=16),

@@ -19,7 +19,7 @@ from .views import Stage2View
 
 DRIFT_SIZE = 8
 OBSERVED = 100
-"""The last iterations with aligned images are what a template begins with."""
+"""A template begins with the mean of aligned images, over so many iterations."""
 FITTED = 100
 """A template is fitted each time so many iterations have passed."""
 
@@ -103,9 +103,9 @@ class EquivarianceLoss(ScheduledLoss):
             ``warped_coords``.
         warps: Arguments of :class:`~mmcoordgan.geometry.RandomWarps`.
         focus: See :func:`map_distance`.
-        aligned: Real images are aligned: for so many iterations the canonical grid itself is
-            taught, and later maps whose mean over the images is the canonical grid, so that the
-            frame neither drifts nor shrinks. 0: they are not aligned.
+        aligned: Real images are aligned: for so many iterations the canonical grid is taught, and
+            later the teacher's maps, whose mean over the images is kept at the canonical grid, so
+            that the frame neither drifts nor shrinks. 0: they are not aligned.
         mirror: Objects are symmetric: the teacher also sees the mirror image, whose map is the
             mirror image of the map, and teaches the mean.
         template: Arguments of :class:`~.feature_template.FeatureTemplate`, with which what is
@@ -166,20 +166,21 @@ class EquivarianceLoss(ScheduledLoss):
         """Maps (B, 2, H, W) for the real images."""
         size = view.real.shape[-1]
         grid = canonical_grid(size, size, device=view.real.device)
-        template, remaining = self.template, self.aligned - view.iteration
         coords = grid.expand(len(view.real), -1, -1, -1)
-        if remaining <= 0:
+        taught = view.iteration >= self.aligned
+        if taught:
             coords = view.teach(view.real)
             if self.mirror:
                 mirrored = view.teach(view.real.flip(-1)).flip(-1)
                 sign = mirrored.new_tensor([-1.0, 1.0]).view(2, 1, 1)
                 coords = (coords + sign * mirrored) / 2
-        if template is None or remaining > OBSERVED:
-            return self._centered(coords, grid) if self.aligned and remaining <= 0 else coords
+        template = self.template
+        if template is None:
+            return self._centered(coords, grid) if self.aligned and taught else coords
         features = template.features(view.perceptual, view.real)
         with torch.autocast(features.device.type, enabled=False):  # covariances need 24 bits
-            if remaining <= 0:
-                if remaining % FITTED == 0:
+            if view.iteration >= OBSERVED:
+                if view.iteration % FITTED == 0:
                     template.fit()
                 coords = self._centered(template.moved(features, coords), grid)
             template.update(features, coords)

@@ -55,7 +55,7 @@ class FeatureTemplate(nn.Module):
         image_size: int = 192,
         dims: int = 48,
         strength: float = 0.3,
-        spread: float = 0.06,
+        spread: float = 0.1,
         window: float = 1.0,
         focus: float = 0.55,
     ):
@@ -123,7 +123,7 @@ class FeatureTemplate(nn.Module):
         stack = torch.cat([template, along_x, along_y]).expand(len(coords), -1, -1, -1)
         start = self._at_places(coords)
         move = torch.zeros_like(start)
-        for _ in range(2):
+        for _ in range(4):
             mean, dx, dy = _sample(stack, start + move).chunk(3, 1)
             error = features - mean + dx * move[:, :1] + dy * move[:, 1:]
             terms = [dx * dx, dx * dy, dy * dy, dx * error, dy * error]

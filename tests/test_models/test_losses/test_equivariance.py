@@ -133,6 +133,27 @@ def test_the_average_teaches_and_predicts():
     assert not torch.equal(model.encode(images).coords, model.encoder(images).coords)
 
 
+def test_a_teacher_is_renewed_at_intervals():
+    losses = dict(equivariance=dict(type='EquivarianceLoss'))
+    with pytest.raises(ValueError, match='teacher_interval needs ema_decay'):
+        inversion(losses={}, teacher_interval=3)
+    model = inversion(losses=losses, ema_decay=0.5, teacher_interval=3)
+    averages = []
+    for iteration in range(5):
+        model.loss(torch.randn(2, 3, 16, 16))
+        averages.append(model.encoder_ema.to_map.weight.clone())
+        copied = model.encoder_teacher.to_map.weight
+        assert torch.equal(copied, averages[iteration // 3 * 3]), iteration
+        with torch.no_grad():
+            model.encoder.to_map.weight.add_(1.0)  # as an optimizer would
+    assert model.view(torch.zeros(2, 3, 16, 16)).teacher is model.encoder_teacher
+    assert not torch.equal(averages[4], averages[3])
+    # Published models hold the average alone, as the encoder.
+    state = {k: v for k, v in model.state_dict().items() if not k.startswith('encoder_')}
+    model.load_state_dict(state)
+    assert torch.equal(model.encoder_teacher.to_map.weight, model.encoder.to_map.weight)
+
+
 def test_gradients_reach_the_encoder_alone():
     losses = dict(
         equivariance=dict(type='EquivarianceLoss'), warped_coords=dict(type='EquivarianceLoss')

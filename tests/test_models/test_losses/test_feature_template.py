@@ -88,22 +88,28 @@ def test_maps_are_moved_to_where_the_features_belong():
     assert torch.allclose(template.moved(features, wrong), wrong, atol=1e-6)
 
 
-def test_a_teacher_whose_maps_do_not_move_is_corrected(monkeypatch):
-    """Images are shifted; a teacher that always says the canonical grid learns of it."""
+@pytest.mark.parametrize('aligned', [70, 90])
+def test_what_is_taught_follows_the_images(monkeypatch, aligned):
+    """Images are shifted; the canonical grid, and a teacher that knows nothing else, are moved."""
     monkeypatch.setattr(equivariance, 'OBSERVED', 60)
-    loss = EquivarianceLoss(on='real', aligned=60, template=dict(SMALL, strength=30.0))
+    monkeypatch.setattr(equivariance, 'FITTED', 20)
+    loss = EquivarianceLoss(on='real', aligned=aligned, template=dict(SMALL, strength=30.0))
+    grid = GRID.expand(8, -1, -1, -1)
+    asked = []
     for iteration in range(80):
         shift = 0.1 * torch.randn(8, 2, 1, 1)
-        real = image_of(GRID + shift)
-        grid = GRID.expand(8, -1, -1, -1)
         view = SimpleNamespace(
-            real=real, iteration=iteration, teach=lambda x, grid=grid: grid, perceptual=Perceptual()
+            real=image_of(GRID + shift),
+            iteration=iteration,
+            teach=lambda x: asked.append(x) or grid,
+            perceptual=Perceptual(),
         )
         taught = loss._taught(view)
         if iteration < 60:
             assert torch.equal(taught, grid)
     found = (taught - grid)[..., 6:10, 6:10].mean((2, 3))
     assert torch.corrcoef(torch.stack([found.flatten(), shift.flatten()]))[0, 1] > 0.95
+    assert len(asked) == max(0, 80 - aligned)
 
 
 def test_what_it_needs():
