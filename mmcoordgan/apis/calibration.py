@@ -21,23 +21,17 @@ NUM_BINS = 16
 class KnownImage(NamedTuple):
     """An image with its key points."""
 
-    image: np.ndarray
-    """(H, W, 3) uint8 RGB."""
-    points: np.ndarray
-    """(K, 2) float32, x and y in pixels; NaN where the image does not show them."""
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    points: np.ndarray  # (K, 2) float32, x and y in pixels; NaN where the image does not show them
 
 
 class Measured(NamedTuple):
     """Key points carried from one image to another."""
 
-    doubt: np.ndarray
-    """(N,): :func:`~mmcoordgan.apis.matching.match_field`'s."""
-    error: np.ndarray
-    """(N,): distance to the true points, as a fraction of the side."""
-    truth: np.ndarray
-    """(K, 2): :attr:`KnownImage.points` of the other image."""
-    side: float
-    """Of the other image, in pixels."""
+    doubt: np.ndarray  # (N,), see match_field
+    error: np.ndarray  # (N,): distance to the true points, as a fraction of the side
+    truth: np.ndarray  # (K, 2): the key points of the other image
+    side: float  # of the other image, in pixels
 
 
 def read_known(source: str, jitter: float = 0) -> Iterator[KnownImage]:

@@ -20,7 +20,6 @@ from torch.utils.data import DataLoader
 
 from mmcoordgan.errors import UserError
 from mmcoordgan.models.refinement import Refinement
-from mmcoordgan.registry import type_name
 from mmcoordgan.shipped import read_config
 
 # Classes that MMEngine takes for a dict without a type, by the dict's name.
@@ -39,14 +38,6 @@ _EXTRA: dict[Any, set[str]] = {
     OptimWrapper: {'constructor', 'optimizer', 'paramwise_cfg', 'regularization_interval'},
 }
 _EVERYWHERE = {'type', 'priority', '_delete_', '_scope_'}
-# Hooks of before, and what does their work now.
-_RENAMED = {
-    'ResumableCheckpointHook': "type='CoordGANCheckpointHook'",
-    'PlainCheckpointHook': 'CoordGANCheckpointHook, which does this by itself; leave it out',
-    'HistoryLimitHook': 'max_history of CoordGANCheckpointHook; leave it out',
-    'StoredConfigHook': 'CoordGANCheckpointHook, which does this by itself; leave it out',
-    'CheckpointFitHook': 'CoordGANCheckpointHook, which does this by itself; leave it out',
-}
 
 
 class CfgOptionsAction(DictAction):
@@ -93,8 +84,7 @@ def load_config(path: str, options: dict | None, work_dir: str | None = None) ->
             config file>``.
 
     Raises:
-        UserError: There is no such file, it cannot be read, an option has no place in the config,
-            or a hook has another name now.
+        UserError: The file cannot be read, or an option has no place in it.
     """
     cfg = read_config(path)
     if options:
@@ -102,10 +92,6 @@ def load_config(path: str, options: dict | None, work_dir: str | None = None) ->
             print(note, file=sys.stderr)
         cfg.merge_from_dict(options)
         _check_new_types(cfg, options)
-    for hook in hooks(cfg):
-        name = type_name(hook.get('type'))
-        if name in _RENAMED:
-            raise UserError(f'the hook {name} of {path} is gone: use {_RENAMED[name]}')
     default = os.path.join('work_dirs', Path(path).stem)
     cfg.work_dir = work_dir or cfg.get('work_dir') or default
     return cfg

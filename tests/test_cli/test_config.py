@@ -6,7 +6,7 @@ import pytest
 from engine_toy import write_config
 from mmengine.config import Config
 
-from mmcoordgan.cli.config import CfgOptionsAction, check_cfg_options, load_config
+from mmcoordgan.cli.config import CfgOptionsAction, check_cfg_options
 from mmcoordgan.errors import UserError
 
 
@@ -149,19 +149,6 @@ def test_values(text, value):
     parser = argparse.ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptionsAction)
     assert parser.parse_args(['--cfg-options', f'a.b={text}']).cfg_options == {'a.b': value}
-
-
-@pytest.mark.parametrize(
-    ('hook', 'advice'),
-    [
-        ('ResumableCheckpointHook', "type='CoordGANCheckpointHook'"),
-        ('HistoryLimitHook', 'max_hist'),
-    ],
-)
-def test_hooks_of_before_say_what_to_write(tmp_path, hook, advice):
-    path = write_config(tmp_path, f'custom_hooks = [dict(type="mmcoordgan.{hook}")]\n')
-    with pytest.raises(UserError, match=f'the hook {hook} of .* is gone: use {advice}'):
-        load_config(str(path), None)
 
 
 def test_a_type_of_nonsense_is_left_to_who_builds_it():
