@@ -1,6 +1,7 @@
 """Two processes, and gradient accumulation, against one process with the whole batch."""
 
 import copy
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from test_inversion import build as build_inversion
 from test_inversion import optimizer
 
 from mmcoordgan.cli.launch import leave_processes
-from mmcoordgan.models.distributed import CoordGANDistributed
+from mmcoordgan.models.distributed import CoordGANDistributed, average_gradients
 from mmcoordgan.models.finite import FiniteGuard
 from mmcoordgan.models.networks import discriminator
 from mmcoordgan.models.networks.patch_discriminator import CropRectangles
@@ -218,6 +219,27 @@ def test_mmengines_wrapper_in_stage_2(tmp_path: Path, whole_batch_of_stage_2):
     torch.multiprocessing.spawn(process_stage2, (str(tmp_path),), nprocs=2)
     for rank in range(2):
         assert_equal(torch.load(tmp_path / str(rank), weights_only=True), whole_batch_of_stage_2)
+
+
+def dying(rank: int, folder: str) -> None:
+    """One of two processes, of which the second is gone when gradients are averaged."""
+    dist.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
+    dist.barrier()
+    if rank == 1:
+        os._exit(9)
+    weight = torch.nn.Parameter(torch.ones(3))
+    weight.grad = torch.ones(3)
+    with pytest.raises(RuntimeError, match=r'closed by peer|reset by peer|Broken pipe'):
+        average_gradients([weight])
+    os._exit(0)  # the process group waits for nobody
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_ends_the_others(tmp_path: Path):
+    context = torch.multiprocessing.spawn(dying, (str(tmp_path),), nprocs=2, join=False)
+    for process in context.processes:
+        process.join(timeout=60)  # seconds; the group's own limit is half an hour
+    assert [process.exitcode for process in context.processes] == [0, 9]
 
 
 @pytest.mark.parametrize('parts', [3, 4])

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from measuring import Cost, in_new_process, machine, measure
 from torch import Tensor
 
-from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.geometry import canonical_grid, chamfer_to_grid, hard_transfer, soft_transfer
 from mmcoordgan.models.networks.warp import WarpNetwork
 
@@ -24,12 +23,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Compares soft_transfer, hard_transfer and chamfer_to_grid with brute force: '
         'values and gradients (against float64), seconds (on the CPU those of all threads '
-        'together) and peak memory, forward and backward; then times label transfer.'
+        'together) and peak memory, forward and backward.'
     )
     parser.add_argument('--sizes', type=int, nargs='+', default=[32, 64, 128, 256])
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
     parser.add_argument('--threads', type=int, default=1, help='threads on the CPU [1]')
-    parser.add_argument('--queries', type=int, default=100, help='queries of label transfer [100]')
     return parser.parse_args()
 
 
@@ -170,28 +168,6 @@ def search_cost(what: str, near: bool, size: int, device: str, threads: int) -> 
     return measure(step, device, repeat=5 if near else 1)
 
 
-def label_cost(references: int, queries: int, size: int, device: str, threads: int) -> Cost:
-    """The evaluator on known maps: soft transfer, arg max, counting, everything but networks."""
-    torch.set_num_threads(threads)
-    classes = 7
-    metric = SegTransferIoU(num_references=references, num_classes=classes)
-    metric.dataset_meta = {'classes': [str(index) for index in range(classes)]}
-    samples = []
-    for index in range(references + queries):
-        generator = torch.Generator().manual_seed(index)
-        scores = torch.rand(1, classes, 5, 5, generator=generator)
-        labels = F.interpolate(scores, (size, size), mode='bicubic').argmax(1)
-        coords = smooth_map(size, index)[0].to(device)
-        samples.append(dict(sample_idx=index, coords=coords, gt_sem_seg={'data': labels}))
-    metric.process(None, samples[:references])
-
-    def run() -> None:
-        for sample in samples[references:]:
-            metric.process(None, [sample])
-
-    return measure(run, device)
-
-
 # ---------------------------------------------------------------------- tables
 
 
@@ -254,11 +230,6 @@ def main() -> None:
     print_soft(args)
     print_difficult(args)
     print_searches(args)
-    cost = in_new_process(label_cost, 5, args.queries, 128, args.device, args.threads)
-    print(
-        f'\nlabel transfer at 128, 7 classes, soft, 5 references x {args.queries} queries: '
-        f'{cost.seconds:.1f} s, {cost.peak:.0f} MiB beyond the networks'
-    )
 
 
 if __name__ == '__main__':

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from benchmark_geometry import smooth_map
 from benchmark_training import LAST_START, Bench, FlopCount, matmul_peak
 from measuring import machine, measure
 from mmengine.logging import MMLogger
@@ -28,7 +29,7 @@ from torch import Tensor
 
 from mmcoordgan.cli.config import load_config
 from mmcoordgan.cli.launch import explained_errors
-from mmcoordgan.geometry import canonical_grid, chamfer_to_grid, hard_transfer, soft_transfer
+from mmcoordgan.geometry import chamfer_to_grid, hard_transfer, soft_transfer
 from mmcoordgan.models.networks.warp import WarpNetwork
 from mmcoordgan.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
@@ -90,9 +91,7 @@ def difference(found: Tensor, expected: Tensor) -> float:
 
 def smooth_maps(size: int, batch: int, device: str = 'cpu') -> Tensor:
     """Maps (batch, 2, size, size) as generators make them."""
-    coarse = 0.065 * torch.randn(batch, 2, 4, 4, generator=torch.Generator().manual_seed(0))
-    shift = F.interpolate(coarse, (size, size), mode='bicubic', align_corners=True)
-    return (0.95 * (canonical_grid(size, size) + shift)).to(device)
+    return torch.cat([smooth_map(size, seed) for seed in range(batch)]).to(device)
 
 
 def check_results(report: Report, device: str) -> None:
