@@ -115,8 +115,10 @@ def assert_equal(result, expected):
     (log, end), (expected_log, expected_end) = result, expected
     for found, wanted in zip(log, expected_log):
         assert found == pytest.approx(wanted, abs=1e-5, rel=1e-5)
+    # Where a feature is rounded to 0 from either side, leaky ReLU's slopes differ. Weights move by
+    # 0.04 in three iterations.
     for name, value in expected_end.items():
-        assert torch.allclose(end[name], value, rtol=0, atol=1e-5), name
+        assert torch.allclose(end[name], value, rtol=0, atol=5e-4), name
 
 
 def process(rank: int, folder: str) -> None:
