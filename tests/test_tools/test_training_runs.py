@@ -90,7 +90,7 @@ def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path):
     assert re.match(
         r'train.py: error: checkpoint .*iter_4\.pth cannot be written \(File too', error
     )
-    assert error.endswith('make room, and go on with --resume')
+    assert error.endswith('free some space and use --resume')
     assert path.read_bytes() == before
     assert (tmp_path / 'last_checkpoint').read_text() == 'iter_2.pth'
     assert sorted(p.name for p in tmp_path.glob('iter_*')) == ['iter_2.pth']
