@@ -29,7 +29,10 @@ from .plain_config import read_setting
 
 ConfigSource = Union[str, Path, Config, Mapping, None]
 
-ALLOWED = {'generator': {'CoordGANGenerator'}, 'encoder': {'CoordGANEncoder', 'DenseEncoder'}}
+ALLOWED = {
+    'generator': {'CoordGANGenerator'},
+    'encoder': {'CoordGANEncoder', 'DenseEncoder', 'TemplateEncoder'},
+}
 """Registered classes that a checkpoint's own config may name. Add yours, if building it from any
 literal arguments is harmless: ``ALLOWED['encoder'].add('MyEncoder')``."""
 COUNTS = ('mapping_layers', 'num_levels', 'num_texture_codes')

@@ -3,6 +3,7 @@
 from .chamfer import chamfer_to_grid
 from .grid import canonical_grid
 from .random_warp import RandomWarps, sample_image
+from .template import move_to_template
 from .transfer import IndexedCoords, carry, hard_transfer, soft_transfer
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     'carry',
     'chamfer_to_grid',
     'hard_transfer',
+    'move_to_template',
     'sample_image',
     'soft_transfer',
 ]

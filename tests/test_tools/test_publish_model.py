@@ -16,6 +16,10 @@ from tiny_inversion import EVALUATOR, STAGE2, labels, pictures, write_checkpoint
 from mmcoordgan import zoo
 from mmcoordgan.apis import CoordGANInferencer, calibration, list_models, load_trained
 from mmcoordgan.evaluation import SegTransferIoU
+from mmcoordgan.geometry import canonical_grid
+from mmcoordgan.models.losses import feature_template
+from mmcoordgan.models.networks import DenseEncoder
+from mmcoordgan.models.networks.imagenet_features import ImageNetFeatures
 from mmcoordgan.models.pretrained import part_of
 
 TOOL = 'model_converters/publish_model.py'
@@ -26,9 +30,10 @@ CARD = dict.fromkeys(('data', 'terms', 'config', 'command', 'figures', 'seeds'),
 def publish(run_tool, tmp_path):
     """Write a tiny checkpoint, publish it and return both paths."""
 
-    def run(model: dict = STAGE2) -> tuple[Path, Path]:
+    def run(model: dict = STAGE2, learn=lambda built: None) -> tuple[Path, Path]:
         trained, small = tmp_path / 'trained.pth', tmp_path / 'tiny.pth'
-        write_checkpoint(trained, model, test_evaluator=EVALUATOR, work_dir='/home/me')
+        settings = dict(test_evaluator=EVALUATOR, work_dir='/home/me')
+        write_checkpoint(trained, model, learn, **settings)
         content = torch.load(trained)
         content['optimizer'] = torch.ones(1000)
         torch.save(content, trained)
@@ -84,6 +89,42 @@ def test_the_averaged_encoder_is_published(publish):
     for path in (trained, small):
         found = load_trained(path).encoder.state_dict()
         assert all(torch.allclose(found[k], v, rtol=1e-3, atol=1e-6) for k, v in average.items())
+
+
+def test_a_learned_template_becomes_part_of_the_encoder(publish, tmp_path, monkeypatch):
+    """The published encoder moves maps as the training did."""
+    monkeypatch.setattr(feature_template, 'CELLS', 48)
+    weights = tmp_path / 'squeezenet.pth'
+    torch.save(dict(ImageNetFeatures('squeeze').named_buffers()), weights)
+    perceptual = dict(type='LPIPSLoss', net='squeeze', learned=False, weights=str(weights))
+    movement = dict(strength=0.1, spread=0.06)
+    term = dict(type='EquivarianceLoss', aligned=9, template=dict(dims=8, **movement))
+    model = dict(
+        STAGE2,
+        encoder=dict(type='DenseEncoder', input_size=16, texture_width=5, channels=(4, 8)),
+        perceptual=dict(perceptual, inputs='caffe'),
+        losses=dict(equivariance=term),
+        refinement=None,
+        ema_decay=0.9,
+    )
+    images = torch.from_numpy(pictures(6)).permute(0, 3, 1, 2) / 127.5 - 1
+
+    def learn(built) -> None:
+        template = built.losses['equivariance'].template
+        features = template.features(built.perceptual, images)
+        for _ in range(3):
+            template.update(features, canonical_grid(16, 16).expand(6, -1, -1, -1))
+        template.fit()
+        learn.template, learn.features = template, features
+
+    _, small = publish(model, learn)
+    text = torch.load(small)['meta']['cfg']
+    assert 'TemplateEncoder' in text and str(tmp_path) not in text
+    encoder = load_trained(small).encoder
+    dense, moved = DenseEncoder.forward(encoder, images).coords, encoder(images).coords
+    expected = learn.template.moved(learn.features, dense)
+    assert (expected - dense).abs().mean() > 0.02
+    assert (expected - moved).abs().mean() < 2e-4  # the template in half precision
 
 
 def test_what_the_model_knows(publish, run_tool, tmp_path, monkeypatch):

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 import yaml
 from mmengine.config import Config
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmcoordgan.apis import CoordGANInferencer, load_trained
 from mmcoordgan.apis.calibration import TOYFACES, calibrate, measure, read_known
@@ -25,20 +26,26 @@ from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.cli.outputs import list_images
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file, load_checkpoint
+from mmcoordgan.models.losses.feature_template import FeatureTemplate
+from mmcoordgan.models.networks.template_encoder import TRUNK, TemplateEncoder
 from mmcoordgan.models.pretrained import part_of
+from mmcoordgan.registry import MODELS
 from mmcoordgan.version import __version__
 
 KEPT_SETTINGS = ('type', 'generator', 'encoder', 'perceptual', 'refinement', 'data_preprocessor')
 """Settings of the model that inference needs."""
 NEEDED = ('data', 'terms', 'config', 'command', 'figures', 'seeds')
 """What a model card says."""
+CELLS, DIMS = 48, 40
+"""Side and features of a published template, which is smaller than that of the training."""
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Writes generator and encoder of a checkpoint (averages where it has some) in '
         'half precision, with the config of the model and a model card. Everything that loads '
-        'checkpoints loads the file. Optimizers, losses and discriminators stay behind.'
+        'checkpoints loads the file. Optimizers, losses and discriminators stay behind; what '
+        'EquivarianceLoss has learned with template=... becomes a part of the encoder.'
     )
     parser.add_argument('checkpoint', help='checkpoint of either stage, or its work dir')
     parser.add_argument('out', help='file to write; in mmcoordgan/zoo its name names the model')
@@ -113,9 +120,35 @@ def networks_of_inference(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Te
             yield f'{part}.{name}', kept.clone()
 
 
-def small_config(text: str) -> str:
+def with_template(model: dict, state: Mapping[str, Tensor]) -> tuple[dict, Mapping[str, Tensor]]:
+    """Config and tensors with a :class:`TemplateEncoder`, where a loss has learned a template."""
+    terms = model.get('losses') or {}
+    name = next((name for name, term in terms.items() if (term or {}).get('template')), None)
+    if name is None:
+        return model, state
+    template = FeatureTemplate(**terms[name]['template'])
+    template.load_state_dict(part_of(state, f'losses.{name}.template'))
+    settings = dict(model['encoder'], feature_size=template.image_size)
+    dims = min(DIMS, len(template.projection))
+    settings.update(cells=CELLS, dims=dims)
+    if settings.pop('type') != 'DenseEncoder' or template.layers != (0, 1, 2):
+        raise UserError('templates are published with DenseEncoder and layers=(0, 1, 2)')
+    encoder, perceptual = TemplateEncoder(**settings), MODELS.build(model['perceptual'])
+    encoder.projection.copy_(template.projection[:dims])
+    encoder.template.copy_(F.interpolate(template.template[None, :dims], CELLS, mode='area')[0])
+    encoder.shift.copy_(perceptual.shift)
+    encoder.scale.copy_(perceptual.scale)
+    trunk = nn.ModuleList(list(perceptual.network.features)[:TRUNK])
+    encoder.trunk.load_state_dict(dict(trunk.named_buffers()))
+    tensors = encoder.state_dict()
+    tensors.update(part_of(state, 'encoder_ema') or part_of(state, 'encoder'))
+    generator = {key: value for key, value in state.items() if key.startswith('generator')}
+    model = dict(model, encoder=dict(settings, type='TemplateEncoder'), perceptual=None)
+    return model, {**generator, **{f'encoder.{key}': value for key, value in tensors.items()}}
+
+
+def small_config(model: Mapping, text: str) -> str:
     """The part of a config that inference reads, as text."""
-    model = read_setting(text, 'model')
     kept: dict[str, Any] = {'model': {k: model[k] for k in KEPT_SETTINGS if k in model}}
     kept['model']['losses'] = {}
     with suppress(ValueError):  # where it evaluates nothing
@@ -128,19 +161,26 @@ def publish(args: argparse.Namespace) -> None:
         path = find_checkpoint(args.checkpoint)
         load_trained(path)  # refuses what could not be loaded again
         content = load_checkpoint(path)
+        text = content['meta']['cfg']
+        model, state = with_template(read_setting(text, 'model'), content['state_dict'])
         published = {
-            'state_dict': dict(networks_of_inference(content['state_dict'])),
-            'meta': {'cfg': small_config(content['meta']['cfg']), 'mmcoordgan': __version__},
+            'state_dict': dict(networks_of_inference(state)),
+            'meta': {'cfg': small_config(model, text), 'mmcoordgan': __version__},
             'card': read_card(args.card, content),
         }
-        if args.held_out:
-            published['held_out'] = measure_held_out(path, args.held_out)
-    with atomic_file(args.out) as file:
-        torch.save(published, file)
+    save(published, args.out)
     with explained():
         load_trained(args.out)
+        if args.held_out:
+            published['held_out'] = measure_held_out(args.out, args.held_out)
+            save(published, args.out)
     values = sum(tensor.numel() for tensor in published['state_dict'].values())
     print(f'{args.out}: {Path(args.out).stat().st_size / 1024:.0f} KiB, {values} values')
+
+
+def save(published: dict, path: str) -> None:
+    with atomic_file(path) as file:
+        torch.save(published, file)
 
 
 def main() -> None:

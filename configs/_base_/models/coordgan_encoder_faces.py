@@ -29,8 +29,8 @@ model = dict(
     # ImageNet's features say where faces look alike. They are used while training alone.
     perceptual=dict(type='LPIPSLoss', net='squeeze', learned=False),
     losses=dict(
-        # A warped image has the warped map. What is taught is where photographs look like their mean:
-        # first from the canonical grid on, then from what the encoder has found.
+        # A warped image has the warped map. Maps are taught that make photographs look like their
+        # mean: first from the canonical grid on, then from what the encoder has found.
         equivariance=dict(
             loss_weight=3.0,
             aligned=2500,

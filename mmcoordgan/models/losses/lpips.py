@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor
 
+from mmcoordgan.models.networks.imagenet_features import ImageNetFeatures
 from mmcoordgan.registry import MODELS
 
-from .imagenet_features import ImageNetFeatures
 from .perceptual import PerceptualDistance
 
 TORCHVISION = 'https://download.pytorch.org/models/'

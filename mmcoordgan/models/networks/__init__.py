@@ -6,6 +6,7 @@ from .encoder import CoordGANEncoder
 from .generator import CoordGANGenerator
 from .patch_discriminator import CoordGANPatchDiscriminator, CropRectangles
 from .protocols import Encoder, Encoding, Generator, encode, render
+from .template_encoder import TemplateEncoder
 
 __all__ = [
     'CoordGANDiscriminator',
@@ -17,6 +18,7 @@ __all__ = [
     'Encoder',
     'Encoding',
     'Generator',
+    'TemplateEncoder',
     'encode',
     'render',
 ]

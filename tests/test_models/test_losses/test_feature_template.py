@@ -84,7 +84,7 @@ def test_maps_are_moved_to_where_the_features_belong():
     moved = template.moved(features, wrong)
     assert (moved - truth)[centre].norm(dim=1).max() < 0.02  # it was 0.1
     assert (template.moved(features, truth) - truth)[centre].norm(dim=1).max() < 0.01
-    template.strength = 0.0
+    template.movement['strength'] = 0.0
     assert torch.allclose(template.moved(features, wrong), wrong, atol=1e-6)
 
 

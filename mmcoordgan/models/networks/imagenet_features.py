@@ -1,4 +1,4 @@
-"""Feature maps of classification networks that perceptual distances compare."""
+"""Feature maps of classification networks, for perceptual distances and templates."""
 
 from __future__ import annotations
 

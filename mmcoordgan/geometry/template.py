@@ -1,0 +1,79 @@
+"""Maps are moved to where an image looks like a template of the frame."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+STEPS = 4
+
+
+def move_to_template(
+    features: Tensor,
+    template: Tensor,
+    coords: Tensor,
+    strength: float = 0.3,
+    spread: float = 0.1,
+    window: float = 1.0,
+) -> Tensor:
+    r"""Move maps :math:`c` by the smooth :math:`d` that makes small
+
+    .. math::
+        s \, G * \lVert f - T(c + d) \rVert^2 + \lVert d \rVert^2 / \sigma^2
+
+    by Gauss-Newton steps, where :math:`G` is a Gaussian window (Lucas and Kanade, 1981).
+
+    Args:
+        features: :math:`f` (B, D, h, w), h = w, of cells that cover the image.
+        template: :math:`T` (D, n, n), the features that belong to cells that cover the frame.
+        coords: Maps (B, 2, H, W).
+        strength: :math:`s`.
+        spread: :math:`\sigma`, in units of the frame.
+        window: Standard deviation of :math:`G`, in cells of the features.
+
+    Returns:
+        Maps (B, 2, H, W).
+    """
+    cells = template.shape[-1]
+    padded = F.pad(template, (1, 1, 1, 1), mode='replicate')
+    along_x = cells / 4 * (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2])
+    along_y = cells / 4 * (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1])
+    stack = torch.cat([template, along_x, along_y]).expand(len(coords), -1, -1, -1)
+    places = cell_centers(features.shape[-1]).to(coords)
+    start = sample_cells(coords, places.expand(len(coords), -1, -1, -1))
+    move = torch.zeros_like(start)
+    for _ in range(STEPS):
+        mean, dx, dy = sample_cells(stack, start + move).chunk(3, 1)
+        error = features - mean + dx * move[:, :1] + dy * move[:, 1:]
+        terms = [dx * dx, dx * dy, dy * dy, dx * error, dy * error]
+        sums = torch.stack([term.sum(1) for term in terms], 1)
+        xx, xy, yy, x, y = (strength * gaussian_blur(sums, window)).unbind(1)
+        xx, yy = xx + spread**-2, yy + spread**-2
+        step = torch.stack([yy * x - xy * y, xx * y - xy * x], 1) / (xx * yy - xy**2)[:, None]
+        move = gaussian_blur(step.clamp(-3 * spread, 3 * spread), 1.0)
+    size = coords.shape[-2:]
+    return coords + F.interpolate(move, size, mode='bilinear', align_corners=False)
+
+
+def cell_centers(side: int) -> Tensor:
+    """Centers (2, side, side) of square cells that cover [-1, 1]^2, x first."""
+    centers = (torch.arange(side) + 0.5) * 2 / side - 1
+    return torch.stack(torch.meshgrid(centers, centers, indexing='xy'))
+
+
+def sample_cells(values: Tensor, places: Tensor) -> Tensor:
+    """Values (B, C, h, w) of cells that cover [-1, 1]^2, at places (B, 2, H, W); bilinear."""
+    grid = places.permute(0, 2, 3, 1)
+    return F.grid_sample(values, grid, padding_mode='border', align_corners=False)
+
+
+def gaussian_blur(values: Tensor, sigma: float) -> Tensor:
+    """Convolve the last two dimensions with a Gaussian of ``sigma`` pixels; edges are mirrored."""
+    reach = int(3 * sigma) or 1
+    offsets = torch.arange(-reach, reach + 1, device=values.device)
+    kernel = (-0.5 * (offsets / sigma) ** 2).exp()
+    kernel = (kernel / kernel.sum()).to(values)
+    flat = F.pad(values.flatten(0, -3)[:, None], (reach,) * 4, mode='reflect')
+    flat = F.conv2d(flat, kernel.view(1, 1, 1, -1))
+    return F.conv2d(flat, kernel.view(1, 1, -1, 1)).view(values.shape)

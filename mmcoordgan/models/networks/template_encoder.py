@@ -1,0 +1,99 @@
+"""A dense encoder that compares each image with the mean of all, seen by deep features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmcoordgan.geometry.template import move_to_template
+from mmcoordgan.registry import MODELS
+
+from .dense_encoder import DenseEncoder
+from .imagenet_features import ImageNetFeatures
+from .protocols import Encoding
+
+TRUNK = 8
+"""Layers of SqueezeNet, of which three are tapped."""
+CHANNELS = 64 + 128 + 256
+GRID = 32
+"""Features are compared at so many places per side of the image."""
+
+
+def template_features(layers: list[Tensor]) -> Tensor:
+    """Feature maps of a trunk (B, C_k, H_k, W_k) -> (B, sum of C_k, 32, 32), float32."""
+    return torch.cat([_resize(F.normalize(layer.float(), eps=1e-10), GRID) for layer in layers], 1)
+
+
+def template_images(images: Tensor, side: int) -> Tensor:
+    """Images of the side at which features are computed; a third less time on CPUs."""
+    return _resize(images, side).contiguous(memory_format=torch.channels_last)
+
+
+def _resize(images: Tensor, side: int) -> Tensor:
+    return F.interpolate(images, (side, side), mode='bilinear', antialias=True)
+
+
+@MODELS.register_module()
+class TemplateEncoder(DenseEncoder):
+    """:class:`DenseEncoder`, whose maps are moved to where the image looks like a template.
+
+    ``publish_model.py`` makes it of a dense encoder and of what
+    :class:`~mmcoordgan.models.losses.EquivarianceLoss` has learned with ``template``. It is not
+    trained itself. See :func:`~mmcoordgan.geometry.move_to_template`.
+
+    Args:
+        cells: The template has so many places per side of the frame.
+        dims: Its number of features.
+        feature_size: Side at which SqueezeNet sees the image.
+        strength, spread: See :func:`~mmcoordgan.geometry.move_to_template`.
+        **settings: See :class:`DenseEncoder`.
+    """
+
+    projection: Tensor
+    template: Tensor
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        *,
+        cells: int = 48,
+        dims: int = 40,
+        feature_size: int = 192,
+        strength: float = 0.1,
+        spread: float = 0.06,
+        **settings: Any,
+    ):
+        super().__init__(**settings)
+        self.feature_size = feature_size
+        self.strength = strength
+        self.spread = spread
+        network = ImageNetFeatures('squeeze')
+        self.taps = [tap for tap in network.taps if tap < TRUNK]
+        self.trunk = nn.ModuleList(list(network.features)[:TRUNK])
+        for layer in self.trunk.modules():  # weights of this encoder's file
+            layer._non_persistent_buffers_set.clear()
+        self.register_buffer('shift', torch.zeros(3, 1, 1))
+        self.register_buffer('scale', torch.ones(3, 1, 1))
+        self.register_buffer('projection', torch.zeros(dims, CHANNELS))
+        self.register_buffer('template', torch.zeros(dims, cells, cells))
+
+    def forward(self, images: Tensor) -> Encoding:
+        """As :class:`DenseEncoder`; the maps have no gradient."""
+        encoding = super().forward(images)
+        x = (template_images(images, self.feature_size) - self.shift) / self.scale
+        layers = []
+        for position, layer in enumerate(self.trunk):
+            x = layer(x)
+            if position in self.taps:
+                layers.append(x)
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+            features = torch.einsum('dc,bchw->bdhw', self.projection, template_features(layers))
+            assert encoding.coords is not None
+            coords = move_to_template(
+                features, self.template, encoding.coords.float(), self.strength, self.spread
+            )
+        return encoding._replace(coords=coords)
