@@ -80,9 +80,8 @@ class CoordGANInferencer(BaseInferencer):
             the frame: at least 1e-6, or 0 for the nearest pixel. Default: that of the config's
             label transfer, as ``tools/test.py`` measures; else 0.01 at 128 x 128 maps, scaled.
         vgg_weights: Path or URL of VGG16's weights, to refine codes by LPIPS.
-        check_domain: Find out whether images are like those that the model knows, where its file
-            says what those are: results carry a :class:`~mmcoordgan.apis.domain.Domain`. The
-            encoder then sees every image three times.
+        check_domain: Tell images that the model knows from others, where its file says how: results
+            carry a :class:`~mmcoordgan.apis.domain.Domain`. The encoder sees images three times.
         crop: A file that says where faces are, or finds them (:func:`~mmcoordgan.apis.cropping.
             read_cropper`): the networks see each image's crop, as FFHQ aligns it. Labels and points
             come for the image itself, swapped textures for the crop.
