@@ -39,9 +39,9 @@ def move_to_template(
     padded = F.pad(template, (1, 1, 1, 1), mode='replicate')
     along_x = cells / 4 * (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2])
     along_y = cells / 4 * (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1])
-    stack = torch.cat([template, along_x, along_y]).expand(len(coords), -1, -1, -1)
+    stack = torch.cat([template, along_x, along_y]).expand(coords.shape[0], -1, -1, -1)
     places = cell_centers(features.shape[-1]).to(coords)
-    start = sample_cells(coords, places.expand(len(coords), -1, -1, -1))
+    start = sample_cells(coords, places.expand(coords.shape[0], -1, -1, -1))
     move = torch.zeros_like(start)
     for _ in range(STEPS):
         mean, dx, dy = sample_cells(stack, start + move).chunk(3, 1)

@@ -1,0 +1,9 @@
+# faces_64, as published: publish_model.py makes it of a checkpoint of celeba_64_encoder.py. To test.
+_base_ = './celeba_64_encoder.py'
+model = dict(
+    encoder=dict(type='TemplateEncoder', cells=48, dims=40),
+    ema_decay=None,
+    teacher_interval=None,
+    perceptual=None,
+    losses=dict(_delete_=True),
+)
