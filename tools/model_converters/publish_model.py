@@ -130,7 +130,7 @@ def with_template(model: dict, state: Mapping[str, Tensor]) -> tuple[dict, Mappi
     template.load_state_dict(part_of(state, f'losses.{name}.template'))
     settings = dict(model['encoder'], feature_size=template.image_size)
     dims = min(DIMS, len(template.projection))
-    settings.update(cells=CELLS, dims=dims)
+    settings.update(cells=CELLS, dims=dims, mirror=terms[name].get('mirror', False))
     if settings.pop('type') != 'DenseEncoder' or template.layers != (0, 1, 2):
         raise UserError('templates are published with DenseEncoder and layers=(0, 1, 2)')
     encoder, perceptual = TemplateEncoder(**settings), MODELS.build(model['perceptual'])

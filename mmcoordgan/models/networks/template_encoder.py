@@ -48,7 +48,9 @@ class TemplateEncoder(DenseEncoder):
         cells: The template has so many places per side of the frame.
         dims: Its number of features.
         feature_size: Side at which SqueezeNet sees the image.
-        strength, spread: See :func:`~mmcoordgan.geometry.move_to_template`.
+        mirror: Objects are symmetric: begin with the mean of the maps of the image and its mirror
+            image.
+        strength, spread, window: See :func:`~mmcoordgan.geometry.move_to_template`.
         **settings: See :class:`DenseEncoder`.
     """
 
@@ -63,14 +65,16 @@ class TemplateEncoder(DenseEncoder):
         cells: int = 48,
         dims: int = 40,
         feature_size: int = 192,
+        mirror: bool = False,
         strength: float = 0.1,
         spread: float = 0.06,
+        window: float = 0.7,
         **settings: Any,
     ):
         super().__init__(**settings)
         self.feature_size = feature_size
-        self.strength = strength
-        self.spread = spread
+        self.mirror = mirror
+        self.movement = dict(strength=strength, spread=spread, window=window)
         network = ImageNetFeatures('squeeze')
         self.taps = [tap for tap in network.taps if tap < TRUNK]
         self.trunk = nn.ModuleList(list(network.features)[:TRUNK])
@@ -84,6 +88,13 @@ class TemplateEncoder(DenseEncoder):
     def forward(self, images: Tensor) -> Encoding:
         """As :class:`DenseEncoder`; the maps have no gradient."""
         encoding = super().forward(images)
+        coords = encoding.coords
+        assert coords is not None
+        if self.mirror:
+            mirrored = super().forward(images.flip(-1)).coords
+            assert mirrored is not None
+            sign = coords.new_tensor([-1.0, 1.0]).view(2, 1, 1)
+            coords = (coords + sign * mirrored.flip(-1)) / 2
         x = (template_images(images, self.feature_size) - self.shift) / self.scale
         layers = []
         for position, layer in enumerate(self.trunk):
@@ -92,8 +103,5 @@ class TemplateEncoder(DenseEncoder):
                 layers.append(x)
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             features = torch.einsum('dc,bchw->bdhw', self.projection, template_features(layers))
-            assert encoding.coords is not None
-            coords = move_to_template(
-                features, self.template, encoding.coords.float(), self.strength, self.spread
-            )
+            coords = move_to_template(features, self.template, coords.float(), **self.movement)
         return encoding._replace(coords=coords)
