@@ -1,4 +1,4 @@
-# faces_64: publish_model.py makes it of a checkpoint of celeba_64_encoder.py. To test, not to train.
+# faces_64: publish_model.py makes it of a checkpoint of celeba_64_encoder.py. To test, not train.
 _base_ = './celeba_64_encoder.py'
 model = dict(
     encoder=dict(type='TemplateEncoder', cells=48, dims=40, mirror=True),

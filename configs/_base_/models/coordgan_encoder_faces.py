@@ -26,7 +26,7 @@ model = dict(
     ),
     ema_decay=0.997,
     teacher_interval=2500,
-    # ImageNet's features say where faces look alike. They are used while training alone.
+    # ImageNet's features say where faces look alike.
     perceptual=dict(type='LPIPSLoss', net='squeeze', learned=False),
     losses=dict(
         # A warped image has the warped map. Maps are taught that make photographs look like their
