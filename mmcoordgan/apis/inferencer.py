@@ -82,9 +82,9 @@ class CoordGANInferencer(BaseInferencer):
         vgg_weights: Path or URL of VGG16's weights, to refine codes by LPIPS.
         check_domain: Tell images that the model knows from others, where its file says how: results
             carry a :class:`~mmcoordgan.apis.domain.Domain`. The encoder sees images three times.
-        crop: A file that says where faces are, or finds them (:func:`~mmcoordgan.apis.cropping.
-            read_cropper`): the networks see each image's crop, as FFHQ aligns it. Labels and points
-            come for the image itself, swapped textures for the crop.
+        crop: A file that says where faces are, or finds them (:func:`~.cropping.read_cropper`): the
+            networks see each image's crop, as FFHQ aligns it. Labels and points come for the image
+            itself, swapped textures for the crop.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.

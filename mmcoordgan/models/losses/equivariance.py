@@ -108,8 +108,9 @@ class EquivarianceLoss(ScheduledLoss):
             that the frame neither drifts nor shrinks. 0: they are not aligned.
         mirror: Objects are symmetric: the teacher also sees the mirror image, whose map is the
             mirror image of the map, and teaches the mean.
-        template: Arguments of :class:`~.feature_template.FeatureTemplate`, with which what is
-            taught is moved to where the image looks like all others; needs ``aligned`` and a
+        template: Arguments of a
+            :class:`~mmcoordgan.models.losses.feature_template.FeatureTemplate`. What is taught is
+            then moved to where the image looks like all others; this needs ``aligned`` and a
             perceptual distance. None: the teacher's maps are taught.
         views: How often each image is warped: teaching an image costs more than seeing it.
         **settings: See :class:`ScheduledLoss`.

@@ -39,8 +39,8 @@ class FeatureTemplate(nn.Module):
         layers: Which feature maps of the perceptual distance to use.
         image_size: Images are resized to this side before.
         dims: Number of directions that are kept.
-        focus: Where the object is, as in :func:`~.equivariance.map_distance`: directions are
-            chosen for what differs there.
+        focus: Where the object is, as in :func:`~mmcoordgan.models.losses.map_distance`: directions
+            are chosen for what differs there.
         **movement: ``strength``, ``spread`` and ``window`` of ``move_to_template``.
     """
 
