@@ -11,6 +11,7 @@ from mmcoordgan.datasets import LabelledFolder, LoadImage, PackInputs, Similarit
 
 from .domain import HeldOut
 from .inferencer import CoordGANInferencer
+from .results import PointTransfer
 
 TOYFACES = 'toyfaces'
 """Stands for generated faces, whose points are known exactly."""
@@ -61,12 +62,20 @@ def measure(inferencer: CoordGANInferencer, known: Sequence[KnownImage]) -> Iter
     """Carry the key points of every image to the next one."""
     # With these errors, the expected error of a match is its doubt.
     inferencer.encoder.held_out = HeldOut((0.0,), (0.0, 1.0), (0.0, 1.0))
+    for found, truth, last in carry_points(inferencer, known):
+        side = float(np.prod(last.image.shape[:2])) ** 0.5
+        error = np.linalg.norm(found.points - truth, axis=1)
+        yield Measured(found.expected_error / side, error / side, last.points, side)
+
+
+def carry_points(
+    inferencer: CoordGANInferencer, known: Sequence[KnownImage]
+) -> Iterator[tuple[PointTransfer, np.ndarray, KnownImage]]:
+    """Points of every image in the next one, as found and (N, 2) as known, and the next one."""
     for first, last in zip(known, known[1:]):
         seen = ~np.isnan(first.points + last.points).any(1)
         (found,) = inferencer.transfer_points(first.image, first.points[seen], last.image)
-        side = float(np.prod(last.image.shape[:2])) ** 0.5
-        error = np.linalg.norm(found.points - last.points[seen], axis=1)
-        yield Measured(found.expected_error / side, error / side, last.points, side)
+        yield found, last.points[seen], last
 
 
 def calibrate(doubt: np.ndarray, error: np.ndarray) -> tuple[list[float], list[float]]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from mmcoordgan.evaluation.transfer_metric import temperature_at
 from mmcoordgan.io.files import load_checkpoint
 from mmcoordgan.models.networks import Encoder, Encoding, Generator, encode
-from mmcoordgan.models.pretrained import check_fit, part_of
+from mmcoordgan.models.pretrained import averaged_part, check_fit
 from mmcoordgan.models.refinement import Refinement
 from mmcoordgan.registry import MODELS
 from mmcoordgan.shipped import read_config
@@ -245,8 +245,8 @@ def _temperature(content: Mapping, config: Config | Mapping | None, width: int) 
 
 def _stored_networks(state: Mapping) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Names and tensors of the networks in a checkpoint: the averaged ones, where it has some."""
-    yield 'generator', part_of(state, 'generator_ema') or part_of(state, 'generator')
-    encoder = part_of(state, 'encoder_ema') or part_of(state, 'encoder')
+    yield 'generator', averaged_part(state, 'generator')
+    encoder = averaged_part(state, 'encoder')
     if encoder:
         yield 'encoder', encoder
 

@@ -1,7 +1,7 @@
 """Pure functions on coordinate maps: the one definition of "corresponds" in this package."""
 
 from .chamfer import chamfer_to_grid
-from .grid import canonical_grid
+from .grid import canonical_grid, mean_of_sides
 from .random_warp import RandomWarps, sample_image
 from .template import move_to_template
 from .transfer import IndexedCoords, carry, hard_transfer, soft_transfer
@@ -13,6 +13,7 @@ __all__ = [
     'carry',
     'chamfer_to_grid',
     'hard_transfer',
+    'mean_of_sides',
     'move_to_template',
     'sample_image',
     'soft_transfer',

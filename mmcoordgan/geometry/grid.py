@@ -26,3 +26,12 @@ def canonical_grid(
     x = torch.linspace(-1, 1, width, device=device, dtype=dtype)
     y = torch.linspace(-1, 1, height, device=device, dtype=dtype)
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
+
+
+def mean_of_sides(coords: Tensor, mirrored: Tensor) -> Tensor:
+    """The mean of the maps of symmetric objects and of their mirror images, all (B, 2, H, W).
+
+    The maps of the mirror images are mirrored back before: their pixels, and x.
+    """
+    sign = coords.new_tensor([-1.0, 1.0]).view(2, 1, 1)
+    return (coords + sign * mirrored.flip(-1)) / 2

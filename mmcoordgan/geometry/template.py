@@ -40,8 +40,7 @@ def move_to_template(
     along_x = cells / 4 * (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2])
     along_y = cells / 4 * (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1])
     stack = torch.cat([template, along_x, along_y]).expand(coords.shape[0], -1, -1, -1)
-    places = cell_centers(features.shape[-1]).to(coords)
-    start = sample_cells(coords, places.expand(coords.shape[0], -1, -1, -1))
+    start = coords_at_cells(coords, features.shape[-1])
     move = torch.zeros_like(start)
     for _ in range(STEPS):
         mean, dx, dy = sample_cells(stack, start + move).chunk(3, 1)
@@ -56,10 +55,16 @@ def move_to_template(
     return coords + F.interpolate(move, size, mode='bilinear', align_corners=False)
 
 
-def cell_centers(side: int) -> Tensor:
+def cell_centers(side: int, like: Tensor) -> Tensor:
     """Centers (2, side, side) of square cells that cover [-1, 1]^2, x first."""
-    centers = (torch.arange(side) + 0.5) * 2 / side - 1
-    return torch.stack(torch.meshgrid(centers, centers, indexing='xy'))
+    centers = (torch.arange(side, device=like.device) + 0.5) * 2 / side - 1
+    return torch.stack(torch.meshgrid(centers, centers, indexing='xy')).to(like)
+
+
+def coords_at_cells(coords: Tensor, side: int) -> Tensor:
+    """Maps (B, 2, H, W) at the centers of cells that cover the image: (B, 2, side, side)."""
+    places = cell_centers(side, coords).expand(coords.shape[0], -1, -1, -1)
+    return sample_cells(coords, places)
 
 
 def sample_cells(values: Tensor, places: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from mmcoordgan.geometry import RandomWarps, sample_image
 from mmcoordgan.registry import MODELS, build_module
 
+from .counted import CountedModel, update_average
 from .finite import FiniteGuard
 from .images import resize_square
 from .losses import DetachedFakes, Fakes, LossTerms, Stage1View
@@ -39,7 +39,7 @@ class MicroBatch(NamedTuple):
 
 
 @MODELS.register_module()
-class CoordGAN(BaseModel):
+class CoordGAN(CountedModel):
     """CoordGAN's first stage (arXiv:2203.16521): networks, losses, training step.
 
     Args:
@@ -83,7 +83,6 @@ class CoordGAN(BaseModel):
     patch_discriminator: Any
     perceptual: Any
     losses: Any
-    iteration: Tensor
 
     def __init__(
         self,
@@ -119,8 +118,6 @@ class CoordGAN(BaseModel):
         self.real_warps = None if real_warps is None else RandomWarps(**warps)
         for name in frozen:
             self.generator.get_submodule(name).requires_grad_(False)
-        # Saved with the weights, so that schedules continue where a checkpoint was written.
-        self.register_buffer('iteration', torch.zeros((), dtype=torch.int64))
 
     def init_weights(self) -> None:
         """Load ``pretrained_generator``, if there is one."""
@@ -131,13 +128,6 @@ class CoordGAN(BaseModel):
             iteration = load_pretrained(networks, self.pretrained_generator)
             if iteration is not None:
                 self.iteration.copy_(iteration)
-
-    def _apply(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
-        """Move and convert all but the iteration: the host reads it without waiting for a GPU."""
-        iteration = self.iteration
-        super()._apply(fn, *args, **kwargs)
-        self.iteration = iteration
-        return self
 
     # ------------------------------------------------------------------ training
 
@@ -219,10 +209,7 @@ class CoordGAN(BaseModel):
     @torch.no_grad()
     def update_ema(self) -> None:
         """Move the averaged generator towards the current one."""
-        averages, current = (
-            list(network.parameters()) for network in (self.generator_ema, self.generator)
-        )
-        torch._foreach_lerp_(averages, current, 1 - self.ema_decay)
+        update_average(self.generator_ema, self.generator, self.ema_decay)
 
     # ------------------------------------------------------------------ sampling
 

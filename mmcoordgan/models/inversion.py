@@ -8,19 +8,19 @@ from contextlib import suppress
 from typing import Any
 
 import torch
-from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from mmcoordgan.registry import MODELS, build_module
 
+from .counted import CountedModel, update_average
 from .distributed import average_values
 from .finite import FiniteGuard
 from .images import resize_square
 from .losses import LossTerms, Stage2View
 from .networks.protocols import Encoder, Encoding, check_codes_fit, encode, render
 from .pairs import check_even_batch
-from .pretrained import STAGE1_KEY, check_fit, load_stage1_generator, part_of
+from .pretrained import STAGE1_KEY, averaged_part, check_fit, load_stage1_generator, part_of
 from .refinement import Refinement, refine_codes
 from .sampling import sample_codes
 
@@ -28,7 +28,7 @@ NETWORKS = ('generator', 'encoder', 'perceptual')
 
 
 @MODELS.register_module()
-class CoordGANInversion(BaseModel):
+class CoordGANInversion(CountedModel):
     """CoordGAN's second stage (arXiv:2203.16521): an encoder for a frozen generator.
 
     It trains as MMEngine's models do: ``forward(mode='loss')`` within MMEngine's ``train_step``,
@@ -81,7 +81,6 @@ class CoordGANInversion(BaseModel):
     encoder_teacher: Any  # an Encoder, or None
     perceptual: Any
     losses: Any
-    iteration: Tensor
 
     def __init__(
         self,
@@ -121,8 +120,6 @@ class CoordGANInversion(BaseModel):
         self.stage1_checkpoint = stage1_checkpoint
         self._generator_is_trained = stage1_checkpoint is None
         self.guard = FiniteGuard(on_nonfinite)
-        # Saved with the weights, so that schedules continue where a checkpoint was written.
-        self.register_buffer('iteration', torch.zeros((), dtype=torch.int64))
         self._ddp_params_and_buffers_to_ignore = ['iteration']  # NCCL takes no tensor on the CPU
 
     def train(self, mode: bool = True) -> CoordGANInversion:
@@ -132,13 +129,6 @@ class CoordGANInversion(BaseModel):
         for encoder in (self.encoder_ema, self.encoder_teacher):
             if encoder is not None:
                 encoder.eval()
-        return self
-
-    def _apply(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
-        """Move and convert all but the iteration: the host reads it without waiting for a GPU."""
-        iteration = self.iteration
-        super()._apply(fn, *args, **kwargs)
-        self.iteration = iteration
         return self
 
     # ------------------------------------------------------------------ weights
@@ -181,13 +171,10 @@ class CoordGANInversion(BaseModel):
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
         own = {k[len(prefix) :]: v for k, v in state_dict.items() if k.startswith(prefix)}
         self.check_state_dict(own)
-        source = 'encoder'
+        average = averaged_part(own, 'encoder')  # published models hold it as the encoder
         for copied in ('encoder_ema', 'encoder_teacher'):
             if getattr(self, copied) is not None and not part_of(own, copied):
-                # Published models hold the average alone, as the encoder.
-                weights = part_of(own, source)
-                state_dict.update({f'{prefix}{copied}.{name}': v for name, v in weights.items()})
-            source = copied if part_of(own, copied) else source
+                state_dict.update({f'{prefix}{copied}.{name}': v for name, v in average.items()})
         super()._load_from_state_dict(state_dict, prefix, *args)
         self._generator_is_trained = True
 
@@ -226,12 +213,7 @@ class CoordGANInversion(BaseModel):
             return
         iteration = int(self.iteration)
         decay = min(self.ema_decay or 0.0, iteration / (iteration + 10))
-        current = self.encoder.state_dict()
-        for name, average in self.encoder_ema.state_dict().items():
-            if average.is_floating_point():
-                average.lerp_(current[name], 1 - decay)
-            else:
-                average.copy_(current[name])
+        update_average(self.encoder_ema, self.encoder, decay)
         if self.teacher_interval and iteration % self.teacher_interval == 0:
             self.encoder_teacher.load_state_dict(self.encoder_ema.state_dict())
 

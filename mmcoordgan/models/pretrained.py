@@ -76,6 +76,11 @@ def part_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return {k[len(name) + 1 :]: v for k, v in state.items() if k.startswith(f'{name}.')}
 
 
+def averaged_part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensors of a network's average, ``<name>_ema``, or of the network if none was kept."""
+    return part_of(state, f'{name}_ema') or part_of(state, name)
+
+
 def check_fit(
     network: nn.Module, tensors: Mapping[str, Tensor], source: str, optional: tuple[str, ...] = ()
 ) -> None:

@@ -11,6 +11,7 @@ from mmcoordgan.geometry import (
     canonical_grid,
     chamfer_to_grid,
     hard_transfer,
+    mean_of_sides,
     soft_transfer,
 )
 
@@ -214,3 +215,11 @@ def test_bad_arguments(arguments, message):
     good['target_coords'] = torch.zeros(2, 2, 4, 4)
     with pytest.raises(ValueError, match=message):
         soft_transfer(**{**good, **arguments})
+
+
+def test_mean_of_sides_by_hand():
+    coords = torch.tensor([[[[-1.0, 0.5]], [[0.2, 0.4]]]])  # (1, 2, 1, 2)
+    mirrored = torch.tensor([[[[-0.7, 0.8]], [[0.6, 0.0]]]])
+    # Mirrored back: x is -0.8 and 0.7, y is 0 and 0.6.
+    expected = torch.tensor([[[[-0.9, 0.6]], [[0.1, 0.5]]]])
+    assert torch.allclose(mean_of_sides(coords, mirrored), expected)

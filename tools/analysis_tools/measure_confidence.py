@@ -8,7 +8,14 @@ from itertools import islice
 import numpy as np
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.calibration import TOYFACES, KnownImage, calibrate, measure, read_known
+from mmcoordgan.apis.calibration import (
+    TOYFACES,
+    KnownImage,
+    calibrate,
+    carry_points,
+    measure,
+    read_known,
+)
 from mmcoordgan.cli.infer import explained
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.errors import UserError
@@ -47,12 +54,7 @@ def auc(distrust: np.ndarray, bad: np.ndarray) -> float:
 def by_cycle(inferencer: CoordGANInferencer, known: list[KnownImage]) -> np.ndarray:
     """Cycle errors of the matches of :func:`measure`; all from a tenth of the side on are equal."""
     inferencer.encoder.held_out = None
-    errors = []
-    for first, last in zip(known, known[1:]):
-        seen = ~np.isnan(first.points + last.points).any(1)
-        (found,) = inferencer.transfer_points(first.image, first.points[seen], last.image)
-        errors.append(1 - found.confidence)
-    return np.concatenate(errors)
+    return np.concatenate([1 - found.confidence for found, *_ in carry_points(inferencer, known)])
 
 
 def run(args: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file, load_checkpoint
 from mmcoordgan.models.losses.feature_template import FeatureTemplate
 from mmcoordgan.models.networks.template_encoder import TRUNK, TemplateEncoder
-from mmcoordgan.models.pretrained import part_of
+from mmcoordgan.models.pretrained import averaged_part, part_of
 from mmcoordgan.registry import MODELS
 from mmcoordgan.version import __version__
 
@@ -111,7 +111,7 @@ def networks_of_inference(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Te
     Vectors (biases, statistics of batch norm) keep their precision, which costs little.
     """
     generator = 'generator_ema' if part_of(state, 'generator_ema') else 'generator'
-    encoder = part_of(state, 'encoder_ema') or part_of(state, 'encoder')
+    encoder = averaged_part(state, 'encoder')
     for part, tensors in ((generator, part_of(state, generator)), ('encoder', encoder)):
         for name, tensor in tensors.items():
             half = tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor
@@ -141,7 +141,7 @@ def with_template(model: dict, state: Mapping[str, Tensor]) -> tuple[dict, Mappi
     trunk = nn.ModuleList(list(perceptual.network.features)[:TRUNK])
     encoder.trunk.load_state_dict(dict(trunk.named_buffers()))
     tensors = encoder.state_dict()
-    tensors.update(part_of(state, 'encoder_ema') or part_of(state, 'encoder'))
+    tensors.update(averaged_part(state, 'encoder'))
     generator = {key: value for key, value in state.items() if key.startswith('generator')}
     model = dict(model, encoder=dict(settings, type='TemplateEncoder'), perceptual=None)
     return model, {**generator, **{f'encoder.{key}': value for key, value in tensors.items()}}

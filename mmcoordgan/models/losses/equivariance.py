@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmcoordgan.geometry import RandomWarps, canonical_grid, sample_image
+from mmcoordgan.geometry import RandomWarps, canonical_grid, mean_of_sides, sample_image
 from mmcoordgan.models.networks.protocols import encode
 from mmcoordgan.registry import MODELS
 
@@ -172,9 +172,7 @@ class EquivarianceLoss(ScheduledLoss):
         if taught:
             coords = view.teach(view.real)
             if self.mirror:
-                mirrored = view.teach(view.real.flip(-1)).flip(-1)
-                sign = mirrored.new_tensor([-1.0, 1.0]).view(2, 1, 1)
-                coords = (coords + sign * mirrored) / 2
+                coords = mean_of_sides(coords, view.teach(view.real.flip(-1)))
         template = self.template
         if template is None:
             return self._centered(coords, grid) if self.aligned and taught else coords

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmcoordgan.geometry.template import (
     cell_centers,
+    coords_at_cells,
     gaussian_blur,
     move_to_template,
     sample_cells,
@@ -47,7 +48,6 @@ class FeatureTemplate(nn.Module):
     sums: Tensor
     within: Tensor
     projection: Tensor
-    places: Tensor
 
     def __init__(
         self,
@@ -67,7 +67,6 @@ class FeatureTemplate(nn.Module):
         self.register_buffer('sums', torch.zeros(channels + 1, CELLS, CELLS))
         self.register_buffer('within', torch.zeros(channels, channels))
         self.register_buffer('projection', torch.zeros(dims, channels))
-        self.register_buffer('places', cell_centers(GRID), persistent=False)
 
     @torch.no_grad()
     def features(self, perceptual: PerceptualDistance, images: Tensor) -> Tensor:
@@ -80,7 +79,7 @@ class FeatureTemplate(nn.Module):
         """Average the features of images with maps (B, 2, H, W), over a hundred calls or so."""
         # Every fourth place is enough.
         features = features[..., ::2, ::2]
-        places = self._at_places(coords)[..., ::2, ::2]
+        places = coords_at_cells(coords, GRID)[..., ::2, ::2]
         places = places.transpose(0, 1).flatten(2)[None]
         features = features.transpose(0, 1).flatten(2)[None]
         values = torch.cat([features, torch.ones_like(features[:, :1])], 1)
@@ -96,7 +95,7 @@ class FeatureTemplate(nn.Module):
     @torch.no_grad()
     def fit(self) -> None:
         """Choose the directions, from what was averaged."""
-        weight = self.sums[-1] * self._inside(cell_centers(CELLS).to(self.sums)[None])[0]
+        weight = self.sums[-1] * self._inside(cell_centers(CELLS, self.sums)[None])[0]
         weight = (weight / weight.sum()).flatten()
         mean = self._mean().flatten(1)
         mean = mean - (mean @ weight)[:, None]
@@ -125,6 +124,3 @@ class FeatureTemplate(nn.Module):
 
     def _inside(self, places: Tensor) -> Tensor:
         return (-places.square().sum(1) / self.focus**2).exp()
-
-    def _at_places(self, coords: Tensor) -> Tensor:
-        return sample_cells(coords, self.places.expand(len(coords), -1, -1, -1))

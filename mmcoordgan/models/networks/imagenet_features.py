@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import torch
@@ -101,9 +102,14 @@ class ImageNetFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Normalized images (B, 3, H, W) -> the tapped feature maps (B, C_k, H_k, W_k)."""
-        features = []
-        for position, layer in enumerate(self.features):
-            x = layer(x)
-            if position in self.taps:
-                features.append(x)
-        return features
+        return tapped(self.features, self.taps, x)
+
+
+def tapped(layers: Iterable[nn.Module], taps: Collection[int], x: Tensor) -> list[Tensor]:
+    """What the layers at the positions ``taps`` give, where all follow one another."""
+    features = []
+    for position, layer in enumerate(layers):
+        x = layer(x)
+        if position in taps:
+            features.append(x)
+    return features

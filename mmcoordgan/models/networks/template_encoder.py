@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmcoordgan.geometry.template import move_to_template
+from mmcoordgan.geometry import mean_of_sides, move_to_template
 from mmcoordgan.registry import MODELS
 
 from .dense_encoder import DenseEncoder
-from .imagenet_features import ImageNetFeatures
+from .imagenet_features import ImageNetFeatures, tapped
 from .protocols import Encoding
 
 TRUNK = 8
@@ -93,14 +93,9 @@ class TemplateEncoder(DenseEncoder):
         if self.mirror:
             mirrored = super().forward(images.flip(-1)).coords
             assert mirrored is not None
-            sign = coords.new_tensor([-1.0, 1.0]).view(2, 1, 1)
-            coords = (coords + sign * mirrored.flip(-1)) / 2
+            coords = mean_of_sides(coords, mirrored)
         x = (template_images(images, self.feature_size) - self.shift) / self.scale
-        layers = []
-        for position, layer in enumerate(self.trunk):
-            x = layer(x)
-            if position in self.taps:
-                layers.append(x)
+        layers = tapped(self.trunk, self.taps, x)
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             features = torch.einsum('dc,bchw->bdhw', self.projection, template_features(layers))
             coords = move_to_template(features, self.template, coords.float(), **self.movement)
