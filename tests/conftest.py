@@ -80,6 +80,33 @@ def lpips(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope='session')
+def stage1(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The checkpoint of a tiny generator."""
+    from tiny_inversion import STAGE1, write_checkpoint
+
+    path = tmp_path_factory.mktemp('stage1') / 'x.pth'
+    write_checkpoint(path, STAGE1)
+    return str(path)
+
+
+@pytest.fixture(scope='session')
+def stage2(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The checkpoint of a tiny generator and encoder, with its config's evaluator."""
+    from tiny_inversion import EVALUATOR, write_checkpoint
+
+    path = tmp_path_factory.mktemp('stage2') / 'x.pth'
+    write_checkpoint(path, test_evaluator=[EVALUATOR])
+    return str(path)
+
+
+@pytest.fixture(scope='session')
+def inferencer(stage2: str):
+    from mmcoordgan.apis import CoordGANInferencer
+
+    return CoordGANInferencer(stage2, device='cpu', show_progress=False)
+
+
+@pytest.fixture(scope='session')
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Checkpoints of both stages' toy configs, by these configs' names."""
     from mmengine.config import Config

@@ -74,13 +74,10 @@ def test_broken_files(folder):
     assert all(isinstance(error, BrokenImageError) for error in seen.values())
 
 
-def test_arrays_that_are_no_images():
+def test_what_is_no_image(folder):
     for image in (IMAGE[..., 0], IMAGE / 255, IMAGE[:0], IMAGE.transpose(2, 0, 1)):
         with pytest.raises(ValueError, match=r'image 0 must be an array \(H, W, 3\) of uint8'):
             read_image(image, 8)
-
-
-def test_one_image_is_needed(folder):
     with pytest.raises(ValueError, match='is a folder: one image is needed'):
         read_image(folder, 8)
 

@@ -10,14 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.structures import BaseDataElement
 from PIL import Image
-from tiny_inversion import (
-    EVALUATOR,
-    SIZE,
-    STAGE2,
-    labels,
-    pictures,
-    write_checkpoint,
-)
+from tiny_inversion import EVALUATOR, SIZE, STAGE2, labels, pictures, write_checkpoint
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.datasets import BrokenImageError
@@ -35,23 +28,21 @@ def test_as_mmengine_calls_it(stage2, inferencer, tmp_path):
     assert isinstance(samples[0], BaseDataElement) and samples[0].coords.shape == (2, SIZE, SIZE)
     Image.fromarray(images[0]).save(tmp_path / 'a.png')
     assert len(inferencer(str(tmp_path))['predictions']) == 1
-    built = INFERENCERS.build(dict(type='mmcoordgan.CoordGANInferencer', model=stage2[0]))
+    built = INFERENCERS.build(dict(type='mmcoordgan.CoordGANInferencer', model=stage2))
     assert isinstance(built, CoordGANInferencer)
 
 
 def test_config_and_weights_in_mmengines_order(stage2, tmp_path):
-    model = dict(STAGE2)
-    content = torch.load(stage2[0], weights_only=True)
+    content = torch.load(stage2, weights_only=True)
     torch.save({'state_dict': content['state_dict']}, tmp_path / 'bare.pth')
-    Config({'model': model}).dump(tmp_path / 'config.py')
-    with pytest.raises(ValueError, match='does not hold its config'):
-        CoordGANInferencer(tmp_path / 'bare.pth')
-    for config in (str(tmp_path / 'config.py'), Config({'model': model}), {'model': model}):
+    whole = {'model': STAGE2}
+    Config(whole).dump(tmp_path / 'config.py')
+    for config in (str(tmp_path / 'config.py'), Config(whole), whole):
         found = CoordGANInferencer(config, tmp_path / 'bare.pth', device='cpu')
         assert found.networks.encoder is not None
         assert found.temperature == pytest.approx(0.01 * 128 / SIZE)  # it evaluates nothing
-    assert CoordGANInferencer(weights=stage2[0]).networks.encoder is not None
-    for alone in (tmp_path / 'config.py', {'model': model}, None):
+    assert CoordGANInferencer(weights=stage2).networks.encoder is not None
+    for alone in (tmp_path / 'config.py', whole, None):
         with pytest.raises(ValueError, match='a checkpoint is needed: CoordGANInferencer'):
             CoordGANInferencer(alone)
 
@@ -84,10 +75,11 @@ def test_nothing_that_a_checkpoint_names_is_built_or_opened(tmp_path, monkeypatc
         inferencer.iter_encode(pictures(1), refine=2)
 
 
-def test_errors_come_at_the_call(stage2, inferencer, generator, tmp_path):
+def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
+    generator = CoordGANInferencer(stage1, device='cpu', show_progress=False)
     image, mask = pictures(1, 20, 50)[0], labels(1, 20, 50)[0]
     for call, message in (
-        (lambda: generator.iter_encode(image), 'stage 1 and has no encoder'),
+        (lambda: generator.iter_interpolate(image, 2), 'stage 1 and has no encoder'),
         (lambda: inferencer.iter_encode(image, batch_size=0), 'batch_size must be at least 1'),
         (lambda: inferencer.iter_encode(image, refine=10**6), r'refinement takes 0\.\.10000 steps'),
         (lambda: inferencer.iter_encode(image, refine=-1), 'refinement needs steps >= 0'),
@@ -106,16 +98,11 @@ def test_errors_come_at_the_call(stage2, inferencer, generator, tmp_path):
         (lambda: generator.iter_interpolate(1, 2, frames=1), 'frames must be at least 2'),
         (lambda: generator.iter_interpolate(1, 2, part='pose'), 'part must be one of'),
         (lambda: generator.iter_interpolate(image, 2), 'stage 1 and has no encoder'),
-        (
-            lambda: CoordGANInferencer(stage2[0], temperature=-1),
-            'temperature must be at least 1e-06',
-        ),
-        (lambda: CoordGANInferencer(stage2[0], temperature=1e-12), '0 takes the nearest pixel'),
-        (lambda: CoordGANInferencer(stage2[0], temperature=1e-40), 'but got 1e-40; 0 takes'),
-        (lambda: CoordGANInferencer(stage2[0], temperature=np.inf), '0 takes the nearest pixel'),
-        (lambda: CoordGANInferencer(stage2[0], temperature=np.nan), 'but got nan; 0 takes'),
-        (lambda: CoordGANInferencer(stage2[0], device='cuda:7'), 'device cuda:7 is not available'),
-        (lambda: CoordGANInferencer(stage2[0], device='toaster'), 'toaster'),
+        (lambda: CoordGANInferencer(stage2, temperature=-1), 'temperature must be at least 1e-06'),
+        (lambda: CoordGANInferencer(stage2, temperature=np.inf), '0 takes the nearest pixel'),
+        (lambda: CoordGANInferencer(stage2, temperature=np.nan), 'but got nan; 0 takes'),
+        (lambda: CoordGANInferencer(stage2, device='cuda:7'), 'device cuda:7 is not available'),
+        (lambda: CoordGANInferencer(stage2, device='toaster'), 'toaster'),
     ):
         with pytest.raises(ValueError, match=message):
             call()
@@ -145,13 +132,6 @@ def test_arrays_are_called_what_they_are(inferencer):
         inferencer.transfer_points(good, [[99, 2]], good)
 
 
-def test_a_config_with_an_impossible_temperature(tmp_path):
-    write_checkpoint(tmp_path / 'x.pth', test_evaluator={**EVALUATOR, 'temperature': 1e-12})
-    with pytest.raises(ValueError, match=r'from the config of .*x\.pth; 0 takes the nearest'):
-        CoordGANInferencer(tmp_path / 'x.pth', device='cpu')
-    assert CoordGANInferencer(tmp_path / 'x.pth', device='cpu', temperature=0).temperature == 0
-
-
 def test_the_temperature_of_the_config(tmp_path):
     published = 0.01 * 128 / SIZE
     hostile = {**EVALUATOR, 'temperature': ['x'] * 9, 'reference_size': 10**12}
@@ -171,3 +151,7 @@ def test_the_temperature_of_the_config(tmp_path):
         write_checkpoint(tmp_path / f'{number}.pth', test_evaluator=evaluator)
         found = CoordGANInferencer(tmp_path / f'{number}.pth', device='cpu')
         assert found.temperature == pytest.approx(expected), evaluator
+    write_checkpoint(tmp_path / 'x.pth', test_evaluator={**EVALUATOR, 'temperature': 1e-12})
+    with pytest.raises(ValueError, match=r'from the config of .*x\.pth; 0 takes the nearest'):
+        CoordGANInferencer(tmp_path / 'x.pth', device='cpu')
+    assert CoordGANInferencer(tmp_path / 'x.pth', device='cpu', temperature=0).temperature == 0

@@ -8,26 +8,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tiny_inversion import EVALUATOR, PALETTE, STAGE1, labels, pictures, write_checkpoint
+from tiny_inversion import PALETTE, labels, pictures
 
-from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.masks import label_image
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
-
-
-@pytest.fixture(scope='module')
-def stage2(tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp('stage2') / 'x.pth'
-    write_checkpoint(path, test_evaluator=[EVALUATOR])
-    return str(path)
-
-
-@pytest.fixture(scope='module')
-def stage1(tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp('stage1') / 'x.pth'
-    write_checkpoint(path, STAGE1)
-    return str(path)
 
 
 @pytest.fixture
@@ -56,8 +41,3 @@ def folder(tmp_path, monkeypatch) -> Path:
     label_image(labels(1, 24, 40)[0], PALETTE).save(tmp_path / 'mask.png')
     (tmp_path / 'p.csv').write_text('label,x,y\nnose,10.5,12\n=mouth,3,4\n')
     return tmp_path
-
-
-@pytest.fixture
-def inferencer(stage2) -> CoordGANInferencer:
-    return CoordGANInferencer(stage2, device='cpu', show_progress=False)

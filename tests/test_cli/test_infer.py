@@ -139,9 +139,6 @@ def test_textures_get_folders(folder, infer, stage2, inferencer):
     assert below('x') == [f'images/{texture}/{name}' for texture in ('c', 'one') for name in names]
     expected = inferencer.swap_texture('faces', 'one.png')[1][0].image
     assert np.array_equal(pixels('x/images/one/b.png')[::3, 1::3], expected)
-    Image.fromarray(pictures(1)[0]).save('c.png')
-    code, message = infer(*verb, 'faces/sub/c.png', 'c.png', '--out', 'z')
-    assert code == 2 and 'faces/sub/c.png and c.png have the same name' in message
     Path('broken.png').touch()
     code, message = infer(*verb, 'broken.png', '--out', 'z')
     assert code == 2 and 'broken.png' in message and len(message.splitlines()) == 1

@@ -86,9 +86,6 @@ def test_what_cannot_be_done_is_said_first(folder, infer, stage1, stage2, monkey
     monkeypatch.setattr(OutputFolder, 'save', pytest.fail)
     label_image(labels(1, 5, 7)[0]).save('small.png')
     Path('blocked').touch()
-    Path('empty').mkdir()
-    torch.save({'state_dict': {}}, 'empty.pth')
-    Path('text.pth').write_text('hello')
     transfer, verb = 'transfer-labels', ('faces', '--reference', 'one.png', 'mask.png')
     pair, seeds = ('faces/a.png', 'one.png'), ('seed:1', 'seed:2')
     lpips = dict(STAGE2, perceptual=dict(type='LPIPSLoss', vgg_weights='mine.pth'))
@@ -96,25 +93,15 @@ def test_what_cannot_be_done_is_said_first(folder, infer, stage1, stage2, monkey
     content['meta']['cfg'] = Config({'model': lpips}).pretty_text
     torch.save(content, 'lpips.pth')
     for arguments, message in (
-        ((transfer, stage1, *verb), 'stage 1 and has no encoder'),
         ((transfer, 'none.pth', *verb), 'none.pth does not exist'),
-        ((transfer, 'empty.pth', *verb), 'does not hold its config'),
-        ((transfer, 'text.pth', *verb), 'text.pth cannot be read'),
         ((transfer, stage2, *verb, '--out', 'blocked/x'), 'cannot write into blocked/x: Not a dir'),
         ((transfer, stage2, 'gone', *verb[1:]), 'there is no image or folder gone'),
-        ((transfer, stage2, 'empty', *verb[1:]), 'holds no image'),
         (
             (transfer, stage2, 'faces', '--reference', 'one.png', 'small.png'),
             'small.png is 7x5 (width x height), but one.png is 40x24',
         ),
-        (
-            (transfer, stage2, 'faces', '--reference', 'one.png', 'one.png'),
-            'one.png is a color image',
-        ),
         ((transfer, stage2, *verb, '--batch-size', '0'), 'batch_size must be at least 1'),
-        ((transfer, stage2, *verb, '--temperature', '1e-12'), '0 takes the nearest'),
         ((transfer, stage2, *verb, '--scale', 0), 'must be at least 1, but is 0'),
-        (('sample', stage1, '-n', 0), 'n must be at least 1'),
         (('sample', stage1, '--truncation', 'nan'), 'truncation must be a number'),
         (('interpolate', stage1, 'seed:x', 'seed:1'), 'seed:x names no seed'),
         (('interpolate', stage1, 'none.png', 'seed:1'), 'stage 1'),

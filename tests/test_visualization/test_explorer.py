@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mmcoordgan.geometry import canonical_grid
 from mmcoordgan.visualization.explorer import ExplorerPicture, explorer_page, quantize_coords
@@ -55,10 +57,6 @@ def test_what_the_page_holds():
 
 
 def test_large_pictures_are_reduced_in_their_aspect_ratio():
-    import io
-
-    from PIL import Image
-
     image = np.zeros((300, 1200, 3), np.uint8)
     found = stored(explorer_page([p._replace(image=image) for p in pictures(2)]))['pictures'][0]
     assert (found['width'], found['height']) == (1200, 300)

@@ -48,18 +48,6 @@ def test_hover(page, picture):
         check_shown(page, picture, pixel)
 
 
-def test_points_can_be_removed(page):
-    page.choose('point')
-    for picture, pixel in ((0, 40), (1, 200)):
-        page.mouse(picture, pixel, press=True)
-    assert [point.text for point in page.find('.point')] == ['1', '2'] * len(MAPS)
-    page.find('[aria-label="Remove point 1"]')[0].click()
-    assert [point.text for point in page.find('.point')] == ['1'] * len(MAPS)
-    assert page.shown('.point') == [matches[200] for matches in MATCHES[1]]
-    page.press('undo')
-    assert [point.text for point in page.find('.point')] == ['1', '2'] * len(MAPS)
-
-
 def test_touch(browser, page):
     def touch_action() -> str:
         return page.pictures[0].value_of_css_property('touch-action')

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from painting import Generator, painted
 
 from mmcoordgan.geometry import canonical_grid
 from mmcoordgan.visualization import coords_to_colors
@@ -16,24 +17,8 @@ from mmcoordgan.visualization.paper_figures import (
 
 SIZE = 8
 STRUCTURES, TEXTURES = (1.0, -0.5, 0.25), ((1.0, 0.5, 0.0), (-1.0, 0.2, 0.4), (0.1, 0.8, -0.6))
+GENERATOR = Generator(SIZE).eval()
 WHITE = np.full((SIZE, SIZE, 3), 255, np.uint8)
-
-
-class Generator:
-    """Structure shrinks the frame; texture is the colour, and the map's x its brightness."""
-
-    base_resolution = SIZE
-
-    def warp(self, structure_w):
-        return canonical_grid(SIZE, SIZE)[None] * structure_w[:, :, None, None]
-
-    def synthesize(self, coords, texture_w):
-        return texture_w[:, :, None, None] * coords[:, :1]
-
-
-def painted(structure: float, texture: tuple[float, ...]) -> np.ndarray:
-    x = canonical_grid(SIZE, SIZE)[0].numpy() * structure
-    return np.rint((np.multiply.outer(x, np.float32(texture)) + 1) * 127.5)
 
 
 def map_colors(structure: float) -> np.ndarray:
@@ -44,7 +29,7 @@ def map_colors(structure: float) -> np.ndarray:
 def pictures() -> CodedPictures:
     images = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
     structure_w = torch.tensor(STRUCTURES)[:, None]
-    return CodedPictures(images, structure_w, torch.tensor(TEXTURES), Generator().warp(structure_w))
+    return CodedPictures(images, structure_w, torch.tensor(TEXTURES), GENERATOR.warp(structure_w))
 
 
 def check(rows: list, expected: list) -> None:
@@ -60,7 +45,7 @@ def test_texture_swap(pictures):
     expected = [[WHITE, *images]]
     for image, structure in zip(images, STRUCTURES):
         expected.append([image, *(painted(structure, texture) for texture in TEXTURES)])
-    check(texture_swap(Generator(), pictures), expected)
+    check(texture_swap(GENERATOR, pictures), expected)
 
 
 def test_correspondence_maps(pictures):
@@ -70,7 +55,7 @@ def test_correspondence_maps(pictures):
         [map_colors(1), *(map_colors(structure) for structure in STRUCTURES)],
         [WHITE, *(painted(1, texture) for texture in TEXTURES)],
     ]
-    check(correspondence_maps(Generator(), pictures), expected)
+    check(correspondence_maps(GENERATOR, pictures), expected)
 
 
 def test_structure_interpolation(pictures):
@@ -78,9 +63,9 @@ def test_structure_interpolation(pictures):
     for structures, texture in zip([(1.0, 0.25, -0.5), (-0.5, -0.125, 0.25)], TEXTURES):
         expected.append([painted(structure, texture) for structure in structures])
         expected.append([map_colors(structure) for structure in structures])
-    check(structure_interpolation(Generator(), pictures, 3), expected)
+    check(structure_interpolation(GENERATOR, pictures, 3), expected)
     # Without structure codes, the maps are interpolated, which is the same for this generator.
-    check(structure_interpolation(Generator(), pictures._replace(structure_w=None), 3), expected)
+    check(structure_interpolation(GENERATOR, pictures._replace(structure_w=None), 3), expected)
 
 
 def test_texture_interpolation(pictures):
@@ -88,4 +73,4 @@ def test_texture_interpolation(pictures):
     for structure, first, last in zip(STRUCTURES, TEXTURES, TEXTURES[1:]):
         middle = tuple(np.mean([first, last], axis=0))
         expected.append([painted(structure, texture) for texture in (first, middle, last)])
-    check(texture_interpolation(Generator(), pictures, 3), expected)
+    check(texture_interpolation(GENERATOR, pictures, 3), expected)
