@@ -1,4 +1,7 @@
-"""Use a trained checkpoint on images: the command line of ``CoordGANInferencer``."""
+"""Use a trained checkpoint on images: the command line of ``CoordGANInferencer``.
+
+A verb is a generator that yields once: before, it checks what the user asks for; after, it works.
+"""
 
 from __future__ import annotations
 
@@ -19,32 +22,30 @@ from mmcoordgan.apis.masks import full_palette, label_image, read_label_mask
 from mmcoordgan.errors import UserError, printable
 from mmcoordgan.visualization import coords_to_colors, draw_matches, draw_points, overlay_labels
 
+from .points import read_painted, read_points
 from .infer_options import build_parser
 from .launch import explained_errors, forbid_unsafe_loading
 from .outputs import OutputFolder, name_results
-from .points import read_points
 
 
-def encode(args: argparse.Namespace, out: OutputFolder) -> None:
+def encode(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     """Write what the encoder finds in images: codes/NAME.npz with structure_w, texture_w, coords
     (the correspondence map (2, h, w), x first, in (-1, 1)) and shape (height and width).
 
     infer.py encode stage2.pth photos/ --out found/ --overview
     """
     names = name_results(args.images)
-    inferencer = load(args, out)
-    with explained():
-        results = inferencer.iter_encode(
-            to_do(args, out, names, 'codes/{}.npz'), **batches(args, out)
-        )
+    model = load(args, out)
+    results = model.iter_encode(to_do(args, out, names, 'codes/{}.npz'), **batches(args, out))
+    yield
     for found in results:
         if args.overview:
-            draw = partial(inferencer.overview, found)
+            draw = partial(model.overview, found)
             out.save_png(found.name, f'overview/{names[found.name]}', draw)
         out.save_npz(found.name, f'codes/{names[found.name]}', arrays_of(found))
 
 
-def correspond(args: argparse.Namespace, out: OutputFolder) -> None:
+def correspond(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     """Find for each pixel of A the matching position in B: matches.npz with matches (2, H, W), x
     and y in pixels of B; cycle_distance (H, W), how far from the pixel the way to B and back ends,
     as a fraction of A's sides; expected_error (H, W) in pixels of B, if the model's file has such;
@@ -53,9 +54,8 @@ def correspond(args: argparse.Namespace, out: OutputFolder) -> None:
 
     infer.py correspond stage2.pth anna.jpg bob.jpg --out matches/
     """
-    inferencer = load(args, out)
-    with explained():
-        found = inferencer.correspond(args.a, args.b, refine=args.refine)
+    found = load(args, out).correspond(args.a, args.b, refine=args.refine)
+    yield
     out.save_npz(args.a, 'matches', arrays_of(found))
     shown = found.matches, found.confidence
     out.save_png(
@@ -63,28 +63,31 @@ def correspond(args: argparse.Namespace, out: OutputFolder) -> None:
     )
 
 
-def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> None:
+def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     """Label images from one labelled image, or from several, whose label probabilities are
     averaged: labels/NAME.png are palette images, in the colours of the first mask that has some. A
     mask is a palette or grey PNG (or .npy) of the size of its image, with a label in 0..255 per
-    pixel.
+    pixel, or a file that the explorer saved on a page with the image.
 
     infer.py transfer-labels stage2.pth photos/ --reference anna.jpg anna_mask.png --out labelled/
     infer.py transfer-labels stage2.pth photos/ --out labelled/ --overlay --ignore-label 255 \\
-        --reference anna.jpg anna_mask.png --reference bob.jpg bob_mask.png
+        --reference anna.jpg anna_mask.png --reference bob.jpg correspondences.json
     """
-    names, (references, masks) = name_results(args.images), zip(*args.reference)
-    inferencer = load(args, out)
-    with explained():
-        palettes = [read_label_mask(mask).palette for mask in masks]
-        palette = full_palette(next((p for p in palettes if p is not None), None))
-        results = inferencer.iter_transfer_labels(
-            list(references),
-            list(masks),
-            to_do(args, out, names, 'labels/{}.png'),
-            ignore_label=args.ignore_label,
-            **batches(args, out),
-        )
+    names = name_results(args.images)
+    images, masks = map(list, zip(*args.reference))
+    palettes = [read_label_mask(m).palette for m in masks if not m.lower().endswith('.json')]
+    palette = full_palette(next((p for p in palettes if p is not None), None))
+    for number, (image, mask) in enumerate(zip(images, masks)):
+        if mask.lower().endswith('.json'):
+            masks[number] = read_painted(mask, image, original(image).shape[:2])
+    results = load(args, out).iter_transfer_labels(
+        images,
+        masks,
+        to_do(args, out, names, 'labels/{}.png'),
+        ignore_label=args.ignore_label,
+        **batches(args, out),
+    )
+    yield
     for found in results:
         image, name = found.name, names[found.name]
         if args.overlay:
@@ -96,7 +99,7 @@ def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> None:
         out.save_png(image, f'labels/{name}', partial(label_image, found.labels, palette))
 
 
-def transfer_points(args: argparse.Namespace, out: OutputFolder) -> None:
+def transfer_points(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     """Carry points of an image to others. Points are x, y in pixels, (0, 0) being the centre of the
     top left one: a CSV whose header names the columns x, y and optionally label, or a file that the
     explorer saved. Results in points.csv: picture, label, x, y, confidence in 0..1, and the
@@ -105,46 +108,41 @@ def transfer_points(args: argparse.Namespace, out: OutputFolder) -> None:
     infer.py transfer-points stage2.pth photos/ --reference anna.jpg --points anna.csv --out found/
     """
     names = name_results(args.images)
-    with explained():
-        labels, points = read_points(args.points, args.reference)
-    inferencer = load(args, out)
-    with explained():
-        results = inferencer.iter_transfer_points(
-            args.reference, points, list(names), **batches(args, out)
-        )
+    labels, points = read_points(args.points, args.reference)
+    results = load(args, out).iter_transfer_points(
+        args.reference, points, list(names), **batches(args, out)
+    )
+    yield
     columns = ('picture', 'label', 'x', 'y', 'confidence', 'expected_error')
-    with out.table('points.csv', columns) as add:
-        for found in results:
-            errors = [''] * len(labels)
-            if found.expected_error is not None:
-                errors = [f'{error:.2f}' for error in found.expected_error]
-            rows = zip(labels, found.points.tolist(), found.confidence.tolist(), errors)
-            add(
-                (found.name, label, f'{x:.3f}', f'{y:.3f}', f'{c:.4f}', e)
-                for label, (x, y), c, e in rows
-            )
-            if args.overlay:
-                draw = partial(pointed, found)
-                out.save_png(found.name, f'overlay/{names[found.name]}', draw)
+    for found in results:
+        errors = [''] * len(labels)
+        if found.expected_error is not None:
+            errors = [f'{error:.2f}' for error in found.expected_error]
+        values = zip(labels, found.points, found.confidence, errors)
+        rows = [(n, f'{x:.3f}', f'{y:.3f}', f'{sure:.4f}', e) for n, (x, y), sure, e in values]
+        out.add('points.csv', columns, [(found.name, *row) for row in rows])
+        if args.overlay:
+            draw = partial(pointed, found)
+            out.save_png(found.name, f'overlay/{names[found.name]}', draw)
 
 
-def swap_texture(args: argparse.Namespace, out: OutputFolder) -> None:
+def swap_texture(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     """Paint the structure of images with the texture of others: images/TEXTURE/STRUCTURE.png, of
     the size of the structure's image. Memory grows with the number of textures.
 
     infer.py swap-texture stage2.pth --structure photos/ --texture anna.jpg --out swapped/
     """
     structures, textures = name_results(args.structure), name_results(args.texture)
-    inferencer = load(args, out)
-    with explained():
-        rows = inferencer.iter_swap_texture(list(structures), list(textures), **batches(args, out))
+    model = load(args, out)
+    rows = model.iter_swap_texture(list(structures), list(textures), **batches(args, out))
+    yield
     for row in rows:
         for texture, found in zip(textures.values(), row):
             draw = partial(enlarged, found.image, args.scale)
             out.save_png(found.name, f'images/{texture}/{structures[found.name]}', draw)
 
 
-def sample(args: argparse.Namespace, out: OutputFolder) -> None:
+def sample(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     """Generate images, with checkpoints of either stage: images/seedN.png. An image depends on its
     seed alone.
 
@@ -152,35 +150,34 @@ def sample(args: argparse.Namespace, out: OutputFolder) -> None:
     infer.py sample stage1.pth -n 8 --truncation 1 0 --out one_texture/ --maps
     """
     given = args.truncation
-    with explained():
-        truncation = truncation_pair(given[0] if len(given) == 1 else tuple(given))
-    inferencer = load(args)
-    with explained():
-        results = inferencer.iter_sample(args.number, args.seed, truncation)
+    truncation = truncation_pair(given[0] if len(given) == 1 else tuple(given))
+    results = load(args).iter_sample(args.number, args.seed, truncation)
+    yield
     digits = max(4, len(str(args.seed + args.number - 1)))
     for seed, found in enumerate(results, args.seed):
         name = f'seed{seed:0{digits}}'
         out.save_png(name, f'images/{name}', partial(enlarged, found.image, args.scale))
         if args.maps:
-            out.save_png(name, f'maps/{name}', partial(coords_to_colors, found.coords))
+            draw = partial(enlarged, coords_to_colors(found.coords), args.scale)
+            out.save_png(name, f'maps/{name}', draw)
 
 
-def interpolate(args: argparse.Namespace, out: OutputFolder) -> None:
+def interpolate(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     """Change the structure or the texture of an image step by step into another's. START and END
     are images, or seeds of samples, written seed:7. Writes frames/frameN.png and frames.gif.
 
     infer.py interpolate stage2.pth anna.jpg bob.jpg --out way/
     infer.py interpolate stage1.pth seed:3 seed:8 --part texture --frames 60 --out way/
     """
-    with explained():
-        start, end = seed_or_image(args.start), seed_or_image(args.end)
+    start, end = seed_or_image(args.start), seed_or_image(args.end)
+    if not 1 <= args.fps <= 50:
+        raise UserError(f'--fps must lie in 1..50, but is {args.fps}')
     if args.refine and isinstance(start, int) and isinstance(end, int):
         raise UserError('--refine improves codes of images, but both ends are seeds: drop it')
-    inferencer = load(args, out)
-    with explained():
-        frames = inferencer.iter_interpolate(
-            start, end, args.frames, part=args.part, refine=args.refine
-        )
+    frames = load(args, out).iter_interpolate(
+        start, end, args.frames, part=args.part, refine=args.refine
+    )
+    yield
     images = []
     for number, found in enumerate(frames):
         images.append(Image.fromarray(enlarged(found.image, args.scale)))
@@ -193,18 +190,8 @@ def interpolate(args: argparse.Namespace, out: OutputFolder) -> None:
     )
 
 
-VERBS: dict[str, Any] = {
-    function.__name__.replace('_', '-'): function
-    for function in (
-        encode,
-        correspond,
-        transfer_labels,
-        transfer_points,
-        swap_texture,
-        sample,
-        interpolate,
-    )
-}
+_VERBS = encode, correspond, transfer_labels, transfer_points, swap_texture, sample, interpolate
+VERBS: dict[str, Any] = {verb.__name__.replace('_', '-'): verb for verb in _VERBS}
 
 
 def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
@@ -221,14 +208,19 @@ def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
     args = build_parser(program, VERBS).parse_args(argv)
     with explained_errors(program):
         forbid_unsafe_loading()
+        if getattr(args, 'scale', 1) < 1:
+            raise UserError(f'--scale must be at least 1, but is {args.scale}')
         skip = getattr(args, 'skip_existing', False)
-        out = OutputFolder(args.out, input_paths(args), args.force or skip, keep_judged=skip)
+        out = OutputFolder(args.out, input_paths(args), args.force or skip, go_on=skip)
         try:
-            VERBS[args.verb](args, out)
+            steps = VERBS[args.verb](args, out)
+            with explained():
+                next(steps)
+            next(steps, None)
         finally:
             code = out.report(program)
     if not args.quiet:
-        print(printable(f'{args.out}: {out.count} files'))
+        print(printable(f'{args.out}: {len(out.written)} files'))
     return code
 
 
@@ -237,20 +229,16 @@ def load(args: argparse.Namespace, out: OutputFolder | None = None) -> CoordGANI
     vgg_weights = getattr(args, 'vgg_weights', None)
     if vgg_weights is not None and not args.refine:
         raise UserError('--vgg-weights serves to refine codes: add --refine STEPS, or drop it')
-    with explained():
-        inferencer = CoordGANInferencer(
-            args.config,
-            args.checkpoint,
-            device=args.device,
-            show_progress=not args.quiet,
-            temperature=getattr(args, 'temperature', None),
-            vgg_weights=vgg_weights,
-            check_domain=not getattr(args, 'no_domain', True),
-            crop=getattr(args, 'crop', None),
-        )
+    model = CoordGANInferencer(
+        *(args.config, args.checkpoint, args.device),
+        show_progress=not args.quiet,
+        vgg_weights=vgg_weights,
+        check_domain=not getattr(args, 'no_domain', True),
+        **{name: getattr(args, name, None) for name in ('temperature', 'crop')},
+    )
     if out is not None:
-        inferencer.encoder.on_domain = out.judge
-    return inferencer
+        model.encoder.on_domain = out.judge
+    return model
 
 
 @contextmanager
@@ -295,10 +283,9 @@ def seed_or_image(text: str) -> str | int:
     """The path of an image, or the seed in ``seed:7``."""
     if not text.startswith('seed:') or os.path.lexists(text):
         return text
-    number = text[len('seed:') :]
-    if not (number.isascii() and number.isdigit()) or int(number) >= 2**63:
+    if not text[len('seed:') :].isdecimal():
         raise ValueError(f'{text} names no seed: write seed: and an integer in 0..2**63 - 1')
-    return int(number)
+    return int(text[len('seed:') :])
 
 
 def overlaid(found: Any, palette: np.ndarray, scale: int) -> np.ndarray:

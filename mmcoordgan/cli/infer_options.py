@@ -45,9 +45,6 @@ def build_parser(program: str, verbs: Mapping[str, Any]) -> argparse.ArgumentPar
         for verb in those.split():
             parsers[verb].add_argument(*names, **settings)
 
-    def flag(those: str, name: str, help: str) -> None:
-        add(those, name, action='store_true', help=help)
-
     text = f'file, its work dir, or a bundled model: {", ".join(list_models())}'
     add(' '.join(verbs), 'checkpoint', metavar='CHECKPOINT', help=text)
     add(MANY, 'images', nargs='+', metavar='IMAGES', help='files and folders')
@@ -55,50 +52,37 @@ def build_parser(program: str, verbs: Mapping[str, Any]) -> argparse.ArgumentPar
     add('correspond', 'b', metavar='B', help='image in which they are found')
     for name in ('start', 'end'):
         add('interpolate', name, metavar=name.upper(), help='image, or seed:N')
-    reference: Any = dict(required=True, help='labelled image and its labels; may be repeated')
-    add(
-        'transfer-labels',
-        '--reference',
-        nargs=2,
-        action='append',
-        metavar=('IMAGE', 'MASK'),
-        **reference,
-    )
-    add(
-        'transfer-points', '--reference', metavar='IMAGE', required=True, help='image of the points'
-    )
-    add('transfer-points', '--points', metavar='FILE', required=True, help='.csv or .json')
+    pair: Any = dict(nargs=2, action='append', metavar=('IMAGE', 'MASK'), required=True)
+    text = 'labelled image and its labels (.png, .npy, .json); may be repeated'
+    add('transfer-labels', '--reference', help=text, **pair)
+    one: Any = dict(metavar='FILE', required=True)
+    add('transfer-points', '--reference', help='image of the points', **one)
+    add('transfer-points', '--points', help='.csv or .json', **one)
     for part in ('structure', 'texture'):
-        text = f'images that give the {part}'
-        add('swap-texture', f'--{part}', nargs='+', metavar='IMAGES', required=True, help=text)
+        some: Any = dict(nargs='+', metavar='IMAGES', required=True)
+        add('swap-texture', f'--{part}', help=f'images that give the {part}', **some)
     add('sample', '-n', '--number', type=int, default=16, help='how many [16]')
     add('sample', '--seed', type=int, default=0, help='of the first; others follow [0]')
-    text = (
-        '1: full variety, 0: the average image; one number, or one for structure, one for texture'
-    )
-    add(
-        'sample',
-        '--truncation',
-        type=float,
-        nargs='+',
-        default=[1.0],
-        metavar='T',
-        help=f'{text} [1]',
-    )
+    numbers: Any = dict(type=float, nargs='+', default=[1.0], metavar='T')
+    text = '1: full variety, 0: the average image; one number, or one for structure, one for '
+    add('sample', '--truncation', help=f'{text}texture [1]', **numbers)
     parts: Any = dict(choices=PARTS, default='structure')
     add('interpolate', '--part', help='what changes [structure]', **parts)
     add('interpolate', '--frames', type=int, default=16, help='images, both ends included [16]')
-    add('interpolate', '--fps', type=_rate, default=10, help='of the GIF, 1..50 [10]')
+    add('interpolate', '--fps', type=float, default=10, help='of the GIF, 1..50 [10]')
     add(' '.join(verbs), '--out', metavar='DIR', required=True, help='new or empty folder')
-    flag('encode', '--overview', 'also draw image, map and reconstruction in a row')
-    flag('transfer-labels', '--overlay', 'also lay labels over the images')
-    flag('transfer-points', '--overlay', 'also draw the points')
-    flag('transfer-labels', '--probabilities', 'also write soft labels (C, h, w), as .npz')
-    flag('sample', '--maps', 'also draw correspondence maps')
+    for verb, name, text in (
+        ('encode', 'overview', 'also draw image, map and reconstruction in a row'),
+        ('transfer-labels', 'overlay', 'also lay labels over the images'),
+        ('transfer-points', 'overlay', 'also draw the points'),
+        ('transfer-labels', 'probabilities', 'also write soft labels (C, h, w), as .npz'),
+        ('sample', 'maps', 'also draw correspondence maps'),
+    ):
+        add(verb, f'--{name}', action='store_true', help=text)
     text = 'label that carries nothing, such as 255; for pixels that match nothing else'
     add('transfer-labels', '--ignore-label', type=int, metavar='N', help=text)
     text = 'what is drawn becomes N times as large; labels/ keep the size of their images [1]'
-    add(DRAWING, '--scale', type=_positive, default=1, metavar='N', help=text)
+    add(DRAWING, '--scale', type=int, default=1, metavar='N', help=text)
     text = "CSV of eyes and mouths, or OpenCV's face finder (ONNX): see only the faces, aligned"
     add(f'{MANY} swap-texture interpolate', '--crop', metavar='FILE', help=text)
     text = 'softness of matches at the size of the maps; 0: nearest pixel [as the config says]'
@@ -133,16 +117,3 @@ def add_common(parser: argparse.ArgumentParser, skipping: bool = False) -> None:
         group.add_argument('--skip-existing', action='store_true', help=text)
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
 
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 1 <= value <= 50:
-        raise argparse.ArgumentTypeError(f'must lie in 1..50, but is {text}')
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, but is {text}')
-    return value

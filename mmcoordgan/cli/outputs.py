@@ -6,8 +6,7 @@ import csv
 import errno
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
@@ -84,20 +83,19 @@ class OutputFolder:
         root: A new or empty folder.
         inputs: Files and folders that the run reads; results may not lie among them.
         force: Write into a folder that holds something, over files of the same names.
-        keep_judged: Add to an existing ``domain.csv``.
+        go_on: Add to the tables that it holds.
 
     Raises:
         UserError: Results would lie among inputs, or cannot be written.
     """
 
     def __init__(
-        self, root: str, inputs: Iterable[str], force: bool = False, keep_judged: bool = False
+        self, root: str, inputs: Iterable[str], force: bool = False, go_on: bool = False
     ) -> None:
-        self.root = root
+        self.root, self.go_on = root, go_on
         self.failures: list[str] = []
         self.doubtful: list[str] = []
-        self.keep_judged = keep_judged
-        self.count = 0
+        self.written: set[str] = set()
         for path in inputs:
             if os.path.isdir(path) and _is_below(root, path):
                 raise UserError(
@@ -127,13 +125,8 @@ class OutputFolder:
 
     def judge(self, image: str, domain: Domain) -> None:
         """Add an image to ``domain.csv``, and remember it if it is doubtful."""
-        with open(self.path('domain.csv'), 'a' if self.keep_judged else 'w', **_TABLE) as file:
-            writer = csv.writer(file)
-            if not file.tell():
-                writer.writerow(('picture', 'score', 'percentile', 'doubtful'))
-            score, percentile = f'{domain.score:.4f}', f'{domain.percentile:.0f}'
-            writer.writerow((_plain(image), score, percentile, int(domain.doubtful)))
-        self.keep_judged = True
+        row = image, f'{domain.score:.4f}', f'{domain.percentile:.0f}', int(domain.doubtful)
+        self.add('domain.csv', ('picture', 'score', 'percentile', 'doubtful'), [row])
         if domain.doubtful:
             self.doubtful.append(image)
 
@@ -148,7 +141,7 @@ class OutputFolder:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with atomic_file(path) as file:
                 write(file)
-            self.count += 1
+            self.written.add(name)
         except OSError as error:
             named = error.errno in (errno.ENAMETOOLONG, errno.EILSEQ)
             if not named and not isinstance(error, BrokenImageError):
@@ -169,19 +162,14 @@ class OutputFolder:
         """Write named arrays as ``name``.npz, which loads with ``allow_pickle=False``."""
         self.save(image, f'{name}.npz', lambda file: np.savez_compressed(file, **arrays))
 
-    @contextmanager
-    def table(self, name: str, columns: Sequence[str]) -> Iterator[Callable[[Iterable], Any]]:
-        """A function that adds rows to a new CSV file, which grows with every call."""
-        with open(self.path(name), 'w', **_TABLE) as f:
-            writer = csv.writer(f)
-            writer.writerow(columns)
-            self.count += 1
-
-            def add(rows: Iterable) -> None:
-                writer.writerows([[_plain(cell) for cell in row] for row in rows])
-                f.flush()
-
-            yield add
+    def add(self, name: str, columns: Sequence[str], rows: Iterable[Iterable]) -> None:
+        """Add rows to a CSV file, which begins with the names of its columns."""
+        old = self.go_on or name in self.written
+        with open(self.path(name), 'a' if old else 'w', **_TABLE) as file:
+            writer = csv.writer(file)
+            writer.writerows([] if file.tell() else [columns])
+            writer.writerows([_plain(cell) for cell in row] for row in rows)
+        self.written.add(name)
 
     def report(self, program: str) -> int:
         """Say what is doubtful and what was left out; returns the exit code."""

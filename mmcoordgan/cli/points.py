@@ -1,4 +1,4 @@
-"""Named points in files: CSV, or what the explorer saves."""
+"""Named points in files: CSV, or what the explorer saves, which also holds painted labels."""
 
 from __future__ import annotations
 
@@ -11,20 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from .outputs import FORMULA
 
 EXPLORER = 'mmcoordgan explorer 1'
-NONSENSE = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    csv.Error,
-)
+NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def read_points(path: str, image: str) -> tuple[list[str], np.ndarray]:
@@ -40,22 +33,44 @@ def read_points(path: str, image: str) -> tuple[list[str], np.ndarray]:
         OSError: The file cannot be read.
         ValueError: It holds something else; says what.
     """
-    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe may never end
-        raise OSError(f'{path} is no regular file')
-    text = Path(path).read_bytes().decode('utf-8-sig', 'surrogateescape')
     labels, points = [], []
     try:
+        text = _read(path)
         rows = _explorer_rows(text, image) if path.lower().endswith('.json') else _csv_rows(text)
         for number, (label, x, y) in enumerate(rows):
             points.append((float(x), float(y)))
             if not math.isfinite(sum(points[-1])):
                 raise ValueError(f'point {number} is not finite')
             labels.append(label or str(number))
-    except NONSENSE as error:
+    except (*NONSENSE, csv.Error) as error:
         raise ValueError(f'{path} holds no points: {error}') from None
     if not points:
         raise ValueError(f'{path} holds no points')
     return labels, np.array(points, np.float32)
+
+
+def read_painted(path: str, image: str, shape: tuple[int, int]) -> np.ndarray:
+    """Labels (H, W) uint8 that were painted on an image in the explorer; 0 where none was.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: The explorer did not save it, or on no page with ``image``; says what.
+    """
+    try:
+        saved, number = _saved(_read(path), image)
+        labels = np.array(saved['pictures'][number]['labels'])
+        if labels.shape != (saved['size'],) * 2 or not 0 <= labels.min() <= labels.max() <= 255:
+            raise ValueError(f'its labels of {image} are damaged')
+    except NONSENSE as error:
+        raise ValueError(f'{path} holds no labels: {error}') from None
+    size, flag = shape[::-1], cv2.INTER_NEAREST_EXACT
+    return cv2.resize(labels.astype(np.uint8), size, interpolation=flag)
+
+
+def _read(path: str) -> str:
+    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe may never end
+        raise OSError(f'{path} is no regular file')
+    return Path(path).read_bytes().decode('utf-8-sig', 'surrogateescape')
 
 
 def _csv_rows(text: str) -> Iterator[tuple[str, Any, Any]]:
@@ -68,14 +83,19 @@ def _csv_rows(text: str) -> Iterator[tuple[str, Any, Any]]:
         yield label[quoted:], row['x'], row['y']
 
 
-def _explorer_rows(text: str, image: str) -> Iterator[tuple[str, float, float]]:
+def _saved(text: str, image: str) -> tuple[dict, int]:
+    """What the explorer saved, and the number of the image on its page."""
     saved = json.loads(text)
     if saved['format'] != EXPLORER:
         raise ValueError('the explorer did not save it')
     names = [picture['name'] for picture in saved['pictures']]
     if names.count(os.path.basename(image)) != 1:
         raise ValueError(f'its images are {", ".join(names)}, not {os.path.basename(image)}')
-    number = names.index(os.path.basename(image))
+    return saved, names.index(os.path.basename(image))
+
+
+def _explorer_rows(text: str, image: str) -> Iterator[tuple[str, float, float]]:
+    saved, number = _saved(text, image)
     picture, size = saved['pictures'][number], saved['size']
     for point in saved['points']:
         column, row = point['positions'][number]

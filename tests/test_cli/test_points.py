@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from mmcoordgan.cli.points import read_points
+from mmcoordgan.cli.points import read_painted, read_points
 
 
 def write(path, text: str) -> str:
@@ -86,3 +86,18 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'points.csv')
     with pytest.raises(OSError, match=r'points\.csv is no regular file'):
         read_points(str(tmp_path / 'points.csv'), 'a.png')
+
+
+def test_painted_labels_of_the_explorer(tmp_path):
+    """A pixel of the map covers 10 x 2 pixels of the second image."""
+    saved = explorer()
+    for picture in saved['pictures']:
+        picture['labels'] = np.arange(16).reshape(4, 4).tolist()
+    path = write(tmp_path / 'x.json', json.dumps(saved))
+    expected = np.arange(16).reshape(4, 4).repeat(2, 0).repeat(10, 1)
+    assert np.array_equal(read_painted(path, 'photos/b.png', (8, 40)), expected)
+    for labels in ([[1, 2], [3]], [[0] * 4] * 3, [[-1] * 4] * 4, [[256] * 4] * 4, 'a', None):
+        saved['pictures'][1]['labels'] = labels
+        path = write(tmp_path / 'bad.json', json.dumps(saved))
+        with pytest.raises(ValueError, match=r'bad\.json holds no labels'):
+            read_painted(path, 'b.png', (8, 40))

@@ -147,9 +147,10 @@ def draw(args: argparse.Namespace) -> dict[str, Rows]:
         path = os.path.join(args.out, f'{name}.png')
         protected = [args.checkpoint, *args.images, *(args.reference or [])]
         check_file(path, ['.png'], force=args.force, protected=protected)
-    inferencer = load(args)
-    generator, figures = inferencer.networks.generator, {}
+    figures = {}
     with explained():
+        inferencer = load(args)
+        generator = inferencer.networks.generator
         pictures, transfer, palette = collect(args, inferencer)
         for name in names:
             if name == 'label_transfer':
