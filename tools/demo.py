@@ -6,7 +6,6 @@ import argparse
 import base64
 import html
 import io
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -20,7 +19,12 @@ from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.cli.outputs import check_file
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.visualization import arrange_cells, coords_to_colors, overlay_labels
-from mmcoordgan.visualization.explorer import ExplorerPicture, explorer_page
+from mmcoordgan.visualization.explorer import (
+    DOUBTFUL,
+    Accuracy,
+    ExplorerPicture,
+    explorer_page,
+)
 
 MODEL, SEED = 'faces_64', 1
 PARTS = {1: (16, 26, 27, 33), 2: (37, 26, 48, 33), 3: (27, 36, 37, 44), 4: (22, 44, 42, 58)}
@@ -73,27 +77,31 @@ def make_page() -> str:
     labelled += [overlay_labels(face, f.labels, palette) for face, f in zip(faces, found)]
     shown = [
         ('Samples', 'Below each face, its map in colours: one colour is one place of a face.',
-         [faces, maps]),
+         [faces, maps], [], ['sample', 'map']),
         ('Structure and texture', 'Rows share a structure, columns a texture.',
-         swapped),
+         swapped, [f'texture {n + 1}' for n in range(6)], [f'structure {n}' for n in range(3, 8)]),
         ('Labels', 'The first face was labelled; its labels were carried to the others.',
-         [labelled]),
+         [labelled], ['labelled', *['carried'] * len(faces)], []),
     ]  # fmt: skip
     sections = ''.join(
-        f'<h2>{title}</h2><p>{text}</p>{picture(cells)}' for title, text, cells in shown
+        f'<h2>{title}</h2><p>{text}</p>{picture(text, *cells)}' for title, text, *cells in shown
     )
-    pictures = [ExplorerPicture(s.name, s.image, torch.from_numpy(s.coords)) for s in samples]
-    explorer = html.escape(explorer_page(pictures))
+    known, pictures = model.networks.held_out, []
+    for sample, seen in zip(samples, model.encode(faces)):
+        coords, verdict = torch.from_numpy(seen.coords), DOUBTFUL * seen.domain.doubtful
+        fields = sample.name, sample.image, coords, verdict, seen.map_error
+        pictures.append(ExplorerPicture(*fields))
+    accuracy = Accuracy(model.temperature, *known[1:])
+    explorer = html.escape(explorer_page(pictures, accuracy=accuracy))
     return PAGE.format(model=MODEL, sections=sections, explorer=explorer)
 
 
-def picture(rows: Sequence[Sequence[np.ndarray]]) -> str:
+def picture(text: str, rows: list, titles: list[str], sides: list[str]) -> str:
     """Images in rows, inside of an HTML element."""
     buffer = io.BytesIO()
-    Image.fromarray(arrange_cells(rows)).save(buffer, 'PNG')
-    return (
-        f'<img alt="" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
-    )
+    Image.fromarray(arrange_cells(rows, titles=titles, sides=sides)).save(buffer, 'PNG')
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{text}" src="data:image/png;base64,{data}">'
 
 
 if __name__ == '__main__':

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmcoordgan.models.refinement import Refinement, refine_codes
 
@@ -47,26 +47,23 @@ class ImageEncoder:
         device: Where they are.
         show_progress: Show a progress bar on standard error.
         vgg_weights: Path or URL of VGG16's weights, to refine codes by LPIPS.
-        check_domain: Find out whether images are like those that the model knows.
     """
 
     def __init__(
-        self,
-        networks: TrainedNetworks,
-        device: str,
-        show_progress: bool = True,
-        vgg_weights: str | None = None,
-        check_domain: bool = True,
+        self, networks: TrainedNetworks, device: str, show_progress: bool, vgg_weights: str | None
     ) -> None:
         self.networks = networks
         self.device = device
         self.show_progress = show_progress
         self.vgg_weights = vgg_weights
         self.cropper: Cropper | None = None
-        self.held_out = networks.held_out if check_domain else None
+        self.held_out = networks.held_out
+        """Tells images that the model knows from others; None: nobody asked."""
         self.on_domain: Callable[[str, Domain], Any] = lambda name, domain: None
         """Called with name and domain of every image that is read."""
         self._perceptual: Any = None
+        if isinstance(networks.encoder, nn.Module):  # a quarter less time on CPUs
+            networks.encoder.to(memory_format=torch.channels_last)
 
     @property
     def size(self) -> int:
@@ -88,15 +85,7 @@ class ImageEncoder:
     ) -> Iterator[tuple[SquareImage, Codes]]:
         """Images with their codes; checks its arguments now, reads when it is asked for more.
 
-        Args:
-            inputs: Images.
-            batch_size: Images that pass the encoder together.
-            refine: See :func:`choose_refinement`.
-            on_broken: See :func:`iter_images`.
-            kind: Arrays are named by it and their number.
-
-        Raises:
-            ValueError: An argument is out of its range.
+        ``refine`` is as in :func:`choose_refinement`, the others as in :func:`iter_images`.
         """
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, but got {batch_size}')
@@ -112,8 +101,8 @@ class ImageEncoder:
         """Codes and maps of each image."""
         stacked = torch.from_numpy(np.stack([image.image for image in images]))
         pixels = stacked.to(self.device).permute(0, 3, 1, 2) / 127.5 - 1
-        coords: Any
         structure_w, texture_w, coords = self.networks.invert(pixels)
+        assert coords is not None
         checked = self._check_domain(images, pixels, coords)
         refinement = self._prepare(refine)
         if refinement is not None:
@@ -130,12 +119,6 @@ class ImageEncoder:
         structures = [None] * len(images) if structure_w is None else structure_w.split(1)
         found = zip(structures, texture_w.split(1), coords.split(1), checked)
         return [Codes(structure, texture, one, *rest) for structure, texture, one, rest in found]
-
-    def expected_error(self, doubt: Tensor) -> Tensor | None:
-        """Expected errors of matches, as fractions of the side; None if the file has no such."""
-        if self.held_out is None or not self.held_out.errors:
-            return None
-        return self.held_out.expected_error(doubt)
 
     def _check_domain(
         self, images: Sequence[SquareImage], pixels: Tensor, coords: Tensor

@@ -48,18 +48,12 @@ def _listed(method: Callable[..., Iterator[Item]]) -> Callable[..., list[Item]]:
 class CoordGANInferencer(BaseInferencer):
     """Encode images, find correspondences, carry labels and points, swap, sample, interpolate.
 
-    .. code-block:: python
+    Images are paths, folders (all images below), arrays (H, W, 3) of uint8 in **RGB** order, or
+    iterables of these. They may have any size and shape: the networks see them squeezed to a
+    square, and results come at each image's own size.
 
-        inferencer = CoordGANInferencer('work_dirs/toyfaces_32_encoder')
-        for found in inferencer.iter_transfer_labels('one.png', 'one_mask.png', 'faces/'):
-            print(found.name, np.bincount(found.labels.ravel()))
-
-    Images are paths, folders (all images below), arrays (H, W, 3) of uint8 in **RGB** order (OpenCV
-    reads BGR), or iterables of these. They may have any size and shape: the networks see them
-    squeezed to a square, and results come at each image's own size.
-
-    Methods ``iter_...`` yield one result at a time, with memory that does not grow with the number
-    of images; their twins without ``iter_`` return lists. All that read many images take:
+    Methods ``iter_...`` yield one result at a time, in constant memory; their twins without
+    ``iter_`` return lists. All that read many images take:
 
     * ``batch_size``: Images that pass the encoder together.
     * ``refine``: Improve codes by gradient descent: True as the config says, or a number of steps.
@@ -108,17 +102,18 @@ class CoordGANInferencer(BaseInferencer):
         crop: str | None = None,
     ) -> None:
         if weights is None:
-            if not isinstance(model, (str, os.PathLike)) or os.fspath(model).endswith('.py'):
-                raise ValueError(
-                    'a checkpoint is needed: CoordGANInferencer(checkpoint), or (config, '
-                    f'weights=checkpoint); got {model!r} alone'
-                )
             weights, model = model, None
-        self._config, device = model, device or get_device()
-        super().__init__(None, os.fspath(weights), device, scope, show_progress)
-        self.device = device
+        if not isinstance(weights, (str, os.PathLike)) or os.fspath(weights).endswith('.py'):
+            raise ValueError(
+                'a checkpoint is needed: CoordGANInferencer(checkpoint), or (config, '
+                f'weights=checkpoint); got {weights!r} alone'
+            )
+        self._config, self.device = model, device or get_device()
+        super().__init__(None, os.fspath(weights), self.device, scope, show_progress)
         self.temperature = choose_temperature(self.networks, temperature)
-        self.encoder = ImageEncoder(self.networks, device, show_progress, vgg_weights, check_domain)
+        self.encoder = ImageEncoder(self.networks, self.device, show_progress, vgg_weights)
+        if not check_domain:
+            self.encoder.held_out = None
         if crop is not None:
             self.encoder.cropper = read_cropper(crop)
 
@@ -159,7 +154,7 @@ class CoordGANInferencer(BaseInferencer):
         in between are interpolated. Parts of a that b does not show have a low confidence.
 
         Raises:
-            ValueError: Images are to be cropped; and as :meth:`iter_encode`.
+            ValueError: Images are to be cropped.
         """
         if self.encoder.cropper is not None:
             raise ValueError('all pixels of an image cannot be matched where it is cropped')
@@ -176,8 +171,7 @@ class CoordGANInferencer(BaseInferencer):
     ) -> Iterator[LabelTransfer]:
         """Carry labels of one or several references to images, one after the other.
 
-        The label probabilities of several references are averaged, which labels better than any of
-        them alone.
+        The label probabilities of several references are averaged.
 
         Args:
             reference: A labelled image, or a list of them.
@@ -188,8 +182,7 @@ class CoordGANInferencer(BaseInferencer):
                 match nothing else get it.
 
         Raises:
-            ValueError: A mask differs in size from its image, or is no label mask; and as
-                :meth:`iter_encode`.
+            ValueError: A mask differs in size from its image, or is no label mask.
             BrokenImageError: A reference or a mask cannot be read.
         """
         references = transfer.read_references(
@@ -208,8 +201,7 @@ class CoordGANInferencer(BaseInferencer):
             queries: Images; ``on_broken`` is about these alone.
 
         Raises:
-            ValueError: ``points`` is no such array, or lies outside the image; and as
-                :meth:`iter_encode`.
+            ValueError: ``points`` is no such array, or lies outside the image.
         """
         refine = settings.get('refine', False)
         source = transfer.read_points(self.encoder, reference, points, refine)
@@ -281,7 +273,7 @@ class CoordGANInferencer(BaseInferencer):
             part: 'structure' (in the texture of ``start``), 'texture' (on its structure) or 'both'.
 
         Raises:
-            ValueError: An argument is out of its range; and as :meth:`iter_encode`.
+            ValueError: An argument is out of its range.
         """
         if frames < 2:
             raise ValueError(f'frames must be at least 2, but got {frames}')

@@ -51,9 +51,9 @@ def how_sure(
 
     Without expected errors, confidences come from the cycle errors.
     """
-    error = encoder.expected_error(doubt)
-    if error is None:
+    if encoder.held_out is None or not encoder.held_out.errors:
         return as_array(confidence(distance)), None
+    error = encoder.held_out.expected_error(doubt)
     return as_array(confidence(error)), as_array(error * image.crop.side)
 
 

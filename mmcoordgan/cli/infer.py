@@ -22,10 +22,10 @@ from mmcoordgan.apis.masks import full_palette, label_image, read_label_mask
 from mmcoordgan.errors import UserError, printable
 from mmcoordgan.visualization import coords_to_colors, draw_matches, draw_points, overlay_labels
 
-from .points import read_painted, read_points
 from .infer_options import build_parser
 from .launch import explained_errors, forbid_unsafe_loading
 from .outputs import OutputFolder, name_results
+from .points import read_painted, read_points
 
 
 def encode(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:

@@ -116,4 +116,3 @@ def add_common(parser: argparse.ArgumentParser, skipping: bool = False) -> None:
         text = 'go on in the folder of an earlier run'
         group.add_argument('--skip-existing', action='store_true', help=text)
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
-

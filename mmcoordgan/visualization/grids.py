@@ -17,8 +17,11 @@ from mmcoordgan.geometry import canonical_grid, carry
 from .colors import coords_to_colors, images_to_uint8, overlay_labels
 
 MARGIN, CAPTION = 2, 18
-TRANSFER_TITLES = ('reference', 'query', 'its map', 'colours', 'labels', 'true labels')
-_BACKGROUND = 255
+TRANSFER_TITLES = (
+    *('reference', 'query', 'map of query', 'its colours'),
+    *('its labels', 'carried', 'true labels'),
+)
+"""Of the columns of :func:`transfer_row`; *its* means the reference's."""
 
 
 @torch.no_grad()
@@ -28,6 +31,7 @@ def sample_grid(
     texture_z: Tensor,
     *,
     min_cell: int = 96,
+    captions: bool = False,
 ) -> np.ndarray:
     """Every structure painted with every texture, beside the correspondence maps.
 
@@ -42,6 +46,7 @@ def sample_grid(
         structure_z: (R, structure_dim) latents, one for each row.
         texture_z: (C, texture_dim) latents, one for each column.
         min_cell: Smaller images are enlarged by a whole factor to at least this size.
+        captions: Say what rows and columns are.
 
     Returns:
         uint8 RGB of ``R + 1`` rows and ``C + 1`` columns of cells, see :func:`arrange_cells`.
@@ -59,11 +64,18 @@ def sample_grid(
             images = [generator.synthesize(coords, texture[None]) for texture in textures]
             key = coords_to_colors(coords[0])
             rows.append([key, *images_to_uint8(torch.cat(images))])
-    return arrange_cells(rows, min_cell)
+    if not captions:
+        return arrange_cells(rows, min_cell)
+    columns = [f'texture {n + 1}' for n in range(len(texture_z))]
+    sides = [f'structure {n + 1}' for n in range(len(structure_z))]
+    return arrange_cells(rows, min_cell, ['map', *columns], ['frame', *sides])
 
 
 def arrange_cells(
-    rows: list[list[np.ndarray]], min_cell: int = 96, titles: Sequence[str] = ()
+    rows: Sequence[Sequence[np.ndarray]],
+    min_cell: int = 96,
+    titles: Sequence[str] = (),
+    sides: Sequence[str] = (),
 ) -> np.ndarray:
     """Lay images out in rows and columns, on white, with a margin of ``MARGIN`` around every cell.
 
@@ -74,6 +86,7 @@ def arrange_cells(
         rows: Rows of equal length of uint8 RGB images (h, w, 3).
         min_cell: Least side of a cell in pixels.
         titles: ASCII texts that stand below the columns.
+        sides: ASCII texts that stand beside the rows, on the left.
 
     Returns:
         uint8 RGB.
@@ -82,19 +95,28 @@ def arrange_cells(
     side = largest * max(1, -(-min_cell // largest))
     step = side + MARGIN
     shape = (len(rows) * step + MARGIN, len(rows[0]) * step + MARGIN, 3)
-    canvas = np.full(shape, _BACKGROUND, dtype=np.uint8)
+    canvas = np.full(shape, 255, dtype=np.uint8)
     for r, row in enumerate(rows):
         for c, cell in enumerate(row):
             top, left = MARGIN + r * step, MARGIN + c * step
             enlarged = cv2.resize(cell, (side, side), interpolation=cv2.INTER_NEAREST_EXACT)
             canvas[top : top + side, left : left + side] = enlarged
     if titles:
-        band = np.full((CAPTION, canvas.shape[1], 3), _BACKGROUND, dtype=np.uint8)
-        for c, title in enumerate(titles[: len(rows[0])]):
-            place = (2 * MARGIN + c * step, CAPTION - 5)
-            cv2.putText(band, title, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0))
-        canvas = np.concatenate([canvas, band])
+        canvas = np.concatenate([canvas, _band(titles[: len(rows[0])], step, canvas.shape[1])])
+    if sides:  # read upwards
+        band = np.rot90(_band(sides[len(rows) - 1 :: -1], step, len(rows) * step + MARGIN))
+        blank = np.full((len(canvas) - len(band), CAPTION, 3), 255, np.uint8)
+        canvas = np.concatenate([np.concatenate([band, blank]), canvas], 1)
     return canvas
+
+
+def _band(texts: Sequence[str], step: int, length: int) -> np.ndarray:
+    """Texts side by side, (CAPTION, length, 3) uint8."""
+    band = np.full((CAPTION, length, 3), 255, np.uint8)
+    for number, text in enumerate(texts):
+        place = (2 * MARGIN + number * step, CAPTION - 5)
+        cv2.putText(band, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+    return band
 
 
 @contextmanager
@@ -126,9 +148,9 @@ def transfer_row(
 ) -> list[np.ndarray]:
     """Images of one transfer, for :func:`mmcoordgan.visualization.arrange_cells`.
 
-    From left to right: the reference (with its labels, if it has some), the query, its
-    correspondence map, the reference's colours carried to the query, and, for a labelled
-    reference, the labels carried to the query, then the query's own labels (white if missing).
+    From left to right: the reference, the query, its correspondence map, and the reference's
+    colours carried to the query. For a labelled reference, then: its labels, those labels carried
+    to the query, and the query's own labels (white if missing).
 
     Convention: colours and labels travel from the reference (source) to the query (target).
 
@@ -139,7 +161,7 @@ def transfer_row(
         temperature: Of the soft correspondence, in units of the frame; 0 takes the nearest pixel.
 
     Returns:
-        4 or 6 images, uint8 RGB.
+        4 or 7 images, uint8 RGB.
     """
     colors = torch.from_numpy(reference.image).permute(2, 0, 1)[None].to(reference.coords)
     size = reference.coords.shape[-2:]
@@ -153,10 +175,8 @@ def transfer_row(
         return cells
     if palette is None:
         raise ValueError("labels are drawn in the colours of metainfo['palette'], which is missing")
-    cells[0] = overlay_labels(reference.image, reference.labels.argmax(0), palette)
-    cells.append(overlay_labels(query.image, carried[3:].argmax(0), palette))
-    if query.labels is None:
-        cells.append(np.full_like(query.image, 255))
-    else:
-        cells.append(overlay_labels(query.image, query.labels.argmax(0), palette))
-    return cells
+    own = np.full_like(query.image, 255)
+    if query.labels is not None:
+        own = overlay_labels(query.image, query.labels.argmax(0), palette)
+    given = overlay_labels(reference.image, reference.labels.argmax(0), palette)
+    return [*cells, given, overlay_labels(query.image, carried[3:].argmax(0), palette), own]

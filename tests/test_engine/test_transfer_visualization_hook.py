@@ -64,7 +64,7 @@ def test_rows(tmp_path):
         colors = coords_to_colors(canonical_grid(8, 8) * 0.5)
         np.testing.assert_array_equal(cell(path, 2)[::12, ::12], colors)
         assert (cell(path, 3) == 10 * reference).all()  # its colours
-        assert (cell(path, 4)[..., 0] > 100).all()  # painted red
+        assert (cell(path, 5)[..., 0] > 100).all()  # painted red
 
 
 def test_a_validation_draws_one_sheet_and_shows_it(tmp_path):

@@ -39,7 +39,7 @@ def test_a_training_run_leaves_its_pictures(tmp_path):
     pictures = sorted(os.listdir(tmp_path / 'work' / 'pictures'))
     assert pictures == [f'iter_00000{i}.png' for i in (0, 2, 4, 5)]  # before, every 2, the last
     last = read(tmp_path / 'work' / 'pictures' / pictures[-1])
-    assert last.shape == (2 + 3 * 98, 2 + 4 * 98, 3)  # 2 structures + frame, 3 textures + maps
+    assert last.shape == (20 + 3 * 98, 20 + 4 * 98, 3)  # 2 structures + frame, 3 textures + maps
     assert (last != read(tmp_path / 'work' / 'pictures' / pictures[0])).any()
     local = os.listdir(tmp_path / 'work' / run.timestamp / 'vis_data' / 'vis_image')
     assert sorted(local) == [f'samples_{i}.png' for i in (0, 2, 4, 5)]
@@ -56,7 +56,7 @@ def test_pictures_are_the_sample_grid_of_fixed_codes(tmp_path):
         hook(seed=3, use_ema=use_ema).before_train(run)
         ((name, image, step),) = run.visualizer.added
         assert (name, step) == ('samples', 500)
-        expected = sample_grid(generator, *codes)
+        expected = sample_grid(generator, *codes, captions=True)
         assert (image == expected).all()
         assert (read(tmp_path / str(use_ema) / 'pictures' / 'iter_000500.png') == expected).all()
 

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmcoordgan.visualization.grids import MARGIN
+from mmcoordgan.visualization.grids import CAPTION, MARGIN
 
 ROOT = Path(__file__).parents[2]
 # What shortens the runs of a config.
@@ -123,8 +123,8 @@ def test_mmagics_gan_takes_our_generator(logs):
     inputs = dict(noise=torch.cat(codes, dim=1), sample_model='ema')
     (sample,) = model.test_step({'inputs': inputs})
     corner = 2 * MARGIN + 96  # beside the maps
-    cell = slice(corner, corner + 96, 6)
-    error = np.abs(after[cell, cell] - sample.fake_img.permute(1, 2, 0).numpy())
+    rows, columns = (slice(at, at + 96, 6) for at in (corner, CAPTION + corner))
+    error = np.abs(after[rows, columns] - sample.fake_img.permute(1, 2, 0).numpy())
     assert error.mean() < 2
 
 

@@ -18,7 +18,7 @@ SIDE = 96
 
 @pytest.fixture
 def run(run_tool):
-    return partial(run_tool, 'analysis_tools/figures.py')
+    return partial(run_tool, 'analysis_tools/figures.py', '--no-captions')
 
 
 def cell(path: str, row: int, column: int) -> np.ndarray:

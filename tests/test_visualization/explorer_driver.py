@@ -193,7 +193,7 @@ class Page:
         self.browser.execute_async_script('requestAnimationFrame(arguments[0])')
         opacities = self.browser.execute_script(
             'return arguments[0].map((picture) => {'
-            '  const canvas = picture.querySelector("canvas"), side = canvas.width;'
+            '  const canvas = picture.querySelector(".labels"), side = canvas.width;'
             '  const context = new OffscreenCanvas(side, side).getContext("2d");'
             '  context.drawImage(canvas, 0, 0);'
             '  const {data} = context.getImageData(0, 0, side, side);'

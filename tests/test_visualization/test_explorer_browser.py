@@ -21,6 +21,7 @@ from explorer_driver import (
 )
 
 from mmcoordgan.geometry import hard_transfer
+from mmcoordgan.visualization import coords_to_colors
 from mmcoordgan.visualization.explorer import Accuracy, explorer_page, quantize_coords
 
 
@@ -104,15 +105,41 @@ def test_paint(page):
     check(strokes)
 
 
+def test_the_toolbar_shows_what_the_tool_uses(browser, page):
+    uses = {'look': [], 'point': ['label', 'label-name'], 'erase': ['brush']}
+    uses['paint'] = ['label', 'label-name', 'brush']
+    for tool, expected in uses.items():
+        page.choose(tool)
+        fields = page.find('#tools select, #label-name, #brush')
+        assert [f.get_attribute('id') for f in fields if f.is_displayed()] == expected
+    set_screen(browser, 500, 300)
+    page.browser.execute_script('window.scrollTo(0, 200)')
+    assert page.browser.execute_script('return document.scrollingElement.scrollTop') > 100
+    top = page.find('#tools')[0]
+    assert page.browser.execute_script('return arguments[0].getBoundingClientRect().top', top) == 0
+
+
+def test_pixels_coloured_by_their_maps(page):
+    """As coords_to_colors does, up to the steps of the page's colours."""
+    shown = page.find('.map')[1]
+    assert not shown.is_displayed()
+    page.find('#by-map')[0].click()
+    assert shown.is_displayed()
+    script = 'return Array.from(arguments[0].getContext("2d").getImageData(0, 0, 16, 16).data)'
+    found = np.reshape(page.browser.execute_script(script, shown), (SIZE, SIZE, 4))
+    assert np.abs(found[..., :3] - coords_to_colors(MAPS[1]).astype(int)).max() <= 8
+    page.find('#by-map')[0].click()
+
+
 def test_it_asks_before_work_is_lost(page, tmp_path):
     def saved() -> bool:
         return page.save_to(folders.pop()).exists()
 
     folders = [tmp_path / f'{i}' for i in range(4)]
     assert not page.asks_before_closing()
+    page.choose('point')
     page.find('#label-name')[0].send_keys('!')
     assert page.asks_before_closing()
-    page.choose('point')
     page.mouse(0, 40, press=True)
     page.press('undo')
     assert page.asks_before_closing()  # the name is still there

@@ -34,11 +34,11 @@ def test_keys(page):
     picture.send_keys(Keys.SHIFT, Keys.ARROW_RIGHT)  # eight pixels, up to the edge
     pixel += min(8, SIZE - 1 - x)
     check_shown(page, 1, pixel)
-    picture.send_keys(Keys.NULL, '3', Keys.ENTER)
+    picture.send_keys(Keys.NULL, 'c', Keys.ENTER)
     assert page.shown('.point') == [matches[pixel] for matches in MATCHES[1]]
     assert page.find('#label')[0].get_attribute('value') == '3'
     assert [item.text.splitlines()[0] for item in page.find('#points li')] == [
-        f'Label 3, {NAMES[1]} at {pixel % SIZE}, {pixel // SIZE}Remove'
+        f'Label C, {NAMES[1]} at {pixel % SIZE}, {pixel // SIZE}Remove'
     ]
     picture.send_keys(Keys.CONTROL, 'z')
     assert page.find('.point') == []
@@ -60,7 +60,7 @@ def test_painting_by_keys(page):
     strokes = [(2, 5, [pixel]), (2, 5, [below, below - 1, below + 1, below - SIZE, below + SIZE])]
     np.testing.assert_array_equal(page.labels(), spread(strokes))
     time.sleep(0.5)
-    assert page.status().startswith(f'Painted Label 5. {NAMES[2]} at 8, 9. {NAMES[0]}: ')
+    assert page.status().startswith(f'Painted Label E. {NAMES[2]} at 8, 9. {NAMES[0]}: ')
 
 
 def test_undo_by_keys_on_the_whole_page(page):
@@ -68,7 +68,7 @@ def test_undo_by_keys_on_the_whole_page(page):
 
     page.choose('point')
     page.mouse(0, 40, press=True)
-    for css in ('#save', '#label', '#brush', 'input[value=point]', 'body'):
+    for css in ('#save', '#label', '#zoom', 'input[value=point]', 'body'):
         place = page.find(css)[0]
         place.send_keys(Keys.CONTROL, 'z')
         assert page.find('.point') == [], css
@@ -85,6 +85,7 @@ def test_everything_has_a_name_for_screen_readers(page):
     for number, picture in enumerate(page.pictures):
         assert picture.aria_role == 'application'
         assert picture.accessible_name == f'Image {number + 1}: {NAMES[number]}'
+    page.choose('paint')
     controls = page.find('input, select, button, a, main, section, form')
     assert len(controls) > 12
     assert [c.get_attribute('outerHTML') for c in controls if not c.accessible_name] == []

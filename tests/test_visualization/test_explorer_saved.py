@@ -23,7 +23,7 @@ def test_save(page, tmp_path):
     assert saved['size'] == SIZE
     assert [picture['name'] for picture in saved['pictures']] == NAMES
     assert [picture['width'] for picture in saved['pictures']] == [16, 16, 16, 32]
-    assert saved['labels'][:2] == [dict(label=1, name='chin'), dict(label=2, name='Label 2')]
+    assert saved['labels'][:2] == [dict(label=1, name='chin'), dict(label=2, name='Label B')]
     assert saved['points'] == [
         dict(
             label=1,
@@ -46,7 +46,7 @@ def annotate(page: Page) -> None:
     page.choose('paint')
     page.set_brush(1)
     page.mouse(0, 100, press=True)
-    page.find('#label')[0].send_keys('3')
+    page.find('#label')[0].send_keys('c')
     page.find('#label-name')[0].send_keys('!')
     page.mouse(1, 102, 105, press=True)
     page.choose('erase')
@@ -68,15 +68,16 @@ def test_open(browser, path, page, tmp_path):
     assert labels.max() == 3 and listed(page) == [(3, 200), (0, 30)]
     page = Page(browser, path)
     assert not page.labels().any()
-    page.find('#label')[0].send_keys('3')
+    page.choose('paint')
+    page.find('#label')[0].send_keys('c')
     assert page.open_file(file) == 'Opened correspondences.json. Points: 2.'
     assert not page.asks_before_closing()
     np.testing.assert_array_equal(page.labels(), labels)
     np.testing.assert_array_equal(page.drawn_labels(), labels > 0)
     assert listed(page) == [(3, 200), (0, 30)]
     assert page.shown('.point') == [matches[200] for matches in MATCHES[3]]
-    assert page.find('#label-name')[0].get_property('value') == 'Label 3!'
-    assert page.find('#label option')[2].text == '3 · Label 3!'
+    assert page.find('#label-name')[0].get_property('value') == 'Label C!'
+    assert page.find('#label option')[2].text == 'C · Label C!'
     again = page.save_to(tmp_path / 'second')
     assert again.read_text(encoding='utf-8') == file.read_text(encoding='utf-8')
     # One goes on from there, and back.

@@ -58,3 +58,14 @@ def test_cells_of_several_sizes():
     band = titled[len(picture) :]
     assert np.array_equal(titled[: len(picture)], picture) and len(band) == 18
     assert all(band[:, 2 + 32 * i : 2 + 32 * i + 30].min() < 100 for i in (0, 1))
+    rows = [[small], [large]]
+    named = arrange_cells(rows, min_cell=25, titles=('a',), sides=('', 'b'))
+    assert np.array_equal(named[:66, 18:], arrange_cells(rows, min_cell=25))
+    assert (named[:34, :18] == 255).all() and named[34:66, :18].min() < 100
+    assert np.array_equal(named[66:, 18 : 18 + 34], band[:, :34])
+
+
+def test_captions_of_samples():
+    plain = sample_grid(Generator(), STRUCTURES, TEXTURES)
+    named = sample_grid(Generator(), STRUCTURES, TEXTURES, captions=True)
+    assert np.array_equal(named[:-18, 18:], plain)

@@ -22,6 +22,7 @@ from mmcoordgan.geometry import hard_transfer
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.visualization import images_to_uint8
 from mmcoordgan.visualization.explorer import (
+    DOUBTFUL,
     MAX_PICTURES,
     MAX_SIZE,
     MIN_PICTURES,
@@ -87,7 +88,7 @@ def read_pictures(
             structure_w = torch.from_numpy(found.structure_w).to(inferencer.device)
             coords = warp(structure_w[None], size)[0]
         doubtful = found.domain is not None and found.domain.doubtful
-        warning = 'Doubtful: unlike what the model knows' if doubtful else ''
+        warning = DOUBTFUL if doubtful else ''
         error = found.map_error if size is None else None
         pictures.append(ExplorerPicture(name, read_rgb(found.name), coords, warning, error))
     return pictures

@@ -24,6 +24,7 @@ from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.visualization import (
+    TRANSFER_TITLES,
     TransferPicture,
     arrange_cells,
     images_to_uint8,
@@ -36,11 +37,25 @@ FIGURES = {
     'texture_swap': 'every structure (rows) in every texture (columns)',
     'correspondence_maps': 'from the top: images, what their codes give, their maps with the '
     'key to the colours, the canonical frame in their textures',
-    'label_transfer': 'reference, query, its map, the colours and the labels of the reference '
-    'carried to it, and its true labels where they are known',
+    'label_transfer': 'reference, query, its map, the colours of the reference carried to it, the '
+    'labels of the reference, those carried, and the true ones where they are known',
     'structure_interpolation': "from each image's structure to the next one's, maps below",
     'texture_interpolation': "from each image's texture to the next one's",
 }
+
+
+ROWS = {'correspondence_maps': ('image', 'its codes', 'map', 'frame')}
+COLUMNS = {'label_transfer': TRANSFER_TITLES, 'correspondence_maps': ('frame',)}
+
+
+def captions(name: str, rows: Rows) -> tuple[list[str], list[str]]:
+    """What stands below the columns and beside the rows of a figure."""
+    if name == 'texture_swap':
+        numbers = [str(number) for number in range(1, len(rows))]
+        return ['', *(f'texture {n}' for n in numbers)], ['', *(f'structure {n}' for n in numbers)]
+    if 'interpolation' in name:
+        return [f'{100 * i / (len(rows[0]) - 1):.0f} %' for i in range(len(rows[0]))], []
+    return list(COLUMNS[name]), list(ROWS.get(name, ()))
 
 
 def parse_args() -> argparse.Namespace:
@@ -66,6 +81,7 @@ def parse_args() -> argparse.Namespace:
     add('--num', type=int, default=6, metavar='N', help='images if no IMAGE is given [6]')
     add('--seed', type=int, default=0, help='seed of generated or toy images [0]')
     add('--steps', type=int, default=8, help='cells of an interpolation [8]')
+    add('--no-captions', action='store_true', help='draw the images alone')
     add('--min-cell', type=int, default=96, help='least side of a cell [96]')
     add_refining(parser)
     add_common(parser)
@@ -167,8 +183,10 @@ def main() -> None:
     with explained_errors('figures.py'):
         for name, rows in draw(args).items():
             path = os.path.join(args.out, f'{name}.png')
+            texts = ([], []) if args.no_captions else captions(name, rows)
             with atomic_file(path) as file:
-                Image.fromarray(arrange_cells(rows, args.min_cell)).save(file, 'PNG', optimize=True)
+                drawn = Image.fromarray(arrange_cells(rows, args.min_cell, *texts))
+                drawn.save(file, 'PNG', optimize=True)
             print(f'{path}: {FIGURES[name]}')
 
 

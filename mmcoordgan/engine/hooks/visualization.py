@@ -47,6 +47,7 @@ class CoordGANVisualizationHook(Hook):
         num_textures: Columns of the grid.
         seed: Seed of the codes.
         use_ema: Draw ``model.generator_ema`` rather than ``model.generator``.
+        captions: Say what rows and columns are.
     """
 
     priority = 'NORMAL'
@@ -58,7 +59,9 @@ class CoordGANVisualizationHook(Hook):
         num_textures: int = 6,
         seed: int = 0,
         use_ema: bool = True,
+        captions: bool = True,
     ) -> None:
+        self.captions = captions
         self.interval = interval
         self.num_structures = num_structures
         self.num_textures = num_textures
@@ -94,7 +97,7 @@ class CoordGANVisualizationHook(Hook):
                 self.num_structures, generator.structure_dim, generator=source
             )
             texture_z = torch.randn(self.num_textures, generator.texture_dim, generator=source)
-            image = sample_grid(generator, structure_z, texture_z)
+            image = sample_grid(generator, structure_z, texture_z, captions=self.captions)
         folder = osp.join(runner.work_dir, 'pictures')
         with left_out_on_error(runner, 'an image'):
             _write_image(osp.join(folder, f'iter_{iteration:06d}.png'), image)

@@ -1,6 +1,7 @@
 """Images with their correspondences as one HTML page."""
 
 from .page import (
+    DOUBTFUL,
     MAX_PICTURES,
     MAX_SIZE,
     MIN_PICTURES,
@@ -12,6 +13,7 @@ from .page import (
 )
 
 __all__ = [
+    'DOUBTFUL',
     'MAX_PICTURES',
     'MAX_SIZE',
     'MIN_PICTURES',

@@ -10,17 +10,20 @@ const LEVELS = 65536;
 
 /** Read a map: x of all pixels, then y of all pixels, as little-endian 16-bit integers. */
 function decodeMap(base64, size) {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  const view = new DataView(bytes.buffer);
+  const view = new DataView(decodeBytes(base64).buffer);
   const count = size * size;
   const read = (offset) =>
     Uint16Array.from({ length: count }, (_, i) => view.getUint16(2 * (offset + i), true));
   return { x: read(0), y: read(count) };
 }
 
+function decodeBytes(base64) {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
 /** Read the errors of a map, a byte for each pixel: 255 is 1, in units of the frame. */
 function decodeErrors(base64) {
-  return Float32Array.from(atob(base64), (character) => character.charCodeAt(0) / 255);
+  return Float32Array.from(decodeBytes(base64), (level) => level / 255);
 }
 
 /** The pixels of one map, sorted into square cells of the frame, to find the nearest one fast. */

@@ -25,11 +25,12 @@ class Keys {
   onPictureKey(view, event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return false;
     const { key } = event;
+    const label = 'abcdefgh12345678'.indexOf(key.toLowerCase());
     if (key in ARROWS) this.moveCursor(view, ARROWS[key], event.shiftKey ? 8 : 1);
     else if (key === 'Enter' || key === ' ') this.explorer.useTool(view);
     else if (key === 'Escape') this.explorer.onLeave();
     else if (key === '[' || key === ']') this.changeBrush(key === ']' ? 1 : -1);
-    else if (LABEL_COLORS[Number(key) - 1]) this.chooseLabel(Number(key));
+    else if (label >= 0) this.chooseLabel((label % 8) + 1);
     else return false;
     return true;
   }

@@ -1,9 +1,10 @@
-/* Labels have a number, a colour and a hatching, so that no one needs to tell colours apart. */
+/* Labels have a letter, a colour and a hatching, so that no one needs to tell colours apart. */
 
 const LABEL_COLORS = [
   [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66],
   [0, 114, 178], [213, 94, 0], [204, 121, 167], [150, 150, 150],
 ];
+const letter = (label) => String.fromCharCode(64 + label); // 1 is A
 const DARK_LABELS = new Set([5]); // white text is legible on them, black on the others
 const TILE = 8; // period of the hatching
 
@@ -43,12 +44,12 @@ function drawTiles(canvas, labelAt) {
   canvas.getContext('2d').putImageData(image, 0, 0);
 }
 
-/** Paint a map of labels, each pixel as a square of `scale`, with its number on each label. */
+/** Paint a map of labels, each pixel as a square of `scale`, with its letter on each label. */
 function drawLabels(canvas, labels, size, scale) {
   drawTiles(canvas, (x, y) => labels[Math.floor(y / scale) * size + Math.floor(x / scale)]);
   const center = (index) => (index + 0.5) * scale;
   for (const { label, pixel } of labelCenters(labels, size)) {
-    drawNumber(canvas, label, center(pixel % size), center(Math.floor(pixel / size)));
+    drawLetter(canvas, label, center(pixel % size), center(Math.floor(pixel / size)));
   }
 }
 
@@ -74,14 +75,14 @@ function labelCenters(labels, size) {
   return found.map(({ pixel }, i) => ({ label: i + 1, pixel })).filter(({ pixel }) => pixel >= 0);
 }
 
-/** A black number with a white rim. */
-function drawNumber(canvas, number, x, y) {
+/** A black letter with a white rim. */
+function drawLetter(canvas, label, x, y) {
   const context = canvas.getContext('2d');
   context.font = 'bold 24px system-ui, sans-serif';
   context.textAlign = 'center';
   context.textBaseline = 'middle';
   context.lineWidth = 5;
   context.strokeStyle = '#fff';
-  context.strokeText(number, x, y);
-  context.fillText(number, x, y);
+  context.strokeText(letter(label), x, y);
+  context.fillText(letter(label), x, y);
 }

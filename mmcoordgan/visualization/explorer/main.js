@@ -19,10 +19,12 @@ class Explorer {
     this.size = data.size;
     this.correspondence = new Correspondence(data.pictures, data.size, data.accuracy);
     this.annotations = new Annotations(this.correspondence, data.pictures.length);
-    this.labelNames = LABEL_COLORS.map((_, i) => `Label ${i + 1}`);
+    this.labelNames = LABEL_COLORS.map((_, i) => `Label ${letter(i + 1)}`);
     this.views = data.pictures.map(
       (picture, i) => new PictureView(element('pictures'), picture, i, data.size, this),
     );
+    const colors = decodeBytes(data.colors);
+    this.views.forEach((view, i) => view.showMap(this.correspondence.indices[i], colors));
     this.keys = new Keys(this);
     this.dirty = false; // whether something would be lost
     this.setUpTools();
@@ -131,7 +133,7 @@ class Explorer {
 
   setUpTools() {
     for (const [i, name] of this.labelNames.entries()) {
-      element('label').add(new Option(`${i + 1} · ${name}`, i + 1));
+      element('label').add(new Option(`${letter(i + 1)} · ${name}`, i + 1));
     }
     const brush = element('brush');
     brush.max = Math.max(1, Math.floor(this.size / 6));
@@ -151,9 +153,8 @@ class Explorer {
     this.chooseLabel(1);
     const tools = element('tools');
     tools.addEventListener('submit', (event) => event.preventDefault());
-    tools.addEventListener('change', () => {
-      element('pictures').classList.toggle('painting', ['paint', 'erase'].includes(this.tool));
-    });
+    tools.addEventListener('change', () => this.showTool());
+    this.showTool();
     for (const action of ['undo', 'redo', 'clear', 'save']) {
       element(action).addEventListener('click', () => this[action]());
     }
@@ -168,6 +169,16 @@ class Explorer {
       event.preventDefault();
       event.returnValue = true; // what older browsers look at
     });
+  }
+
+  /** Show what the chosen tool uses, and nothing else. */
+  showTool() {
+    for (const field of element('tools').querySelectorAll('[data-tools]')) {
+      field.hidden = !field.dataset.tools.split(' ').includes(this.tool);
+    }
+    const shown = element('pictures').classList;
+    shown.toggle('painting', ['paint', 'erase'].includes(this.tool));
+    shown.toggle('by-map', element('by-map').checked);
   }
 
   setUpHelp() {
@@ -187,7 +198,7 @@ class Explorer {
   }
 
   labelName(label) {
-    return this.labelNames[label - 1] || `Label ${label}`;
+    return this.labelNames[label - 1] || `Label ${letter(label)}`;
   }
 
   chooseLabel(label) {
@@ -204,7 +215,7 @@ class Explorer {
 
   setLabelName(label, name) {
     this.labelNames[label - 1] = name;
-    element('label').options[label - 1].textContent = `${label} · ${this.labelName(label)}`;
+    element('label').options[label - 1].textContent = `${letter(label)} · ${this.labelName(label)}`;
   }
 
   undo() {

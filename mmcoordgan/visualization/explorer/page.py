@@ -16,9 +16,16 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from mmcoordgan.geometry import canonical_grid
+
+from ..colors import coords_to_colors
+
 MIN_PICTURES, MAX_PICTURES = 2, 16
 MIN_SIZE, MAX_SIZE = 8, 256  # of maps; the page numbers pixels in 16 bits
 LEVELS = 65535
+DOUBTFUL = 'Doubtful'
+COLORS = 64
+"""The page knows the colours of so many places along each side of the frame."""
 LARGEST_SIDE = 384
 """Images are shown with at most this many pixels along their longer side."""
 _LOSSLESS_SIDE = 128  # up to here a PNG is small
@@ -48,7 +55,7 @@ class ExplorerPicture(NamedTuple):
     coords: Tensor
     """(2, S, S): its correspondence map, x first, in [-1, 1], stretched over the whole image."""
     warning: str = ''
-    """Shown below the image; its matches are then doubtful."""
+    """Shown on the image; its matches are then doubtful."""
     map_error: np.ndarray | None = None
     """(S, S): how far the map is off, in units of the frame."""
 
@@ -71,18 +78,18 @@ def quantize_coords(coords: Tensor) -> np.ndarray:
     1/516 of the distance of pixels in a canonical map of 128 x 128.
 
     Args:
-        coords: (..., 2, H, W) in [-1, 1].
+        coords: (..., 2, H, W). Values outside [-1, 1] are clamped to the frame's edge.
 
     Returns:
         uint16, of the same shape.
 
     Raises:
-        ValueError: If a value is not finite or lies outside [-1, 1].
+        ValueError: If a value is not finite.
     """
     values = coords.detach().cpu().double().numpy()
-    if not (np.abs(values) <= 1).all():
-        raise ValueError('coords must be finite and lie in [-1, 1]')
-    return np.rint((values + 1) * (LEVELS / 2)).astype(np.uint16)
+    if not np.isfinite(values).all():
+        raise ValueError('coords must be finite')
+    return np.rint((values.clip(-1, 1) + 1) * (LEVELS / 2)).astype(np.uint16)
 
 
 def explorer_page(
@@ -118,6 +125,7 @@ def explorer_page(
     known = accuracy is not None and all(p.map_error is not None for p in pictures)
     data = {
         'size': size,
+        'colors': _base64(coords_to_colors(canonical_grid(COLORS, COLORS))),
         'accuracy': accuracy._asdict() if accuracy is not None and known else None,
         'pictures': [_picture(picture, size) for picture in pictures],
     }
@@ -158,8 +166,8 @@ def _picture(picture: ExplorerPicture, size: int) -> dict[str, Any]:
         'height': height,
         'pixelated': max(width, height) <= _PIXELATED_SIDE,
         'image': _data_url(image),
-        'map': base64.b64encode(coords.tobytes()).decode('ascii'),
-        'error': base64.b64encode(levels.tobytes()).decode('ascii'),
+        'map': _base64(coords),
+        'error': _base64(levels),
     }
 
 
@@ -173,7 +181,11 @@ def _data_url(image: np.ndarray) -> str:
     else:
         kind = 'jpeg'
         picture.save(buffer, kind, quality=90)
-    return f'data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode("ascii")}'
+    return f'data:image/{kind};base64,{_base64(buffer.getvalue())}'
+
+
+def _base64(values: bytes | np.ndarray) -> str:
+    return base64.b64encode(bytes(values)).decode('ascii')
 
 
 def _read(name: str) -> str:
@@ -182,8 +194,7 @@ def _read(name: str) -> str:
 
 def _hash(text: str) -> str:
     """What a content security policy calls an inline script or style by."""
-    digest = hashlib.sha256(text.encode('utf-8')).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+    return f"'sha256-{_base64(hashlib.sha256(text.encode('utf-8')).digest())}'"
 
 
 def _printable(name: str) -> str:

@@ -27,14 +27,16 @@ class PictureView {
     image.src = picture.image;
     image.style.setProperty('--aspect', `${picture.width} / ${picture.height}`);
     this.scale = Math.max(1, Math.ceil(LABEL_CANVAS_SIDE / size));
-    this.canvas = append(this.area, 'canvas', '');
+    this.map = append(this.area, 'canvas', 'map');
+    this.map.width = this.map.height = size;
+    this.canvas = append(this.area, 'canvas', 'labels');
     this.canvas.width = this.canvas.height = size * this.scale;
     this.points = append(this.area, 'div', 'point-layer');
     this.cursor = append(this.area, 'div', 'marker cursor');
     this.cursor.hidden = true;
+    if (picture.warning) append(this.area, 'div', 'warning').textContent = picture.warning;
     const caption = append(figure, 'figcaption', '');
     append(caption, 'span', 'name').textContent = picture.name;
-    if (picture.warning) append(caption, 'span', 'warning').textContent = picture.warning;
     this.caption = append(caption, 'span', 'match');
     this.describe(picture.name);
     this.listen(user);
@@ -140,6 +142,18 @@ class PictureView {
       this.place(marker, pixel);
     }
     this.points.replaceChildren(markers);
+  }
+
+  /** Colour the pixels by their places in the frame; `colors` is an image of the frame. */
+  showMap({ x, y }, colors) {
+    const side = Math.sqrt(colors.length / 3);
+    const image = new ImageData(this.size, this.size);
+    const cell = (level) => Math.floor((level * side) / LEVELS);
+    for (let i = 0; i < x.length; i++) {
+      const at = 3 * (cell(y[i]) * side + cell(x[i]));
+      image.data.set([...colors.subarray(at, at + 3), 255], 4 * i);
+    }
+    this.map.getContext('2d').putImageData(image, 0, 0);
   }
 
   showLabels(labels) {
