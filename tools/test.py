@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 from typing import Any
 
@@ -25,6 +26,7 @@ from mmcoordgan.cli.launch import (
 from mmcoordgan.cli.outputs import check_file
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file
+from mmcoordgan.progress import patient_progress
 from mmcoordgan.registry import type_name
 
 # Refuses a checkpoint that does not fit, whatever hook the config has.
@@ -118,9 +120,17 @@ def _is(component: Any, name: str) -> bool:
 
 
 class MetricsHook(Hook):
-    """Keeps the metrics, which not every test loop returns."""
+    """Keeps the metrics, which not every test loop returns; shows a bar while batches are slow."""
 
     metrics: dict = {}
+
+    def before_test_epoch(self, runner: Any) -> None:
+        batches = range(len(runner.test_dataloader)) if is_main_process() else ()
+        self.bar = patient_progress(batches, 'Testing')
+        next(self.bar, None)
+
+    def after_test_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
+        next(self.bar, None)
 
     def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
         self.metrics = metrics or {}
@@ -155,12 +165,19 @@ def main(argv: list[str] | None = None) -> None:
         join_processes(cfg, args.launcher, args.local_rank)
         kept, runner = MetricsHook(), ToolRunner.of(cfg)
         runner.register_hook(kept, 'LOWEST')
+        if is_main_process():
+            samples = len(runner.test_loop.dataloader.dataset)
+            print(f'Testing {args.checkpoint} on {samples} samples', flush=True)
         runner.test()
         if args.out is not None and is_main_process():
             if args.out.endswith('.json'):
                 write_metrics(args.out, kept.metrics)
             print(f'written: {args.out}', file=sys.stderr)
         if is_main_process():
+            shown = [name for name in kept.metrics if not re.search(r'iou/|/ref\d', name)]
+            width = max(map(len, shown), default=0)
+            for name in shown:  # classes and references stand in tables of their own
+                print(f'{name:<{width}}  {float(kept.metrics[name]):10.4f}')
             print(f'Done. The log, and pictures/ if some were drawn, are in {cfg.work_dir}')
         leave_processes()
 

@@ -89,10 +89,11 @@ def scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
-def choose_checkpoint(cfg: Config, resume: str | None) -> None:
+def choose_checkpoint(cfg: Config, resume: str | None, named: bool = False) -> None:
     """Set what the Runner loads (``load_from``), and whether it resumes it or only starts from it.
 
-    ``--resume`` wins over the config. A resumed model needs neither ``pretrained_generator`` nor
+    ``--resume`` wins over the config. At a terminal, it asks before it starts in a work dir that
+    was ``named`` and has no checkpoint. A resumed model needs neither ``pretrained_generator`` nor
     ``stage1_checkpoint``: its checkpoint holds all weights.
     """
     if resume == 'auto' or (resume is None and cfg.get('resume') and not cfg.get('load_from')):
@@ -101,6 +102,8 @@ def choose_checkpoint(cfg: Config, resume: str | None) -> None:
             print(f'--resume: {reason}', file=sys.stderr)
         going_on = f'no checkpoint in {cfg.work_dir} yet, starting from the beginning'
         print(f'--resume: {going_on if found is None else f"going on from {found}"}')
+        if found is None and named and sys.stdin.isatty() and input('Go on? [y/N] ') != 'y':
+            raise UserError(f'there is no checkpoint in {cfg.work_dir}: look for the right folder')
         cfg.resume = found is not None
         cfg.load_from = found or cfg.get('load_from')
     elif resume is not None:
@@ -115,7 +118,7 @@ def choose_checkpoint(cfg: Config, resume: str | None) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with explained_errors('train.py'):
+    with explained_errors('train.py', '; --resume goes on from the last checkpoint'):
         forbid_unsafe_loading()
         cfg = load_config(args.config, args.cfg_options, args.work_dir)
         if args.amp:
@@ -129,7 +132,7 @@ def main(argv: list[str] | None = None) -> None:
         first = next((os.environ[name] for name in RANKS if name in os.environ), '0') == '0'
         with locked_work_dir(cfg.work_dir) if first else nullcontext():
             written = copy.deepcopy(cfg)
-            choose_checkpoint(cfg, args.resume)
+            choose_checkpoint(cfg, args.resume, named=args.work_dir is not None)
             join_processes(cfg, args.launcher, args.local_rank)
             if first:
                 print(

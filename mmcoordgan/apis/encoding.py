@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, Callable, NamedTuple, TypeVar
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor, nn
 
 from mmcoordgan.models.refinement import Refinement, refine_codes
+from mmcoordgan.progress import progress
 
 from .checkpoint import TrainedNetworks
 from .cropping import Cropper
 from .domain import Domain, map_error
-from .images import OnBroken, Source, Sources, SquareImage, iter_images, known, read_image
+from .images import (
+    OnBroken,
+    Source,
+    Sources,
+    SquareImage,
+    iter_images,
+    iter_sources,
+    known,
+    read_image,
+)
 from .refining import build_perceptual, choose_refinement
 from .results import Encoding
-
-Item = TypeVar('Item')
 
 
 class Codes(NamedTuple):
@@ -91,9 +97,9 @@ class ImageEncoder:
             raise ValueError(f'batch_size must be at least 1, but got {batch_size}')
         sources, total = known(inputs)
         self._prepare(refine)
-        images = iter_images(sources, self.size, on_broken, kind, self.cropper)
-        shown = progress(images, self.show_progress, total)
-        batches = iter(lambda: list(islice(shown, batch_size)), [])
+        shown: Any = progress(iter_sources(sources), self.show_progress, total)
+        images = iter_images(shown, self.size, on_broken, kind, self.cropper)
+        batches = iter(lambda: list(islice(images, batch_size)), [])
         return (pair for batch in batches for pair in zip(batch, self.find(batch, refine)))
 
     @torch.no_grad()
@@ -153,12 +159,3 @@ def encoding_of(image: SquareImage, codes: Codes) -> Encoding:
 def as_array(values: Tensor) -> np.ndarray:
     """A tensor as a float32 array."""
     return values.float().cpu().numpy()
-
-
-def progress(items: Iterable[Item], show: bool = True, total: int | None = None) -> Iterator[Item]:
-    """The items, with a progress bar on standard error, which leaves standard output alone."""
-    if not show:
-        return iter(items)
-    if total is None and isinstance(items, Sized):
-        total = len(items)
-    return iter(track(items, 'Inference', total=total, console=Console(stderr=True)))

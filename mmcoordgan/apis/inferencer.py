@@ -15,6 +15,7 @@ from mmengine.device import get_device
 from mmengine.infer import BaseInferencer
 from mmengine.structures import BaseDataElement
 
+from mmcoordgan.progress import progress
 from mmcoordgan.registry import INFERENCERS
 from mmcoordgan.visualization import arrange_cells, coords_to_colors
 
@@ -22,7 +23,7 @@ from . import transfer
 from .checkpoint import TrainedNetworks, choose_temperature, load_trained
 from .codes import check_seed, mean_codes, seed_codes, truncation_pair
 from .cropping import read_cropper
-from .encoding import Codes, ImageEncoder, encoding_of, progress
+from .encoding import Codes, ImageEncoder, encoding_of
 from .images import Source, Sources, SquareImage, iter_images
 from .rendering import render, render_between, render_seed
 from .results import Correspondence, Encoding, LabelTransfer, PointTransfer, Rendering
@@ -101,15 +102,14 @@ class CoordGANInferencer(BaseInferencer):
         check_domain: bool = True,
         crop: str | None = None,
     ) -> None:
-        if weights is None:
-            weights, model = model, None
-        if not isinstance(weights, (str, os.PathLike)) or os.fspath(weights).endswith('.py'):
+        path, model = (model, None) if weights is None else (weights, model)
+        if not isinstance(path, (str, os.PathLike)) or os.fspath(path).endswith('.py'):
             raise ValueError(
                 'a checkpoint is needed: CoordGANInferencer(checkpoint), or (config, '
-                f'weights=checkpoint); got {weights!r} alone'
+                f'weights=checkpoint); got {path!r} alone'
             )
         self._config, self.device = model, device or get_device()
-        super().__init__(None, os.fspath(weights), self.device, scope, show_progress)
+        super().__init__(None, os.fspath(path), self.device, scope, show_progress)
         self.temperature = choose_temperature(self.networks, temperature)
         self.encoder = ImageEncoder(self.networks, self.device, show_progress, vgg_weights)
         if not check_domain:

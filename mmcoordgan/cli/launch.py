@@ -36,7 +36,7 @@ FILE_ONLY = (
 
 
 @contextmanager
-def explained_errors(program: str) -> Iterator[None]:
+def explained_errors(program: str, after_interruption: str = '') -> Iterator[None]:
     """End the program with one message where the user or the machine, not the code, is at fault.
 
     The exit code is 2 for requests that cannot be met, and 1 for what fails later: files that are
@@ -57,7 +57,8 @@ def explained_errors(program: str) -> Iterator[None]:
     except ImportError as error:
         message, code = f'{error}{_root_cause(error)}', 1
     except KeyboardInterrupt:
-        message, code = 'interrupted; files that are written are complete', 130
+        message = f'interrupted; files that are written are complete{after_interruption}'
+        code = 130
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[-1]
         message, code = f'a checkpoint is refused, because reading it would run code: {reason}', 1
@@ -145,7 +146,7 @@ class ToolRunner(Runner):
         for handler in logger.handlers:
             stream: Any = getattr(handler, 'stream', None)
             if not isinstance(handler, logging.FileHandler):
-                handler.addFilter(lambda record: not record.getMessage().startswith(FILE_ONLY))
+                handler.addFilter(_on_screen)
             elif not stream.closed:
                 stream.reconfigure(errors='backslashreplace')
         return logger
@@ -171,6 +172,13 @@ class ToolRunner(Runner):
             raise UserError(
                 f'checkpoint {self._load_from} cannot be used ({type(error).__name__}: {error})'
             ) from error
+
+
+def _on_screen(record: logging.LogRecord) -> bool:
+    """Whether a message is for the screen; metrics of a test are printed as a table instead."""
+    text = record.getMessage()
+    metrics = text.startswith('Iter(test)') and 'eta:' not in text
+    return not (metrics or text.startswith(FILE_ONLY))
 
 
 def has_accelerator() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, NamedTuple
 
 import cv2
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmcoordgan.geometry import canonical_grid, carry
+from mmcoordgan.progress import patient_progress
 
 from .colors import coords_to_colors, images_to_uint8, overlay_labels
 
@@ -57,13 +59,13 @@ def sample_grid(
         structures = generator.map_structure(structure_z.to(device))  # (R, structure_width)
         maps = [generator.warp(w[None]) for w in structures]  # R of (1, 2, H, W)
         height, width = maps[0].shape[-2:]
-        frame = canonical_grid(height, width, device=device, dtype=maps[0].dtype)
-        rows = []
-        for coords in [frame[None], *maps]:
-            # One at a time: a row of large images need not fit beside a training step.
-            images = [generator.synthesize(coords, texture[None]) for texture in textures]
-            key = coords_to_colors(coords[0])
-            rows.append([key, *images_to_uint8(torch.cat(images))])
+        maps.insert(0, canonical_grid(height, width, device=device, dtype=maps[0].dtype)[None])
+        # One at a time: a row of large images need not fit beside a training step.
+        pairs = [(coords, texture[None]) for coords in maps for texture in textures]
+        shown = patient_progress(pairs, 'Drawing samples')
+        images = (images_to_uint8(generator.synthesize(*pair))[0] for pair in shown)
+        rows = [[coords_to_colors(coords[0]), *islice(images, len(textures))] for coords in maps]
+        next(images, None)  # ends the bar
     if not captions:
         return arrange_cells(rows, min_cell)
     columns = [f'texture {n + 1}' for n in range(len(texture_z))]

@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, barrier
+from mmengine.dist import all_reduce, barrier, is_main_process
 from mmengine.hooks import Hook
 
 from mmcoordgan.registry import HOOKS
@@ -54,6 +54,9 @@ class InterruptionHook(Hook):
         if number == signal.SIGINT and self.received == number:
             raise KeyboardInterrupt
         again, self.received = self.received == number, number
+        if not again and is_main_process():
+            text = f'{signal.Signals(number).name}: finishing this iteration, then saving'
+            os.write(2, f'\n{text}; Ctrl-C once more quits at once\n'.encode())
         self._loop.received = number
         # Gradients that are still being accumulated are worth a wait, but not for ever.
         if getattr(self._loop, 'waiting', False) and (again or self._loop.complete):
@@ -75,7 +78,7 @@ class InterruptionHook(Hook):
             saves = any(isinstance(hook, CoordGANCheckpointHook) for hook in runner.hooks)
             runner.logger.warning(
                 f'{signal.Signals(self.agreed).name}: ending after iteration {runner.iter + 1}, '
-                + ('saved for --resume' if saves else 'WITHOUT a checkpoint')
+                + ('saved; --resume goes on from there' if saves else 'WITHOUT a checkpoint')
             )
 
     def after_run(self, runner: Any) -> None:
