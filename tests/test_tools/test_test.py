@@ -110,9 +110,9 @@ def test_predictions_and_pictures(datasetgan_root, tmp_path, capsys):
         assert maps['sample_idx'].tolist() == list(range(12))
         for path, coords in zip(maps['img_path'], maps['coords']):
             np.testing.assert_array_equal(coords, oracle_coords('car', str(path), 32))
-    # Queries 5 and 6 with references 0 and 1: six cells of 96 pixels, margins of 2, and captions.
+    # Queries 5 and 6 with references 0 and 1: seven cells of 96 pixels, margins of 2, and captions.
     assert sorted(os.listdir('shown')) == ['00005.png', '00006.png']
-    assert cv2.imread('shown/00006.png').shape == (96 + 4 + 18, 6 * (96 + 2) + 2, 3)
+    assert cv2.imread('shown/00006.png').shape == (96 + 4 + 18, 7 * (96 + 2) + 2, 3)
     assert not (tmp_path / 'work_dirs' / config.stem / 'pictures').exists()
 
 
