@@ -144,14 +144,14 @@ class CoordGAN(CountedModel):
         """
         real = self._prepare(self.data_preprocessor(data, True)['inputs'])
 
-        batches = self._generate(real, grad=self.share_fakes)
+        batches = self._generate(real, STEPS if self.share_fakes else STEPS[:2])
         detached = [batch.detach() for batch in batches]
         log = self._step('discriminator', optim_wrapper['discriminator'], detached)
         log.update(self._step('regularization', optim_wrapper['discriminator'], detached))
 
         self._train_discriminators(False)
         if not self.share_fakes:
-            batches = self._generate(real, grad=True)
+            batches = self._generate(real, STEPS[2:])
         log.update(self._step('generator', optim_wrapper['generator'], batches))
         self._train_discriminators(True)
 
@@ -167,12 +167,14 @@ class CoordGAN(CountedModel):
             real = sample_image(real, self.real_warps.draw(len(real), real.shape[-1]).to(real))
         return resize_square(real, self.generator.image_size)
 
-    def _generate(self, real: Tensor, grad: bool) -> list[MicroBatch]:
+    def _generate(self, real: Tensor, steps: Sequence[str]) -> list[MicroBatch]:
         """Micro-batches of real images beside as many generated ones, from new latents."""
         count = self.accumulative_counts
         chunks = split_batch(real, count)
         latents = (z.chunk(count) for z in self.sample_codes(len(real)))
-        fakes = (Fakes(self.generator, s, t, grad) for s, t in zip(*latents))
+        terms = self.losses.active(steps, int(self.iteration)).values()
+        grad, both = 'generator' in steps, any(term.swaps for term in terms)
+        fakes = (Fakes(self.generator, s, t, grad, both) for s, t in zip(*latents))
         return [MicroBatch(*pair) for pair in zip(chunks, fakes)]
 
     def _step(

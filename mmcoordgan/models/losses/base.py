@@ -38,6 +38,8 @@ class ScheduledLoss(nn.Module):
     """'discriminator', 'regularization' or 'generator' in stage 1; 'encoder' in stage 2."""
     needs: tuple[str, ...] = ()
     """Networks that the view must have, e.g. ``('perceptual',)``."""
+    swaps: bool | property = False
+    """Whether stage 1 should render ``view.fakes.swapped`` together with the images."""
     choices: Mapping[str, tuple[str, ...]] = {}
     """Values of ``on``, each with the networks that it needs. Empty: there is nothing to choose."""
     implied: Mapping[str, str] = {}
@@ -95,15 +97,15 @@ class LossTerms(nn.ModuleDict):
             if config is not None:
                 self[name] = _checked(name, build_module(config), steps, networks)
 
+    def active(self, steps: Sequence[str], iteration: int) -> dict[str, Any]:
+        """The terms of these steps that are active in this iteration."""
+        terms: Any = self.items()
+        return {k: t for k, t in terms if t.step in steps and t.weight_at(iteration)}
+
     def compute(self, step: str, view: Any, iteration: int) -> dict[str, Tensor]:
         """Weighted values of the terms of a step that are active in this iteration."""
-        values = {}
-        term: Any
-        for name, term in self.items():
-            weight = term.weight_at(iteration) if term.step == step else 0.0
-            if weight:
-                values[name] = weight * term(view)
-        return values
+        terms = self.active([step], iteration)
+        return {name: term.weight_at(iteration) * term(view) for name, term in terms.items()}
 
 
 def _checked(name: str, term: Any, steps: Sequence[str], networks: Sequence[str]) -> ScheduledLoss:

@@ -31,16 +31,17 @@ class LogisticLoss(ScheduledLoss):
     step = 'discriminator'
     choices = JUDGES
     implied = {'d_gan': 'images', 'd_patch': 'patches'}
+    swaps = property(lambda self: self.on == 'patches')
 
     def forward(self, view: Stage1View) -> Tensor:
         if self.on == 'images':
             real_logits = view.discriminator(view.real)
             return logistic_loss(real_logits, view.discriminator(view.fakes.images))
         patch, images = view.patch_discriminator, view.fakes.images
-        reference = patch.aggregate(patch.features(patch.crop(images)))
-        same = patch.decide(reference, patch.features(patch.crop(images)))
-        twin = patch.decide(reference, patch.features(patch.crop(view.fakes.twins)))
-        return logistic_loss(same, twin)
+        crops = [patch.crop(images), patch.crop(images), patch.crop(view.fakes.twins)]
+        reference, same, twin = patch.features(torch.cat(crops)).chunk(3)
+        reference = patch.aggregate(reference)
+        return logistic_loss(patch.decide(reference, same), patch.decide(reference, twin))
 
 
 @MODELS.register_module()
@@ -49,6 +50,7 @@ class NonsaturatingLoss(ScheduledLoss):
 
     choices = JUDGES
     implied = {'g_gan': 'images', 'g_patch': 'patches'}
+    swaps = property(lambda self: self.on == 'patches')
 
     def forward(self, view: Stage1View) -> Tensor:
         if self.on == 'images':
@@ -96,9 +98,10 @@ class TextureSwapLoss(ScheduledLoss):
     """:func:`perceptual_loss` between G(s, t) and G(s, t')."""
 
     needs = ('perceptual',)
+    swaps = True
 
     def forward(self, view: Stage1View) -> Tensor:
-        swapped_features = view.perceptual.features(view.fakes.swapped)
+        swapped_features = view.swapped_features  # before the others
         return perceptual_loss(view.perceptual, view.features, swapped_features)
 
 

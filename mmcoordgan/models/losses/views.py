@@ -24,12 +24,18 @@ class Fakes:
         structure_z: Latents (B, structure_dim), B even.
         texture_z: Latents (B, texture_dim).
         grad: Whether they are differentiable in the generator's parameters.
+        both: ``images`` and ``swapped`` are both needed, and rendered in one pass.
     """
 
     def __init__(
-        self, generator: Generator, structure_z: Tensor, texture_z: Tensor, grad: bool = True
+        self,
+        generator: Generator,
+        structure_z: Tensor,
+        texture_z: Tensor,
+        grad: bool = True,
+        both: bool = False,
     ):
-        self._generator, self._grad = generator, grad
+        self._generator, self._grad, self._both = generator, grad, both
         self._structure_z, self._texture_z = structure_z, texture_z
 
     @cached_property
@@ -47,19 +53,27 @@ class Fakes:
     @cached_property
     def images(self) -> Tensor:
         """(B, 3, S, S): structure k with texture k."""
-        with torch.set_grad_enabled(self._grad):
-            return self._generator.synthesize(self.coords, self.texture_w)
+        return self._pair[0] if self._both else self._render(self.texture_w)[0]
 
     @cached_property
     def swapped(self) -> Tensor:
         """(B, 3, S, S): structure k with its partner's texture."""
-        with torch.set_grad_enabled(self._grad):
-            return self._generator.synthesize(self.coords, swap_partners(self.texture_w))
+        return self._pair[1] if self._both else self._render(swap_partners(self.texture_w))[0]
 
     @property
     def twins(self) -> Tensor:
         """(B, 3, S, S): texture k on its partner's structure."""
         return swap_partners(self.swapped)
+
+    @cached_property
+    def _pair(self) -> tuple[Tensor, ...]:
+        return self._render(self.texture_w, swap_partners(self.texture_w))
+
+    def _render(self, *textures: Tensor) -> tuple[Tensor, ...]:
+        """The structures with each of these textures (B, texture_width), in one pass."""
+        with torch.set_grad_enabled(self._grad):
+            coords = self.coords.repeat(len(textures), 1, 1, 1)
+            return self._generator.synthesize(coords, torch.cat(textures)).chunk(len(textures))
 
 
 class DetachedFakes(Fakes):
@@ -90,6 +104,14 @@ class Stage1View:
     def features(self) -> list[Tensor]:
         """Perceptual features of ``fakes.images``."""
         return self.perceptual.features(self.fakes.images)
+
+    @cached_property
+    def swapped_features(self) -> list[Tensor]:
+        """Perceptual features of ``fakes.swapped``; those of ``fakes.images`` in the same pass."""
+        images = torch.cat([self.fakes.images, self.fakes.swapped])
+        pairs = [feature.chunk(2) for feature in self.perceptual.features(images)]
+        self.features = [pair[0] for pair in pairs]
+        return [pair[1] for pair in pairs]
 
 
 @dataclass

@@ -45,10 +45,11 @@ class Blur(nn.Module):
             x = reflect(x, *self.padding[:2])
         elif any(self.padding):
             x = F.pad(x, self.padding)
+        kernel = self.kernel.to(x.dtype)
         if x.requires_grad and torch.is_grad_enabled():
-            out: Tensor = Filter.apply(x, self.kernel, self.stride, self.inside)
+            out: Tensor = Filter.apply(x, kernel, self.stride, self.inside)
             return out
-        return _filter(x, self.kernel, self.stride, self.inside)  # exporters follow no functions
+        return _filter(x, kernel, self.stride, self.inside)  # exporters follow no functions
 
 
 class UpsampleRGB(nn.Module):

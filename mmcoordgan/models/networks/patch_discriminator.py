@@ -154,5 +154,5 @@ class CoordGANPatchDiscriminator(nn.Module):
 
         Both are (B, n, 3, s, s); reference crops are aggregated over n, target crops judged alone.
         """
-        reference = self.aggregate(self.features(reference_crops))
-        return self.decide(reference, self.features(target_crops))
+        reference, target = self.features(torch.cat([reference_crops, target_crops])).chunk(2)
+        return self.decide(self.aggregate(reference), target)
