@@ -2,9 +2,10 @@
 
 from .chamfer import chamfer_to_grid
 from .grid import canonical_grid, mean_of_sides
+from .indexed import IndexedCoords
 from .random_warp import RandomWarps, sample_image
 from .template import move_to_template
-from .transfer import IndexedCoords, carry, hard_transfer, soft_transfer
+from .transfer import carry, hard_transfer, soft_transfer
 
 __all__ = [
     'IndexedCoords',

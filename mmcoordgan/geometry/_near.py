@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 
 import torch
@@ -17,6 +18,15 @@ MAX_BLOCK_PAIRS = {'cpu': 2**18, 'other': 2**24}
 
 ROUNDING = 1 + 1e-6
 """Bounds on distances are compared with this much room, so that rounding loses no neighbor."""
+
+
+USE_TRITON = os.environ.get('MMCOORDGAN_TRITON') == '1'
+"""On a GPU, take all pairs in Triton instead (``_triton.py``), for float32."""
+
+
+def in_triton(tensor: Tensor) -> bool:
+    """Whether to take all pairs."""
+    return USE_TRITON and not on_cpu(tensor) and tensor.dtype == torch.float32
 
 
 def on_cpu(tensor: Tensor) -> bool:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._blocks import make_blocks
-from ._checks import check_coords
-from ._near import nearest_index
 from .grid import canonical_grid
+from .indexed import IndexedCoords, nearest_pixel
 
 
 def chamfer_to_grid(coords: Tensor) -> Tensor:
@@ -28,16 +26,13 @@ def chamfer_to_grid(coords: Tensor) -> Tensor:
     Returns:
         (B,), >= 0; 0 exactly where the map is a permutation of the grid.
     """
-    check_coords('coords', coords)
+    indexed = IndexedCoords(coords)
     height, width = coords.shape[-2:]
     grid = canonical_grid(height, width, device=coords.device, dtype=coords.dtype)
     points = coords.flatten(2)  # (B, 2, N)
-    targets = grid.flatten(1).expand_as(points)
+    targets = grid.flatten(1)
     to_grid = (points - _round_to_grid(points.detach(), height, width)).square().sum(1)
-    dtype = torch.promote_types(points.dtype, torch.float32)
-    precise = points.detach().to(dtype)
-    target_blocks = make_blocks(targets[:1].to(dtype)).of_batch(len(points), dtype)
-    index = nearest_index(target_blocks, make_blocks(precise), targets.to(dtype), precise)  # (B, N)
+    index = nearest_pixel(indexed, IndexedCoords(grid[None]))  # (B, N)
     nearest = points.gather(2, index[:, None].expand_as(points))
     from_grid = (nearest - targets).square().sum(1)
     return to_grid.mean(1) + from_grid.mean(1)

@@ -5,34 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._blocks import Blocks, make_blocks
-from ._checks import check_coords, check_range, check_temperature, check_transfer, without_far
-from ._near import nearest_index, on_cpu
+from ._checks import check_range, check_temperature, check_transfer, without_far
+from ._near import in_triton, on_cpu
 from ._soft import SoftTransfer
-
-
-class IndexedCoords:
-    """Correspondence maps, sorted once for any number of transfers.
-
-    Takes the place of ``source_coords`` or ``target_coords`` in
-    :func:`~mmcoordgan.geometry.soft_transfer` and :func:`~mmcoordgan.geometry.hard_transfer`;
-    results are the same, and gradients reach ``coords``.
-
-    Convention: x first, in the canonical frame [-1, 1], as
-    :func:`~mmcoordgan.geometry.canonical_grid`.
-
-    Args:
-        coords: (B, 2, H, W). Must not change afterwards.
-
-    Raises:
-        ValueError: If ``coords`` is not of this shape.
-    """
-
-    def __init__(self, coords: Tensor):
-        check_coords('coords', coords)
-        self.coords = coords
-        points = coords.detach().flatten(2)
-        self.blocks = make_blocks(points.to(torch.promote_types(points.dtype, torch.float32)))
+from .indexed import IndexedCoords, nearest_pixel, points_of
 
 
 def soft_transfer(
@@ -76,9 +52,7 @@ def soft_transfer(
     temperature = check_temperature(temperature)
     source, target = _indexed(values, source_coords, target_coords)
     batch = max(len(values), len(source.coords), len(target.coords))
-    (source_points, source_blocks), (target_points, target_blocks) = _points(
-        source, target, batch=batch
-    )
+    source_points, target_points = points_of(source, target, batch=batch)
     if on_cpu(values):
         check_range('source_coords', source.coords, finite=False)
         check_range('target_coords', target.coords, finite=False)
@@ -86,9 +60,13 @@ def soft_transfer(
         source_points, target_points = without_far(source_points), without_far(target_points)
     given = values.flatten(2).to(source_points.dtype).expand(batch, -1, -1)
     with torch.autocast(values.device.type, enabled=False):  # coordinates need 24 bits
-        out = SoftTransfer.apply(
-            given, source_points, target_points, source_blocks, target_blocks, temperature
-        )
+        if in_triton(given):
+            from ._triton import AllPairs
+
+            out = AllPairs.apply(given, source_points, target_points, temperature)
+        else:
+            blocks = [m.blocks.of_batch(batch, given.dtype) for m in (source, target)]
+            out = SoftTransfer.apply(given, source_points, target_points, *blocks, temperature)
     dtype = values.dtype if values.is_floating_point() else torch.float32
     return out.unflatten(2, target.coords.shape[-2:]).to(dtype)
 
@@ -114,12 +92,8 @@ def hard_transfer(
     source, target = _indexed(values, source_coords, target_coords)
     check_range('source_coords', source.coords, finite=True)
     check_range('target_coords', target.coords, finite=True)
-    pairs = max(len(source.coords), len(target.coords))
-    (source_points, source_blocks), (target_points, target_blocks) = _points(
-        source, target, batch=pairs
-    )
-    index = nearest_index(target_blocks, source_blocks, target_points, source_points)
-    batch = max(len(values), pairs)
+    index = nearest_pixel(source, target)
+    batch = max(len(values), len(index))
     index = index[:, None].expand(batch, values.shape[1], -1)
     carried = values.flatten(2).expand(batch, -1, -1).gather(2, index)
     return carried.unflatten(2, target.coords.shape[-2:])
@@ -141,23 +115,9 @@ def _indexed(
     values: Tensor, source_coords: Tensor | IndexedCoords, target_coords: Tensor | IndexedCoords
 ) -> tuple[IndexedCoords, IndexedCoords]:
     """Both maps with their index, checked with the values."""
-    given = {'source_coords': source_coords, 'target_coords': target_coords}
-    indexed = []
-    for name, coords in given.items():
-        if not isinstance(coords, IndexedCoords):
-            check_coords(name, coords)
-            coords = IndexedCoords(coords)
-        indexed.append(coords)
-    check_transfer(values, indexed[0].coords, indexed[1].coords)
-    return indexed[0], indexed[1]
-
-
-def _points(*maps: IndexedCoords, batch: int) -> list[tuple[Tensor, Blocks]]:
-    """Points (batch, 2, N) of each map and their blocks, in one dtype of 24 bits or more."""
-    dtype = torch.float32
-    for coords in maps:
-        dtype = torch.promote_types(dtype, coords.coords.dtype)
-    return [
-        (m.coords.flatten(2).to(dtype).expand(batch, -1, -1), m.blocks.of_batch(batch, dtype))
-        for m in maps
-    ]
+    source, target = (
+        coords if isinstance(coords, IndexedCoords) else IndexedCoords(coords, name)
+        for coords, name in ((source_coords, 'source_coords'), (target_coords, 'target_coords'))
+    )
+    check_transfer(values, source.coords, target.coords)
+    return source, target

@@ -14,9 +14,11 @@ import gc
 import json
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +31,7 @@ from torch import Tensor
 
 from mmcoordgan.cli.config import load_config
 from mmcoordgan.cli.launch import explained_errors
-from mmcoordgan.geometry import chamfer_to_grid, hard_transfer, soft_transfer
+from mmcoordgan.geometry import _near, chamfer_to_grid, hard_transfer, soft_transfer
 from mmcoordgan.models.networks.warp import WarpNetwork
 from mmcoordgan.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
@@ -94,6 +96,22 @@ def smooth_maps(size: int, batch: int, device: str = 'cpu') -> Tensor:
     return torch.cat([smooth_map(size, seed) for seed in range(batch)]).to(device)
 
 
+def ways(device: str) -> dict[str, Callable]:
+    """Ways of the transfer: each turns a function into one that takes it."""
+
+    def in_triton(call: Callable) -> Callable:
+        def wrapped(*args: Any) -> Any:
+            with patch.object(_near, 'USE_TRITON', True):
+                return call(*args)
+
+        return wrapped
+
+    found: dict[str, Callable] = {'near pixels': lambda call: call}
+    if device == 'cuda' and find_spec('triton'):
+        found['Triton'] = in_triton
+    return found
+
+
 def check_results(report: Report, device: str) -> None:
     """The same on the device and on the CPU: networks, geometry, gradients."""
 
@@ -109,14 +127,10 @@ def check_results(report: Report, device: str) -> None:
     size = 64 if device == 'cuda' else 16
     coords = smooth_maps(size, 4)
     values = torch.rand(4, 3, size, size)
-    compare(
-        'soft transfer',
-        lambda v, s, t: soft_transfer(v, s, t, 1.28 / size),
-        values,
-        coords[:],
-        coords.flip(0),
-    )
-    compare('chamfer distance', chamfer_to_grid, coords)
+    for name, way in ways(device).items():
+        transfer = way(lambda v, s, t: soft_transfer(v, s, t, 1.28 / size))
+        compare(f'soft transfer, {name}', transfer, values, coords[:], coords.flip(0))
+        compare(f'chamfer distance, {name}', way(chamfer_to_grid), coords)
     same = hard_transfer(values.to(device), coords.to(device), coords.flip(0).to(device)).cpu()
     exact = hard_transfer(values, coords, coords.flip(0))
     wrong = float((same != exact).any(1).float().mean())
@@ -210,7 +224,8 @@ def time_geometry(report: Report, device: str) -> None:
     for size in sizes:
         coords = smooth_maps(size, batch, device)
         values = torch.rand(batch, 3, size, size, device=device)
-        for method, call in (('near pixels', soft_transfer), ('all pairs', all_pairs)):
+        methods = {name: way(soft_transfer) for name, way in ways(device).items()}
+        for method, call in {**methods, 'all pairs': all_pairs}.items():
             if size > 128 and method == 'all pairs':
                 continue
             given = [x.clone().requires_grad_() for x in (values, coords, coords.flip(0))]

@@ -11,6 +11,7 @@ import argparse
 import json
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,8 @@ class Simulation:
 
         FakeTensor.tolist = lambda tensor: self.simulator.tolist(tensor)  # type: ignore[assignment]
         _near.Walk.__init__ = init  # type: ignore[method-assign]
+        if _near.USE_TRITON:
+            import_module('mmcoordgan.geometry._triton').launch = self.simulator.launch
         try:
             with self.fake, self.simulator, warnings.catch_warnings():
                 warnings.simplefilter('ignore')
@@ -191,6 +194,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--amp', action='store_true', help='autocast to bfloat16')
     text = 'as randomness.deterministic=True; prints what PyTorch refuses on a GPU'
     parser.add_argument('--deterministic', action='store_true', help=text)
+    text = "all pairs in Triton, which must be installed, in place of the search's kernels"
+    parser.add_argument('--triton', action='store_true', help=text)
     parser.add_argument('--json', metavar='FILE', help='write the figures to FILE, too')
     return parser.parse_args()
 
@@ -199,6 +204,7 @@ def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('WARNING')
     torch.use_deterministic_algorithms(args.deterministic)
     simulation = Simulation(args.config, args.amp)
+    _near.USE_TRITON = args.triton
     rows = simulation.run(args.batch_size)
     print(f'{args.config}, batch {args.batch_size}, {"bfloat16" if args.amp else "float32"}')
     print(f'{"step":18}{"kernels":>9}{"syncs":>7}{"TFLOP":>9}{"GB moved":>10}{"peak GiB":>10}')

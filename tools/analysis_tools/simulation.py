@@ -96,6 +96,11 @@ class Simulator(TorchDispatchMode):
         times = -(-len(tensor) // len(counts))
         return sorted(counts * times, reverse=True)[: len(tensor)]
 
+    def launch(self, kernel: Any, points: int, batch: int, *arguments: Any, **_: Any) -> None:
+        """Count a kernel of Triton, in place of ``_triton.launch``."""
+        self.kernels[kernel.__name__] += 1
+        self.bytes += sum(x.nbytes for x in arguments if isinstance(x, torch.Tensor))
+
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         name = func._schema.name.split('::')[1]
