@@ -12,7 +12,6 @@ plain loop's images.
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import resource
 import statistics
@@ -57,16 +56,12 @@ class PlainFolder(Dataset):
         return tensor.float().div_(255).sub_(0.5).div_(0.5)
 
 
-def plain_batches(cfg: Config, size: int) -> Iterable[Tensor]:
+def plain_batches(cfg: Config) -> Iterable[Tensor]:
     """Batches (B, 3, S, S) in [-1, 1] without end."""
     loader = cfg.train_dataloader
-    dataset = PlainFolder(loader.dataset.data_root, size)
-    return DataLoader(
-        dataset,
-        batch_size=loader.batch_size,
-        num_workers=loader.num_workers,
-        sampler=RandomSampler(dataset, replacement=True, num_samples=10**9),
-    )
+    dataset = PlainFolder(loader.dataset.data_root, cfg.model.generator.image_size)
+    sampler = RandomSampler(dataset, replacement=True, num_samples=10**9)
+    return DataLoader(dataset, loader.batch_size, sampler=sampler, num_workers=loader.num_workers)
 
 
 def our_batches(cfg: Config) -> Iterator[Tensor]:
@@ -76,7 +71,7 @@ def our_batches(cfg: Config) -> Iterator[Tensor]:
         yield preprocessor(batch, True)['inputs']
 
 
-def measure(batches: Iterable[Tensor], images: int, size: int) -> tuple[float, float]:
+def measure(batches: Iterable[Tensor], images: int) -> tuple[float, float]:
     """Images per second over ``images`` images, after the workers have started.
 
     The second figure is CPU milliseconds per image, all processes and the start included. Other
@@ -84,16 +79,13 @@ def measure(batches: Iterable[Tensor], images: int, size: int) -> tuple[float, f
     """
     busy = _cpu_seconds()
     iterator = iter(batches)
-    for _ in range(20):
-        batch = next(iterator)
-    if batch.shape[1:] != (3, size, size) or batch.min() < -1 or batch.max() > 1:
-        raise ValueError(f'batches are {tuple(batch.shape)}, not (B, 3, {size}, {size}) in [-1, 1]')
+    before = sum(len(next(iterator)) for _ in range(20))
     start, count = time.perf_counter(), 0
     while count < images:
         count += len(next(iterator))
     speed = count / (time.perf_counter() - start)
     del iterator, batches  # ends the workers
-    return speed, 1000 * (_cpu_seconds() - busy) / (count + 20 * len(batch))
+    return speed, 1000 * (_cpu_seconds() - busy) / (count + before)
 
 
 def _cpu_seconds() -> float:
@@ -102,51 +94,43 @@ def _cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def main() -> int:
     parser = argparse.ArgumentParser(
-        prog='benchmark_data.py',
-        description="Measure a config's training data beside a plain loop with Pillow.",
+        description="Measures a config's training data beside a plain loop with Pillow."
     )
-    parser.add_argument('config', help='config file that trains on an ImageFolder')
-    parser.add_argument('data_root', help='folder of images')
-    parser.add_argument('--workers', type=int, default=2, help='worker processes of each [2]')
-    parser.add_argument('--images', type=int, default=1000, help='in each round [1000]')
-    parser.add_argument('--rounds', type=int, default=5, help='of each; the median counts [5]')
-    parser.add_argument(
-        '--at-least', type=float, default=0.0, metavar='RATIO', help='fail below this ratio'
-    )
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    args = parse_args(argv)
-    with explained_errors('benchmark_data.py'):
-        cfg = load_config(args.config, None)
-        init_default_scope(cfg.default_scope)
-        loader = cfg.train_dataloader
-        loader.update(num_workers=args.workers, persistent_workers=args.workers > 0)
-        loader.dataset.data_root = args.data_root
-        size = cfg.model.generator.image_size
-        # The workers compute; threads here would only take their cores.
-        torch.set_num_threads(1)
-        rounds: dict[str, list[tuple[float, float]]] = {'plain': [], 'ours': []}
-        for _ in range(args.rounds):
-            rounds['plain'].append(measure(plain_batches(cfg, size), args.images, size))
-            rounds['ours'].append(measure(our_batches(cfg), args.images, size))
+    add = parser.add_argument
+    add('config', help='config file that trains on an ImageFolder')
+    add('data_root', help='folder of images')
+    add('--workers', type=int, default=2, help='worker processes of each [2]')
+    add('--images', type=int, default=1000, help='in each round [1000]')
+    add('--rounds', type=int, default=5, help='of each; the median counts [5]')
+    add('--at-least', type=float, default=0.0, metavar='RATIO', help='fail below this ratio')
+    args = parser.parse_args()
+    cfg = load_config(args.config, None)
+    init_default_scope(cfg.default_scope)
+    loader = cfg.train_dataloader
+    loader.update(num_workers=args.workers, persistent_workers=args.workers > 0)
+    loader.dataset.data_root = args.data_root
+    torch.set_num_threads(1)  # the workers compute; threads here would only take their cores
+    kinds, rounds = {'plain': plain_batches, 'ours': our_batches}, {'plain': [], 'ours': []}
+    for _ in range(args.rounds):
+        for name, make in kinds.items():
+            rounds[name].append(measure(make(cfg), args.images))
     print(
-        f'{platform.machine()}, {os.cpu_count()} CPUs, Pillow {PIL.__version__} with libjpeg-turbo '
+        f'{platform.machine()}, Pillow {PIL.__version__} with libjpeg-turbo '
         f'{features.version("libjpeg_turbo")}, torch {torch.__version__}'
     )
-    print(f'batch {loader.batch_size}, {args.workers} workers, {size} x {size}')
-    medians = {}
+    print(f'{args.config}, batch {loader.batch_size}, {args.workers} workers')
+    speeds = {}
     for name, found in rounds.items():
-        speed, busy = medians[name] = [statistics.median(values) for values in zip(*found)]
+        speeds[name], busy = (statistics.median(values) for values in zip(*found))
         every = ', '.join(f'{speed:.0f}' for speed, _ in found)
-        print(f'{name:6}{speed:7.1f} images/s ({every}), {busy:5.2f} CPU-ms per image')
-    ratio = medians['ours'][0] / medians['plain'][0]
+        print(f'{name:6}{speeds[name]:7.1f} images/s ({every}), {busy:5.2f} CPU-ms per image')
+    ratio = speeds['ours'] / speeds['plain']
     print(f'ours / plain: {ratio:.2f}')
     return 0 if ratio >= args.at_least else 1
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with explained_errors('benchmark_data.py'):
+        sys.exit(main())

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from measuring import FlopCount, held, machine, measure
+from benchmark_geometry import smooth_map
+from measuring import FlopCount, machine, measure
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapperDict
 from mmengine.registry import init_default_scope
@@ -17,7 +18,7 @@ from mmcoordgan.cli.config import load_config
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.errors import UserError
 from mmcoordgan.models import CoordGAN
-from mmcoordgan.models.losses import Fakes, chamfer_loss, r1_penalty, warp_loss, warp_partners
+from mmcoordgan.models.losses import Fakes, chamfer_loss, r1_penalty, warp_loss
 from mmcoordgan.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 LAST_START = 160_000
@@ -32,16 +33,14 @@ def parse_args() -> argparse.Namespace:
         'Prints seconds (on the CPU, summed over threads), peak memory, and the fraction '
         'of what a plain matrix product reaches on this machine.'
     )
-    parser.add_argument('config', nargs='?', default='configs/coordgan/celeba_128.py')
-    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
-    parser.add_argument('--batch-size', type=int, default=2, help='even [2]')
-    parser.add_argument('--threads', type=int, default=2, help='threads on the CPU [2]')
-    parser.add_argument('--amp', action='store_true', help='autocast to bfloat16')
-    parser.add_argument(
-        '--compile',
-        action='store_true',
-        help='time everything a second time with torch.compile on generator and perceptual network',
-    )
+    add = parser.add_argument
+    add('config', nargs='?', default='configs/coordgan/celeba_128.py')
+    add('--device', choices=['cpu', 'cuda'], default='cpu')
+    add('--batch-size', type=int, default=2, help='even [2]')
+    add('--threads', type=int, default=2, help='threads on the CPU [2]')
+    add('--amp', action='store_true', help='autocast to bfloat16')
+    text = 'time it again with torch.compile on generator and perceptual network'
+    add('--compile', action='store_true', help=text)
     return parser.parse_args()
 
 
@@ -52,7 +51,7 @@ class Bench:
         cfg = load_config(args.config, None)
         if cfg.model.type != 'CoordGAN':
             raise UserError(f'{args.config} is no config of stage 1: its model is not a CoordGAN')
-        if 'vgg_weights' in cfg.model.perceptual or cfg.model.perceptual.type == 'LPIPSLoss':
+        if cfg.model.perceptual.type == 'LPIPSLoss':
             cfg.model.perceptual.vgg_weights = None
         init_default_scope('mmcoordgan')
         torch.manual_seed(0)
@@ -66,25 +65,17 @@ class Bench:
         constructor = cfg.optim_wrapper.pop('constructor')
         build = dict(type=constructor, optim_wrapper_cfg=cfg.optim_wrapper)
         self.optimizers: OptimWrapperDict = OPTIM_WRAPPER_CONSTRUCTORS.build(build)(self.model)
-        size = self.model.generator.image_size
+        size, coords = self.model.generator.image_size, self.model.generator.base_resolution
         self.real = torch.rand(self.batch, 3, size, size, device=args.device) * 2 - 1
-        coords = self.model.generator.base_resolution
         self.images = torch.rand(self.batch, 3, coords, coords, device=args.device) * 2 - 1
-
-    def compile(self) -> None:
-        """Compile what is differentiated once; R1 differentiates the discriminator twice."""
-        torch._dynamo.config.suppress_errors = True
-        self.model.generator.synthesize = torch.compile(self.model.generator.synthesize)
-        self.model.perceptual.features = torch.compile(self.model.perceptual.features)
 
     def parts(self) -> dict[str, Callable[[], Any]]:
         """Names and calls."""
         return {
-            'generator, forward': self.generate_only,
-            'generator, both': self.generate,
-            'soft correspondence, both': self.correspond,
+            'generator, forward': lambda: self.render(grad=False),
+            'generator, both': lambda: self.drop(self.render(grad=True).sum()),
             'warp loss, both': self.warp_loss,
-            'chamfer, both': self.chamfer,
+            'chamfer, both': lambda: self.drop(chamfer_loss(self.maps())),
             'discriminator, both': self.discriminate,
             'R1': self.regularize,
             'iteration': lambda: self.iterate(LAST_START + 1),
@@ -96,31 +87,15 @@ class Bench:
         with self.autocast:
             return Fakes(self.model.generator, *latents, grad=grad).images
 
-    def generate_only(self) -> None:
-        self.render(grad=False)
-
-    def generate(self) -> None:
-        self.drop(self.render(grad=True).sum())
-
     def maps(self) -> Tensor:
-        """Maps as after some training: the grid under smooth displacements."""
         size = self.model.generator.base_resolution
-        line = torch.linspace(-1, 1, size, device=self.device)
-        grid = torch.stack(torch.meshgrid(line, line, indexing='xy')).expand(self.batch, -1, -1, -1)
-        phase = torch.arange(self.batch, device=self.device)[:, None, None, None]
-        return (0.9 * grid + 0.1 * torch.sin(3 * grid.flip(1) + phase)).requires_grad_()
-
-    def correspond(self) -> None:
-        images = self.images.clone().requires_grad_()
-        self.drop(warp_partners(images, self.maps()).square().sum())
+        maps = torch.cat([smooth_map(size, seed) for seed in range(self.batch)])
+        return maps.to(self.device).requires_grad_()
 
     def warp_loss(self) -> None:
         images = self.images.clone().requires_grad_()
         with self.autocast:
             self.drop(warp_loss(self.model.perceptual, images, self.maps()))
-
-    def chamfer(self) -> None:
-        self.drop(chamfer_loss(self.maps()))
 
     def discriminate(self) -> None:
         with self.autocast:
@@ -144,41 +119,34 @@ class Bench:
 def matmul_peak(args: argparse.Namespace) -> float:
     """FLOP per second of a large matrix product, in bfloat16 on a GPU, float32 on a CPU."""
     on_gpu = args.device == 'cuda'
-    size, dtype = (8192, torch.bfloat16) if on_gpu else (2048, torch.float32)
+    size, dtype = (8192, torch.bfloat16) if on_gpu else (1024, torch.float32)
     a = torch.randn(size, size, device=args.device, dtype=dtype)
     cost = measure(lambda: a @ a, args.device, repeat=REPEAT)
     return 2 * size**3 / cost.seconds
 
 
-def print_parts(bench: Bench, peak: float, counted: dict[str, int] | None = None) -> dict[str, int]:
-    """Print a row for every part.
+def print_parts(bench: Bench, peak: float, counted: dict[str, int]) -> None:
+    """Print a row for every part, and count its FLOP where ``counted`` lacks them.
 
-    Args:
-        bench: The model.
-        peak: FLOP per second of a matrix product.
-        counted: FLOP of every part, where they are known; nothing can be compiled while they are
-            counted.
-
-    Returns:
-        FLOP of every part.
+    Nothing can be compiled while operations are counted.
     """
     print(f'{"part":28}{"s":>9}{"MiB":>9}{"TFLOP":>9}{"of peak":>9}{"images/s":>10}')
-    found = {}
+    on_gpu = bench.device == 'cuda'
     for name, call in bench.parts().items():
-        if bench.device == 'cpu' and name == 'iteration':
+        if not on_gpu and name == 'iteration':
             continue  # takes long; it is the one with R1 less the part R1
-        if counted is None:
+        warm = on_gpu or name in counted
+        if name not in counted:
             with FlopCount() as counter:
                 cost = measure(call, bench.device)
-        if counted or bench.device == 'cuda':
+            counted[name] = counter.total
+        if warm:
             for _ in range(WARM_UP):
                 call()
-            cost = measure(call, bench.device, REPEAT if bench.device == 'cuda' else 1)
-        found[name] = flops = counted[name] if counted else counter.total
-        fraction = flops / cost.seconds / peak
-        row = f'{name:28}{cost.seconds:9.3f}{cost.peak:9.0f}{flops / 1e12:9.3f}{fraction:9.1%}'
-        print(row + f'{bench.batch / cost.seconds:10.3f}', flush=True)
-    return found
+            cost = measure(call, bench.device, REPEAT if on_gpu else 1)
+        fraction = counted[name] / cost.seconds / peak
+        row = f'{name:28}{cost.seconds:9.3f}{cost.peak:9.0f}{counted[name] / 1e12:9.3f}'
+        print(f'{row}{fraction:9.1%}{bench.batch / cost.seconds:10.3f}', flush=True)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -190,20 +158,17 @@ def run(args: argparse.Namespace) -> None:
     precision = 'autocast to bfloat16' if args.amp else 'float32'
     print(f'matrix product ({kind}): {peak / 1e12:.3f} TFLOP/s')
     print(f'{args.config}, batch {args.batch_size}, {precision}')
-    bench = Bench(args)
-    print(f'held before, by weights and libraries: {held(args.device):.0f} MiB')
-    counted = print_parts(bench, peak)
+    bench, counted = Bench(args), {}
+    print_parts(bench, peak, counted)
     if args.compile:
+        # R1 differentiates the discriminator twice, which a compiled one does not allow.
         print('\nwith torch.compile')
-        bench.compile()
+        torch._dynamo.config.suppress_errors = True
+        bench.model.generator.synthesize = torch.compile(bench.model.generator.synthesize)
+        bench.model.perceptual.features = torch.compile(bench.model.perceptual.features)
         print_parts(bench, peak, counted)
 
 
-def main() -> None:
-    args = parse_args()
-    with explained_errors('benchmark_training.py'):
-        run(args)
-
-
 if __name__ == '__main__':
-    main()
+    with explained_errors('benchmark_training.py'):
+        run(parse_args())

@@ -6,6 +6,7 @@ import multiprocessing
 import platform
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,83 +65,43 @@ def operations(func: Any, args: tuple, out: Any) -> int:
     return 0 if first is None else 2 * out.numel() * args[first].shape[-1]
 
 
-def held(device: str) -> float:
-    """MiB that this process holds: in RAM, or on the GPU in tensors."""
-    return torch.cuda.memory_allocated() / MIB if device == 'cuda' else _status('VmRSS')
+def held(device: str, most: bool = False) -> float:
+    """MiB that this process holds, in RAM or on the GPU in tensors; or held at most."""
+    if device == 'cuda':
+        read = torch.cuda.max_memory_allocated if most else torch.cuda.memory_allocated
+        return read() / MIB
+    key = 'VmHWM:' if most else 'VmRSS:'
+    lines = Path('/proc/self/status').read_text().splitlines()  # Linux
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(key))
 
 
 def measure(call: Callable[[], Any], device: str, repeat: int = 1) -> Cost:
     """The cost of a call: the smallest time of ``repeat`` calls, the peak of the first."""
-    peak = _PeakMemory(device)
-    seconds = []
+    on_gpu = device == 'cuda'
+    wait = torch.cuda.synchronize if on_gpu else lambda: None
+    clock = time.perf_counter if on_gpu else time.process_time
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        Path('/proc/self/clear_refs').write_text('5')  # the peak is what is held now
+    before, peak, seconds = held(device), 0.0, []
     for _ in range(repeat):
-        _synchronize(device)
-        start = _clock(device)
+        wait()
+        start = clock()
         call()
-        _synchronize(device)
-        seconds.append(_clock(device) - start)
-        if len(seconds) == 1:
-            peak.stop()
-    return Cost(min(seconds), peak.mebibytes)
+        wait()
+        seconds.append(clock() - start)
+        peak = peak or held(device, most=True) - before
+    return Cost(min(seconds), peak)
 
 
 def in_new_process(function: Callable, *args: Any) -> Any:
     """Call a function of a module in a process of its own, where memory is not yet fragmented.
 
     Raises:
-        RuntimeError: If the process is killed, as it is where memory runs out.
+        concurrent.futures.process.BrokenProcessPool: The process is killed, as where memory runs
+            out.
     """
     context = multiprocessing.get_context('spawn')
-    receive, send = context.Pipe(duplex=False)
-    process = context.Process(target=_send_result, args=(send, function, args))
-    process.start()
-    send.close()
-    try:
-        return receive.recv()
-    except EOFError:
-        process.join()
-        name = f'{function.__name__}{args}'
-        raise RuntimeError(f'{name} ended without a result, exit code {process.exitcode}') from None
-    finally:
-        process.join()
-
-
-def _send_result(send: Any, function: Callable, args: tuple) -> None:
-    send.send(function(*args))
-
-
-def _synchronize(device: str) -> None:
-    if device == 'cuda':
-        torch.cuda.synchronize()
-
-
-def _clock(device: str) -> float:
-    return time.perf_counter() if device == 'cuda' else time.process_time()
-
-
-class _PeakMemory:
-    """Most memory held since it was made."""
-
-    def __init__(self, device: str):
-        self.device = device
-        if device == 'cuda':
-            torch.cuda.reset_peak_memory_stats()
-        else:
-            Path('/proc/self/clear_refs').write_text('5')  # the peak is what is held now
-        self.start = held(device)
-        self.mebibytes = 0.0
-
-    def stop(self) -> None:
-        if self.device == 'cuda':
-            peak = torch.cuda.max_memory_allocated() / MIB
-        else:
-            peak = _status('VmHWM')
-        self.mebibytes = peak - self.start
-
-
-def _status(key: str) -> float:
-    """An entry of Linux's process status, in MiB."""
-    for line in Path('/proc/self/status').read_text().splitlines():
-        if line.startswith(f'{key}:'):
-            return int(line.split()[1]) / 1024
-    raise OSError(f'/proc/self/status has no {key}')
+    with ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(function, *args).result()
