@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import zlib
+from functools import cache
 from random import Random
 
 import numpy as np
@@ -43,6 +44,7 @@ def _saved(image: Image.Image, kind: str, **options) -> bytes:
     return buffer.getvalue()
 
 
+@cache
 def checkpoints() -> dict[str, bytes]:
     """Checkpoints in both of PyTorch's formats; one of each runs code, or asks for gigabytes."""
     state = {'state_dict': {'a': torch.arange(6.0), 'b': torch.ones(2, 2)}, 'meta': {'iter': 3}}
@@ -56,6 +58,7 @@ def checkpoints() -> dict[str, bytes]:
     return found
 
 
+@cache
 def images() -> dict[str, bytes]:
     """Files that Pillow writes from one picture in different modes, and some that are no image."""
     pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 4), dtype=np.uint8)
@@ -90,6 +93,7 @@ def images() -> dict[str, bytes]:
     return {**found, 'empty': b'', 'text': b'no image', 'pickle': pickle.dumps(Payload())}
 
 
+@cache
 def labels(num_classes: int) -> dict[str, bytes]:
     """Label maps as PNG, packed and not, part masks, and NumPy arrays."""
     values = np.random.default_rng(1).integers(0, num_classes, (16, 24), dtype=np.uint8)
@@ -120,6 +124,7 @@ def labels(num_classes: int) -> dict[str, bytes]:
     }
 
 
+@cache
 def points() -> dict[str, bytes]:
     """Points of one image, and of many: CSV, the explorer's JSON, NumPy archives."""
     explorer = {

@@ -4,7 +4,6 @@ An exception other than the clear errors that users are promised passes through,
 """
 
 import os
-from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -40,7 +39,7 @@ def _refusal(error: Exception, path: str) -> str:
 
 def image(random: Random) -> str:
     """A file through the pipeline of the published configs, or at its own size."""
-    content = mutated(random, list(_images().values()))
+    content = mutated(random, list(images().values()))
     path = 'input ü.png'
     Path(path).write_bytes(content)
     size = random.choice((None, 1, 32, 128))
@@ -69,7 +68,7 @@ def mask(random: Random) -> str:
     kind, path, read = random.choice(readers)
     seeds = [
         content
-        for name, content in _labels().items()
+        for name, content in labels(NUM_CLASSES).items()
         if name.startswith(kind) or random.random() < 0.1
     ]
     os.makedirs(os.path.dirname(part), exist_ok=True)
@@ -88,7 +87,7 @@ def mask(random: Random) -> str:
 def checkpoint(random: Random) -> str:
     """A damaged checkpoint holds what it held, or is refused."""
     path = 'input.pth'
-    Path(path).write_bytes(mutated(random, list(_checkpoints().values())))
+    Path(path).write_bytes(mutated(random, list(checkpoints().values())))
     try:
         load_checkpoint(path)
         outcome = 'loaded'
@@ -100,7 +99,7 @@ def checkpoint(random: Random) -> str:
 
 def point_file(random: Random) -> str:
     """Points of one image or of many are finite pairs, or not visible, or refused."""
-    kind, seeds = random.choice(('one', 'many')), _points()
+    kind, seeds = random.choice(('one', 'many')), points()
     path = random.choice([name for name in seeds if name.startswith(kind)])
     Path(path).write_bytes(mutated(random, [seeds[n] for n in seeds if n[-4:] == path[-4:]]))
     try:
@@ -114,29 +113,4 @@ def point_file(random: Random) -> str:
     return outcome
 
 
-TARGETS = {
-    'image': image,
-    'mask': mask,
-    'checkpoint': checkpoint,
-    'points': point_file,
-}
-
-
-@lru_cache(None)
-def _images() -> dict[str, bytes]:
-    return images()
-
-
-@lru_cache(None)
-def _checkpoints() -> dict[str, bytes]:
-    return checkpoints()
-
-
-@lru_cache(None)
-def _points() -> dict[str, bytes]:
-    return points()
-
-
-@lru_cache(None)
-def _labels() -> dict[str, bytes]:
-    return labels(NUM_CLASSES)
+TARGETS = dict(image=image, mask=mask, checkpoint=checkpoint, points=point_file)

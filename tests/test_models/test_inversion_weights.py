@@ -51,7 +51,7 @@ def test_training_says_where_it_misses_stage_1(tmp_path):
             model.train_step(batch(), optimizer(model))
 
 
-def test_bad_stage_1_checkpoints(stage1, tmp_path):
+def test_bad_stage_1_checkpoints(tmp_path):
     path = tmp_path / 'other.pth'
     other = MODELS.build({**copy.deepcopy(STAGE1), 'generator': {**GENERATOR, 'channels': 12}})
     save(path, other)
@@ -61,15 +61,8 @@ def test_bad_stage_1_checkpoints(stage1, tmp_path):
     )
     with pytest.raises(ValueError, match=message):
         build(stage1_checkpoint=str(path)).init_weights()
-    state = {k: v for k, v in stage1.state_dict().items() if k != 'generator_ema.stem.bias'}
-    torch.save({'state_dict': state}, path)
-    with pytest.raises(ValueError, match=r'generator_ema does not fit: stem\.bias is missing$'):
-        build(stage1_checkpoint=str(path)).init_weights()
     save(path, build())  # one of stage 2
     with pytest.raises(ValueError, match=r'model\.stage1_checkpoint\) holds no generator_ema'):
-        build(stage1_checkpoint=str(path)).init_weights()
-    torch.save({'state_dict': {'x': object()}}, path)
-    with pytest.raises(ValueError, match=r'model\.stage1_checkpoint: .* is refused'):
         build(stage1_checkpoint=str(path)).init_weights()
 
 

@@ -6,7 +6,6 @@ from mmengine.structures import BaseDataElement
 
 from mmcoordgan.datasets import SwapSeeds
 from mmcoordgan.integrations.joint_latent import JointLatentGenerator
-from mmcoordgan.integrations.mmagic import to_mmagic
 from mmcoordgan.models import CoordGAN, GANDataPreprocessor
 from mmcoordgan.models.networks import CoordGANGenerator
 
@@ -92,13 +91,6 @@ def test_preprocessor_normalizes_images_and_passes_requests():
     request = {'num_batches': 2, 'sample_model': 'ema', 'structure_z': torch.ones(2, 4)}
     assert preprocessor({'inputs': request})['inputs'].keys() == request.keys()
     assert preprocessor({'inputs': request}, training=True)['inputs']['sample_model'] == 'ema'
-
-
-def test_mmagics_images_are_bgr_in_bytes():
-    rgb = torch.tensor([-1.0, 0.103, 1.5])[:, None, None]
-    found = to_mmagic(rgb)
-    assert found.dtype == torch.float32 and found.flatten().tolist() == [255, 141, 0]
-    assert to_mmagic(torch.full((3, 1, 1), float('nan'))).flatten().tolist() == [0, 0, 0]
 
 
 def test_joint_latent_generator_equals_its_parent():

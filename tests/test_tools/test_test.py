@@ -15,6 +15,7 @@ from mmengine.config import Config
 from reference import numbers
 
 from mmcoordgan.datasets.datasetgan import CLASSES
+from mmcoordgan.models import CoordGAN
 
 ROOT = Path(__file__).parents[2]
 tool = runpy.run_path(str(ROOT / 'tools' / 'test.py'))
@@ -171,7 +172,8 @@ def test_what_training_starts_from_is_not_needed():
     assert cfg.model.pretrained_generator is None and cfg.model.generator.type == 'G'
     assert (cfg.load_from, cfg.resume) == ('trained.pth', False)
     perceptual = dict(type='LPIPSLoss', vgg_weights='gone.pth')
-    for kind, kept in (('CoordGAN', None), ('mmcoordgan.CoordGAN', None), ('X', perceptual)):
+    ours = ('CoordGAN', 'mmcoordgan.CoordGAN', CoordGAN)
+    for kind, kept in (*((kind, None) for kind in ours), ('X', perceptual)):
         cfg = Config(dict(model=dict(type=kind, perceptual=perceptual, losses={'a': {}})))
         tool['choose_checkpoint'](cfg, 'trained.pth')
         assert cfg.model.perceptual == kept and bool(cfg.model.losses) == (kind == 'X')
@@ -192,17 +194,8 @@ def test_checkpoints_that_do_not_fit(tmp_path, capsys):
     config = write_config(tmp_path, 'toy')
     assert fails([config, 'none.pth'], capsys) == 'checkpoint none.pth does not exist'
     torch.save({'state_dict': {'generator.weight': torch.ones(1)}}, 'stage1.pth')
-    assert fails([config, 'stage1.pth'], capsys) == (
-        'stage1.pth does not fit the model OracleModel of the config: '
-        'encoder.weight is missing; it is a checkpoint of stage 1, which has no '
-        'encoder'
-    )
-    state = OracleModel('toy').state_dict()
-    state['encoder.weight'] = torch.zeros(3)
-    torch.save({'state_dict': state}, 'wide.pth')
-    assert fails([write_config(tmp_path, 'toy'), 'wide.pth'], capsys).endswith(
-        'encoder.weight has shape (3,), needed is (1, 1)'
-    )
+    error = fails([config, 'stage1.pth'], capsys)
+    assert error.endswith('it is a checkpoint of stage 1, which has no encoder')
 
 
 def test_the_config_of_the_training_stays_and_half_precision(tmp_path):
@@ -231,7 +224,6 @@ def test_requests_that_cannot_be_met(tmp_path, capsys):
     config, stage1 = write_config(tmp_path, 'toy'), ROOT / 'configs/coordgan/toyfaces_32.py'
     Path('untested.py').write_text("model = dict(type='CoordGAN')")
     for arguments, message in (
-        (('none.py', 'trained.pth'), 'config file none.py does not exist'),
         ((config, 'trained.pth', '--out', 'maps.pkl'), 'must end in .json or .npz'),
         (('untested.py', 'trained.pth'), 'has no test_dataloader, test_evaluator, test_cfg'),
         ((stage1, 'trained.pth', '--show-dir', 'x'), '--show-dir draws transfers between images'),

@@ -9,6 +9,8 @@ import pytest
 import torch
 from engine_toy import ToyGenerator, write_config
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mutation import Payload
 
 ROOT = Path(__file__).parents[2]
 tool = runpy.run_path(str(ROOT / 'tools' / 'train.py'))
@@ -111,8 +113,12 @@ def test_slurm_script(tmp_path):
 
 
 def test_work_dir_and_options(prepared, tmp_path):
-    config = write_config(tmp_path, 'work_dir = "from config"\n')
+    more = 'work_dir = "from config"\nval_cfg = dict()\nval_dataloader = dict(batch_size=1)\n'
+    config = write_config(tmp_path, more)
     assert prepared(config).work_dir == 'from config'
+    assert prepared(config).val_dataloader.batch_size == 1
+    cfg = prepared(config, '--no-validate')
+    assert cfg.val_cfg is cfg.val_dataloader is cfg.val_evaluator is None
     options = ['--cfg-options', 'work_dir=from_options', 'train_cfg.max_iters=9']
     cfg = prepared(config, *options)
     assert cfg.work_dir == 'from_options'
@@ -143,19 +149,28 @@ def test_amp(prepared, tmp_path, arguments, dtype):
         assert wrappers[name].dtype == dtype
     assert 'type' not in prepared(config).optim_wrapper.generator
 
+    lazy = Config(dict(optim_wrapper=dict(type=OptimWrapper, optimizer=dict(type='Adam'))))
+    tool['use_amp'](lazy, 'bf16')  # types are classes in configs in MMEngine's pure Python style
+    assert lazy.optim_wrapper.dtype == 'bfloat16'
     own = Config(dict(optim_wrapper=dict(type='ApexOptimWrapper', optimizer=dict(type='Adam'))))
     with pytest.raises(Exception, match='cannot replace the optimizer wrapper ApexOptimWrapper'):
         tool['use_amp'](own, 'bf16')
 
 
-def checkpoint_in(folder, name='iter_2.pth'):
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save({'state_dict': {}}, folder / name)
-    return folder / name
+def test_errors_of_users_are_one_message_and_bugs_keep_their_traceback(tmp_path, capsys):
+    config = write_config(tmp_path)
+    folder = ['--cfg-options', 'train_dataloader.dataset.folder=no/images']
+    error = fails([config, *folder], capsys, code=1)
+    assert error.startswith('data folder no/images does not exist (asked for by ')
+    assert 'engine_toy.py, line ' in error
+    config.write_text(f'{config.read_text()}train_dataloader["dataset"]["length"] = "x"\n')
+    with pytest.raises(TypeError):
+        tool['main']([str(config)])
 
 
 def test_resume_from_a_file(prepared, tmp_path, capsys):
-    path = checkpoint_in(tmp_path / 'elsewhere')
+    path = tmp_path / 'some.pth'
+    torch.save({'state_dict': {}}, path)
     config = write_config(tmp_path, 'model["pretrained_generator"] = "start.pth"\n')
     assert prepared(config).model.pretrained_generator == 'start.pth'
     cfg = prepared(config, '--resume', path)
@@ -166,21 +181,14 @@ def test_resume_from_a_file(prepared, tmp_path, capsys):
 
 def test_resume_from_the_last_one(prepared, tmp_path, capsys):
     config = write_config(tmp_path, 'load_from = "start.pth"\nresume = True\n')
-    checkpoint_in(tmp_path, 'start.pth')
+    torch.save({'state_dict': {}}, 'start.pth')
     cfg = prepared(config, '--resume')
     assert (cfg.load_from, cfg.resume) == ('start.pth', False)
     assert 'no checkpoint in work_dirs/toy yet' in capsys.readouterr().out
 
-    path = checkpoint_in(tmp_path / 'work_dirs' / 'toy')
+    shutil.copy('start.pth', 'work_dirs/toy/iter_2.pth')
     cfg = prepared(config, '--resume')
-    assert cfg.resume and os.path.samefile(cfg.load_from, path)
-
-
-def test_no_validate(prepared, tmp_path):
-    config = write_config(tmp_path, 'val_cfg = dict()\nval_dataloader = dict(batch_size=1)\n')
-    assert prepared(config).val_dataloader.batch_size == 1
-    cfg = prepared(config, '--no-validate')
-    assert cfg.val_cfg is cfg.val_dataloader is cfg.val_evaluator is None
+    assert cfg.resume and os.path.samefile(cfg.load_from, 'work_dirs/toy/iter_2.pth')
 
 
 def test_the_config_in_the_work_dir_is_the_users(tmp_path):
@@ -196,43 +204,15 @@ def test_the_config_in_the_work_dir_is_the_users(tmp_path):
     assert Path('work_dirs/toy/iter_4.pth').exists()
 
 
-class Malicious:
-    def __reduce__(self):
-        return os.mkdir, ('executed',)
-
-
 def test_other_files_are_not_unpickled_either(tmp_path, capsys, monkeypatch):
     """A model may read a file by itself: nothing in this process may run what it holds."""
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
-    torch.save(Malicious(), 'bad.pth')
+    torch.save(Payload(), 'bad.pth')
     config = write_config(tmp_path, 'model["pretrained_generator"] = "bad.pth"\n')
     load = torch.load
     monkeypatch.setattr(torch, 'load', lambda path, **_: load(path, weights_only=False))
     error = fails([config], capsys, code=1)
     assert error.startswith('a checkpoint is refused') and not os.path.exists('executed')
-
-
-def test_users_errors_are_one_message(tmp_path, capsys):
-    assert fails(['none.py'], capsys) == 'config file none.py does not exist'
-    Path('bad.py').write_text('model = dict(\n')
-    assert fails(['bad.py'], capsys).startswith('config file bad.py cannot be parsed')
-    Path('needs.py').write_text("custom_imports = dict(imports=['no_such_package'])\n")
-    assert 'no_such_package' in fails(['needs.py'], capsys)
-    Path('based.py').write_text("_base_ = 'mmdet::rpn/a.py'\n")
-    assert fails(['based.py'], capsys).startswith('config file based.py: ')
-    config = write_config(tmp_path)
-    folder = ['--cfg-options', 'train_dataloader.dataset.folder=no/pictures']
-    error = fails([config, *folder], capsys, code=1)
-    assert error.startswith('data folder no/pictures does not exist (asked for by ')
-    assert 'engine_toy.py, line ' in error
-
-
-def test_bugs_keep_their_traceback(tmp_path):
-    config = write_config(
-        tmp_path, 'model["batch_size"] = 1\ntrain_dataloader["dataset"]["length"]="x"\n'
-    )
-    with pytest.raises(TypeError):
-        tool['main']([str(config)])
 
 
 @pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])

@@ -13,6 +13,7 @@ from engine_toy import write_config
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / 'configs' / 'coordgan'
 TOOL = runpy.run_path(str(ROOT / 'tools' / 'train.py'))
 TINY_NETWORKS = [
     *('model.generator.channels=8', 'model.generator.structure_dim=8'),
@@ -44,22 +45,16 @@ def test_interrupted_runs_end_like_others(tmp_path: Path, config, processes, sig
         options += TINY_NETWORKS
     if config == 'toyfaces_32_encoder':
         stage1 = tmp_path / 'stage1'
-        path = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
-        TOOL['main'](
-            [str(path), '--work-dir', str(stage1), '--cfg-options', 'train_cfg.max_iters=1']
-        )
+        first = [str(CONFIGS / 'toyfaces_32.py'), '--work-dir', str(stage1)]
+        TOOL['main']([*first, '--cfg-options', 'train_cfg.max_iters=1'])
         options.append(f'model.stage1_checkpoint={stage1}')
     program = [sys.executable, str(ROOT / 'tools' / 'analysis_tools' / 'kill_and_resume.py')]
-    program += [str(ROOT / 'configs' / 'coordgan' / f'{config}.py'), '--work-dir', str(tmp_path)]
+    program += [str(CONFIGS / f'{config}.py'), '--work-dir', str(tmp_path)]
     program += [f'--processes={processes}', f'--signal={signal}', f'--kills={kills}']
     if signal == 'KILL':  # a fast machine trains on while others would still start
         program += ['--iterations=250']
-    done = subprocess.run(
-        [*program, '--cfg-options', *options],
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
+    program += ['--cfg-options', *options]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=500)
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     what = 'kills' if signal == 'KILL' else 'SIGTERMs'
@@ -99,7 +94,7 @@ def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path):
 
 
 def test_losses_that_are_not_finite_end_the_run(tmp_path: Path, capsys):
-    arguments = [str(ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'), '--work-dir', str(tmp_path)]
+    arguments = [str(CONFIGS / 'toyfaces_32.py'), '--work-dir', str(tmp_path)]
     options = [*SHRINK, *TINY_NETWORKS[:5], 'optim_wrapper.discriminator.optimizer.lr=1e30']
     with pytest.raises(SystemExit) as end:
         TOOL['main']([*arguments, '--cfg-options', *options])
@@ -116,47 +111,13 @@ def test_losses_that_are_not_finite_end_the_run(tmp_path: Path, capsys):
     assert not pointer.exists() or 'nonfinite' not in pointer.read_text()
 
 
-DATA_ROOT = 'train_dataloader.dataset.data_root'
-BAD_INPUT = {
-    'broken image': (
-        'celeba_128',
-        [f'{DATA_ROOT}=broken', 'train_dataloader.batch_size=4'],
-        SystemExit,
-        r"broken/3\.png.*on_broken='skip'",
-    ),
-    'odd batch': (
-        'toyfaces_32',
-        ['train_dataloader.batch_size=3'],
-        SystemExit,
-        'must be even.*got 3: set train_dataloader.batch_size',
-    ),
-    'image_size': (
-        'toyfaces_32',
-        ['model.generator.image_size=48'],
-        ValueError,
-        'image_size must be a power of two of at least 32, but got 48',
-    ),
-    'vgg weights': (
-        'celeba_128',
-        [f'{DATA_ROOT}=broken', 'model.perceptual.vgg_weights=no/vgg.pth'],
-        SystemExit,
-        r'no/vgg\.pth.*perceptual\.vgg_weights',
-    ),
-}
-
-
-@pytest.mark.parametrize('name', BAD_INPUT)
-def test_bad_input(name: str, tmp_path: Path, elsewhere, capsys):
-    config, options, error, message = BAD_INPUT[name]
+def test_a_broken_image_ends_the_run_with_its_name(tmp_path: Path, elsewhere, capsys):
     (tmp_path / 'broken').mkdir()
     for index in range(3):
         Image.new('RGB', (20, 20)).save(f'broken/{index}.png')
     Path('broken/3.png').write_bytes(b'\x89PNG no image')
-    if config == 'celeba_128':
-        options = ['model.perceptual.vgg_weights=None', *TINY_NETWORKS, *options]
-    workers = ['train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False']
-    arguments = [str(ROOT / 'configs' / 'coordgan' / f'{config}.py'), '--cfg-options']
-    with pytest.raises(error) as raised:
-        TOOL['main']([*arguments, *workers, *options])
-    found = capsys.readouterr().err if error is SystemExit else str(raised.value)
-    assert re.search(message, found, re.DOTALL), found
+    options = ['model.perceptual.vgg_weights=None', *TINY_NETWORKS, *SHRINK[:3]]
+    options.append('train_dataloader.dataset.data_root=broken')
+    with pytest.raises(SystemExit):
+        TOOL['main']([str(CONFIGS / 'celeba_128.py'), '--cfg-options', *options])
+    assert re.search(r"broken/3\.png.*on_broken='skip'", capsys.readouterr().err, re.DOTALL)

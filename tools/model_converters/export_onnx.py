@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import inspect
 import logging
-import time
+import statistics
+import timeit
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -43,8 +43,6 @@ LARGEST_BATCH = 2**20
 """PyTorch 2.6 needs a bound, which the model does not have."""
 TOLERANCE = 1e-4
 """Largest error of an output, relative to its largest value where that is above 1."""
-CALLS = 5
-"""Calls whose median is the time."""
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -89,8 +87,8 @@ class Correspondence(nn.Module):
         return tuple(getattr(encoding, name) for name in self.outputs)
 
     def examples(self, batch: int) -> Tensor:
-        """Random images in [-1, 1]."""
-        return torch.rand(batch, 3, self.encoder.input_size, self.encoder.input_size) * 2 - 1
+        side = self.encoder.input_size
+        return torch.rand(batch, 3, side, side) * 2 - 1
 
 
 def to_onnx(network: Correspondence, source: str) -> bytes:
@@ -139,15 +137,6 @@ def start_session(model: bytes, threads: int) -> Callable[[Tensor], list[np.ndar
     return lambda images: session.run(None, {'images': images.numpy()})
 
 
-def milliseconds(call: Callable[[], Any]) -> float:
-    """The median wall time of a few calls."""
-    times = [time.perf_counter()]
-    for _ in range(CALLS):
-        call()
-        times.append(time.perf_counter())
-    return 1000 * float(np.median(np.diff(times)))
-
-
 @torch.no_grad()
 def export(args: argparse.Namespace) -> None:
     """Export, compare, write and time.
@@ -168,8 +157,7 @@ def export(args: argparse.Namespace) -> None:
         for name, ours, theirs in zip(network.outputs, session(images), network(images)):
             error = np.inf
             if ours.shape == theirs.shape:
-                scale = max(1.0, float(theirs.abs().max()))
-                error = np.abs(ours - theirs.numpy()).max() / scale
+                error = np.abs(ours - theirs.numpy()).max() / max(1.0, float(theirs.abs().max()))
             print(f'batch of {batch}: largest error of {name}: {error:.1e}')
             if not error < TOLERANCE:
                 raise UserError(
@@ -181,7 +169,8 @@ def export(args: argparse.Namespace) -> None:
         file.write(model)
     print(f'{args.out}: {len(model) / 2**20:.1f} MiB, opset {OPSET}')
     images = network.examples(args.batch_size)
-    ours, theirs = milliseconds(lambda: session(images)), milliseconds(lambda: network(images))
+    times = (timeit.repeat(lambda f=f: f(images), number=1) for f in (network, session))
+    theirs, ours = (1000 * statistics.median(seconds) for seconds in times)
     print(
         f'batch of {args.batch_size}, {args.threads} threads: '
         f'PyTorch {theirs:.1f} ms, ONNX {ours:.1f} ms'

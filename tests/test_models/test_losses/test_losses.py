@@ -146,10 +146,3 @@ def test_downloaded_file_is_cached_and_not_fetched_again(tmp_path, monkeypatch):
     for _ in range(2):
         assert load_weights(url, 'key')['a'].tolist() == [1, 1]
     assert calls == [(url, '0123abcd')]
-
-
-def test_wrong_vgg_file_names_the_tensor(tmp_path):
-    path = tmp_path / 'other.pth'
-    torch.save({'features.0.weight': torch.zeros(1)}, path)
-    with pytest.raises(ValueError, match=r'features\.0\.weight must have shape \(64, 3, 3, 3\)'):
-        LPIPSLoss(vgg_weights=str(path))
