@@ -20,7 +20,7 @@ STAGE1 = [p for p in CONFIGS if '_encoder' not in p.stem]  # stage 2: test_encod
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of eight random pictures."""
+    """A folder of eight random images."""
     folder = tmp_path / 'photos'
     folder.mkdir()
     for index in range(8):

@@ -1,4 +1,4 @@
-"""Use a trained checkpoint on pictures: ``python tools/infer.py VERB CHECKPOINT ...``."""
+"""Use a trained checkpoint on images: ``python tools/infer.py VERB CHECKPOINT ...``."""
 
 from __future__ import annotations
 

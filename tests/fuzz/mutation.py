@@ -60,7 +60,7 @@ def checkpoints() -> dict[str, bytes]:
 
 @cache
 def images() -> dict[str, bytes]:
-    """Files that Pillow writes from one picture in different modes, and some that are no image."""
+    """Files that Pillow writes from one image in different modes, and some that are no image."""
     pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 4), dtype=np.uint8)
     pixels[..., :3] //= 2
     rgba = Image.fromarray(pixels)

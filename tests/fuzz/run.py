@@ -34,7 +34,7 @@ class Limits(NamedTuple):
 
 def _work(target: Target, name: str, first: int, limits: Limits, results: Connection) -> None:
     """Try inputs one after the other and send their outcomes; runs in a process of its own."""
-    warnings.simplefilter('ignore')  # Pillow's, about metadata and large pictures
+    warnings.simplefilter('ignore')  # Pillow's, about metadata and large images
     if sys.platform == 'linux':
         pages = int(Path('/proc/self/statm').read_text().split()[0])
         limit = pages * resource.getpagesize() + int(limits.gigabytes * 2**30)

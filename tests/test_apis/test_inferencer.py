@@ -213,7 +213,7 @@ def test_ways_begin_and_end_where_they_should(generator, part):
     assert moved[0] < moved[2] and moved[1] < moved[-1]
 
 
-def test_from_a_picture_to_a_seed(tmp_path):
+def test_from_an_image_to_a_seed(tmp_path):
     wplus = {**STAGE2, 'encoder': {**STAGE2['encoder'], 'num_texture_codes': 6}}
     write_checkpoint(tmp_path / 'x.pth', wplus)
     inferencer = CoordGANInferencer(tmp_path / 'x.pth', device='cpu', show_progress=False)

@@ -74,7 +74,7 @@ def test_what_is_no_mask(tmp_path):
             read_label_mask(tmp_path / name)
 
 
-def test_labels_must_fit_their_picture():
+def test_labels_must_fit_their_image():
     check_labels(LABELS, (3, 4), 'mask', 'picture')
     with pytest.raises(ValueError, match=r'm\.png is 4x3 \(width x height\), but p\.jpg is 5x6'):
         check_labels(LABELS, (6, 5), 'm.png', 'p.jpg')

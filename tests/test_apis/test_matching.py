@@ -29,7 +29,7 @@ def centres(size: int) -> np.ndarray:
 
 
 def mean_place(point: np.ndarray, coords: np.ndarray, temperature: float) -> np.ndarray:
-    """Where a point of the frame lies in a picture, by the definition of the soft transfer."""
+    """Where a point of the frame lies in an image, by the definition of the soft transfer."""
     distance = np.linalg.norm(coords - point[:, None, None], axis=0)
     weights = np.exp(-(distance - distance.min()) / temperature)
     return (weights[..., None] * centres(coords.shape[-1])).sum((0, 1)) / weights.sum()
@@ -65,7 +65,7 @@ def test_against_loops_over_pixels():
 
 
 @pytest.mark.parametrize('temperature', [0.0, 0.002])
-def test_a_picture_that_moved_by_three_pixels(temperature):
+def test_an_image_that_moved_by_three_pixels(temperature):
     """What b shows at pixel j + 3 is what a shows at pixel j; three columns of a are not in b."""
     size, shift = 16, 3
     a = canonical_grid(size, size)[None]

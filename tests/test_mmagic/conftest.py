@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def _caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MMagic caches features of real pictures, and torch.hub weights: not for long."""
+    """MMagic caches features of real images, and torch.hub weights: not for long."""
     from mmagic.evaluation.functional import inception_utils
 
     monkeypatch.setattr(inception_utils, 'MMAGIC_CACHE_DIR', f'{tmp_path}/cache/')

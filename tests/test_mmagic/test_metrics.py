@@ -90,14 +90,14 @@ def test_fid(build_runner, tmp_path: Path, sample_model: str):
     assert found['FID-8-means/fid'] == pytest.approx(expected_fid(features, real), rel=1e-3)
 
 
-def test_swd_sees_the_real_pictures_beside_the_generated(build_runner):
+def test_swd_sees_the_real_images_beside_the_generated(build_runner):
     metric = dict(type='mmagic.SWD', prefix='SWD-12', fake_nums=12, image_shape=(3, 32, 32))
     found, recorder = recorded(build_runner([metric]))
     real = recorder.pictures('gt_img').flip(1).permute(0, 2, 3, 1)
     assert np.array_equal(real.numpy(), toy_pictures())
     assert recorder.pictures().shape == (12, 3, 32, 32)
     assert [s.sample_idx for batch in recorder.batches for s in batch] == list(range(12))
-    # MMagic's own computation on these pictures; its random patches scatter by about 4 %.
+    # MMagic's own computation on these images; its random patches scatter by about 4 %.
     again = SlicedWassersteinDistance(12, (3, 32, 32))
     again.process({}, [sample.to_dict() for batch in recorder.batches for sample in batch])
     assert found['SWD-12/avg'] == pytest.approx(again.evaluate()['avg'], rel=0.15)

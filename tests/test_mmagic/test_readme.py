@@ -117,7 +117,7 @@ def test_mmagics_gan_takes_our_generator(logs):
         for i in (0, 2)
     )
     assert before.shape == after.shape and np.abs(before.astype(int) - after).mean() > 1
-    # The first picture that is drawn is the one that MMagic's metrics get from the same noise.
+    # The first image that is drawn is the one that MMagic's metrics get from the same noise.
     model, source = trained(folder, 'stylegan2_coordgan_16'), torch.Generator().manual_seed(0)
     codes = [torch.randn(count, 32, generator=source)[:1] for count in (4, 6)]
     inputs = dict(noise=torch.cat(codes, dim=1), sample_model='ema')

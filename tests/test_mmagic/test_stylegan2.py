@@ -44,7 +44,7 @@ def test_metrics_see_bgr(name: str):
     for sample in model.test_step({'inputs': dict(sample_model='ema/orig', num_batches=2)}):
         assert sample.ema.fake_img[:, 0, 0].tolist() == BGR
         assert sample.orig.fake_img[:, 0, 0].tolist() == BGR
-    # Beside real pictures.
+    # Beside real images.
     pixels = np.broadcast_to(np.uint8([255, 128, 0]), (16, 16, 3))
     packed = [PackMMagicInputs().transform({'img': pixels}) for _ in range(2)]
     batch = {key: [one[key] for one in packed] for key in packed[0]}

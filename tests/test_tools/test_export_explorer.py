@@ -1,4 +1,4 @@
-"""tools/analysis_tools/export_explorer.py: pictures and their maps, errors, files that exist."""
+"""tools/analysis_tools/export_explorer.py: images and their maps, errors, files that exist."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def save_picture(path: str, shape: tuple[int, int], seed: int = 0) -> np.ndarray
 
 
 def test_images(run, untrained, capsys):
-    """Names without folders, pictures' own sizes, the encoder's maps of the squared pictures."""
+    """Names without folders, images' own sizes, the encoder's maps of the squared images."""
     checkpoint = untrained['toyfaces_32_encoder']
     pixels = save_picture('a/x.png', (32, 32))
     save_picture('b/x.png', (40, 64), 1)

@@ -1,4 +1,4 @@
-"""tools/analysis_tools/figures.py: which figures, of which pictures, and clear errors."""
+"""tools/analysis_tools/figures.py: which figures, of which images, and clear errors."""
 
 from functools import partial
 from pathlib import Path
@@ -31,10 +31,6 @@ def names(folder: str) -> set[str]:
     return {path.name for path in Path(folder).iterdir()}
 
 
-def invert(checkpoint: Path, images: np.ndarray):
-    return load_trained(checkpoint).invert(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1)
-
-
 def test_stage_1(run, untrained):
     run(untrained['toyfaces_32'], '--out', 'new/figures', '--num', 3, '--steps', 4, '--seed', 5)
     drawn = {'texture_swap', 'correspondence_maps', 'structure_interpolation'}
@@ -44,7 +40,7 @@ def test_stage_1(run, untrained):
     shapes = dict(texture_swap=(4, 4), correspondence_maps=(4, 4))
     shapes |= dict(structure_interpolation=(4, 4), texture_interpolation=(4, 2))
     assert sizes == {name: (2 + 98 * w, 2 + 98 * h) for name, (w, h) in shapes.items()}
-    # The pictures are the samples of these seeds, and the matrix has them on its diagonal.
+    # The images are the samples of these seeds, and the matrix has them on its diagonal.
     generator = load_trained(untrained['toyfaces_32']).generator
     for i in range(3):
         source = torch.Generator().manual_seed(5 + i)
@@ -58,48 +54,36 @@ def test_stage_1(run, untrained):
 
 def check_transfer(path: str, checkpoint: Path, images, labels, palette) -> None:
     """Against rows of the known labels; the reference is the first."""
-    coords = invert(checkpoint, np.stack(images)).coords
+    inputs = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 127.5 - 1
+    coords = load_trained(checkpoint).invert(inputs).coords
     one_hot = [torch.eye(9)[torch.from_numpy(x).long()].permute(2, 0, 1) for x in labels]
     one_hot += [None] * (len(images) - len(labels))
     shown = [TransferPicture(*fields) for fields in zip(images, coords, one_hot)]
     rows = [transfer_row(shown[0], query, palette, 0.02) for query in shown[1:]]
-    drawn = np.array(Image.open(path)).astype(int)
-    difference = np.abs(drawn - arrange_cells(rows))
+    difference = np.abs(np.array(Image.open(path)).astype(int) - arrange_cells(rows))
     assert (difference > 1).mean() < 0.002  # labels that are equally strong
 
 
-def test_toy_faces(run, untrained):
+def test_label_transfer(run, untrained):
+    """Of toy faces; and of files, in the mask's own colours or those of transfer-labels."""
     checkpoint = untrained['toyfaces_32_encoder']
-    options = ['--toy-faces', '--num', 3, '--seed', 7, '--out', 'figures']
-    run(checkpoint, *options)
-    assert len(names('figures')) == 5
     faces = ToyFaces(size=32, length=3, seed=7)
     samples = [faces.get_data_info(i) for i in range(3)]
     images, labels = ([s[key] for s in samples] for key in ('img', 'gt_seg_map'))
-    palette = faces.METAINFO['palette']
-    check_transfer('figures/label_transfer.png', checkpoint, images, labels, palette)
-
-
-@pytest.mark.parametrize('mode', ['palette', 'grey'])
-def test_reference(run, untrained, mode):
-    """The mask's own colours, or those of transfer-labels where it has none."""
-    checkpoint = untrained['toyfaces_32_encoder']
-    faces = ToyFaces(size=32, length=3, seed=7)
-    samples = [faces.get_data_info(i) for i in range(3)]
-    for number, sample in enumerate(samples):
-        Image.fromarray(sample['img']).save(f'{number}.png')
-    labels = samples[0]['gt_seg_map'].astype(np.uint8)
-    mask, palette = Image.fromarray(labels), np.random.default_rng(0).integers(0, 256, (256, 3))
-    if mode == 'palette':
-        mask = Image.frombytes('P', (32, 32), labels.tobytes())
-        mask.putpalette(palette.astype(np.uint8).tobytes())
-    mask.save('mask.png')
-    images = ['1.png', '2.png'] if mode == 'palette' else ['1.png']
-    options = ['--reference', '0.png', 'mask.png', '--only', 'label_transfer', '--out', 'out']
-    run(checkpoint, *images, *options)
-    pictures = [sample['img'] for sample in samples[: 1 + len(images)]]
-    colors = palette if mode == 'palette' else default_palette()
-    check_transfer('out/label_transfer.png', checkpoint, pictures, [labels], colors)
+    run(checkpoint, '--toy-faces', '--num', 3, '--seed', 7, '--out', 'figures')
+    assert len(names('figures')) == 5
+    path = 'figures/label_transfer.png'
+    check_transfer(path, checkpoint, images, labels, faces.METAINFO['palette'])
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(f'{number}.png')
+    grey, palette = Image.fromarray(labels[0].astype(np.uint8)), np.arange(768) * 7 % 256
+    indexed = grey.copy()
+    indexed.putpalette(palette.astype(np.uint8).tobytes())
+    for mask, colors in ((grey, default_palette()), (indexed, palette.reshape(256, 3))):
+        mask.save('mask.png')
+        options = ['--reference', '0.png', 'mask.png', '--only', 'label_transfer', '--force']
+        run(checkpoint, '1.png', *options, '--out', 'figures')
+        check_transfer(path, checkpoint, images[:2], labels[:1], colors)
 
 
 def test_errors(run, untrained, capsys):

@@ -31,7 +31,7 @@ def generator() -> CoordGANGenerator:
 
 @torch.no_grad()
 def one_by_one(generator: CoordGANGenerator, samples: int, seed: int) -> dict[str, float]:
-    """The figures from their definitions, a picture or pixel at a time."""
+    """The figures from their definitions, an image or pixel at a time."""
     source = torch.Generator().manual_seed(seed)
     structures = torch.randn(samples, 4, generator=source).split(1)
     textures = torch.randn(samples, 3, generator=source).split(1)
@@ -57,7 +57,7 @@ def one_by_one(generator: CoordGANGenerator, samples: int, seed: int) -> dict[st
 
 
 @pytest.mark.parametrize('samples', [2, 8, 19])  # within a chunk, a whole one, beyond
-def test_figures_are_those_of_single_pictures(generator, samples):
+def test_figures_are_those_of_single_images(generator, samples):
     expected = one_by_one(generator, samples, seed=3)
     assert samples == 2 or all(0.01 < value < 0.99 for value in expected.values()), expected
     assert tool['figures'](generator, samples, 3) == pytest.approx(expected, rel=1e-4)

@@ -106,7 +106,7 @@ def test_benchmarks_of_the_reference(kind, datasetgan_root, capsys):
 def test_config_in_the_checkpoint():
     """Enough to build the model from the checkpoint alone, as inferencers do."""
     converted = there(official('s32_x4'), '--dump-config', 'config.py')
-    # The reference counts on from the smaller pictures: 300,000 would end a resumed run at once.
+    # The reference counts on from the smaller images: 300,000 would end a resumed run at once.
     assert Config.fromfile('config.py').train_cfg.max_iters == 600_000
     assert converted['meta']['cfg'] == converted['message_hub']['runtime_info']['cfg']
     assert converted['meta']['cfg'] == Path('config.py').read_text()

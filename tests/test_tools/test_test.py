@@ -99,7 +99,7 @@ def test_benchmarks_of_the_reference(kind, datasetgan_root, tmp_path):
     assert metrics['identity_iou'] < metrics['strict_iou'] < metrics['iou'] < metrics['fused_iou']
 
 
-def test_predictions_and_pictures(datasetgan_root, tmp_path, capsys):
+def test_predictions_and_images(datasetgan_root, tmp_path, capsys):
     config = write_config(tmp_path, 'car')
     options = ['--cfg-options', *at_32(datasetgan_root), 'custom_hooks.0.max_pictures=2']
     out = tmp_path / 'new folder' / 'maps.npz'
@@ -118,7 +118,7 @@ def test_predictions_and_pictures(datasetgan_root, tmp_path, capsys):
 
 
 def test_toy_faces(tmp_path):
-    """The true maps reach the ceiling; others do not; pictures go to the work dir."""
+    """The true maps reach the ceiling; others do not; images go to the work dir."""
     small = 'test_dataloader.dataset.length=9'
     config = write_config(tmp_path, 'toy', 'model["bias"] = 0.2\n')
     extra = dict(type='SegTransferIoU', coords_key='refined_coords', prefix='refined')

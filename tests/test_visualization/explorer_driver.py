@@ -1,4 +1,4 @@
-"""Pictures whose matches are known by brute force, and the explorer's page as a user drives it."""
+"""Images whose matches are known by brute force, and the explorer's page as a user drives it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def brute_force(source: torch.Tensor, target: torch.Tensor) -> np.ndarray:
 
 
 MAPS = maps()
-# MATCHES[a][b][p]: the pixel of picture b that corresponds to pixel p of picture a, which is shown
+# MATCHES[a][b][p]: the pixel of image b that corresponds to pixel p of image a, which is shown
 # where it is in a itself.
 MATCHES = [[np.arange(SIZE**2) if a is b else brute_force(b, a) for b in MAPS] for a in MAPS]
 
@@ -69,7 +69,7 @@ def expected_caption(a: int, b: int, pixel: int) -> str:
 
 
 def spread(strokes: list[tuple[int, int, list[int]]]) -> np.ndarray:
-    """Labels of all pictures after strokes (picture, label, pixels), by definition."""
+    """Labels of all images after strokes (image, label, pixels), by definition."""
     labels = np.zeros((len(MAPS), SIZE * SIZE), int)
     for picture, label, pixels in strokes:
         for other in range(len(MAPS)):
@@ -138,7 +138,7 @@ class Page:
         )
 
     def shown(self, css: str) -> list[int]:
-        """The pixel under the middle of a marker, in each picture."""
+        """The pixel under the middle of a marker, in each image."""
         return self.browser.execute_script(
             'const [pictures, css, size] = arguments;'
             'return pictures.map((picture) => {'
@@ -189,7 +189,7 @@ class Page:
         return [caption.text for caption in self.find('.match')]
 
     def drawn_labels(self) -> np.ndarray:
-        """Which pixels are coloured all over, in each picture, read from its canvas."""
+        """Which pixels are coloured all over, in each image, read from its canvas."""
         self.browser.execute_async_script('requestAnimationFrame(arguments[0])')
         opacities = self.browser.execute_script(
             'return arguments[0].map((picture) => {'
@@ -210,7 +210,7 @@ class Page:
 
 
 def check_shown(page: Page, picture: int, pixel: int) -> None:
-    """The cursor and the captions of all pictures, where the user points at a pixel of one."""
+    """The cursor and the captions of all images, where the user points at a pixel of one."""
     assert page.shown('.cursor') == [matches[pixel] for matches in MATCHES[picture]]
     others = range(len(MAPS))
     assert page.captions() == [expected_caption(picture, other, pixel) for other in others]

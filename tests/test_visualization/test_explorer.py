@@ -57,7 +57,7 @@ def test_what_the_page_holds():
         np.testing.assert_array_equal(levels, quantize_coords(expected.coords))
 
 
-def test_large_pictures_are_reduced_in_their_aspect_ratio():
+def test_large_images_are_reduced_in_their_aspect_ratio():
     image = np.zeros((300, 1200, 3), np.uint8)
     found = stored(explorer_page([p._replace(image=image) for p in pictures(2)]))['pictures'][0]
     assert (found['width'], found['height']) == (1200, 300)
@@ -74,7 +74,7 @@ def test_nothing_in_a_name_is_markup():
     assert stored(page)['pictures'][0]['name'] == name
 
 
-def test_nine_pictures_at_128_take_less_than_5_mb():
+def test_nine_images_at_128_take_less_than_5_mb():
     """Of noise, which compresses worst, and larger than what the page holds of them."""
     assert len(explorer_page(pictures(9, 128, 500))) < 5e6
 

@@ -132,31 +132,28 @@ def test_pixels_coloured_by_their_maps(page):
 
 
 def test_it_asks_before_work_is_lost(page, tmp_path):
-    def saved() -> bool:
-        return page.save_to(folders.pop()).exists()
+    def asks_until_saved() -> bool:
+        asked = page.asks_before_closing()
+        assert page.save_to(folders.pop()).exists()
+        return asked and not page.asks_before_closing()
 
     folders = [tmp_path / f'{i}' for i in range(4)]
     assert not page.asks_before_closing()
     page.choose('point')
     page.find('#label-name')[0].send_keys('!')
-    assert page.asks_before_closing()
     page.mouse(0, 40, press=True)
     page.press('undo')
-    assert page.asks_before_closing()  # the name is still there
-    assert saved() and not page.asks_before_closing()
+    assert asks_until_saved()  # the name is still there
     page.press('redo')
-    assert page.asks_before_closing()
-    assert saved() and not page.asks_before_closing()
+    assert asks_until_saved()
     page.press('undo')
     assert page.asks_before_closing()  # what was saved is not what is there
     page.press('redo')
-    assert saved() and not page.asks_before_closing()
     page.find('[aria-label="Remove point 1"]')[0].click()
-    assert page.asks_before_closing()
+    assert asks_until_saved()
     page.choose('paint')
-    assert saved() and not page.asks_before_closing()
     page.mouse(0, 40, press=True)
-    assert page.asks_before_closing()
+    assert asks_until_saved()
 
 
 def test_names_are_text(browser, page):

@@ -30,7 +30,7 @@ def test_rows_share_a_structure_and_columns_a_texture():
             assert np.abs(got - wanted).max() <= 1
 
 
-def test_large_pictures_keep_their_size_and_maps_follow():
+def test_large_images_keep_their_size_and_maps_follow():
     picture = sample_grid(Generator(size=64, scale=2), STRUCTURES, TEXTURES)
     assert picture.shape == (2 + 3 * 130, 2 + 4 * 130, 3)
     key = coords_to_colors(canonical_grid(64, 64)).repeat(2, 0).repeat(2, 1)

@@ -70,7 +70,7 @@ def test_without_labels():
         transfer_row(reference, query)
 
 
-def test_pictures_larger_than_their_maps():
+def test_images_larger_than_their_maps():
     coords, labels = canonical_grid(2, 2), torch.ones(3, 2, 2)
     image = np.zeros((4, 4, 3), np.uint8)
     image[:, 2:] = 200

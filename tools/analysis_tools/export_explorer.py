@@ -6,7 +6,6 @@ import argparse
 import itertools
 import os
 from collections import Counter
-from typing import Any
 
 import torch
 
@@ -20,7 +19,6 @@ from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.errors import UserError
 from mmcoordgan.geometry import hard_transfer
 from mmcoordgan.io.files import atomic_file
-from mmcoordgan.visualization import images_to_uint8
 from mmcoordgan.visualization.explorer import (
     DOUBTFUL,
     MAX_PICTURES,
@@ -96,16 +94,13 @@ def read_pictures(
 
 @torch.no_grad()
 def sample_pictures(
-    generator: Any, count: int, seed: int, size: int | None
+    inferencer: CoordGANInferencer, count: int, seed: int, size: int | None
 ) -> list[ExplorerPicture]:
     """Images of the seeds ``seed``, ``seed + 1``, ... with their maps."""
-    pictures = []
-    for number in range(seed, seed + count):
-        structure_w, texture_w = seed_codes(generator, number)
-        image = generator.synthesize(generator.warp(structure_w), texture_w)
-        coords = generator.warp(structure_w, size)[0]
-        pictures.append(ExplorerPicture(f'seed {number}', images_to_uint8(image)[0], coords))
-    return pictures
+    generator, samples = inferencer.networks.generator, inferencer.sample(count, seed)
+    codes = [seed_codes(generator, number)[0] for number in range(seed, seed + count)]
+    maps = [generator.warp(structure_w, size)[0] for structure_w in codes]
+    return [ExplorerPicture(s.name, s.image, coords) for s, coords in zip(samples, maps)]
 
 
 def changed_by_rounding(pictures: list[ExplorerPicture]) -> tuple[float, float]:
@@ -142,8 +137,7 @@ def export(args: argparse.Namespace) -> None:
         if paths:
             pictures = read_pictures(inferencer, paths, args.size, args.refine)
         else:
-            generator = inferencer.networks.generator
-            pictures = sample_pictures(generator, count, args.seed, args.size)
+            pictures = sample_pictures(inferencer, count, args.seed, args.size)
         known = inferencer.encoder.held_out
         accuracy = Accuracy(inferencer.temperature, *known[1:]) if known and known.errors else None
         page = explorer_page(pictures, args.title, accuracy).encode('utf-8')

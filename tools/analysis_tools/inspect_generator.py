@@ -15,7 +15,7 @@ from mmcoordgan.models.losses import StructureTensorLoss
 from mmcoordgan.models.networks import CoordGANGenerator
 
 CHUNK = 8
-"""Pictures that pass the generator together; of all others, maps alone are kept."""
+"""Images that pass the generator together; of all others, maps alone are kept."""
 
 
 def parse_args() -> argparse.Namespace:
