@@ -131,6 +131,7 @@ def with_template(model: dict, state: Mapping[str, Tensor]) -> tuple[dict, Mappi
     settings = dict(model['encoder'], feature_size=template.image_size)
     dims = min(DIMS, len(template.projection))
     settings.update(cells=CELLS, dims=dims, mirror=terms[name].get('mirror', False))
+    settings['map_size'] = 2 * settings['input_size']
     if settings.pop('type') != 'DenseEncoder' or template.layers != (0, 1, 2):
         raise UserError('templates are published with DenseEncoder and layers=(0, 1, 2)')
     encoder, perceptual = TemplateEncoder(**settings), MODELS.build(model['perceptual'])

@@ -65,7 +65,7 @@ class DenseEncoder(nn.Module):
                 f'work_size must be {input_size} or {input_size // 2}, and channels two widths or '
                 f'more, but got {work_size} and {tuple(channels)}'
             )
-        self.input_size = input_size
+        self.input_size = self._side = input_size
         self.texture_width = texture_width
         steps = list(zip(channels, channels[1:]))
         first = channels[0]
@@ -90,7 +90,7 @@ class DenseEncoder(nn.Module):
             [-1, 1], S being ``input_size``.
         """
         check_images(images)
-        features = [self.stem(resize_square(images, self.input_size))]
+        features = [self.stem(resize_square(images, self._side))]
         for down in self.down:
             features.append(down(features[-1]))
         x = self.middle(features.pop())
@@ -100,7 +100,7 @@ class DenseEncoder(nn.Module):
             x = up(torch.cat([x, features.pop()], 1))
         with torch.autocast(x.device.type, enabled=False):  # rounding would move the map
             offsets = self.to_map(x.float())
-        if offsets.shape[-1] != self.input_size:
+        if offsets.shape[-1] != self._side:
             offsets = F.interpolate(offsets, scale_factor=2, mode='bilinear', align_corners=False)
         height, width = offsets.shape[-2:]
         grid = canonical_grid(height, width, device=offsets.device, dtype=offsets.dtype)

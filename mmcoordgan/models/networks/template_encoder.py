@@ -47,7 +47,9 @@ class TemplateEncoder(DenseEncoder):
     Args:
         cells: The template has so many places per side of the frame.
         dims: Its number of features.
-        feature_size: Side at which SqueezeNet sees the image.
+        feature_size: Side at which SqueezeNet sees the image; give it images that are as fine.
+        map_size: Side of the maps. They are smooth; thin labels stay whole on finer ones than the
+            U-Net's, which are the default.
         mirror: Objects are symmetric: begin with the mean of the maps of the image and its mirror
             image.
         strength, spread, window: See :func:`~mmcoordgan.geometry.move_to_template`.
@@ -65,6 +67,7 @@ class TemplateEncoder(DenseEncoder):
         cells: int = 48,
         dims: int = 40,
         feature_size: int = 192,
+        map_size: int | None = None,
         mirror: bool = False,
         strength: float = 0.1,
         spread: float = 0.06,
@@ -72,7 +75,9 @@ class TemplateEncoder(DenseEncoder):
         **settings: Any,
     ):
         super().__init__(**settings)
+        self.input_size = max(self.input_size, feature_size)
         self.feature_size = feature_size
+        self.map_size = map_size or self._side
         self.mirror = mirror
         self.movement = dict(strength=strength, spread=spread, window=window)
         network = ImageNetFeatures('squeeze')
@@ -98,5 +103,7 @@ class TemplateEncoder(DenseEncoder):
         layers = tapped(self.trunk, self.taps, x)
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             features = torch.einsum('dc,bchw->bdhw', self.projection, template_features(layers))
-            coords = move_to_template(features, self.template, coords.float(), **self.movement)
+            size = (self.map_size, self.map_size)
+            coords = F.interpolate(coords.float(), size, mode='bilinear', align_corners=True)
+            coords = move_to_template(features, self.template, coords, **self.movement)
         return encoding._replace(coords=coords)
