@@ -61,7 +61,7 @@ class TrainedNetworks:
     source: str
     """Path of the file."""
     temperature: float | None = None
-    """The temperature of the config's label transfer, at the size of the generator's maps; 0 if
+    """The temperature of the config's label transfer, at the size of the maps; 0 if
     that is hard, None if the config evaluates none."""
     held_out: HeldOut | None = None
     """What the model does on held-out images; None if the file does not say."""
@@ -134,7 +134,9 @@ def load_trained(
             networks[name] = _build(kind, arguments[name], name, tensors).to(device)
         settings = model.get('refinement')
         refinement = Refinement(**settings) if settings else None
-        temperature = _temperature(content, given, networks['generator'].base_resolution)
+        side = networks['generator'].base_resolution
+        side = getattr(networks.get('encoder'), 'map_size', side)
+        temperature = _temperature(content, given, side)
         held_out = read_held_out(content.get('held_out'))
     except (
         ValueError,

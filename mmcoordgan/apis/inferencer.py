@@ -71,7 +71,7 @@ class CoordGANInferencer(BaseInferencer):
         weights: The checkpoint, if ``model`` is the config or None.
         device: Where the networks run. Default: MMEngine's choice, a GPU if there is one.
         show_progress: Show a progress bar on standard error.
-        temperature: Softness of the correspondence at the size of the generator's maps, in units of
+        temperature: Softness of the correspondence at the size of the maps, in units of
             the frame: at least 1e-6, or 0 for the nearest pixel. Default: that of the config's
             label transfer, as ``tools/test.py`` measures; else 0.01 at 128 x 128 maps, scaled.
         vgg_weights: Path or URL of VGG16's weights, to refine codes by LPIPS.

@@ -65,7 +65,7 @@ class DenseEncoder(nn.Module):
                 f'work_size must be {input_size} or {input_size // 2}, and channels two widths or '
                 f'more, but got {work_size} and {tuple(channels)}'
             )
-        self.input_size = self._side = input_size
+        self.input_size = self.map_size = self._side = input_size
         self.texture_width = texture_width
         steps = list(zip(channels, channels[1:]))
         first = channels[0]

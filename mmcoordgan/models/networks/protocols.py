@@ -65,7 +65,8 @@ class Encoder(Protocol):
     """A network that finds structure and texture of images.
 
     :class:`CoordGANEncoder` gives a structure code. An ``nn.Module`` that gives a map instead, for
-    example a U-Net, sets ``structure_width`` to None and fills ``coords``.
+    example a U-Net, sets ``structure_width`` to None and fills ``coords``; where these have another
+    side than the generator's maps, it also has ``map_size``.
     """
 
     input_size: int
