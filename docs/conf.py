@@ -37,6 +37,7 @@ html_show_copyright = False
 html_show_sphinx = False
 html_static_path = ['_static']
 html_css_files = ['site.css']
+html_js_files = ['copy.js']
 pygments_style = 'friendly'
 highlight_language = 'none'
 

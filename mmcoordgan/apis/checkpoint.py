@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Union
 
@@ -22,7 +23,7 @@ from mmcoordgan.models.refinement import Refinement
 from mmcoordgan.registry import MODELS
 from mmcoordgan.shipped import read_config
 from mmcoordgan.work_dir import last_checkpoint
-from mmcoordgan.zoo import model_path
+from mmcoordgan.zoo import list_models, model_path
 
 from .domain import HeldOut, read_held_out
 from .plain_config import read_setting
@@ -173,6 +174,9 @@ def find_checkpoint(source: str | Path) -> str:
     """
     path = os.path.expanduser(source)
     if not os.path.exists(path):
+        near = get_close_matches(str(source), list_models(), n=1)
+        if model_path(str(source)) is None and near:
+            raise FileNotFoundError(f'checkpoint {path} does not exist; did you mean {near[0]}?')
         return model_path(str(source)) or path
     if not os.path.isdir(path):
         return path

@@ -73,8 +73,8 @@ def _check_scheduler(kind: Any) -> None:
 def _check_folder(dataset: Any) -> None:
     """List the images of a folder now, rather than after the weights of VGG16 are downloaded."""
     if isinstance(dataset, dict) and type_name(dataset.get('type')) == 'ImageFolder':
-        ImageFolder(**{key: dataset[key] for key in ('data_root', 'extensions') if key in dataset})
         note_skipped(dataset['data_root'])
+        ImageFolder(**{key: dataset[key] for key in ('data_root', 'extensions') if key in dataset})
 
 
 def _dicts(value: Any) -> list[dict]:

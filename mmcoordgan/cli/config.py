@@ -183,9 +183,10 @@ def _hint(cfg: Config, node: Any, names: set[str], parts: list[str], depth: int)
         return f'{place} is a list of {len(node)} elements, {place}.0 and so on'
     if not isinstance(node, dict):
         return f'{place} is {node!r}, which has no parts to set; give {place} a whole new value'
-    same = [key for key in _keys(cfg._cfg_dict) if key.rpartition('.')[2] == parts[-1]]
-    if len(parts) == 1 and same:  # such as data_root
-        return f'did you mean {" or ".join(same[:3])}?'
+    if depth == 0:  # the path begins elsewhere, such as that of data_root
+        same = [key for key in _keys(cfg._cfg_dict) if key.rpartition('.')[2] == parts[0]]
+        if same:
+            return f'did you mean {" or ".join(".".join([k, *parts[1:]]) for k in same[:3])}?'
     names = {*map(str, node), *names} - _EVERYWHERE
     near = difflib.get_close_matches(parts[depth], sorted(names), n=1)
     if near:

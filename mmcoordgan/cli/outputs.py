@@ -34,8 +34,8 @@ def list_images(paths: Iterable[str]) -> list[str]:
     for path in paths:
         if os.path.isdir(path):
             try:
-                found += folder_images(path)
                 note_skipped(path)
+                found += folder_images(path)
             except (ValueError, OSError) as error:
                 raise UserError(str(error)) from None
         elif os.path.lexists(path):
@@ -47,7 +47,7 @@ def list_images(paths: Iterable[str]) -> list[str]:
 
 def note_skipped(folder: str) -> None:
     """Say which files of a folder are not read as images, such as HEIC."""
-    skipped = skipped_files(folder)
+    skipped = skipped_files(folder) if os.path.isdir(folder) else {}
     if skipped:
         kinds = ', '.join(f'{count} {kind}' for kind, count in sorted(skipped.items()))
         print(printable(f'{folder}: not read as images: {kinds}'), file=sys.stderr)
