@@ -36,12 +36,9 @@ class Measured(NamedTuple):
 
 
 def read_known(source: str, jitter: float = 0) -> Iterator[KnownImage]:
-    """Images with key points, one after the other.
+    """Images with key points, of a folder with images/ and landmarks.npz, or :data:`TOYFACES`.
 
-    Args:
-        source: A folder with images/ and landmarks.npz (:class:`~mmcoordgan.datasets.
-            LabelledFolder`), or :data:`TOYFACES`.
-        jitter: Strength of :class:`~mmcoordgan.datasets.SimilarityJitter`.
+    ``jitter`` is the strength of :class:`~mmcoordgan.datasets.SimilarityJitter`.
     """
     if source == TOYFACES:
         toys = ToyFaces(seed=TOY_SEED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -41,6 +41,8 @@ COUNTS = ('mapping_layers', 'num_levels', 'num_texture_codes')
 SIDES = ('image_size', 'base_resolution', 'input_size')
 """Settings of which every doubling adds a layer."""
 
+NONSENSE = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, ArithmeticError)
+"""What a config of nonsense leads to."""
 MIN_TEMPERATURE = 1e-6
 """It takes the nearest pixel; 10,000 times less overflows float32 in the soft transfer."""
 
@@ -127,9 +129,12 @@ def load_trained(
             'reference implementation by tools/model_converters/official_to_mm.py'
         )
     try:
-        model = _model(content, given)
+        model = _setting(content, given, 'model')
         arguments, networks = {}, {}
-        for name, tensors in _stored_networks(state):
+        for name in ('generator', 'encoder'):
+            tensors = averaged_part(state, name)
+            if name == 'encoder' and not tensors:  # of stage 1
+                continue
             kind, arguments[name] = _class_and_arguments(model, name, trusted=given is not None)
             _check_size(arguments[name], name, tensors, os.path.getsize(path))
             networks[name] = _build(kind, arguments[name], name, tensors).to(device)
@@ -139,38 +144,21 @@ def load_trained(
         side = getattr(networks.get('encoder'), 'map_size', side)
         temperature = _temperature(content, given, side)
         held_out = read_held_out(content.get('held_out'))
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        RuntimeError,
-        ArithmeticError,
-    ) as error:
+    except NONSENSE as error:
         raise ValueError(f'{path} cannot be used: {error}') from None
-    return TrainedNetworks(
-        networks['generator'],
-        networks.get('encoder'),
-        refinement,
-        model.get('perceptual'),
-        arguments,
-        path,
-        temperature,
-        held_out,
-    )
+    both, perceptual = (networks['generator'], networks.get('encoder')), model.get('perceptual')
+    return TrainedNetworks(*both, refinement, perceptual, arguments, path, temperature, held_out)
 
 
 def find_checkpoint(source: str | Path) -> str:
     """The path of a checkpoint.
 
     Args:
-        source: The file that a training of :class:`~mmcoordgan.models.CoordGAN` or
-            :class:`~mmcoordgan.models.CoordGANInversion` wrote. Or its work dir, which stands for
-            the checkpoint written last. Or the name of a bundled model, see
-            :func:`~mmcoordgan.zoo.list_models`, where no file has this name.
+        source: A file; a work dir, which stands for the checkpoint written last; or, where no file
+            has this name, a bundled model, see :func:`~mmcoordgan.zoo.list_models`.
 
     Raises:
-        FileNotFoundError: It is a folder without checkpoints.
+        FileNotFoundError: There is no such file or model, or no checkpoint in the folder.
     """
     path = os.path.expanduser(source)
     if not os.path.exists(path):
@@ -178,9 +166,7 @@ def find_checkpoint(source: str | Path) -> str:
         if model_path(str(source)) is None and near:
             raise FileNotFoundError(f'checkpoint {path} does not exist; did you mean {near[0]}?')
         return model_path(str(source)) or path
-    if not os.path.isdir(path):
-        return path
-    last = last_checkpoint(path)
+    last = last_checkpoint(path) if os.path.isdir(path) else path
     if last is None:
         raise FileNotFoundError(
             f'{path} is a folder without checkpoints, so no work dir of a training: give a '
@@ -214,19 +200,11 @@ def type_name(kind: Any) -> str:
     return written.rpartition('.')[2].strip("'>")
 
 
-def _model(content: Mapping, config: Config | Mapping | None) -> Mapping:
-    model = _setting(content, config, 'model')
-    if not isinstance(model, Mapping):
-        raise ValueError(f'the setting model of its config is a {type(model).__name__}')
-    return model
-
-
 def _setting(content: Mapping, config: Config | Mapping | None, name: str) -> Any:
     """A setting of the given config, or else of the text in the checkpoint."""
     if config is not None:
         return config.get(name)
-    meta = content.get('meta')
-    text = meta.get('cfg') if isinstance(meta, Mapping) else None
+    text = (content.get('meta') or {}).get('cfg')
     if not isinstance(text, str):
         raise ValueError('it does not hold its config (meta.cfg): give the config file as well')
     return read_setting(text, name)
@@ -234,10 +212,9 @@ def _setting(content: Mapping, config: Config | Mapping | None, name: str) -> An
 
 def _temperature(content: Mapping, config: Config | Mapping | None, width: int) -> float | None:
     """What the config's SegTransferIoU uses for maps of this width."""
-    try:
+    found: Any = ()
+    with suppress(ValueError):  # it evaluates nothing
         found = _setting(content, config, 'test_evaluator')
-    except ValueError:  # it evaluates nothing
-        return None
     for metric in found if isinstance(found, (list, tuple)) else [found]:
         if not isinstance(metric, Mapping) or 'SegTransferIoU' not in str(metric.get('type')):
             continue
@@ -247,14 +224,6 @@ def _temperature(content: Mapping, config: Config | Mapping | None, width: int) 
             if mode == 'hard' or 0 < scaled < math.inf:
                 return scaled
     return None
-
-
-def _stored_networks(state: Mapping) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Names and tensors of the networks in a checkpoint: the averaged ones, where it has some."""
-    yield 'generator', averaged_part(state, 'generator')
-    encoder = averaged_part(state, 'encoder')
-    if encoder:
-        yield 'encoder', encoder
 
 
 def _class_and_arguments(model: Mapping, name: str, trusted: bool) -> tuple[Any, dict[str, Any]]:

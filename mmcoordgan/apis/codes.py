@@ -24,10 +24,7 @@ def check_seed(seed: int) -> None:
 def seed_codes(generator: Any, seed: int) -> tuple[Tensor, Tensor]:
     """Structure code (1, structure_width) and texture code (1, texture_width) of a seed.
 
-    They depend on the seed alone, and are those of the test samples of stage 1.
-
-    Raises:
-        ValueError: If the seed is no integer in 0..2**63 - 1.
+    They are those of the test samples of stage 1.
     """
     check_seed(seed)
     (structure_z, _), (texture_z, _) = seeded_codes(generator, [seed])
@@ -46,11 +43,7 @@ def mean_codes(generator: Any) -> tuple[Tensor, Tensor]:
 
 
 def truncation_pair(truncation: float | tuple[float, float]) -> tuple[float, float]:
-    """Truncation of structure and of texture, from one number for both or one for each.
-
-    Raises:
-        ValueError: If a number is not finite.
-    """
+    """Truncation of structure and of texture, from one finite number for both or one for each."""
     pair = truncation if isinstance(truncation, (tuple, list)) else (truncation, truncation)
     if len(pair) != 2 or not all(math.isfinite(value) for value in pair):
         raise ValueError(

@@ -52,11 +52,7 @@ class HeldOut(NamedTuple):
 
 
 def read_held_out(stored: Mapping[str, Any] | None) -> HeldOut | None:
-    """Check what a file holds.
-
-    Raises:
-        ValueError: It is something else than lists of numbers.
-    """
+    """Check what a file holds: lists of numbers."""
     if stored is None:
         return None
     found = HeldOut(*(tuple(map(float, stored.get(name, ()))) for name in HeldOut._fields))

@@ -10,7 +10,7 @@ from typing import Any, Callable, NamedTuple, Union
 import numpy as np
 from PIL import Image
 
-from mmcoordgan.datasets import BrokenImageError, LoadImage
+from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.datasets.image_folder import IMAGE_EXTENSIONS, list_images
 from mmcoordgan.datasets.loading import read_rgb
 
@@ -101,10 +101,10 @@ def iter_images(
     kind: str = 'image',
     cropper: Cropper | None = None,
 ) -> Iterator[SquareImage]:
-    """Read images one at a time, as :class:`~mmcoordgan.datasets.LoadImage` does.
+    """Read images (:func:`iter_sources`) one at a time, as squares of ``size`` pixels a side.
 
     Args:
-        inputs: See :func:`iter_sources`.
+        inputs: Images.
         size: Side of the squares.
         on_broken: Called with the name of an unreadable image and the error; the image is left
             out. None raises the error.
@@ -115,15 +115,10 @@ def iter_images(
         BrokenImageError: If an image cannot be read, or the cropper finds nothing; names it.
         ValueError: If an array is no RGB image of bytes.
     """
-    load = LoadImage(size=size)
     for number, source in enumerate(iter_sources(inputs)):
         name = f'{kind} {number}' if isinstance(source, np.ndarray) else os.fspath(source)
         try:
-            if isinstance(source, np.ndarray) or cropper is not None:
-                yield _from_array(original(source), size, name, cropper)
-            else:
-                found = load.transform({'img_path': name})
-                yield SquareImage(name, found['img'], whole(found['ori_shape']))
+            yield _square(original(source), size, name, cropper)
         except BrokenImageError as error:
             if on_broken is None:
                 raise
@@ -141,7 +136,7 @@ def read_image(
     if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
         raise ValueError(f'{os.fspath(source)} is a folder: one image is needed here')
     if isinstance(source, np.ndarray) and source.ndim <= 3:
-        return _from_array(source, size, name, cropper)
+        return _square(source, size, name, cropper)
     found = list(iter_images([source], size, cropper=cropper))
     if len(found) != 1:
         raise ValueError(f'one image is needed here, but got {len(found)}')
@@ -161,9 +156,7 @@ def resize_to(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
 
-def _from_array(
-    image: np.ndarray, size: int, name: str, cropper: Cropper | None = None
-) -> SquareImage:
+def _square(image: np.ndarray, size: int, name: str, cropper: Cropper | None) -> SquareImage:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(
             f'{name} must be an array (H, W, 3) of uint8 in RGB order, but is {image.shape} of '

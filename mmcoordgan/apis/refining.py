@@ -37,16 +37,12 @@ def build_perceptual(networks: TrainedNetworks, vgg_weights: str | None) -> Perc
     """The perceptual distance that the config names: StructureTensorLoss or LPIPSLoss.
 
     Builds nothing else, and opens no path or address that the file names other than the published
-    one of VGG16's weights.
-
-    Args:
-        networks: Their ``perceptual`` is the config.
-        vgg_weights: Path or URL of torchvision's VGG16 weights, for LPIPS.
+    one of VGG16's weights. ``vgg_weights`` is the user's path or URL of them, for LPIPS.
 
     Raises:
-        ValueError: If the config names something else; if LPIPS lacks its weights, or the other
-            loss is given some.
-        FileNotFoundError: If VGG16's weights are missing, or cannot be downloaded.
+        ValueError: The config names something else, LPIPS lacks its weights, or the other loss is
+            given some.
+        FileNotFoundError: VGG16's weights are missing, or cannot be downloaded.
     """
     config: Any = networks.perceptual if isinstance(networks.perceptual, dict) else {}
     kind = type_name(config.get('type'))

@@ -64,11 +64,7 @@ def read_references(
     ignore_label: int | None,
     refine: bool | int,
 ) -> LabelledReferences:
-    """Labelled images with their maps.
-
-    Raises:
-        ValueError: If images and masks differ in number or size, or a mask is none.
-    """
+    """Labelled images with their maps."""
     sources, masks = _listed(reference, 3), _listed(reference_labels, 2)
     if len(sources) != len(masks) or not sources:
         raise ValueError(f'{len(sources)} references came with {len(masks)} label masks')
@@ -106,11 +102,7 @@ def carry_labels(
 def read_points(
     encoder: ImageEncoder, reference: Source, points: Any, refine: bool | int
 ) -> tuple[IndexedCoords, Tensor | None, Tensor]:
-    """The map of the reference, its error, and places (N, 2) of its points in the square.
-
-    Raises:
-        ValueError: If ``points`` is no array (N, 2), or lies outside the image.
-    """
+    """The map of the reference, its error, and places (N, 2) of its points in the square."""
     image = encoder.read_one(reference, 'the reference')
     values = np.asarray(points, dtype=np.float32)
     if values.ndim != 2 or values.shape[1] != 2:

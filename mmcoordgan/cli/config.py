@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import inspect
 import os
@@ -51,37 +50,26 @@ class CfgOptionsAction(DictAction):
             return DictAction._parse_iterable(val)
         return DictAction._parse_int_float_bool(bare)
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
         """Add the options in ``values``, texts of the form KEY=VALUE, to ``namespace``."""
         for text in values:
             if '=' not in text:
-                parser.error(f'{option_string} takes KEY=VALUE, got {text!r}')
+                parser.error(f'{option} takes KEY=VALUE, got {text!r}')
             try:
-                super().__call__(parser, namespace, [text], option_string)
+                super().__call__(parser, namespace, [text], option)
             except AssertionError as error:  # brackets that do not match
-                parser.error(f'{option_string} {text}: {error}')
+                parser.error(f'{option} {text}: {error}')
             except RecursionError:
                 parser.error(
-                    f'{option_string} {text[:100]}: the brackets cannot be read; lists of lists '
-                    'need brackets around the whole, as in [(1,2),(3,4)]'
+                    f'{option} {text[:100]}: the brackets cannot be read; lists of lists need '
+                    'brackets around the whole, as in [(1,2),(3,4)]'
                 )
 
 
 def load_config(path: str, options: dict | None, work_dir: str | None = None) -> Config:
-    """Read a config file and apply what the command line says about it.
+    """Read a config file, or one of the package by its name, and apply ``--cfg-options``.
 
-    Args:
-        path: The config file, or the name of one that comes with the package, such as
-            'coordgan/toyfaces_32.py'.
-        options: ``--cfg-options``, as parsed by ``CfgOptionsAction``.
-        work_dir: ``--work-dir``. Default: the config's ``work_dir``, or ``work_dirs/<name of the
-            config file>``.
+    ``work_dir`` is that of the command line, or the config's, or ``work_dirs/<name of the file>``.
 
     Raises:
         UserError: The file cannot be read, or an option has no place in it.
@@ -124,15 +112,11 @@ def hooks(cfg: Config) -> list[dict]:
 
 
 def check_cfg_options(cfg: Config, options: dict) -> list[str]:
-    """Make sure that every option has a place in the config, before it is merged.
+    """Make sure that every option, a dotted key, has a place in the config before it is merged.
 
-    A dotted key must exist in the config, or be an argument of the class that the ``type`` beside
-    it names (or that MMEngine takes without one). A number picks an element of a list. A ``type``
-    among the options counts.
-
-    Args:
-        cfg: The config as loaded.
-        options: What ``CfgOptionsAction`` makes of ``--cfg-options``: dotted keys and values.
+    It must exist in the config, or be an argument of the class that the ``type`` beside it names
+    (or that MMEngine takes without one). A number picks an element of a list. A ``type`` among the
+    options counts.
 
     Returns:
         Notes for the user about accepted options that will change nothing by themselves.

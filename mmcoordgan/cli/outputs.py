@@ -57,10 +57,7 @@ def name_results(paths: Sequence[str]) -> dict[str, str]:
     """Names for the results of the images in files and folders, without an extension.
 
     A file keeps its name, an image in a folder its path below that folder. Images whose names
-    differ only in their extension keep it.
-
-    Raises:
-        UserError: As :func:`list_images`; or two images have the same name.
+    differ only in their extension keep it; the same name twice is a UserError.
     """
     names: dict[str, str] = {}
     for path in paths:
@@ -187,12 +184,7 @@ class OutputFolder:
 def check_file(
     path: str, endings: Sequence[str], *, force: bool = False, protected: Iterable[str] = ()
 ) -> None:
-    """Make sure that a single output file can be written.
-
-    Raises:
-        UserError: Its name has none of the endings, or it is protected, or it exists already and
-            ``force`` is False, or its folder cannot be written.
-    """
+    """Make sure that a single output file can be written; UserError says why not."""
     if not path.lower().endswith(tuple(endings)):
         raise UserError(f'--out {path}: the name must end in {" or ".join(endings)}')
     if os.path.realpath(path) in {os.path.realpath(other) for other in protected}:

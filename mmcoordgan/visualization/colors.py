@@ -22,8 +22,7 @@ def coords_to_colors(coords: np.ndarray | Tensor, checkers: int = 16) -> np.ndar
     """Paint a correspondence map: every place of the canonical frame has a colour of its own.
 
     Corresponding pixels have the same colour. Colours are interpolated between the frame's corners
-    in CIELAB, so that equal distances look about equal. A light checkerboard, fixed to the frame,
-    shows where the map stretches, shrinks or folds.
+    in CIELAB. A light checkerboard, fixed to the frame, shows where the map stretches or folds.
 
     Convention: x first; x = -1 is the frame's left edge, y = -1 its top.
 
@@ -37,7 +36,7 @@ def coords_to_colors(coords: np.ndarray | Tensor, checkers: int = 16) -> np.ndar
     Raises:
         ValueError: ``coords`` has another shape, or ``checkers`` is negative.
     """
-    values = _to_numpy(coords).astype(np.float64)
+    values = torch.as_tensor(coords).detach().double().cpu().numpy()
     if values.ndim not in (3, 4) or values.shape[-3] != 2:
         raise ValueError(f'coords must be (2, H, W) or (B, 2, H, W), got {values.shape}')
     if checkers < 0:
@@ -64,8 +63,7 @@ def images_to_uint8(images: np.ndarray | Tensor) -> np.ndarray:
 
     Values outside the range are clamped; values that are not finite become black.
     """
-    if not isinstance(images, Tensor):
-        images = torch.from_numpy(np.ascontiguousarray(images))
+    images = torch.as_tensor(images)
     if images.ndim < 3 or images.shape[-3] != 3:
         raise ValueError(f'images must be (..., 3, H, W), got {tuple(images.shape)}')
     return to_bytes(images.detach().cpu()).movedim(-3, -1).contiguous().numpy()
@@ -81,7 +79,7 @@ def labels_to_colors(
     Raises:
         ValueError: If a label has no colour.
     """
-    index = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
+    index = torch.as_tensor(labels).cpu().numpy()
     colors = np.asarray(palette, dtype=np.uint8).reshape(-1, 3)
     if index.size and not 0 <= index.min() <= index.max() < len(colors):
         raise ValueError(
@@ -105,14 +103,8 @@ def overlay_labels(
         opacity: 0 (invisible) to 1.
     """
     height, width = image.shape[:2]
-    small = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels).astype(np.int32)
+    small = torch.as_tensor(labels).cpu().numpy().astype(np.int32)
     index = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
     colors = labels_to_colors(index, palette)
     strength = opacity * (index > 0)[:, :, None]
     return np.rint(image * (1 - strength) + colors * strength).astype(np.uint8)
-
-
-def _to_numpy(values: np.ndarray | Tensor) -> np.ndarray:
-    if isinstance(values, torch.Tensor):
-        return values.detach().float().cpu().numpy()
-    return np.asarray(values)

@@ -32,16 +32,13 @@ class CodedPictures(NamedTuple):
 
 @torch.no_grad()
 def texture_swap(generator: Any, coded: CodedPictures) -> Rows:
-    """Every structure in every texture.
+    """Every structure in every texture: N + 1 rows of N + 1 cells.
 
-    The N images are the first row and the first column. Cell (r, c) has the structure of the
-    image that begins its row and the texture of the one above its column.
-
-    Returns:
-        N + 1 rows of N + 1 cells, the first of them white.
+    The N images are the first row and the first column, which share a white cell. The others have
+    the structure of the image that begins their row and the texture of the one above their column.
     """
     images = list(coded.images)
-    rows = [[_white(images[0]), *images]]
+    rows = [[np.full_like(images[0], 255), *images]]
     for image, coords in zip(images, coded.coords):
         rows.append([image, *(_paint(generator, coords, w) for w in coded.texture_w)])
     return rows
@@ -51,15 +48,12 @@ def texture_swap(generator: Any, coded: CodedPictures) -> Rows:
 def correspondence_maps(generator: Any, coded: CodedPictures) -> Rows:
     """Images, what their codes give, their maps, and the canonical frame in their textures.
 
-    The first cell of the row of maps shows the frame, the key to the colours
-    (:func:`coords_to_colors`).
-
-    Returns:
-        Four rows of N + 1 cells; the other first cells are white.
+    Four rows of N + 1 cells. The first cell of the row of maps shows the frame, the key to the
+    colours (:func:`coords_to_colors`); the other first cells are white.
     """
-    frame = canonical_grid(generator.base_resolution, generator.base_resolution)
-    frame = frame.to(coded.coords)
-    white = _white(coded.images[0])
+    size = generator.base_resolution
+    frame = canonical_grid(size, size).to(coded.coords)
+    white = np.full_like(coded.images[0], 255)
     rows: Rows = [[white, *coded.images], [white], [coords_to_colors(frame)], [white]]
     for coords, texture_w in zip(coded.coords, coded.texture_w):
         rows[1].append(_paint(generator, coords, texture_w))
@@ -72,11 +66,8 @@ def correspondence_maps(generator: Any, coded: CodedPictures) -> Rows:
 def structure_interpolation(generator: Any, coded: CodedPictures, steps: int) -> Rows:
     """From each image's structure to the next one's, in the texture of the first of the two.
 
-    Interpolates structure codes w linearly, or the maps if there are no codes. Two rows for each
-    pair of images: the painted images, and the correspondence maps below.
-
-    Returns:
-        2 (N - 1) rows of ``steps`` cells; N and ``steps`` are at least 2.
+    Interpolates structure codes w linearly, or the maps if there are no codes. Two rows of
+    ``steps`` cells for each pair of images: the painted images, and the maps below.
     """
     rows = []
     if coded.structure_w is None:
@@ -92,14 +83,9 @@ def structure_interpolation(generator: Any, coded: CodedPictures, steps: int) ->
 
 @torch.no_grad()
 def texture_interpolation(generator: Any, coded: CodedPictures, steps: int) -> Rows:
-    """From each image's texture to the next one's, on the structure of the first of the two.
-
-    As :func:`structure_interpolation`, without the maps, which stay as they are: N - 1 rows.
-    """
-    rows = []
-    for textures, coords in zip(_paths(coded.texture_w, steps), coded.coords):
-        rows.append([_paint(generator, coords, texture_w) for texture_w in textures])
-    return rows
+    """From each image's texture to the next one's, on the structure of the first of the two."""
+    paths = zip(_paths(coded.texture_w, steps), coded.coords)
+    return [[_paint(generator, coords, w) for w in textures] for textures, coords in paths]
 
 
 def _paths(codes: Tensor, steps: int) -> list[list[Tensor]]:
@@ -115,7 +101,3 @@ def _paths(codes: Tensor, steps: int) -> list[list[Tensor]]:
 def _paint(generator: Any, coords: Tensor, texture_w: Tensor) -> np.ndarray:
     """One image; a row of large ones need not fit into memory together."""
     return images_to_uint8(generator.synthesize(coords[None], texture_w[None]))[0]
-
-
-def _white(image: np.ndarray) -> np.ndarray:
-    return np.full_like(image, 255)

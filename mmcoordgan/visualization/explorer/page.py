@@ -33,16 +33,7 @@ _PIXELATED_SIDE = 64  # up to here pixels are shown as squares
 
 _FOLDER = Path(__file__).parent
 # In this order: each may use what stands in those before it.
-_SCRIPTS = (
-    'correspondence',
-    'annotations',
-    'brush',
-    'labels',
-    'saved',
-    'picture',
-    'keys',
-    'main',
-)
+_SCRIPTS = ['correspondence', 'annotations', 'brush', 'labels', 'saved', 'picture', 'keys', 'main']
 
 
 class ExplorerPicture(NamedTuple):
