@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmcoordgan.errors import UserError
-from mmcoordgan.io.files import check_checkpoint_file
+from mmcoordgan.io.files import load_checkpoint
 
 POINTER = 'last_checkpoint'
 """Name of the file that names the checkpoint written last."""
@@ -50,7 +50,7 @@ def intact_checkpoint(work_dir: str | Path) -> tuple[str | None, list[str]]:
     passed_over = []
     for path in _candidates(Path(work_dir)):
         try:
-            check_checkpoint_file(path)
+            load_checkpoint(path)
         except (FileNotFoundError, ValueError) as error:
             passed_over.append(str(error))
         else:

@@ -92,7 +92,7 @@ class ToyGAN(BaseModel):
 
 @DATASETS.register_module(force=True)
 class ToyNoise(torch.utils.data.Dataset):
-    """Sixteen pictures, brightened at random; ``folder``, if given, must exist."""
+    """Sixteen images, brightened at random; ``folder``, if given, must exist."""
 
     METAINFO = {'classes': ('noise',)}
 

@@ -86,7 +86,7 @@ REFUSED = {
     ),
     'scheduler': (
         "param_scheduler = dict(generator=[dict(type='torch.optim.lr_scheduler.CyclicLR')])",
-        "use type='CyclicLR', by_epoch=False",
+        'hooks cannot step torch.optim.lr_scheduler.CyclicLR',
     ),
 }
 

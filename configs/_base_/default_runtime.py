@@ -3,7 +3,7 @@ default_scope = 'mmcoordgan'
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='CoordGANLoggerHook', interval=100, log_metric_by_epoch=False),
+    logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # MMEngine's CheckpointHook with exact resume and safe files.
     checkpoint=dict(type='CoordGANCheckpointHook', interval=10000, max_keep_ckpts=3),

@@ -63,10 +63,9 @@ def _check_loop(cfg: Config) -> None:
 def _check_scheduler(kind: Any) -> None:
     module = kind.rpartition('.')[0] if isinstance(kind, str) else getattr(kind, '__module__', '')
     if module == 'torch.optim.lr_scheduler':
-        name = type_name(kind)
         raise UserError(
-            f"param_scheduler: use type='{name}', by_epoch=False instead of {module}.{name}; "
-            'docs/configs.md lists the schedulers that there are'
+            f"param_scheduler: MMEngine's hooks cannot step {module}.{type_name(kind)}; "
+            'docs/configs.md says which schedulers there are'
         )
 
 

@@ -31,12 +31,8 @@ def model_misfits(model: Any, checkpoint: Mapping, not_needed: tuple[str, ...]) 
     own = unwrap(model).state_dict()
     wanted = {k: v for k, v in own.items() if k.split('.')[0] not in not_needed}
     reasons = [misfits(wanted, {k: v for k, v in found.items() if k in wanted})]
-    parts = {key.split('.')[0] for key in found}
-    if (
-        'generator' in parts
-        and 'encoder' not in parts
-        and any(k.startswith('encoder.') for k in own)
-    ):
+    needs, has = ({key.split('.')[0] for key in names} for names in (own, found))
+    if 'encoder' in needs - has and 'generator' in has:
         reasons.append('it is a checkpoint of stage 1, which has no encoder')
     return [reason for reason in reasons if reason]
 
@@ -44,12 +40,11 @@ def model_misfits(model: Any, checkpoint: Mapping, not_needed: tuple[str, ...]) 
 def resume_misfits(checkpoint: Mapping, optim_wrapper: Any, schedulers: Any) -> list[str]:
     """Reasons why a training cannot resume from a checkpoint, apart from the weights."""
     reasons = []
-    meta, hub = checkpoint.get('meta'), checkpoint.get('message_hub')
-    if not isinstance(meta, Mapping) or not all(
-        type(meta.get(k)) is int for k in ('epoch', 'iter')
-    ):
+    meta = checkpoint.get('meta')
+    counters = [meta.get(k) for k in ('epoch', 'iter')] if isinstance(meta, Mapping) else [None]
+    if any(type(counter) is not int for counter in counters):
         reasons.append('it does not say which iteration it is of')
-    if not isinstance(hub, Mapping):
+    if not isinstance(checkpoint.get('message_hub'), Mapping):
         reasons.append('it holds no message_hub')
     if _counts(checkpoint.get('param_schedulers', schedulers)) != _counts(schedulers):
         reasons.append('its scheduler state belongs to other schedulers')
@@ -73,9 +68,7 @@ def steps_on_cpu(state: Any) -> None:
     A checkpoint that was read to a GPU has them there, and every step would wait for it twice per
     parameter. Optimizers that need them on the GPU (``fused``, ``capturable``) move them back.
     """
-    if not isinstance(state, dict):
-        return
-    for key, value in state.items():
+    for key, value in state.items() if isinstance(state, dict) else ():
         if key == 'step' and isinstance(value, torch.Tensor):
             state[key] = value.cpu()
         else:
@@ -100,8 +93,7 @@ def _optimizer_fits(optimizer: torch.optim.Optimizer, state: Mapping) -> bool:
             return False
         for parameter, place in zip(own['params'], saved['params']):
             moments = state['state'].get(place, {})
-            for key in ('exp_avg', 'exp_avg_sq', 'momentum_buffer'):
-                moment = moments.get(key)
-                if moment is not None and moment.shape != parameter.shape:
-                    return False
+            found = [moments.get(k) for k in ('exp_avg', 'exp_avg_sq', 'momentum_buffer')]
+            if any(moment is not None and moment.shape != parameter.shape for moment in found):
+                return False
     return True

@@ -16,8 +16,6 @@ from mmcoordgan.datasets import ResumableSampler
 from mmcoordgan.models.finite import NonFiniteError
 from mmcoordgan.registry import LOOPS
 
-ATOMIC = dict(backend='mmcoordgan_atomic')
-
 
 class WaitInterrupted(Exception):
     """Raised by a signal, whose number it holds, while the training waits for data."""
@@ -29,16 +27,16 @@ def outlive_signals(worker_id: int, trainer: int) -> None:
     Slurm and terminals signal every process, and a worker that dies takes the training process
     with it before that can save.
     """
+
+    def obey() -> None:
+        while signal.sigwaitinfo([signal.SIGTERM]).si_pid != trainer:
+            pass
+        os._exit(0)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, 'sigwaitinfo'):  # not on macOS
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        threading.Thread(target=_obey, args=(trainer,), daemon=True).start()
-
-
-def _obey(trainer: int) -> None:
-    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != trainer:
-        pass
-    os._exit(0)
+        threading.Thread(target=obey, daemon=True).start()
 
 
 def accumulates(runner: Any, iteration: int) -> bool:
@@ -104,25 +102,27 @@ class ResumableTrainLoop(IterBasedTrainLoop):
 
     def run(self) -> Any:
         """Train; the workers of the data loader end with it."""
-        self.runner.call_hook('before_train')
-        self.runner.call_hook('before_train_epoch')
+        runner = self.runner
+        runner.call_hook('before_train')
+        runner.call_hook('before_train_epoch')
         if self._iter > 0 and self._origin[0] != self._iter:
-            self.runner.logger.warning(f'Reading through the data of {self._iter} iterations again')
+            runner.logger.warning(f'Reading through the data of {self._iter} iterations again')
             for _ in range(self._iter):
                 next(self.dataloader_iterator)
         while self._iter < self._max_iters and not self.stop_training:
-            self.runner.model.train()
+            runner.model.train()
             data_batch = self._next_batch()
             if data_batch is None:
                 break
             self.run_iter(data_batch)
             self._decide_current_val_interval()
-            if self._is_time_to_validate():
-                self.runner.val_loop.run()
-        self.runner.call_hook('after_train_epoch')
-        self.runner.call_hook('after_train')
+            due = self._iter % self.val_interval == 0 or self._iter == self._max_iters
+            if runner.val_loop and due and self._iter >= self.val_begin and not self.stop_training:
+                runner.val_loop.run()
+        runner.call_hook('after_train_epoch')
+        runner.call_hook('after_train')
         self.dataloader_iterator = None
-        return self.runner.model
+        return runner.model
 
     def _next_batch(self) -> Any:
         """The next batch, or None if a signal came first on any process."""
@@ -146,23 +146,17 @@ class ResumableTrainLoop(IterBasedTrainLoop):
             return None
         return batch
 
-    def _is_time_to_validate(self) -> bool:
-        if self.runner.val_loop is None or self.stop_training or self._iter < self.val_begin:
-            return False
-        return self._iter % self.val_interval == 0 or self._iter == self._max_iters
-
     def run_iter(self, data_batch: Any) -> None:
         """One iteration; NonFiniteError names the checkpoint that was saved."""
         try:
             super().run_iter(data_batch)
         except NonFiniteError as error:
-            name = f'nonfinite_iter_{error.iteration}.pth'
-            self.runner.save_checkpoint(
-                self.runner.work_dir, name, by_epoch=False, backend_args=ATOMIC
-            )
+            name, folder = f'nonfinite_iter_{error.iteration}.pth', self.runner.work_dir
+            atomic = dict(backend='mmcoordgan_atomic')
+            self.runner.save_checkpoint(folder, name, by_epoch=False, backend_args=atomic)
             barrier()  # the first process to end may end the others
             raise NonFiniteError(
-                f'{error} The weights as they were before that step are in '
-                f'{self.runner.work_dir}/{name}, which --resume does not pick up.',
+                f'{error} The weights as they were before that step are in {folder}/{name}, which '
+                '--resume does not pick up.',
                 error.iteration,
             ) from None

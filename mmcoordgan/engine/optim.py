@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -68,13 +70,18 @@ class MixedPrecisionOptimWrapper(AmpOptimWrapper):
         self.cast_dtype = DTYPES[dtype]
         self.device_type = torch.device(get_device()).type
         self._scale_update_param = None
-        settings: dict[str, Any] = {}
-        if isinstance(loss_scale, dict):
-            settings = dict(loss_scale)
-        elif loss_scale != 'dynamic':
-            self._scale_update_param = float(loss_scale)
-            settings = {'init_scale': float(loss_scale)}
-        self.loss_scaler = _scaler(self.device_type, dtype == 'float16', settings)
+        settings = dict(loss_scale) if isinstance(loss_scale, dict) else {}
+        if not isinstance(loss_scale, dict) and loss_scale != 'dynamic':
+            self._scale_update_param = settings['init_scale'] = float(loss_scale)
+        scaler: Any = torch.cuda.amp.GradScaler
+        if hasattr(torch.amp, 'GradScaler'):
+            scaler = partial(torch.amp.GradScaler, self.device_type)
+        elif dtype == 'float16' and self.device_type != 'cuda':
+            raise ValueError(
+                f"dtype='float16' on the device {self.device_type} needs PyTorch 2.3 or newer, and "
+                f"this is {torch.__version__}: use dtype='bfloat16'"
+            )
+        self.loss_scaler = scaler(enabled=dtype == 'float16', **settings)
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Load the optimizer's state, and the scale where both sides have one."""
@@ -93,19 +100,6 @@ class MixedPrecisionOptimWrapper(AmpOptimWrapper):
             yield
 
 
-def _scaler(device: str, enabled: bool, settings: dict) -> Any:
-    """PyTorch's gradient scaler for a device."""
-    kind = getattr(torch.amp, 'GradScaler', None)  # since 2.3
-    if kind is not None and 'device' in inspect.signature(kind).parameters:
-        return kind(device, enabled=enabled, **settings)
-    if enabled and device != 'cuda':
-        raise ValueError(
-            f"dtype='float16' on the device {device} needs PyTorch 2.3 or newer, and this is "
-            f"{torch.__version__}: use dtype='bfloat16'"
-        )
-    return torch.cuda.amp.GradScaler(enabled=enabled, **settings)
-
-
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class CoordGANOptimWrapperConstructor:
     """Build the optimizers of both stages, corrected for lazy regularization.
@@ -115,9 +109,8 @@ class CoordGANOptimWrapperConstructor:
     becomes ``lr * r`` and every Adam beta ``beta ** r``, as in StyleGAN2. Configs state the
     uncorrected values.
 
-    The key ``generator`` trains ``model.generator``; ``discriminator`` trains
-    ``model.discriminator`` and ``model.patch_discriminator``, with one optimizer; ``encoder``,
-    alone, trains ``model.encoder``. Parameters that do not require gradients are left out.
+    The key ``discriminator`` trains ``model.discriminator`` and ``model.patch_discriminator``, with
+    one optimizer. Parameters that do not require gradients are left out.
 
     Example::
 
@@ -140,8 +133,8 @@ class CoordGANOptimWrapperConstructor:
         paramwise_cfg: Must be None.
 
     Raises:
-        ValueError: A key is missing, unknown or out of range; from building, if the model has
-            nothing to train under a key, or a name in ``custom_keys`` matches nothing.
+        ValueError: A key is missing, unknown or out of range, has nothing to train, or a name in
+            ``custom_keys`` matches nothing.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -177,43 +170,35 @@ def _build(name: str, cfg: dict, model: nn.Module) -> Any:
     trainable = {name: p for name, p in modules.named_parameters() if p.requires_grad}
     if not trainable:
         raise ValueError(f'{place}: no parameter of {" and ".join(children)} requires gradients')
+    optimizer = dict(cfg['optimizer'])
+    kind = optimizer['type']
+    arguments = inspect.signature(OPTIMIZERS.get(kind) if isinstance(kind, str) else kind)
     if interval is not None:
         ratio = interval / (interval + 1)
-        cfg['optimizer'] = _correct(_with_defaults(cfg['optimizer']), ratio)
+        for key, parameter in arguments.parameters.items():
+            if key in ('lr', 'betas') and parameter.default is not parameter.empty:
+                optimizer.setdefault(key, parameter.default)
+        _correct(optimizer, ratio)
         if 'custom_keys' in paramwise:
-            custom_keys = paramwise['custom_keys'].items()
-            paramwise['custom_keys'] = {key: _correct(value, ratio) for key, value in custom_keys}
+            paramwise['custom_keys'] = deepcopy(paramwise['custom_keys'])
+            for settings in paramwise['custom_keys'].values():
+                _correct(settings, ratio)
     for key in paramwise.get('custom_keys', {}):
         if not any(key in name for name in trainable):
             raise ValueError(
                 f"{place}.paramwise_cfg.custom_keys: {key!r} is part of no trainable parameter's "
                 f'name; the first names are {list(trainable)[:5]}'
             )
-    on_gpu = all(p.is_cuda for p in trainable.values())
-    if on_gpu and 'fused' in inspect.signature(_class_of(cfg['optimizer'])).parameters:
-        cfg['optimizer'] = {'fused': True, **cfg['optimizer']}  # one pass over weights and moments
-    constructor = DefaultOptimWrapperConstructor(cfg, paramwise)
+    if 'fused' in arguments.parameters and all(p.is_cuda for p in trainable.values()):
+        optimizer.setdefault('fused', True)  # one pass over weights and moments
+    constructor = DefaultOptimWrapperConstructor({**cfg, 'optimizer': optimizer}, paramwise)
     # Without parameter-wise settings MMEngine would take frozen parameters too.
     return constructor(modules if paramwise else nn.ParameterList(trainable.values()))
 
 
-def _with_defaults(optimizer: dict) -> dict:
-    """The config of an optimizer with its default ``lr`` and ``betas``."""
-    parameters = inspect.signature(_class_of(optimizer)).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-    return {**{k: defaults[k] for k in ('lr', 'betas') if k in defaults}, **optimizer}
-
-
-def _class_of(optimizer: dict) -> Any:
-    kind = optimizer['type']
-    return OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
-
-
-def _correct(settings: dict, ratio: float) -> dict:
+def _correct(settings: dict, ratio: float) -> None:
     """Multiply ``lr`` by ``ratio`` and raise ``betas`` to its power, where they are given."""
-    settings = dict(settings)
     if 'lr' in settings:
         settings['lr'] *= ratio
     if 'betas' in settings:
         settings['betas'] = tuple(beta**ratio for beta in settings['betas'])
-    return settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 import pickle
@@ -24,9 +23,11 @@ MAX_PICKLE = 64 << 20
 """Bytes that the structure of a checkpoint may take, without its tensors."""
 MAX_DEPTH = 100
 """How deeply the containers of a checkpoint may be nested."""
-
-# File systems that cannot bring the names of a folder to the disk say so by one of these.
-_NO_FOLDER_SYNC = (errno.EINVAL, errno.EBADF, errno.EACCES, errno.EPERM, errno.ENOTSUP)
+ADVICE = (
+    'Checkpoints that mmcoordgan writes hold tensors and plain values only. If you trust this '
+    'file, convert it where it was written: save its state_dict alone with '
+    "torch.save({'state_dict': ...}, path)"
+)
 
 
 @register_backend('mmcoordgan_atomic', force=True)
@@ -48,9 +49,8 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     """
     folder, name = os.path.split(os.path.abspath(path))
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f'{name}.', suffix='.part')
-    os.close(handle)
     try:
-        with open(temporary, 'wb') as file:
+        with open(handle, 'wb') as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -58,33 +58,16 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
             os.umask(mask := os.umask(0o022))  # it can only be read by setting it
             os.chmod(temporary, 0o666 & ~mask)
         os.replace(temporary, path)
-        _sync_folder(folder)
     except BaseException:
         with suppress(FileNotFoundError):  # it may have its name already
             os.unlink(temporary)
         raise
-
-
-def _sync_folder(folder: str) -> None:
-    """Bring the names of a folder to the disk, where the system can."""
-    if not hasattr(os, 'O_DIRECTORY'):
-        return
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    with suppress(OSError):  # not every system can bring the names of a folder to the disk
+        folder_handle = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            os.fsync(folder_handle)
         finally:
-            os.close(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:
-            raise
-
-
-ADVICE = (
-    'Checkpoints that mmcoordgan writes hold tensors and plain values only. If you trust this '
-    'file, convert it where it was written: save its state_dict alone with '
-    "torch.save({'state_dict': ...}, path)"
-)
+            os.close(folder_handle)
 
 
 def load_checkpoint(path: str | Path, trust: bool = False, advice: str = ADVICE) -> Any:
@@ -111,31 +94,25 @@ def load_checkpoint(path: str | Path, trust: bool = False, advice: str = ADVICE)
     if not os.path.isfile(path):
         raise FileNotFoundError(f'checkpoint {path} does not exist')
     try:
-        _check_bytes(path)
-        content = torch.load(str(path), **_load_options(path))
-        _check_claims(content, os.path.getsize(path))
-    except pickle.UnpicklingError as error:
-        if trust:
-            return _load_trusted(path)
-        raise ValueError(
-            f'checkpoint {path} is refused: it holds objects that cannot be read without running '
-            f'code from the file ({_reason(error)}). {advice}'
-        ) from None
+        options: dict[str, Any] = dict(map_location='cpu', mmap=zipfile.is_zipfile(path))
+        try:
+            _check_bytes(path)
+            content = torch.load(str(path), weights_only=True, **options)
+            _check_claims(content, os.path.getsize(path))
+            return content
+        except pickle.UnpicklingError as error:
+            if trust:
+                return torch.load(str(path), weights_only=False, **options)
+            refusal = _reason(error)
     except Exception as error:  # bytes that are no pickle fail in any way
-        raise _unreadable(path, error) from None
-    return content
-
-
-def _load_trusted(path: Path) -> Any:
-    try:
-        return torch.load(str(path), **{**_load_options(path), 'weights_only': False})
-    except Exception as error:  # classes may be missing, or raise anything
-        raise _unreadable(path, error) from None
-
-
-def check_checkpoint_file(path: str | Path) -> None:
-    """Raise what ``load_checkpoint`` raises: the file is damaged, or its pickle is not plain."""
-    load_checkpoint(path)
+        raise ValueError(
+            f'checkpoint {path} cannot be read ({type(error).__name__}: {_reason(error)}): is it '
+            'complete, and is it a checkpoint?'
+        ) from None
+    raise ValueError(
+        f'checkpoint {path} is refused: it holds objects that cannot be read without running '
+        f'code from the file ({refusal}). {advice}'
+    )
 
 
 def _check_bytes(path: Path) -> None:
@@ -150,8 +127,7 @@ def _check_bytes(path: Path) -> None:
         stored = all(record.compress_type == zipfile.ZIP_STORED for record in records)
         if not stored or sum(record.file_size for record in records) > size:
             raise ValueError('its records are larger than the file')
-        damaged = archive.testzip()
-        if damaged:
+        if damaged := archive.testzip():
             raise ValueError(f'the checksum of {damaged} is wrong')
         for record in records:
             if record.filename.endswith('.pkl'):
@@ -174,25 +150,13 @@ def _check_claims(content: Any, size: int) -> None:
         seen += 1
         if seen > size or depth > MAX_DEPTH:
             raise ValueError(f'it claims more values than a file of {size} bytes can hold')
-        if isinstance(value, torch.Tensor):
+        if isinstance(value, Tensor):
             if value.numel() * value.element_size() > size:
                 raise ValueError(f'a tensor claims more than a file of {size} bytes can hold')
         elif isinstance(value, Mapping):
             left += [(item, depth + 1) for pair in value.items() for item in pair]
         elif isinstance(value, (list, tuple, set, frozenset)):
             left += [(item, depth + 1) for item in value]
-
-
-def _load_options(path: Path) -> dict[str, Any]:
-    """Arguments for ``torch.load``: plain data only, memory-mapped where the format allows it."""
-    return dict(map_location='cpu', weights_only=True, mmap=zipfile.is_zipfile(path))
-
-
-def _unreadable(path: Path, error: Exception) -> ValueError:
-    return ValueError(
-        f'checkpoint {path} cannot be read ({type(error).__name__}: {_reason(error)}): is it '
-        'complete, and is it a checkpoint?'
-    )
 
 
 def _reason(error: BaseException) -> str:
@@ -214,8 +178,8 @@ def load_weights(source: str, config_key: str) -> dict[str, Tensor]:
         config_key: Named in errors.
 
     Raises:
-        FileNotFoundError: If the file does not exist or cannot be downloaded.
-        ValueError: If the file is no state dict, or holds more than tensors and plain values.
+        FileNotFoundError: The file does not exist or cannot be downloaded.
+        ValueError: The file is no state dict, or holds more than tensors and plain values.
     """
     path = _download(source, config_key) if source.startswith(('http://', 'https://')) else source
     if not os.path.isfile(path):
@@ -233,11 +197,10 @@ def load_weights(source: str, config_key: str) -> dict[str, Tensor]:
 
 
 def _download(url: str, config_key: str) -> str:
-    folder = os.path.join(torch.hub.get_dir(), 'checkpoints')
     name = os.path.basename(urlparse(url).path)
-    path = os.path.join(folder, name)
+    path = os.path.join(torch.hub.get_dir(), 'checkpoints', name)
     if not os.path.isfile(path):
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         digest = re.search(r'-([a-f0-9]{8,})\.', name)
         try:
             torch.hub.download_url_to_file(url, path, digest[1] if digest else None)

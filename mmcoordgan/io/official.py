@@ -21,7 +21,6 @@ from .files import load_checkpoint
 from .official_names import (
     FROM_RGB_LAYERS,
     Arguments,
-    base_resolution,
     official_names,
     official_shape,
     read_arguments,
@@ -30,8 +29,6 @@ from .official_names import (
 TRUST = 'If you trust its author, use trust=True (on the command line: --trust)'
 
 Tensors = dict[str, Tensor]
-Plan = tuple[dict[str, tuple[int, ...]], Tensors]
-"""Names in a state dict of the reference -> shapes; the values of those that are filters."""
 States = Mapping[str, Mapping[str, Any]]
 
 NETWORKS: dict[str, tuple[str, type[nn.Module]]] = {
@@ -57,9 +54,9 @@ def load_official_checkpoint(path: str | Path, trust: bool = False) -> dict[str,
         those that the file holds, in evaluation mode, on the CPU.
 
     Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If the file is unsafe, damaged or no checkpoint of the reference, or if a tensor
-            is missing, left over or misshapen, or a filter differs (lists them by name).
+        FileNotFoundError: The file does not exist.
+        ValueError: The file is unsafe, damaged or no checkpoint of the reference, or a tensor is
+            missing, left over or misshapen, or a filter differs (lists them by name).
     """
     return from_official(read_checkpoint_file(path, trust), str(path))
 
@@ -75,7 +72,7 @@ def read_checkpoint_file(path: str | Path, trust: bool = False) -> dict[str, Any
 def from_official(content: States, source: str) -> dict[str, nn.Module]:
     """Build networks from the reference's state dicts; see ``load_official_checkpoint``."""
     arguments = official_arguments(content, source)
-    _check(content, {key: _plan(key, arguments[key], source) for key in arguments}, source)
+    _check(content, {key: _expected(key, arguments[key], source) for key in arguments}, source)
     networks = {}
     for key, sizes in arguments.items():
         part, build = NETWORKS[key]
@@ -98,7 +95,7 @@ def to_official(states: States, source: str) -> dict[str, Tensors]:
         source: Name of the file, for messages.
 
     Raises:
-        ValueError: If a tensor is missing, left over or misshapen (lists them by name).
+        ValueError: A tensor is missing, left over or misshapen (lists them by name).
     """
     if 'generator' not in states:
         raise ValueError(f'{source} is no checkpoint of CoordGAN: it holds no generator.* weights')
@@ -119,12 +116,12 @@ def to_official(states: States, source: str) -> dict[str, Tensors]:
     arguments = official_arguments(content, source)
     if arguments['g']['kernel_size'] != 3:
         raise ValueError(f"{source}: the reference's kernel_size is 3, the generator's is another")
-    plans = {key: _plan(key, arguments[key], source) for key in arguments}
+    expected = {key: _expected(key, arguments[key], source) for key in arguments}
+    for key, tensors in expected.items():
+        content[key].update({n: t for n, t in tensors.items() if n.endswith('.kernel')})
     if 'd' in content:
-        _add_from_rgb(content['d'], plans['d'][0])
-    for key, (_, filters) in plans.items():
-        content[key].update(filters)
-    _check(content, plans, source)
+        _add_from_rgb(content['d'], expected['d'])
+    _check(content, expected, source)
     return content
 
 
@@ -132,17 +129,19 @@ def official_arguments(content: States, source: str) -> dict[str, Arguments]:
     """Read the arguments of our networks' constructors, by the reference's keys.
 
     Raises:
-        ValueError: If there is no network, or a tensor that shows a size is missing.
+        ValueError: There is no network, or a tensor that shows a size is missing.
     """
     found: dict[str, Arguments] = {}
+    base = 0  # side of the correspondence map
     for key in (key for key in NETWORKS if key in content):
         state = content[key]
         if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
             raise ValueError(f'{source}: {key} is no state dict')
         try:
-            found[key] = read_arguments(key, state, base_resolution(found))
+            sizes = found[key] = read_arguments(key, state, base)
         except ValueError as error:
             raise ValueError(f'{source}: {key}.{error}') from None
+        base = base or sizes.get('base_resolution') or sizes.get('input_size', 0)
     if not found:
         raise ValueError(
             f'{source} is no checkpoint of the reference implementation, or is converted already: '
@@ -151,8 +150,8 @@ def official_arguments(content: States, source: str) -> dict[str, Arguments]:
     return found
 
 
-def _plan(key: str, arguments: Arguments, source: str) -> Plan:
-    """Every tensor that the reference stores for a network."""
+def _expected(key: str, arguments: Arguments, source: str) -> Tensors:
+    """Every tensor that the reference stores for a network: filters, and others without values."""
     try:
         with torch.random.fork_rng(devices=[]), torch.device('meta'):  # takes no memory
             network = NETWORKS[key][1](**arguments)
@@ -160,40 +159,37 @@ def _plan(key: str, arguments: Arguments, source: str) -> Plan:
         raise ValueError(f'{source}: no network has the sizes of {key}: {error}') from None
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     names = official_names(key, tensors, arguments.get('input_sizes', (0,))[0])
-    shapes = {name: official_shape(name, tensors[ours].shape) for name, ours in names.items()}
-    gain = 4.0 if key in ('g', 'g_ema') else 1.0  # generators filter what is upsampled
-    taps = {3: (1, 2, 1), 4: (1, 3, 3, 1)}
-    filters = {
-        name: blur_kernel(taps[shape[0]], gain)
-        for name, shape in shapes.items()
-        if name.endswith('.kernel')
-    }
-    for place in {name.rpartition('.Conv.')[0] for name in shapes if 'ConvLayerDownBy' in name}:
-        if place:  # filters of one tap, which our encoder leaves out
-            filters[f'{place}.Blur.kernel'] = torch.ones(1, 1)
-    return {**shapes, **{name: tuple(value.shape) for name, value in filters.items()}}, filters
+    expected: Tensors = {}
+    for name, ours in names.items():
+        shape = official_shape(name, tensors[ours].shape)
+        expected[name] = torch.empty(shape, device='meta')
+        if name.endswith('.kernel'):
+            gain = 4.0 if key in ('g', 'g_ema') else 1.0  # generators filter what is upsampled
+            expected[name] = blur_kernel({3: (1, 2, 1), 4: (1, 3, 3, 1)}[shape[0]], gain)
+        elif 'ConvLayerDownBy' in name:  # filters of one tap, which our encoder leaves out
+            expected[f'{name.rpartition(".")[0].rpartition(".")[0]}.Blur.kernel'] = torch.ones(1, 1)
+    return expected
 
 
-def _check(content: States, plans: Mapping[str, Plan], source: str) -> None:
+def _check(content: States, expected: Mapping[str, Tensors], source: str) -> None:
     """Raise unless networks have exactly the tensors that the reference stores."""
     problems: list[str] = []
-    for key, (shapes, filters) in plans.items():
-        state, before = content[key], len(problems)
-        problems += [f'{key}.{name} is missing' for name in shapes if name not in state]
+    for key, tensors in expected.items():
+        state = content[key]
+        problems += [f'{key}.{name} is missing' for name in tensors if name not in state]
         for name, value in state.items():
-            if name not in shapes:
+            wanted = tensors.get(name)
+            if wanted is None:
                 problem = 'is not in this network'
             elif not isinstance(value, Tensor) or not _is_plain(value):
                 problem = f'is no plain tensor, but {type(value).__name__}'
-            elif tuple(value.shape) != shapes[name]:
-                problem = f'has shape {tuple(value.shape)}, needed is {shapes[name]}'
-            elif name in filters and not torch.equal(value.float(), filters[name]):
+            elif value.shape != wanted.shape:
+                problem = f'has shape {tuple(value.shape)}, needed is {tuple(wanted.shape)}'
+            elif not wanted.is_meta and not torch.equal(value.float(), wanted):
                 problem = 'is not the constant filter that the network applies'
             else:
                 continue
             problems.append(f'{key}.{name} {problem}')
-        if len(problems) == before and _claims_too_much(state):
-            problems.append(f'the tensors of {key} claim more bytes than the file holds')
     if problems:
         raise ValueError(
             f'{source} does not fit the sizes that its weights show '
@@ -205,18 +201,11 @@ def _is_plain(value: Tensor) -> bool:
     return value.layout == torch.strided and value.is_floating_point() and not value.is_meta
 
 
-def _claims_too_much(state: Mapping[str, Tensor]) -> bool:
-    """Whether tensors claim more bytes than their storages hold."""
-    storages = [value.untyped_storage() for value in state.values()]
-    held = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
-    return sum(value.numel() * value.element_size() for value in state.values()) > held
-
-
-def _add_from_rgb(state: Tensors, shapes: Mapping[str, tuple[int, ...]]) -> None:
+def _add_from_rgb(state: Tensors, expected: Tensors) -> None:
     """Add the from-RGB layers that training with images of one size did not need, untrained."""
     source = torch.Generator().manual_seed(0)
     for k in range(FROM_RGB_LAYERS):
         weight, bias = f'from_rgb.{k}.0.weight', f'from_rgb.{k}.1.bias'
         if weight not in state and bias not in state:
-            state[weight] = torch.randn(shapes[weight], generator=source)
-            state[bias] = torch.zeros(shapes[bias])
+            state[weight] = torch.randn(expected[weight].shape, generator=source)
+            state[bias] = torch.zeros(expected[bias].shape)

@@ -14,26 +14,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from math import isqrt
-from typing import Any
+from typing import Any, Union
 
 MAX_LAYERS = 64
 """No network has more numbered layers of one kind. Keeps the work on hostile files small."""
 FROM_RGB_LAYERS = 3
 """The discriminator takes images of one, two and four times the correspondence map's side."""
 
-Names = dict[str, str]
 Arguments = dict[str, Any]
 State = Mapping[str, Any]
+Module = Union[str, Callable[[int], str]]
+Rule = tuple[str, Module, Callable[[str], str]]
+"""Pattern of our name of a module, its name in the reference, and what becomes of the rest."""
 
 
-def count(names: Collection[str], layer: Callable[[int], str]) -> int:
-    """Count layers: names of layer k begin with ``layer(k)``. Stops at the first gap."""
-    layers = range(MAX_LAYERS)
-    gaps = (k for k in layers if not any(name.startswith(layer(k)) for name in names))
-    return next(gaps, MAX_LAYERS)
-
-
-def official_names(key: str, ours: Collection[str], base_resolution: int = 128) -> Names:
+def official_names(key: str, ours: Collection[str], base_resolution: int = 128) -> dict[str, str]:
     """Map the reference's parameter names of one network to ours.
 
     Args:
@@ -41,18 +36,15 @@ def official_names(key: str, ours: Collection[str], base_resolution: int = 128) 
         ours: Our names of its parameters, and of its filters where they are wanted too.
         base_resolution: Side of the correspondence map, for the discriminator ('d').
     """
-    if key == 'd':
-        table = _discriminator(ours, base_resolution)
-    else:
-        table = {'g': _generator, 'g_ema': _generator, 'd_patch': _patch, 'e': _encoder}[key](ours)
+    table = {'d': _discriminator, 'd_patch': _patch, 'e': _encoder}.get(key, _generator)
+    rules = table(ours, base_resolution)
     found = {}
     for name in ours:
-        head, tail = name, ''
-        while head and head not in table:
-            head, _, last = head.rpartition('.')
-            tail = f'.{last}{tail}'
-        if head:
-            found[table[head] + tail] = name
+        for pattern, theirs, rest in rules:
+            if match := re.match(rf'{pattern}(?=\.)', name):
+                module = theirs if isinstance(theirs, str) else theirs(int(match[1]))
+                found[module + rest(name[match.end() :])] = name
+                break
     return found
 
 
@@ -68,91 +60,91 @@ def official_shape(name: str, shape: Iterable[int]) -> tuple[int, ...]:
     return plain or (1,)
 
 
-def _generator(ours: Collection[str]) -> Names:
-    table = {
-        'warp_net.first': 'foldnet.conv1_1',
-        'warp_net.second': 'foldnet.conv1_2',
-        'warp_net.last': 'foldnet.conv1_3',
-        'fourier.conv': 'lff.ffm.conv',
-        'stem_to_rgb': 'to_rgb1',
-        **_styled('stem', 'conv1'),
-    }
-    for k in range(count(ours, lambda k: f'texture_mapping.layers.{k}.')):
-        table[f'texture_mapping.layers.{k}'] = f'style.{k + 1}'
-    for k in range(count(ours, lambda k: f'structure_mapping.layers.{k}.')):
-        table[f'structure_mapping.layers.{k}'] = f'struc.{k + 1}'
-    for k in range(count(ours, lambda k: f'levels.{k}.')):
-        table[f'levels.{k}.to_rgb'] = f'to_rgbs.{k}'
-        table.update(_styled(f'levels.{k}.conv1', f'convs.{2 * k}'))
-        table.update(_styled(f'levels.{k}.conv2', f'convs.{2 * k + 1}'))
-    return table
+# ---------------------------------------------------------------------- names
 
 
-def _discriminator(ours: Collection[str], base_resolution: int) -> Names:
-    table = {**_conv('last_conv', 'final_conv', '0', '1'), 'head': 'final_linear'}
+def _same(rest: str) -> str:
+    return rest
+
+
+def _styled(rest: str) -> str:
+    return {'.noise_strength': '.noise.weight', '.bias': '.activate.bias'}.get(rest, rest)
+
+
+def _words(rest: str) -> str:
+    """Layers of filter, convolution and activation, by these words."""
+    rest = rest.replace('.skip_blur.', '.skip.Blur.').replace('.blur.', '.conv2.Blur.')
+    return rest.replace('.weight', '.Conv.weight').replace('.bias', '.Act.bias')
+
+
+def _numbers(rest: str) -> str:
+    """The same by their position; layers that keep the size have no filter."""
+    rest = _words(rest)
+    first = 0 if rest.startswith(('.conv2.', '.skip.')) else -1
+    for number, word in enumerate(('Blur', 'Conv', 'Act'), first):
+        rest = rest.replace(word, str(number))
+    return rest
+
+
+def _generator(ours: Collection[str], _: int) -> list[Rule]:
+    return [
+        (r'warp_net\.first', 'foldnet.conv1_1', _same),
+        (r'warp_net\.second', 'foldnet.conv1_2', _same),
+        (r'warp_net\.last', 'foldnet.conv1_3', _same),
+        (r'fourier\.conv', 'lff.ffm.conv', _same),
+        (r'texture_mapping\.layers\.(\d{1,3})', lambda k: f'style.{k + 1}', _same),
+        (r'structure_mapping\.layers\.(\d{1,3})', lambda k: f'struc.{k + 1}', _same),
+        (r'stem_to_rgb', 'to_rgb1', _same),
+        (r'stem', 'conv1', _styled),
+        (r'levels\.(\d{1,3})\.to_rgb', lambda k: f'to_rgbs.{k}', _same),
+        (r'levels\.(\d{1,3})\.conv1', lambda k: f'convs.{2 * k}', _styled),
+        (r'levels\.(\d{1,3})\.conv2', lambda k: f'convs.{2 * k + 1}', _styled),
+    ]
+
+
+def _discriminator(ours: Collection[str], base_resolution: int) -> list[Rule]:
+    blocks = count(ours, lambda k: f'blocks.{8 << k}.')
+    rules: list[Rule] = [
+        (rf'blocks\.{4 << (blocks - k)}', f'convs.{k}', _numbers) for k in range(blocks)
+    ]
     for k in range(FROM_RGB_LAYERS):
-        table.update(_conv(f'from_rgb.{base_resolution << k}', f'from_rgb.{k}', '0', '1'))
-    blocks = count(ours, lambda k: f'blocks.{8 << k}.conv1.')
-    for k in range(blocks):
-        names = _residual(f'blocks.{4 << (blocks - k)}', f'convs.{k}', ('0', '1'), ('0', '1', '2'))
-        table.update(names)
-    return table
+        rules.append((rf'from_rgb\.{base_resolution << k}', f'from_rgb.{k}', _numbers))
+    return [*rules, ('last_conv', 'final_conv', _numbers), ('head', 'final_linear', _same)]
 
 
-def _patch(ours: Collection[str]) -> Names:
-    table = {**_conv('trunk.0', 'convs.0'), 'decision': 'pairlinear'}
-    blocks = count(ours, lambda k: f'trunk.{k + 1}.conv1.')
-    for k in range(1, blocks + 1):
-        table.update(_residual(f'trunk.{k}', f'convs.{k + 1}'))
-    table.update(_conv(f'trunk.{blocks + 1}', f'convs.{blocks + 2}'))
-    return table
+def _patch(ours: Collection[str], _: int) -> list[Rule]:
+    return [
+        (r'trunk\.0', 'convs.0', _words),
+        (r'trunk\.(\d{1,3})', lambda k: f'convs.{k + 1}', _words),
+        (r'decision', 'pairlinear', _same),
+    ]
 
 
-def _encoder(ours: Collection[str]) -> Names:
-    table = {
-        **_conv('from_rgb', 'FromRGB'),
-        **_conv('structure_conv.0', 'ToSpatialCode.0'),
-        'structure_conv.1': 'ToSpatialCode.1.Conv',
-        'structure_head': 'sp_fc',
-        'texture_heads': 'ToGlobalCode',
-    }
-    blocks = count(ours, lambda k: f'blocks.{k}.conv1.')
-    for k in range(blocks):
-        table.update(_residual(f'blocks.{k}', f'DownToSpatialCode.ResBlockDownBy{2**k}'))
-    for k in range(count(ours, lambda k: f'texture_blocks.{k}.')):
-        theirs = f'DownToGlobalCode.ConvLayerDownBy{2 ** (blocks + k)}'
-        table.update(_conv(f'texture_blocks.{k}.conv', theirs))
-    return table
+def _encoder(ours: Collection[str], _: int) -> list[Rule]:
+    blocks = count(ours, lambda k: f'blocks.{k}.')
+
+    def texture(k: int) -> str:
+        return f'DownToGlobalCode.ConvLayerDownBy{2 ** (blocks + k)}'
+
+    return [
+        (r'from_rgb', 'FromRGB', _words),
+        (r'blocks\.(\d{1,3})', lambda k: f'DownToSpatialCode.ResBlockDownBy{2**k}', _words),
+        (r'structure_conv\.0', 'ToSpatialCode.0', _words),
+        (r'structure_conv\.1', 'ToSpatialCode.1.Conv', _same),
+        (r'structure_head', 'sp_fc', _same),
+        (r'texture_blocks\.(\d{1,3})\.conv', texture, _words),
+        (r'texture_heads', 'ToGlobalCode', _same),
+    ]
 
 
-def _styled(ours: str, theirs: str) -> Names:
-    return {
-        f'{ours}.conv': f'{theirs}.conv',
-        f'{ours}.noise_strength': f'{theirs}.noise.weight',
-        f'{ours}.bias': f'{theirs}.activate.bias',
-    }
+# ---------------------------------------------------------------------- sizes
 
 
-def _conv(ours: str, theirs: str, weight: str = 'Conv', bias: str = 'Act') -> Names:
-    return {
-        f'{ours}.weight': f'{theirs}.{weight}.weight',
-        f'{ours}.bias': f'{theirs}.{bias}.bias',
-    }
-
-
-def _residual(
-    ours: str,
-    theirs: str,
-    first: tuple[str, str] = ('Conv', 'Act'),
-    down: tuple[str, str, str] = ('Blur', 'Conv', 'Act'),
-) -> Names:
-    return {
-        **_conv(f'{ours}.conv1', f'{theirs}.conv1', *first),
-        **_conv(f'{ours}.conv2', f'{theirs}.conv2', *down[1:]),
-        **_conv(f'{ours}.skip', f'{theirs}.skip', *down[1:]),
-        f'{ours}.blur': f'{theirs}.conv2.{down[0]}',
-        f'{ours}.skip_blur': f'{theirs}.skip.{down[0]}',
-    }
+def count(names: Collection[str], layer: Callable[[int], str]) -> int:
+    """Count layers: names of layer k begin with ``layer(k)``. Stops at the first gap."""
+    layers = range(MAX_LAYERS)
+    gaps = (k for k in layers if not any(name.startswith(layer(k)) for name in names))
+    return next(gaps, MAX_LAYERS)
 
 
 def read_arguments(key: str, state: State, base_resolution: int = 0) -> Arguments:
@@ -162,19 +154,11 @@ def read_arguments(key: str, state: State, base_resolution: int = 0) -> Argument
     of the correspondence map, for the discriminator; by default the one that its widths show.
 
     Raises:
-        ValueError: If a tensor that shows a size is missing. Starts with its name.
+        ValueError: A tensor that shows a size is missing. Starts with its name.
     """
     if key == 'd':
         return _discriminator_sizes(state, base_resolution)
     return {'e': _encoder_sizes, 'd_patch': _patch_sizes}.get(key, _generator_sizes)(state)
-
-
-def base_resolution(arguments: Mapping[str, Arguments]) -> int:
-    """Side of the correspondence map as some networks show it; 0 if none does."""
-    for key, name in (('g', 'base_resolution'), ('g_ema', 'base_resolution'), ('e', 'input_size')):
-        if key in arguments:
-            return arguments[key][name]
-    return 0
 
 
 def _size(state: State, name: str, dim: int = 0) -> int:

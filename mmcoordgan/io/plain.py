@@ -21,8 +21,8 @@ def to_plain(value: Any, place: str = 'value') -> Any:
 
     Tensors are not copied. NumPy arrays become tensors (arrays of text: lists), NumPy scalars
     Python scalars, paths text, sets lists, and histories of logged values dicts of tensors.
-    Subclasses of dict, list and tuple become plain ones, except that an ``OrderedDict`` stays one
-    and keeps its attributes, among them the ``_metadata`` of a state dict.
+    Subclasses of dict, list and tuple become plain ones; an ``OrderedDict`` keeps its attributes,
+    such as the ``_metadata`` of a state dict.
 
     Args:
         value: What to convert.
@@ -47,14 +47,15 @@ def to_plain(value: Any, place: str = 'value') -> Any:
         history = dict(log_history=log, count_history=counts, max_length=int(value.max_length))
         return to_plain(history, place)
     if isinstance(value, Mapping):
-        plain: dict = OrderedDict() if isinstance(value, OrderedDict) else {}
-        for key, item in value.items():
-            plain[to_plain(key, f'the key {key!r} of {place}')] = to_plain(
-                item, f'{place}[{key!r}]'
-            )
-        if isinstance(value, OrderedDict):
-            for name, attribute in vars(value).items():
-                setattr(plain, name, to_plain(attribute, f'{place}.{name}'))
+        pairs = (
+            (to_plain(k, f'the key {k!r} of {place}'), to_plain(item, f'{place}[{k!r}]'))
+            for k, item in value.items()
+        )
+        if not isinstance(value, OrderedDict):
+            return dict(pairs)
+        plain = OrderedDict(pairs)
+        for name, attribute in vars(value).items():
+            setattr(plain, name, to_plain(attribute, f'{place}.{name}'))
         return plain
     if isinstance(value, (tuple, list, deque, set, frozenset)):
         items = (to_plain(item, f'{place}[{i}]') for i, item in enumerate(value))

@@ -87,15 +87,18 @@ def test_errors(tmp_path):
 
 
 def test_predictions_of_several_processes(tmp_path, monkeypatch):
-    """References are seen by both processes, and written once."""
-    path = tmp_path / 'maps.npz'
+    """References are seen by both processes, and written once. Maps that are lost are told."""
+    path, told = tmp_path / 'maps.npz', []
     other, hook = PredictionHook(str(path)), PredictionHook(str(path))
     run(other, tmp_path, batch(0, 2))
     name = 'mmcoordgan.engine.hooks.prediction.collect_results'
     monkeypatch.setattr(name, lambda rows, size, device: [*other._rows, *rows])
-    runner = run(hook, tmp_path, batch(0, 1, 3))
-    runner.test_dataloader = SimpleNamespace(dataset=range(4))
-    hook.after_test_epoch(runner)
+    for samples in (4, 5):
+        runner = run(hook, tmp_path, batch(0, 1, 3))
+        runner.test_dataloader = SimpleNamespace(dataset=range(samples))
+        runner.logger = SimpleNamespace(warning=told.append)
+        hook.after_test_epoch(runner)
+    assert len(told) == 1 and 'holds maps of 4 of 5 samples: their sample_idx repeat' in told[0]
     with np.load(path, allow_pickle=False) as maps:
         assert maps['sample_idx'].tolist() == [0, 1, 2, 3]
         assert maps['coords'].shape == (4, 2, 8, 8) and maps['img_path'].tolist() == [''] * 4

@@ -33,7 +33,7 @@ def read(path):
     return cv2.imread(str(path))[:, :, ::-1]
 
 
-def test_a_training_run_leaves_its_pictures(tmp_path):
+def test_a_training_run_leaves_its_images(tmp_path):
     run = runner(tmp_path, **{'train_cfg.max_iters': 5})
     run.train()
     pictures = sorted(os.listdir(tmp_path / 'work' / 'pictures'))
@@ -45,7 +45,7 @@ def test_a_training_run_leaves_its_pictures(tmp_path):
     assert sorted(local) == [f'samples_{i}.png' for i in (0, 2, 4, 5)]
 
 
-def test_pictures_are_the_sample_grid_of_fixed_codes(tmp_path):
+def test_images_are_the_sample_grid_of_fixed_codes(tmp_path):
     model = ToyGAN()
     with torch.no_grad():
         model.generator.paint.bias += 1.0

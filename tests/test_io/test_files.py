@@ -1,14 +1,16 @@
 """Checkpoint files: read without running anything, checked, and written whole."""
 
+import errno
 import os
 import pickle
 import random
+import stat
 import zipfile
 
 import pytest
 import torch
 
-from mmcoordgan.io.files import AtomicLocalBackend, check_checkpoint_file, load_checkpoint
+from mmcoordgan.io.files import AtomicLocalBackend, load_checkpoint
 
 
 class Malicious:
@@ -23,17 +25,17 @@ def test_bare_pickles_damaged_and_missing_files(tmp_path):
     target, path = tmp_path / 'executed', tmp_path / 'bad.pth'
     path.write_bytes(pickle.dumps(Malicious(target)))
     with pytest.raises(ValueError, match=r'bad\.pth'):
-        check_checkpoint_file(path)
+        load_checkpoint(path)
     assert not target.exists()
     torch.save({'a': torch.zeros(1000)}, path)
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(ValueError, match=r'bad\.pth'):
-        check_checkpoint_file(path)
+        load_checkpoint(path)
     path.write_bytes(b'')
     with pytest.raises(ValueError, match=r'bad\.pth'):
-        check_checkpoint_file(path)
+        load_checkpoint(path)
     with pytest.raises(FileNotFoundError, match=r'none\.pth does not exist'):
-        check_checkpoint_file(tmp_path / 'none.pth')
+        load_checkpoint(tmp_path / 'none.pth')
 
 
 def test_atomic_writes(tmp_path, monkeypatch):
@@ -43,6 +45,13 @@ def test_atomic_writes(tmp_path, monkeypatch):
     assert path.read_bytes() == b'old'
     (tmp_path / 'ordinary').touch()
     assert path.stat().st_mode == (tmp_path / 'ordinary').stat().st_mode
+
+    def no_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, 'Invalid argument')
+
+    monkeypatch.setattr(os, 'fsync', no_folders)  # as on some file systems
+    backend.put(b'old', path)
 
     def killed(descriptor):
         raise KeyboardInterrupt
@@ -133,4 +142,4 @@ def test_a_file_claims_no_more_than_it_holds(tmp_path, kind):
     make(tmp_path / 'bomb.pth')
     assert (tmp_path / 'bomb.pth').stat().st_size < 10_000
     with pytest.raises(ValueError, match=rf'bomb\.pth cannot be read .*{message}'):
-        check_checkpoint_file(tmp_path / 'bomb.pth')
+        load_checkpoint(tmp_path / 'bomb.pth')

@@ -8,7 +8,7 @@ import re
 from collections import OrderedDict
 from typing import Any
 
-from mmengine.dist import all_gather, get_rank, get_world_size, is_main_process
+from mmengine.dist import all_gather_object, get_rank, get_world_size, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 
@@ -26,12 +26,12 @@ from ..fit import READ_ELSEWHERE, TRAINING_ONLY, model_misfits, resume_misfits, 
 class CoordGANCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook`` with exact resume, plain contents, bounded size, safe files.
 
-    * Checkpoints also hold, as tensors, the random states of every process and the place in the
-      data (the latter of :class:`~.ResumableTrainLoop`). A resumed training ends as if it had
-      never stopped, if as many processes resume as wrote the checkpoint; otherwise random states
-      begin afresh, with a warning. Validation leaves them as they were.
+    * Checkpoints also hold the random states of every process and the place in the data (the
+      latter of :class:`~.ResumableTrainLoop`). A resumed training ends as if it had never stopped,
+      if as many processes resume as wrote the checkpoint; otherwise random states begin afresh,
+      with a warning. Validation leaves them as they were.
     * They hold tensors and plain Python values only, so that ``torch.load(weights_only=True)``
-      reads them. NumPy arrays become tensors; functions in the state of schedulers are left out.
+      reads them.
     * Of everything that is logged, the newest ``max_history`` values are kept in memory and in
       checkpoints. The log file has them all.
     * A file gets its name when it is complete. Then ``last_checkpoint`` in the work dir is
@@ -110,11 +110,10 @@ class CoordGANCheckpointHook(CheckpointHook):
         if runner._resume and 'optimizer' not in checkpoint:
             runner.logger.warning(f'{source} holds no optimizers: they start afresh')
         steps_on_cpu(checkpoint.get('optimizer'))
-        meta = checkpoint.get('meta')
+        meta, hub = checkpoint.get('meta'), checkpoint.get('message_hub')
         # MMEngine would run this text as a config, to compare numbers of GPUs.
         if isinstance(meta, dict) and meta.pop('config', None) is not None:
             runner.logger.warning(f'meta.config of the checkpoint {source} is ignored')
-        hub = checkpoint.get('message_hub')
         if isinstance(hub, dict) and isinstance(hub.get('log_scalars'), dict):
             scalars = hub['log_scalars'].items()
             hub['log_scalars'] = OrderedDict((name, to_history(value)) for name, value in scalars)
@@ -126,9 +125,6 @@ class CoordGANCheckpointHook(CheckpointHook):
         super().before_train(runner)
         if runner.iter > 0:
             self._restore(runner)
-        processor = runner.log_processor
-        windows = [processor.window_size, *(c.get('window_size') for c in processor.custom_cfg)]
-        self.max_history = max(self.max_history, *(w for w in windows if isinstance(w, int)))
         self._loaded, self._saved_at = {}, runner.iter
         if is_main_process():
             pattern = re.sub(r'\{[^}]*\}', '*', self.filename_tmpl)
@@ -149,9 +145,8 @@ class CoordGANCheckpointHook(CheckpointHook):
                 info[name] = os.path.join(folder, os.path.basename(str(value)))
 
     def _restore(self, runner: Any) -> None:
-        states = self._loaded.get('random_states', [])
+        states, data = (self._loaded.get(key, []) for key in ('random_states', 'data'))
         try:
-            data = self._loaded.get('data')
             if data and hasattr(runner.train_loop, 'go_to'):
                 runner.train_loop.go_to(**data)
             # Last, because a data loader draws when it starts.
@@ -197,8 +192,9 @@ class CoordGANCheckpointHook(CheckpointHook):
         super().after_train(runner)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        """Add what was collected for this checkpoint, and make it plain."""
+        """Add the states of all processes, and make everything plain."""
         checkpoint.update(self._resume_state)
+        self._resume_state = {}
         if 'param_schedulers' in checkpoint:
             checkpoint['param_schedulers'] = _without_functions(checkpoint['param_schedulers'])
         for key, value in checkpoint.items():
@@ -209,25 +205,17 @@ class CoordGANCheckpointHook(CheckpointHook):
         self._save_checkpoint_with_step(runner, iteration, dict(epoch=runner.epoch, iter=iteration))
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
-        self.last_ckpt = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+        self.last_ckpt = self._path(step)
         kept = list(getattr(self, 'keep_ckpt_ids', ()))
         if self.max_keep_ckpts > 0:
-            if step not in kept:
-                kept.append(step)
+            kept += [step] if step not in kept else []
             runner.message_hub.update_info('keep_ckpt_ids', kept)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        self._resume_state = self._collect(runner, step)
-        try:
-            self._write(runner, step, meta)
-        finally:
-            self._resume_state = {}
-        self._saved_at = step
-        if self.max_keep_ckpts > 0:
-            for old in kept[: -self.max_keep_ckpts]:
-                self._remove(runner, old)
-            self.keep_ckpt_ids = kept[-self.max_keep_ckpts :]
-
-    def _write(self, runner: Any, step: int, meta: dict) -> None:
+        # Of all processes; only the first one saves.
+        states = all_gather_object(self._training_state or random_state())
+        self._resume_state = {'random_states': states}
+        if hasattr(runner.train_loop, 'data_state'):
+            self._resume_state['data'] = runner.train_loop.data_state(step)
         try:
             runner.save_checkpoint(
                 self.out_dir,
@@ -242,39 +230,32 @@ class CoordGANCheckpointHook(CheckpointHook):
             )
             if is_main_process():
                 with atomic_file(os.path.join(runner.work_dir, POINTER)) as file:
-                    file.write(os.path.relpath(str(self.last_ckpt), runner.work_dir).encode())
+                    file.write(os.path.relpath(self.last_ckpt, runner.work_dir).encode())
         except OSError as error:
             raise UserError(
                 f'checkpoint {self.last_ckpt} cannot be written ({error.strerror or error}). '
                 'Older checkpoints are intact: free some space and use --resume',
                 exit_code=1,
             ) from error
+        self._saved_at = step
+        if self.max_keep_ckpts > 0:
+            for old in kept[: -self.max_keep_ckpts]:
+                self._remove(runner, self._path(old))
+            self.keep_ckpt_ids = kept[-self.max_keep_ckpts :]
 
-    def _remove(self, runner: Any, step: int) -> None:
-        path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+    def _path(self, step: int) -> str:
+        return str(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step)))
+
+    def _remove(self, runner: Any, path: str) -> None:
         if is_main_process() and self.file_backend.isfile(path):
             try:
                 self.file_backend.remove(path)
             except OSError as error:
                 runner.logger.warning(f'the old checkpoint {path} cannot be removed: {error}')
 
-    def _collect(self, runner: Any, iteration: int) -> dict[str, Any]:
-        """The state of all processes at ``iteration``; a collective operation."""
-        state = self._training_state or random_state()
-        columns = {name: all_gather(value) for name, value in state.items()}
-        states = [dict(zip(columns, row)) for row in zip(*columns.values())]
-        collected: dict[str, Any] = {
-            'random_states': [{k: v.cpu() for k, v in s.items()} for s in states]
-        }
-        if hasattr(runner.train_loop, 'data_state'):
-            collected['data'] = runner.train_loop.data_state(iteration)
-        return collected
-
 
 def _without_functions(states: Any) -> Any:
     """Leave functions, which a new scheduler has anyway, out of the states of schedulers."""
     if isinstance(states, dict):
         return {k: _without_functions(v) for k, v in states.items() if not callable(v)}
-    if isinstance(states, list):
-        return [_without_functions(state) for state in states]
-    return states
+    return [_without_functions(s) for s in states] if isinstance(states, list) else states

@@ -24,11 +24,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class InterruptionHook(Hook):
     """On SIGTERM or SIGINT, finish the iteration, save a checkpoint and exit.
 
-    Job schedulers send SIGTERM before they take a machine back; SIGINT is Ctrl-C. The processes of
-    a training agree after every iteration, so that a signal to any of them ends all of them after
-    the same iteration. :class:`CoordGANCheckpointHook` then saves. The exit code is 143 for SIGTERM
-    and 130 for SIGINT. A second SIGINT interrupts at once, without saving. A signal that comes
-    while a process waits for data does not wait for them.
+    Job schedulers send SIGTERM before they take a machine back; SIGINT is Ctrl-C. A signal to any
+    process ends all of them after the same iteration, and :class:`CoordGANCheckpointHook` saves.
+    A process that waits for data does not wait any longer. The exit code is 143 for SIGTERM and
+    130 for SIGINT. A second SIGINT interrupts at once, without saving.
     """
 
     # Before CoordGANCheckpointHook, which is LOWEST.
@@ -82,11 +81,7 @@ class InterruptionHook(Hook):
             )
 
     def after_run(self, runner: Any) -> None:
-        """Give the signals back, and exit if there was one.
-
-        Raises:
-            SystemExit: A signal ended the training; with its exit code.
-        """
+        """Give the signals back, and exit if there was one."""
         for name, handler in self._before.items():
             signal.signal(name, handler)
         self._before = {}

@@ -7,11 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import mmengine
 import numpy as np
 from mmengine.dist import collect_results
 from mmengine.hooks import Hook
-from mmengine.structures import BaseDataElement
 
 from mmcoordgan.evaluation.examples import sample_index
 from mmcoordgan.io.files import atomic_file
@@ -46,19 +44,14 @@ class PredictionHook(Hook):
         self._rows = []
 
     def after_test_iter(
-        self,
-        runner: Any,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Sequence[BaseDataElement] | None = None,
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Keep the maps of a batch."""
         for output in outputs or ():
-            row: dict[str, Any] = {'sample_idx': sample_index(output.metainfo)}
-            row['img_path'] = str(output.metainfo.get('img_path') or '')
-            for key in self.keys:
-                if key in output:
-                    row[key] = getattr(output, key).detach().float().cpu().numpy()
+            path = str(output.metainfo.get('img_path') or '')
+            row: dict[str, Any] = dict(sample_idx=sample_index(output.metainfo), img_path=path)
+            for key in (key for key in self.keys if key in output):
+                row[key] = getattr(output, key).detach().float().cpu().numpy()
             self._rows.append(row)
 
     def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
@@ -77,6 +70,6 @@ class PredictionHook(Hook):
         ordered = [rows[index] for index in sorted(rows)]
         keys = ordered[0] if ordered else ()
         arrays: Any = {key: np.array([row[key] for row in ordered]) for key in keys}
-        mmengine.mkdir_or_exist(os.path.dirname(os.path.abspath(self.path)))
+        os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
         with atomic_file(self.path) as file:
             np.savez(file, **arrays)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os.path as osp
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import cv2
@@ -12,7 +14,6 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
-from mmengine.structures import BaseDataElement
 
 from mmcoordgan.evaluation.examples import read_example, sample_index
 from mmcoordgan.evaluation.transfer_metric import temperature_at
@@ -28,23 +29,20 @@ from mmcoordgan.visualization import (
 )
 
 from ..optim import unwrap
-from .logger import left_out_on_error
 
 
 @HOOKS.register_module()
 class CoordGANVisualizationHook(Hook):
     """Draw a grid of structures and textures every ``interval`` iterations.
 
-    Images are drawn before the first iteration, every ``interval`` iterations and after the
-    last one, on the main process, always from the same codes. Each is written to
-    ``<work_dir>/pictures/iter_000500.png`` and sent to the Runner's visualizer as ``samples``. See
-    :func:`mmcoordgan.visualization.sample_grid` for what they show. The hook leaves the random
-    state and the modules' modes as they were.
+    Images (:func:`mmcoordgan.visualization.sample_grid`) are also drawn before the first iteration
+    and after the last one, always from the same codes. Each is written to
+    ``<work_dir>/pictures/iter_000500.png`` and sent to the Runner's visualizer as ``samples``. The
+    hook leaves the random state and the modules' modes as they were.
 
     Args:
         interval: Iterations between images, at least 1.
-        num_structures: Rows of the grid.
-        num_textures: Columns of the grid.
+        num_structures, num_textures: Rows and columns of the grid.
         seed: Seed of the codes.
         use_ema: Draw ``model.generator_ema`` rather than ``model.generator``.
         captions: Say what rows and columns are.
@@ -92,14 +90,12 @@ class CoordGANVisualizationHook(Hook):
         device = next(generator.parameters()).device
         # A generator that draws noise while it renders must not shift the training's.
         with torch.random.fork_rng([device] if device.type == 'cuda' else []):
-            source = torch.Generator().manual_seed(self.seed)
-            structure_z = torch.randn(
-                self.num_structures, generator.structure_dim, generator=source
-            )
-            texture_z = torch.randn(self.num_textures, generator.texture_dim, generator=source)
+            draw = partial(torch.randn, generator=torch.Generator().manual_seed(self.seed))
+            structure_z = draw(self.num_structures, generator.structure_dim)
+            texture_z = draw(self.num_textures, generator.texture_dim)
             image = sample_grid(generator, structure_z, texture_z, captions=self.captions)
         folder = osp.join(runner.work_dir, 'pictures')
-        with left_out_on_error(runner, 'an image'):
+        with _left_out_on_error(runner):
             _write_image(osp.join(folder, f'iter_{iteration:06d}.png'), image)
             runner.visualizer.add_image('samples', image, step=iteration)
         self.last_drawn = iteration
@@ -113,8 +109,7 @@ class TransferVisualizationHook(Hook):
     ``<out_dir>/<sample_idx>.png``, a validation all rows to ``<out_dir>/iter_<iteration>.png``.
     All rows also go to the Runner's visualizer as one image, ``transfer``. The main process draws
     the queries that it sees. The n-th query drawn takes reference n modulo ``num_references``.
-    Images come from the dataloader's ``inputs``: uint8 RGB, or float in [-1, 1]. Labels that are
-    missing are not drawn.
+    Images are the dataloader's ``inputs``: uint8 RGB, or float in [-1, 1].
 
     Args:
         max_pictures: Largest number of queries to draw.
@@ -159,7 +154,7 @@ class TransferVisualizationHook(Hook):
         runner: Any,
         batch_idx: int,
         data_batch: Any = None,
-        outputs: Sequence[BaseDataElement] | None = None,
+        outputs: Any = None,
         mode: str = 'train',
     ) -> None:
         """Keep the references and draw the queries of a batch of a test or a validation."""
@@ -179,16 +174,14 @@ class TransferVisualizationHook(Hook):
         if not self._rows:
             return
         folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
-        with left_out_on_error(runner, 'an image'):
+        with _left_out_on_error(runner):
             for name, rows in images.items():
                 image = arrange_cells(rows, titles=self.titles)
                 _write_image(osp.join(folder, f'{name}.png'), image)
             every = arrange_cells(list(self._rows.values()), titles=self.titles)
             runner.visualizer.add_image('transfer', every, step=runner.iter)
 
-    def _draw_batch(
-        self, dataset: Any, data_batch: Any, outputs: Sequence[BaseDataElement] | None
-    ) -> None:
+    def _draw_batch(self, dataset: Any, data_batch: Any, outputs: Any) -> None:
         if outputs is None or len(self._rows) >= self.max_pictures or not is_main_process():
             return
         meta = getattr(dataset, 'metainfo', None) or {}
@@ -218,6 +211,15 @@ class TransferVisualizationHook(Hook):
             query.coords.shape[-1], self.mode, self.temperature, self.reference_size
         )
         return transfer_row(reference, query, palette, temperature)
+
+
+@contextmanager
+def _left_out_on_error(runner: Any) -> Iterator[None]:
+    """Log that an image cannot be written, which is no reason to end hours of training."""
+    try:
+        yield
+    except OSError as error:
+        runner.logger.warning(f'an image is left out, because it cannot be written: {error}')
 
 
 def _to_uint8(image: torch.Tensor) -> np.ndarray:
