@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, Callable, Union
@@ -44,7 +45,6 @@ class PipelineDataset(Dataset):
     METAINFO: dict = {}
     data_root: str = ''
     """Where the data comes from. With ``data_prefix``, names MMagic's caches of real features."""
-    _data_prefix: dict | None = None
 
     def __init__(self, *, pipeline: Sequence[Transform] | None = None) -> None:
         steps = [LoadImage(), PackInputs()] if pipeline is None else pipeline
@@ -57,12 +57,8 @@ class PipelineDataset(Dataset):
 
     @property
     def data_prefix(self) -> dict:
-        """Set by the data set; by default its length, see ``data_root``."""
-        return {'length': len(self)} if self._data_prefix is None else self._data_prefix
-
-    @data_prefix.setter
-    def data_prefix(self, value: dict) -> None:
-        self._data_prefix = value
+        """The length of the data set, see ``data_root``."""
+        return {'length': len(self)}
 
     def full_init(self) -> None:
         """Does nothing; MMEngine's dataset wrappers call it."""
@@ -77,13 +73,23 @@ class PipelineDataset(Dataset):
     def __getitem__(self, index: int) -> Any:
         return self.pipeline(self.get_data_info(range(len(self))[index]))
 
+    def _folder(self, key: str, *path: str) -> str:
+        """A folder, or FileNotFoundError that says which config key names it."""
+        folder = os.path.join(*map(str, path))
+        if not os.path.isdir(folder):
+            found = 'is a file' if os.path.exists(folder) else 'does not exist'
+            raise FileNotFoundError(
+                f"the folder '{folder}' {found}. It comes from {key} of {type(self).__name__} in "
+                'the config: set it to your data, for example with --cfg-options'
+            )
+        return folder
+
 
 @DATASETS.register_module()
 class ConcatDataset(MMEngineConcatDataset):
     """MMEngine's ``ConcatDataset`` whose samples know their position in the whole.
 
-    ``sample_idx`` separates references from queries and names predictions, so it is that of the
-    concatenation, not that of the data set inside. Same arguments.
+    ``sample_idx`` separates references from queries and names predictions. Same arguments.
     """
 
     def __getitem__(self, idx: int) -> Any:

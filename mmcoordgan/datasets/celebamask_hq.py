@@ -11,7 +11,6 @@ import numpy as np
 from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
-from .image_folder import check_folder
 from .label_files import default_palette
 from .loading import PNG_CLASSES_KEY, grey_levels, open_image
 
@@ -40,10 +39,8 @@ def mask_path(mask_dir: str, number: int, part: str) -> str:
     return os.path.join(mask_dir, str(number // MASKS_PER_FOLDER), f'{number:05d}_{part}.png')
 
 
-def _read_mask(path: str) -> np.ndarray | None:
-    """(H, W) bool, white is True; None if there is no such file. Colors and alpha are refused."""
-    if not os.path.lexists(path):
-        return None
+def _read_mask(path: str) -> np.ndarray:
+    """(H, W) bool, white is True. Colors and alpha are refused."""
     with open_image(path, what='mask') as image:
         if image.mode.startswith('I'):
             return grey_levels(image) > 127
@@ -59,17 +56,18 @@ def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
     Parts without a file are absent. ``num_classes`` is 7 or 19.
 
     Raises:
-        FileNotFoundError: If none of the 18 parts has a mask.
-        ValueError: If masks differ in size.
-        OSError: If a mask cannot be read, or is not black and white.
+        FileNotFoundError: None of the 18 parts has a mask.
+        ValueError: Masks differ in size.
+        OSError: A mask cannot be read, or is not black and white.
     """
     labels: np.ndarray | None = None
     paint = PAINT[num_classes]
-    for part in dict.fromkeys([*paint, *PAINT[19]]):  # others give the size
+    for part in dict.fromkeys([*paint, *PAINT[19]]):
         path = mask_path(mask_dir, number, part)
-        mask = _read_mask(path) if part in paint or labels is None else None
-        if mask is None:
+        # A part that is not painted gives the size, if no other does.
+        if not os.path.lexists(path) or (part not in paint and labels is not None):
             continue
+        mask = _read_mask(path)
         if labels is None:
             labels = np.zeros(mask.shape, np.uint8)
         if mask.shape != labels.shape:
@@ -89,9 +87,9 @@ def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
     """Labels (H, W) uint8 from one PNG of ``tools/dataset_converters/celebamask_hq.py``.
 
     Raises:
-        FileNotFoundError: If the file is missing.
-        ValueError: If the file was packed for another number of classes.
-        OSError: If the file cannot be read.
+        FileNotFoundError: The file is missing.
+        ValueError: The file was packed for another number of classes.
+        OSError: The file cannot be read.
     """
     if not os.path.lexists(path):
         raise FileNotFoundError(
@@ -108,6 +106,14 @@ def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
             f'values up to {labels.max()}'
         )
     return labels
+
+
+def list_numbered_images(folder: str) -> list[str]:
+    """Names ``<number>.jpg`` (or .png) in a folder, sorted lexicographically."""
+    names = sorted(name for name in os.listdir(folder) if re.fullmatch(r'\d+\.(jpg|png)', name))
+    if not names:
+        raise ValueError(f"the folder '{folder}' holds no images named <number>.jpg")
+    return names
 
 
 @DATASETS.register_module()
@@ -134,8 +140,8 @@ class CelebAMaskHQ(PipelineDataset):
         label_dir: Folder with one packed label PNG per image; read instead of the masks.
 
     Raises:
-        FileNotFoundError: If a folder is missing; from indexing, if an image has no labels.
-        ValueError: If there are too few images for ``subset``.
+        FileNotFoundError: A folder is missing; from indexing, an image has no labels.
+        ValueError: There are too few images for ``subset``.
     """
 
     def __init__(
@@ -156,15 +162,10 @@ class CelebAMaskHQ(PipelineDataset):
             classes=CLASSES[num_classes],
             palette=default_palette(num_classes).tolist(),
         )
-        self.data_root = check_folder(str(data_root), key='data_root', dataset='CelebAMaskHQ')
-
-        def folder(name: str | None, key: str) -> str:
-            path = os.path.join(self.data_root, name or '')
-            return check_folder(path, key=key, dataset='CelebAMaskHQ') if name else ''
-
-        self.img_dir = folder(img_dir, 'img_dir')
-        self.label_dir = folder(label_dir, 'label_dir')
-        self.mask_dir = '' if label_dir else folder(mask_dir, 'mask_dir')
+        self.data_root = self._folder('data_root', data_root)
+        self.img_dir = self._folder('img_dir', data_root, img_dir)
+        self.label_dir = label_dir and self._folder('label_dir', data_root, label_dir)
+        self.mask_dir = '' if label_dir else self._folder('mask_dir', data_root, mask_dir)
         self.names = list_numbered_images(self.img_dir)
         if subset != 'all':
             positions = SUBSETS[subset]
@@ -185,17 +186,7 @@ class CelebAMaskHQ(PipelineDataset):
             labels = read_packed_labels(path, self.num_classes)
         else:
             labels = paint_labels(self.mask_dir, number, self.num_classes)
-        return {
-            'img_path': os.path.join(self.img_dir, self.names[index]),
-            'sample_idx': index,
-            'num_classes': self.num_classes,
-            'gt_seg_map': labels,
-        }
-
-
-def list_numbered_images(folder: str) -> list[str]:
-    """Names ``<number>.jpg`` (or .png) in a folder, sorted lexicographically."""
-    names = sorted(name for name in os.listdir(folder) if re.fullmatch(r'\d+\.(jpg|png)', name))
-    if not names:
-        raise ValueError(f"the folder '{folder}' holds no images named <number>.jpg")
-    return names
+        path = os.path.join(self.img_dir, self.names[index])
+        return dict(
+            img_path=path, sample_idx=index, num_classes=self.num_classes, gt_seg_map=labels
+        )

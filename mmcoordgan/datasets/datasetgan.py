@@ -11,7 +11,6 @@ import numpy as np
 from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
-from .image_folder import check_folder
 from .label_files import default_palette
 from .loading import check_regular
 
@@ -36,32 +35,32 @@ FOLDERS = {
 
 
 def list_pairs(folder: str) -> list[tuple[str, str]]:
-    """Pairs (``image_<i>.jpg``, ``image_mask<i>.npy``), sorted by the image's name.
+    """Paths of pairs (``image_<i>.jpg``, ``image_mask<i>.npy``), sorted by the image's name.
 
     Raises:
-        ValueError: If there are no pairs, or an image has no mask or a mask no image.
+        ValueError: There are no pairs, or an image has no mask or a mask no image.
     """
     images: dict[str, str] = {}
     masks: dict[str, str] = {}
     for name in sorted(os.listdir(folder)):
         match = re.fullmatch(r'image_(\d+)\.(?:jpg|jpeg|png)|image_mask(\d+)\.npy', name)
         if match is not None:
-            (images if match[1] else masks)[match[1] or match[2]] = name
+            (images if match[1] else masks)[match[1] or match[2]] = os.path.join(folder, name)
     alone = sorted(images.keys() ^ masks.keys())
     if alone or not images:
         raise ValueError(
             f"the folder '{folder}' must hold pairs image_<i>.jpg, image_mask<i>.npy; without a "
             f'partner are the numbers {", ".join(alone[:10]) or "of no image"}'
         )
-    return [(images[number], masks[number]) for number in images]
+    return [(image, masks[number]) for number, image in images.items()]
 
 
 def read_mask(path: str, num_classes: int) -> np.ndarray:
-    """Labels (H, W) int64 in 0..num_classes-1 from a .npy file; pickled objects are refused.
+    """Labels (H, W) int64 in 0..num_classes-1 from a .npy file.
 
     Raises:
-        OSError: If the file cannot be read as a plain array.
-        ValueError: If the array is not (H, W) integer or holds other labels.
+        OSError: The file cannot be read as a plain array, without pickled objects.
+        ValueError: The array is not (H, W) integer or holds other labels.
     """
     try:
         check_regular(path)
@@ -84,7 +83,7 @@ class DatasetGANSegmentation(PipelineDataset):
     Within each folder the order is **lexicographic**: image_0, image_1, image_10, ..., image_2.
     The first five samples are the references of CoordGAN's benchmark, the others its queries.
     ``get_data_info`` returns ``img_path``, ``sample_idx``, ``num_classes`` and ``gt_seg_map``
-    (H, W) int64 at the mask's own size, which ``ResizeWithSoftLabels`` brings to the model's.
+    (H, W) int64 at the mask's own size.
 
     Args:
         data_root: Folder that holds ``folders``.
@@ -95,8 +94,8 @@ class DatasetGANSegmentation(PipelineDataset):
             folder of ``subset``.
 
     Raises:
-        FileNotFoundError: If a folder is missing.
-        ValueError: If images and masks of a folder do not pair.
+        FileNotFoundError: A folder is missing.
+        ValueError: Images and masks of a folder do not pair.
     """
 
     def __init__(
@@ -108,8 +107,7 @@ class DatasetGANSegmentation(PipelineDataset):
         folders: Sequence[str] | None = None,
     ) -> None:
         super().__init__(pipeline=pipeline)
-        self.data_root = str(data_root)
-        check_folder(self.data_root, key='data_root', dataset='DatasetGANSegmentation')
+        self.data_root = self._folder('data_root', data_root)
         self.num_classes = len(CLASSES[subset])
         self.METAINFO = dict(
             dataset_name=f'datasetgan_{subset}',
@@ -118,12 +116,7 @@ class DatasetGANSegmentation(PipelineDataset):
         )
         self.pairs: list[tuple[str, str]] = []
         for name in FOLDERS[subset] if folders is None else folders:
-            folder = os.path.join(data_root, name)
-            check_folder(folder, key='folders', dataset='DatasetGANSegmentation')
-            self.pairs += [
-                (os.path.join(folder, image), os.path.join(folder, mask))
-                for image, mask in list_pairs(folder)
-            ]
+            self.pairs += list_pairs(self._folder('folders', data_root, name))
 
     def __len__(self) -> int:
         return len(self.pairs)

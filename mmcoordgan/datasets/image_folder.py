@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,52 +18,29 @@ from .loading import BrokenImageError
 IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
 
 
-def check_folder(folder: str, *, key: str, dataset: str) -> str:
-    """Return ``folder``, or explain which config key names a folder that is missing."""
-    if not os.path.isdir(folder):
-        found = 'is a file' if os.path.exists(folder) else 'does not exist'
-        raise FileNotFoundError(
-            f"the folder '{folder}' {found}. It comes from {key} of {dataset} in the config: "
-            'set it to your data, for example with --cfg-options'
-        )
-    return folder
-
-
-def _walk(root: str) -> Iterator[str]:
-    """Relative paths of all files below ``root``, in no particular order.
-
-    Every folder is entered once. Links to folders wait until all others are listed, so that a
-    folder keeps its own name where links lead to it as well, and loops of links end.
-    """
-    entered: set[tuple[int, int]] = set()
-    folders: list[str] = ['']
-    links: list[str] = []
-    while folders or links:
-        prefix = folders.pop() if folders else heapq.heappop(links)
-        status = os.stat(os.path.join(root, prefix))
-        if (status.st_dev, status.st_ino) in entered:
-            continue
-        entered.add((status.st_dev, status.st_ino))
-        with os.scandir(os.path.join(root, prefix)) as entries:
-            for entry in entries:
-                if entry.name.startswith('.'):
-                    continue
-                try:
-                    is_folder = entry.is_dir()
-                except OSError:  # a circle of links
-                    is_folder = False
-                if not is_folder:
-                    yield prefix + entry.name
-                elif entry.is_symlink():
-                    heapq.heappush(links, f'{prefix}{entry.name}/')
-                else:
-                    folders.append(f'{prefix}{entry.name}/')
-
-
 def list_images(folder: str, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> list[str]:
     """Relative POSIX paths of the images below ``folder``, sorted; see :class:`ImageFolder`."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
     allowed = tuple(extension.lower() for extension in extensions)
-    return sorted(path for path in _walk(folder) if path.lower().endswith(allowed))
+    entered: set[tuple[int, int]] = set()
+    found: list[str] = []
+    links = [os.path.join(folder, '')]  # they wait, so that a folder keeps its own name
+    while links:
+        for place, folders, names in os.walk(links.pop(0), onerror=fail):
+            status = os.stat(place)
+            if (status.st_dev, status.st_ino) in entered:
+                folders.clear()
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            folders[:] = sorted(name for name in folders if not name.startswith('.'))
+            links += filter(os.path.islink, (os.path.join(place, name) for name in folders))
+            images = (n for n in names if n.lower().endswith(allowed) and not n.startswith('.'))
+            found += [os.path.join(place, name) for name in images]
+    start = len(os.path.join(folder, ''))
+    return sorted(path[start:].replace(os.sep, '/') for path in found)
 
 
 @DATASETS.register_module()
@@ -83,8 +59,8 @@ class ImageFolder(PipelineDataset):
             and takes the next readable image instead.
 
     Raises:
-        FileNotFoundError: If ``data_root`` is not a folder.
-        UserError: If it holds no image.
+        FileNotFoundError: ``data_root`` is not a folder.
+        UserError: It holds no image.
     """
 
     METAINFO = {'dataset_name': 'image_folder'}
@@ -101,15 +77,15 @@ class ImageFolder(PipelineDataset):
         if on_broken not in ('error', 'skip'):
             raise ValueError(f"on_broken must be 'error' or 'skip', got {on_broken!r}")
         super().__init__(pipeline=pipeline)
-        self.data_root = check_folder(str(data_root), key='data_root', dataset='ImageFolder')
+        self.data_root = self._folder('data_root', data_root)
         self.on_broken = on_broken
-        self.paths = list_images(self.data_root, extensions)
-        if not self.paths:
+        found = list_images(self.data_root, extensions)
+        if not found:
             raise UserError(
                 f"the folder '{data_root}' (data_root of ImageFolder) and its subfolders hold no "
                 f'file that ends in {", ".join(extensions)}'
             )
-        self.paths = choose(self.paths, indices, 'ImageFolder')
+        self.paths = choose(found, indices, 'ImageFolder')
         self._broken: set[int] = set()
 
     def __len__(self) -> int:
@@ -135,8 +111,7 @@ class ImageFolder(PipelineDataset):
                         f"{message}. Repair it, or set on_broken='skip'"
                     ) from error
                 self._broken.add(current)
-                logger = MMLogger.get_current_instance()
-                logger.warning(f'{message}. Taking the next image instead')
+                MMLogger.get_current_instance().warning(f'{message}. Taking the next image instead')
         raise BrokenImageError(
             f"none of the {len(self)} images in '{self.data_root}' can be read; the first is "
             f'{self.paths[0]}'

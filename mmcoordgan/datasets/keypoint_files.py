@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterable
+from collections import Counter
 
 import numpy as np
 
@@ -29,12 +29,15 @@ def read_keypoints(path: str) -> dict[str, np.ndarray]:
         (K, 2) float32 for each name. Points have the same order for all images.
 
     Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it holds something else; says what.
+        OSError: The file cannot be read.
+        ValueError: It holds something else; says what.
     """
     try:
         check_regular(path)
-        return _read_npz(path) if path.lower().endswith('.npz') else _read_csv(path)
+        found = _read_npz(path) if path.lower().endswith('.npz') else _read_csv(path)
+        if not found:
+            raise ValueError('it is empty')
+        return found
     except FileNotFoundError:
         raise FileNotFoundError(f'there is no file of key points {path}') from None
     except OSError as error:
@@ -56,7 +59,11 @@ def _read_npz(path: str) -> dict[str, np.ndarray]:
         raise ValueError(f'points are {points.dtype} of shape {points.shape}')
     if names.shape != points.shape[:1] or names.dtype.kind != 'U':
         raise ValueError(f'names are {names.dtype} of shape {names.shape}')
-    return _unique(zip(names.tolist(), points.astype(np.float32)))
+    found = dict(zip(names.tolist(), points.astype(np.float32)))
+    if len(found) < len(names):
+        repeated = next(n for n, times in Counter(names.tolist()).items() if times > 1)
+        raise ValueError(f'the name {repeated} appears twice')
+    return found
 
 
 def _read_csv(path: str) -> dict[str, np.ndarray]:
@@ -77,18 +84,7 @@ def _read_csv(path: str) -> dict[str, np.ndarray]:
             f'{len(found)} images of {len(labels)} points each take more than {MAX_BYTES} bytes'
         )
     hidden = (float('nan'), float('nan'))
-    return _unique(
-        (name, np.array([points.get(label, hidden) for label in labels], np.float32))
+    return {
+        name: np.array([points.get(label, hidden) for label in labels], np.float32)
         for name, points in found.items()
-    )
-
-
-def _unique(pairs: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    points: dict[str, np.ndarray] = {}
-    for name, values in pairs:
-        if name in points:
-            raise ValueError(f'the name {name} appears twice')
-        points[name] = values
-    if not points:
-        raise ValueError('it is empty')
-    return points
+    }

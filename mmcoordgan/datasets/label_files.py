@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
 
 from .loading import open_image, turn_upright
 
@@ -12,11 +11,13 @@ def read_label_image(path: str) -> tuple[np.ndarray, np.ndarray | None]:
     """Labels (H, W), integers, of an image file, and the colors (n, 3) uint8 of its palette.
 
     Raises:
-        BrokenImageError: If the file is missing or cannot be read.
-        ValueError: If it is no image of labels; says what it is.
+        BrokenImageError: The file is missing or cannot be read.
+        ValueError: It is no image of labels; says what it is.
     """
     with open_image(path, what='mask') as image:
-        step = _step(image)
+        step = 1  # what Pillow multiplies grey values of 2 or 4 bits by
+        for *_, coding in getattr(image, 'tile', ()):  # a text, or a tuple that begins with one
+            step = {'L;2': 85, 'L;4': 17}.get(coding if isinstance(coding, str) else coding[0], 1)
         turn_upright(image)
         kind, mode, labels = image.format, image.mode, np.array(image) // step
         colors = image.getpalette('RGB') if mode == 'P' else None
@@ -28,13 +29,6 @@ def read_label_image(path: str) -> tuple[np.ndarray, np.ndarray | None]:
             'the index of a palette PNG or the value of a grey one'
         )
     return labels, None if colors is None else np.array(colors, np.uint8).reshape(-1, 3)
-
-
-def _step(image: Image.Image) -> int:
-    """What Pillow multiplies grey values of 2 or 4 bits by."""
-    for *_, coding in getattr(image, 'tile', ()):  # a text, or a tuple that begins with one
-        return {'L;2': 85, 'L;4': 17}.get(coding if isinstance(coding, str) else coding[0], 1)
-    return 1
 
 
 def default_palette(count: int = 256) -> np.ndarray:

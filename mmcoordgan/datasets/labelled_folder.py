@@ -11,7 +11,7 @@ import numpy as np
 from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform, choose
-from .image_folder import check_folder, list_images
+from .image_folder import list_images
 from .keypoint_files import read_keypoints
 from .label_files import default_palette, read_label_image
 from .loading import image_shape
@@ -47,10 +47,10 @@ class LabelledFolder(PipelineDataset):
         pipeline: Transforms; the default reads the image and packs it with its labels.
 
     Raises:
-        FileNotFoundError: If a folder or file is missing, or if images have no mask or key points.
-        ValueError: If there are no images. From indexing: if a mask has another size than its
-            image, or a value that is no class.
-        OSError: From indexing, if a mask cannot be read.
+        FileNotFoundError: A folder or file is missing, or images have no mask or key points.
+        ValueError: There are no images. From indexing: a mask has another size than its image, or
+            a value that is no class.
+        OSError: From indexing: a mask cannot be read.
     """
 
     def __init__(
@@ -70,13 +70,11 @@ class LabelledFolder(PipelineDataset):
         super().__init__(pipeline=pipeline)
         if label_dir is not None and (classes is None or len(classes) < 2):
             raise ValueError('LabelledFolder: label_dir needs classes, the background first')
-        count = len(classes or ())
-        self.data_root = str(data_root)
-        check_folder(self.data_root, key='data_root', dataset='LabelledFolder')
-        self.img_dir = self._folder(img_dir, 'img_dir')
-        self.label_dir = None if label_dir is None else self._folder(label_dir, 'label_dir')
+        self.data_root = self._folder('data_root', data_root)
+        self.img_dir = self._folder('img_dir', data_root, img_dir)
+        self.label_dir = label_dir and self._folder('label_dir', data_root, label_dir)
         self.classes = tuple(classes or ())
-        self.palette = default_palette(count).tolist() if palette is None else palette
+        self.palette = palette or default_palette(len(self.classes)).tolist()
         self.ignore_index = ignore_index
         self.names = choose(list_images(self.img_dir), indices, f'LabelledFolder {self.img_dir}')
         self.points: dict[str, np.ndarray] | None = None
@@ -100,27 +98,19 @@ class LabelledFolder(PipelineDataset):
         path = os.path.join(self.img_dir, name)
         info: dict = {'img_path': path, 'sample_idx': index}
         mask = self._mask_path(name)
-        labelled = mask is not None and os.path.exists(mask)
-        points = None if self.points is None else self.points.get(name)
-        if not labelled and points is None:
-            return info
-        height, width = image_shape(path)
-        if labelled:
-            assert mask is not None
-            info['gt_seg_map'] = self._read_labels(mask, path, (height, width))
+        if mask and os.path.exists(mask):
+            info['gt_seg_map'] = self._read_labels(mask, path)
             info['num_classes'] = len(self.classes)
             info['ignore_index'] = self.ignore_index
-        if points is not None:
-            info['gt_points'] = (points + 0.5) / np.array([width, height], np.float32)
+        if self.points is not None and name in self.points:
+            height, width = image_shape(path)
+            info['gt_points'] = (self.points[name] + 0.5) / np.array([width, height], np.float32)
         return info
 
-    def _folder(self, name: str, key: str) -> str:
-        path = os.path.join(self.data_root, name)
-        return check_folder(path, key=key, dataset='LabelledFolder')
-
-    def _mask_path(self, name: str) -> str | None:
-        if self.label_dir is None:
-            return None
+    def _mask_path(self, name: str) -> str:
+        """Where the mask of an image would be; empty where there are none."""
+        if not self.label_dir:
+            return ''
         return os.path.join(self.label_dir, str(PurePosixPath(name).with_suffix('.png')))
 
     def _check_complete(self, keypoints: str | None) -> None:
@@ -138,8 +128,9 @@ class LabelledFolder(PipelineDataset):
                     'Set allow_missing=True where references alone are labelled'
                 )
 
-    def _read_labels(self, mask: str, image: str, shape: tuple[int, int]) -> np.ndarray:
+    def _read_labels(self, mask: str, image: str) -> np.ndarray:
         labels, _ = read_label_image(mask)
+        shape = image_shape(image)
         if labels.shape != shape:
             raise ValueError(
                 f'mask {mask} is {labels.shape[1]}x{labels.shape[0]} (width x height), but its '

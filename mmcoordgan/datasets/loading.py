@@ -74,18 +74,19 @@ def grey_levels(image: Image.Image) -> np.ndarray:
     return ((values + 128) // 257).astype(np.uint8)
 
 
-def _to_rgb(image: Image.Image, alpha_background: tuple[int, ...]) -> Image.Image:
+def _to_rgb(image: Image.Image, background: tuple[int, ...]) -> Image.Image:
+    """8-bit RGB, transparent pixels on one color."""
     if image.mode.startswith('I'):
         rgb = Image.fromarray(grey_levels(image)).convert('RGB')
         hidden = image.info.get('transparency')
         if isinstance(hidden, int):
-            rgb.paste(tuple(alpha_background), mask=Image.fromarray(np.asarray(image) == hidden))
+            rgb.paste(background, mask=Image.fromarray(np.asarray(image) == hidden))
         return rgb
     if image.mode == 'F':
         raise ValueError('floating point images have no defined range of values')
     if image.mode in _ALPHA_MODES or 'transparency' in image.info:
         rgba = image.convert('RGBA')
-        canvas = Image.new('RGBA', rgba.size, (*alpha_background, 255))
+        canvas = Image.new('RGBA', rgba.size, (*background, 255))
         return Image.alpha_composite(canvas, rgba).convert('RGB')
     return image if image.mode == 'RGB' else image.convert('RGB')
 
@@ -124,7 +125,7 @@ class LoadImage(BaseTransform):
         alpha_background: RGB color behind transparent pixels.
 
     Raises:
-        BrokenImageError: If the file is missing, empty, truncated, larger than Pillow's limit for
+        BrokenImageError: The file is missing, empty, truncated, larger than Pillow's limit for
             decompression bombs, or not in one of the ``FORMATS``. The message names the file.
     """
 
@@ -136,28 +137,20 @@ class LoadImage(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Add ``img`` and what is known about it to ``results``."""
-        image, (height, width) = _read(results['img_path'], self.size, self.alpha_background)
-        results['img'] = image
-        results['img_shape'] = image.shape[:2]
+        with open_image(results['img_path']) as image:
+            turn_upright(image)
+            width, height = image.size
+            rgb = _to_rgb(image, self.alpha_background)
+            if self.size is not None:
+                rgb = rgb.resize((self.size, self.size), Image.Resampling.BILINEAR)
+                results['scale_factor'] = (self.size / width, self.size / height)
+            results['img'] = np.array(rgb)
+        results['img_shape'] = results['img'].shape[:2]
         results['ori_shape'] = (height, width)
-        if self.size is not None:
-            results['scale_factor'] = (self.size / width, self.size / height)
         return results
 
 
 def read_rgb(path: str) -> np.ndarray:
     """Read one image file as :class:`LoadImage` does: (H, W, 3) uint8, RGB."""
-    return _read(path, None, (255, 255, 255))[0]
-
-
-def _read(
-    path: str, size: int | None, alpha_background: tuple[int, ...]
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """The image, and its height and width in the file."""
-    with open_image(path) as image:
-        turn_upright(image)
-        shape = (image.height, image.width)
-        rgb = _to_rgb(image, alpha_background)
-        if size is not None:
-            rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
-        return np.array(rgb), shape
+    image: np.ndarray = LoadImage().transform({'img_path': path})['img']
+    return image

@@ -100,8 +100,8 @@ class SeededDataset(Dataset):
     """Seeds all random sources for each sample that :class:`~.ResumableSampler` asks for.
 
     What a pipeline draws then depends on neither workers nor interruptions. The random states of
-    the process are left as they were.
-    :class:`~.ResumableTrainLoop` puts this wrapper around the data set of its data loader.
+    the process are left as they were. :class:`~.ResumableTrainLoop` puts this wrapper around the
+    data set of its data loader.
 
     Args:
         dataset: Config or instance of the data set inside.
@@ -109,11 +109,7 @@ class SeededDataset(Dataset):
 
     def __init__(self, dataset: dict | Dataset) -> None:
         self.dataset: Any = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-
-    @property
-    def metainfo(self) -> dict:
-        """``metainfo`` of the data set inside."""
-        return getattr(self.dataset, 'metainfo', {})
+        self.metainfo: dict = getattr(self.dataset, 'metainfo', {})
 
     def full_init(self) -> None:
         """Initialize the data set inside, if it is lazy."""

@@ -26,7 +26,7 @@ class PackMMagicInputs(PackInputs):
     GANs and metrics expect it. ``inputs`` stays RGB. Same arguments.
 
     Raises:
-        ImportError: If MMagic is not installed.
+        ImportError: MMagic is not installed.
     """
 
     def __init__(self, *, bgr_to_rgb: bool = False) -> None:
@@ -45,10 +45,7 @@ class PackMMagicInputs(PackInputs):
 
 
 class SwapSeedsSampling:
-    """What MMagic's evaluator asks of a metric: here, for the samples of ``SwapSeeds``.
-
-    The metric has ``num_samples`` and ``seed``.
-    """
+    """What MMagic's evaluator asks of a metric: here, for the samples of ``SwapSeeds``."""
 
     SAMPLER_MODE = 'swap'  # metrics of one mode share their samples
     sample_model = 'ema'
@@ -79,10 +76,6 @@ def identity_config(config: dict) -> dict:
     """A config of MMagic's ArcFace network that builds: its class, its weights as the URL it takes.
 
     Other configs come back as they are.
-
-    Raises:
-        FileNotFoundError: If ``ir_se50_weights`` names no file.
-        ImportError: If MMagic cannot be imported.
     """
     config = dict(config)
     weights = config.get('ir_se50_weights')

@@ -78,7 +78,7 @@ def test_cmyk(tmp_path, quadrants):
 @pytest.mark.parametrize('orientation', range(1, 9))
 @pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'L'])
 def test_exif_orientation(tmp_path, quadrants, orientation, mode):
-    """Stored as the camera would for each orientation, the picture comes back upright."""
+    """Stored as the camera would for each orientation, the image comes back upright."""
     stored = {
         1: quadrants,
         2: quadrants[:, ::-1],

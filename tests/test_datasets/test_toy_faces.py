@@ -1,11 +1,9 @@
 import numpy as np
-import pytest
 
 from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.toy_faces.shape import (
     CLASSES,
     REGION_INDEX,
-    face_labels,
     face_regions,
     warp_grid,
 )
@@ -24,16 +22,8 @@ def test_samples_depend_on_seed_and_index_only():
     assert len({dataset.texture(index).palette.tobytes() for dataset, index in everyone}) == 100
 
 
-@pytest.mark.parametrize('size', [8, 32])
-def test_labels_are_the_face_at_the_coordinates(size):
-    dataset = ToyFaces(size=size)
-    for index in range(20):
-        info = dataset.get_data_info(index)
-        np.testing.assert_array_equal(face_labels(info['gt_coords']), info['gt_seg_map'])
-
-
 def test_colours_lie_where_the_coordinates_say():
-    """Paint the palette through gt_coords: apart from edges it must explain the picture."""
+    """Paint the palette through gt_coords: apart from edges it must explain the image."""
     dataset = ToyFaces(size=64)
     for index in range(8):
         info = dataset.get_data_info(index)
@@ -74,7 +64,7 @@ def test_axes_and_direction_of_the_warp():
     warp = dataset.warp(0)
     moved = type(warp)(1.0, 0.0, 0.0, np.array([0.5, 0.0]), warp.displacement)
     coords = warp_grid(moved, np.linspace(-1, 1, 33))
-    # Half a unit right of the picture's centre shows the canonical centre.
+    # Half a unit right of the image's centre shows the canonical centre.
     np.testing.assert_allclose(coords[:, 16, 24], [0, 0], atol=1e-6)
     wide = type(warp)(1.2, 0.1, 0.0, np.zeros(2), warp.displacement)
     corner = warp_grid(wide, np.linspace(-1, 1, 33))[:, -1, -1]

@@ -3,7 +3,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from mmcoordgan.datasets import PackInputs, RandomFlip, ToyFaces
 from mmcoordgan.datasets.toy_faces.shape import face_labels
@@ -39,13 +38,6 @@ def test_pack_keeps_rgb_and_dtypes():
 
     reversed_channels = PackInputs(bgr_to_rgb=True)({'img': image})['inputs']
     assert reversed_channels[2].eq(255).all() and reversed_channels[:2].eq(0).all()
-
-
-def test_resize_is_pils_own():
-    image = np.random.default_rng(0).integers(0, 256, (50, 37, 3), dtype=np.uint8)
-    resize = TRANSFORMS.build({'type': 'Resize', 'scale': (16, 16), 'backend': 'pillow'})
-    expected = np.array(Image.fromarray(image).resize((16, 16), Image.Resampling.BILINEAR))
-    np.testing.assert_array_equal(resize({'img': image})['img'], expected)
 
 
 @pytest.mark.parametrize('image', [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])

@@ -49,15 +49,8 @@ class ToyFaces(PipelineDataset):
         'dataset_name': 'toy_faces',
         'classes': CLASSES,
         'palette': [
-            [40, 40, 40],
-            [240, 190, 150],
-            [120, 70, 20],
-            [255, 255, 255],
-            [90, 40, 160],
-            [250, 140, 60],
-            [220, 30, 60],
-            [250, 220, 60],
-            [40, 120, 220],
+            *([40, 40, 40], [240, 190, 150], [120, 70, 20], [255, 255, 255], [90, 40, 160]),
+            *([250, 140, 60], [220, 30, 60], [250, 220, 60], [40, 120, 220]),
         ],
     }
 
@@ -96,10 +89,9 @@ class ToyFaces(PipelineDataset):
         return warp_grid(self.warp(structure_index), np.linspace(-1, 1, self.size))
 
     def render(self, structure_index: int, texture_index: int) -> dict:
-        """Draw the structure of one sample with the texture of another; never cached.
+        """Draw the structure of one sample with the texture of another; any non-negative indices.
 
-        Indices are non-negative, also beyond ``length``. Returns ``img``, ``gt_seg_map`` and
-        ``gt_coords``, see :class:`ToyFaces`.
+        Returns ``img``, ``gt_seg_map`` and ``gt_coords``, see :class:`ToyFaces`.
         """
         coords = self.coords(structure_index)
         image = render_image(self.warp(structure_index), self.texture(texture_index), self.size)

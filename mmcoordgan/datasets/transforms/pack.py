@@ -32,8 +32,8 @@ class PackInputs(BaseTransform):
             this package's ``LoadImage`` and ``ToyFaces``.
 
     Raises:
-        ValueError: If ``img`` is not (H, W, 3) uint8, or if a ground truth has another height and
-            width than the image.
+        ValueError: ``img`` is not (H, W, 3) uint8, or a ground truth has another height and width
+            than the image.
     """
 
     def __init__(self, *, bgr_to_rgb: bool = False) -> None:
@@ -48,25 +48,20 @@ class PackInputs(BaseTransform):
         if self.bgr_to_rgb:
             image = image[:, :, ::-1]
         sample = BaseDataElement(metainfo={k: results[k] for k in META_KEYS if k in results})
-        shape = image.shape[:2]
-        if results.get('gt_seg_map') is not None:
-            labels = self._tensor(results, 'gt_seg_map', shape).long()
-            sample.gt_sem_seg = PixelData(data=labels[None])  # (1, H, W)
-        for key in ('gt_coords', 'gt_soft_seg'):
-            if results.get(key) is not None:
-                values = self._tensor(results, key, shape).float()
-                setattr(sample, key, PixelData(data=values))  # (C, H, W)
+        for key in ('gt_seg_map', 'gt_coords', 'gt_soft_seg'):
+            if results.get(key) is None:
+                continue
+            values = torch.from_numpy(np.array(results[key], order='C'))
+            if values.shape[-2:] != image.shape[:2]:
+                raise ValueError(
+                    f'{key} is {values.shape[-2]}x{values.shape[-1]} but the image is '
+                    f'{image.shape[0]}x{image.shape[1]} ({results.get("img_path", "no file")})'
+                )
+            if key == 'gt_seg_map':
+                sample.gt_sem_seg = PixelData(data=values[None].long())  # (1, H, W)
+            else:
+                setattr(sample, key, PixelData(data=values.float()))  # (C, H, W)
         if results.get('gt_points') is not None:
             sample.gt_points = torch.from_numpy(np.array(results['gt_points'], np.float32))
         inputs = torch.from_numpy(np.array(image.transpose(2, 0, 1), order='C'))  # (3, H, W)
         return {'inputs': inputs, 'data_samples': sample}
-
-    @staticmethod
-    def _tensor(results: dict, key: str, shape: tuple[int, ...]) -> torch.Tensor:
-        values = np.array(results[key], order='C')
-        if values.shape[-2:] != shape:
-            raise ValueError(
-                f'{key} is {values.shape[-2]}x{values.shape[-1]} but the image is '
-                f'{shape[0]}x{shape[1]} ({results.get("img_path", "no file")})'
-            )
-        return torch.from_numpy(values)

@@ -93,13 +93,9 @@ class RandomFlip(MMCVRandomFlip):
         if results.get('gt_soft_seg') is not None:
             axes = (2,) * across + (1,) * down
             results['gt_soft_seg'] = np.ascontiguousarray(np.flip(results['gt_soft_seg'], axes))
-        if results.get('gt_points') is not None:
-            mirrored = np.array([across, down])
-            results['gt_points'] = np.where(
-                mirrored, 1 - results['gt_points'], results['gt_points']
-            )
-        coords = results.get('gt_coords')
-        if coords is None:
+        if (points := results.get('gt_points')) is not None:
+            results['gt_points'] = np.where([across, down], 1 - points, points)
+        if (coords := results.get('gt_coords')) is None:
             return
         if direction != 'horizontal':
             raise ValueError(
