@@ -25,11 +25,7 @@ class Example(NamedTuple):
 
 
 def sample_index(sample: Mapping[str, Any]) -> int:
-    """Position of an image in its data set.
-
-    Raises:
-        KeyError: If the prediction does not say.
-    """
+    """Position of an image in its data set, or KeyError if the prediction does not say."""
     if 'sample_idx' not in sample:
         raise KeyError('predictions lack sample_idx, which the data set must set')
     return int(sample['sample_idx'])
@@ -55,10 +51,9 @@ def read_example(
 ) -> Example:
     """Read one prediction.
 
-    Labels come from ``gt_soft_seg.data`` (C, H, W), or else from ``gt_sem_seg.data`` (1, H, W) as
-    one-hot maps, zero where a pixel is void. ``gt_coords.data`` (2, H, W) is resized bilinearly
-    with ``align_corners=True``, the convention of canonical coordinates. ``gt_points`` is (P, 2),
-    in fractions of the sides.
+    Labels come from ``gt_soft_seg.data`` (C, H, W), or else from ``gt_sem_seg.data`` (1, H, W).
+    ``gt_coords.data`` (2, H, W) is resized bilinearly with ``align_corners=True``, the convention
+    of canonical coordinates. ``gt_points`` is (P, 2), in fractions of the sides.
 
     Args:
         sample: A prediction with its ground truth, as MMEngine's ``Evaluator`` passes it.
@@ -69,8 +64,8 @@ def read_example(
         label_size: Height and width of ``truth``; None: those of the map.
 
     Raises:
-        KeyError: If there is no map under ``coords_key``.
-        ValueError: If a map has another shape or is not finite, or if labels lie outside
+        KeyError: There is no map under ``coords_key``.
+        ValueError: A map has another shape or is not finite, or labels lie outside
             ``0..num_classes-1``.
     """
     name = str(sample.get('img_path') or f'sample {sample.get("sample_idx")}')
@@ -107,11 +102,7 @@ def read_example(
 
 
 def stack(examples: Sequence[Example]) -> Example:
-    """Stack images; ground truth only where all of them have it.
-
-    Raises:
-        ValueError: If their maps differ in size.
-    """
+    """Stack images; ground truth only where all of them have it."""
     first = examples[0]
     for example in examples:
         if example.coords.shape != first.coords.shape:
@@ -120,10 +111,8 @@ def stack(examples: Sequence[Example]) -> Example:
                 f'{first.name}, {tuple(example.coords.shape)} for {example.name}'
             )
     columns: Any = zip(*(example[1:] for example in examples))
-    stacked = [
-        None if any(t is None for t in column) else torch.stack(column) for column in columns
-    ]
-    return Example(first.name, *stacked)  # type: ignore[arg-type]
+    stacked: Any = (None if any(t is None for t in c) else torch.stack(c) for c in columns)
+    return Example(first.name, *stacked)
 
 
 def arg_max(scores: Tensor, dim: int = -3) -> Tensor:

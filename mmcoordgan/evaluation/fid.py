@@ -32,8 +32,8 @@ class FID(BaseMetric):
         **kwargs: ``collect_device`` and ``prefix`` of MMEngine's ``BaseMetric``.
 
     Raises:
-        ImportError: If torch-fidelity is not installed.
-        FileNotFoundError: If there is no file ``weights``, or they cannot be downloaded.
+        ImportError: torch-fidelity is not installed.
+        FileNotFoundError: There is no file ``weights``, or they cannot be downloaded.
     """
 
     default_prefix = ''
@@ -66,9 +66,6 @@ class FID(BaseMetric):
 
         ``inputs`` are real images, uint8 RGB (3, H, W); predictions have ``fake_img``, RGB
         (3, S, S) in about [-1, 1].
-
-        Raises:
-            ValueError: If predictions are MMagic's, BGR in 0..255.
         """
         fake = torch.stack([sample['fake_img'] for sample in data_samples])
         largest = float(fake.max())

@@ -59,9 +59,8 @@ class KeypointTransferPCK(TransferMetric):
         **settings: See :class:`TransferMetric`.
 
     Raises:
-        ValueError: If ``alpha`` or ``normalize_by`` is invalid; from ``process``, if a reference
-            has neither ``gt_points`` nor ``gt_coords``, or if images differ in their number of
-            points.
+        ValueError: ``alpha`` or ``normalize_by`` is invalid; from ``process``: a reference has
+            neither ``gt_points`` nor ``gt_coords``, or images differ in their number of points.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class KeypointTransferPCK(TransferMetric):
         return {**sums, 'sparse': torch.zeros(1)}  # whether key points were carried
 
     def check_reference(self, reference: Example) -> None:
-        """References need key points, as many as ``normalize_by`` names, or true coordinates."""
+        """References need key points, ``normalize_by`` among them, or true coordinates."""
         if reference.points is None and reference.true_coords is None:
             raise ValueError(
                 f'the reference {reference.name} has neither gt_points nor gt_coords: point '
@@ -224,9 +223,8 @@ class KeypointTransferPCK(TransferMetric):
             for reference, value in enumerate(columns[key].tolist()):
                 numbers[f'{key}/ref{reference}'] = value
         labels = [f'ref{reference}' for reference in range(self.num_references)]
-        rows = [[float(column[k]) for column in columns.values()] for k in range(len(labels))]
-        means = [float(column.nanmean()) for column in columns.values()]
-        return numbers, format_table(['', *columns], [*labels, 'mean'], [*rows, means], digits=3)
+        means = {k: [*column.tolist(), float(column.nanmean())] for k, column in columns.items()}
+        return numbers, format_table('', [*labels, 'mean'], means, digits=3)
 
 
 def _inside(points: Tensor) -> Tensor:

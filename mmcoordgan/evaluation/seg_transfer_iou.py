@@ -17,15 +17,14 @@ EPS = 1e-10
 
 
 def confusion_matrix(predicted: Tensor, truth: Tensor, num_classes: int) -> Tensor:
-    """How many pixels of each class were taken for each class.
+    """How many pixels of each class were taken for each class: (K, C, C) int64 on the CPU.
+
+    Rows are true classes, columns predicted ones.
 
     Args:
-        predicted: (B, K, H, W) int64 in 0..num_classes-1: K predictions for each of B images.
+        predicted: (B, K, H, W) int64 in 0..C-1: K predictions for each of B images.
         truth: (B, H, W) int64, likewise; negative pixels are void and count nowhere.
         num_classes: C.
-
-    Returns:
-        (K, C, C) int64 on the CPU; rows are true classes, columns predicted ones.
     """
     cells = num_classes * num_classes
     index = truth[:, None] * num_classes + predicted  # (B, K, H, W)
@@ -52,10 +51,7 @@ def intersection_and_union(confusion: Tensor, strict: bool = False) -> tuple[Ten
 
 
 def iou_per_class(confusion: Tensor, strict: bool = False) -> Tensor:
-    """IoU of each class in percent, I / (U + 1e-10), (..., C - 1) float64.
-
-    Arguments: see :func:`intersection_and_union`.
-    """
+    """IoU of each class in percent, I / (U + 1e-10), (..., C - 1) float64; same arguments."""
     intersection, union = intersection_and_union(confusion, strict)
     return 100 * intersection.double() / (union.double() + EPS)
 
@@ -66,13 +62,11 @@ class SegTransferIoU(TransferMetric):
 
     Soft one-hot labels of each reference are carried to the query by correspondence; the arg max
     is compared with the query's own labels, the arg max of its one-hot labels resized bilinearly.
-    Ties go to the lowest class. By default, labels are counted at the size of the correspondence
-    map, as in the published benchmarks; with ``label_size``, what is carried is resized to it
-    first. Intersections and unions are summed over all queries before they are divided.
+    Ties go to the lowest class. Intersections and unions are summed over all queries before they
+    are divided.
 
     Void pixels (``ignore_index`` in the data set's ``metainfo``) count nowhere: those of
-    references are no sources; those of queries, where more than half of a pixel is void, enter no
-    number.
+    references are no sources; pixels of queries do not count where more than half is void.
 
     Numbers, in percent; each is the mean over classes (without background and ``ignore_classes``)
     and over references:
@@ -94,11 +88,12 @@ class SegTransferIoU(TransferMetric):
         num_classes: C, background (class 0) included. Default: the ``classes`` of the data set.
         ignore_classes: Classes left out of means, by name or number.
         fuse: Report ``fused_iou``.
-        label_size: Height and width at which labels are counted. None (default): those of the map.
+        label_size: Height and width at which labels are counted; what is carried is resized to
+            it. None (default): those of the map, as in the published benchmarks.
         **settings: See :class:`TransferMetric`.
 
     Raises:
-        ValueError: From ``process``, if a reference has no labels, labels are out of range, or
+        ValueError: From ``process``: a reference has no labels, labels are out of range, or
             ``ignore_classes`` names no class.
     """
 
@@ -223,7 +218,6 @@ class SegTransferIoU(TransferMetric):
                 columns[name] = iou_per_class(totals[name]).mean(0)
         names = self.class_names[1:]
         labels = [name if keep else f'({name})' for name, keep in zip(names, kept.tolist())]
-        rows = [[float(column[i]) for column in columns.values()] for i in range(len(names))]
-        means = [float(column[kept].mean()) for column in columns.values()]
-        table = format_table(['IoU (%)', *columns], [*labels, 'mean'], [*rows, means])
+        means = {k: [*column.tolist(), float(column[kept].mean())] for k, column in columns.items()}
+        table = format_table('IoU (%)', [*labels, 'mean'], means)
         return table if kept.all() else f'{table}\n(classes in brackets are not in the mean)'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -73,7 +73,7 @@ class TransferMetric(BaseMetric):
         prefix: Put before the names of all numbers, with a slash.
 
     Raises:
-        ValueError: If ``num_references``, ``mode`` or ``temperature`` is out of range.
+        ValueError: ``num_references``, ``mode`` or ``temperature`` is out of range.
     """
 
     default_prefix = ''
@@ -148,10 +148,8 @@ class TransferMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Store references, add queries to the running sums.
 
-        Args:
-            data_batch: Not used.
-            data_samples: Predictions with their ground truth, see
-                :func:`~mmcoordgan.evaluation.examples.read_example`, and ``sample_idx``.
+        ``data_samples`` are predictions with their ground truth, see
+        :func:`~mmcoordgan.evaluation.examples.read_example`, and ``sample_idx``.
         """
         queries = []
         for sample in data_samples:
@@ -186,14 +184,11 @@ class TransferMetric(BaseMetric):
     def evaluate(self, size: int) -> dict:
         """Add up the sums of all processes, and report.
 
-        Args:
-            size: Number of samples of the data set, references included.
-
-        Returns:
-            Names and numbers; the same on every process. Empty if no query has ground truth.
+        ``size`` is the number of samples of the data set, references included. Returns names and
+        numbers, the same on every process; nothing if no query has ground truth.
 
         Raises:
-            ValueError: If more queries were counted than the data set has.
+            ValueError: More queries were counted than the data set has.
         """
         totals = self._sums()
         for total in totals.values():
@@ -230,8 +225,7 @@ class TransferMetric(BaseMetric):
     def transfer(self, values: Tensor, queries: Example, maps: str = 'coords') -> Tensor:
         """Carry values (K, C, h, w) of the references to B queries: (B, K, C, H, W).
 
-        ``maps`` tells which maps of both correspond: 'coords' or 'true_coords'. Those of the
-        references are indexed once.
+        ``maps`` tells which maps of both correspond: 'coords' or 'true_coords'.
         """
         references = self._references
         assert references is not None
@@ -249,19 +243,18 @@ class TransferMetric(BaseMetric):
 
     def _sums(self) -> dict[str, Tensor]:
         if not self._totals:
-            # Queries seen, and those of them that are usable.
-            counts = torch.zeros(2, dtype=torch.int64)
+            counts = torch.zeros(2, dtype=torch.int64)  # queries seen, and usable ones
             self._totals = {'queries': counts, **self.new_totals()}
         return self._totals
 
     def _complete_references(self, query: str) -> Example:
+        missing = [i for i in range(self.num_references) if i not in self._found]
+        if missing:
+            raise ValueError(
+                f'{type(self).__name__}: the query {query} came before the references '
+                f'{missing} (sample_idx). {self._advice()}'
+            )
         if self._references is None:
-            missing = [i for i in range(self.num_references) if i not in self._found]
-            if missing:
-                raise ValueError(
-                    f'{type(self).__name__}: the query {query} came before the references '
-                    f'{missing} (sample_idx). {self._advice()}'
-                )
             self._references = stack([self._found[i] for i in range(self.num_references)])
         return self._references
 
@@ -273,22 +266,12 @@ class TransferMetric(BaseMetric):
 
 
 def format_table(
-    header: Sequence[str], labels: Sequence[str], rows: Sequence[Sequence[float]], digits: int = 2
+    title: str, labels: Sequence[str], columns: Mapping[str, Sequence[float]], digits: int = 2
 ) -> str:
-    """Right-aligned columns of numbers behind a column of labels.
-
-    Args:
-        header: Title of the labels' column, then of each column of numbers.
-        labels: One for each row.
-        rows: Numbers, one less than ``header`` in each row.
-        digits: Behind the decimal point.
-    """
-    cells = [[label, *(f'{v:.{digits}f}' for v in row)] for label, row in zip(labels, rows)]
-    lines = [list(header), *cells]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return '\n'.join(
-        '  '.join(
-            [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))]
-        ).rstrip()
-        for line in lines
-    )
+    """Right-aligned columns of numbers, by their headers, behind a column of labels."""
+    cells = [[title, *labels]]
+    cells += [[name, *(f'{v:.{digits}f}' for v in values)] for name, values in columns.items()]
+    widths = [max(map(len, column)) for column in cells]
+    rows = zip(*cells)
+    lines = ([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows)
+    return '\n'.join('  '.join(line).rstrip() for line in lines)

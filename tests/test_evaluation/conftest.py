@@ -1,4 +1,4 @@
-"""Predictions on the synthetic pictures behind the reference numbers."""
+"""Predictions on the synthetic images behind the reference numbers."""
 
 from pathlib import Path
 

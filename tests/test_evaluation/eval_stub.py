@@ -13,14 +13,14 @@ from mmcoordgan.registry import MODELS
 DATA = Path(__file__).parents[1] / 'data' / 'reference'
 
 
-def picture_number(path: str) -> int:
-    """The number that ``evaluation_data`` draws a picture by."""
+def image_number(path: str) -> int:
+    """The number that ``evaluation_data`` draws an image by."""
     name = os.path.splitext(os.path.basename(path))[0].replace('image_', '')
     return int(name) + (1000 if 'our_test' in path else 0)
 
 
 def oracle_coords(kind: str, path: str, size: int) -> torch.Tensor:
-    return torch.from_numpy(evaluation_data.oracle_warp(kind, picture_number(path), size))
+    return torch.from_numpy(evaluation_data.oracle_warp(kind, image_number(path), size))
 
 
 def write_celeba(root: Path, numbers: list[int]) -> None:
@@ -36,7 +36,7 @@ def write_celeba(root: Path, numbers: list[int]) -> None:
 
 @MODELS.register_module(force=True)
 class OracleModel(BaseModel):
-    """Predicts the maps behind the pictures of ``evaluation_data`` ('face', 'car', 'celeba').
+    """Predicts the maps behind the images of ``evaluation_data`` ('face', 'car', 'celeba').
 
     With kind 'toy', the true coordinates plus ``bias``, as ``coords``, and without as
     ``refined_coords``. The one weight, ``encoder.weight``, is 1 and multiplies ``coords``, so that

@@ -84,7 +84,7 @@ def test_against_loops_over_pixels(batch):
 
 
 def test_counted_by_hand():
-    """Two pixels of a 1 x 4 picture are right, one part is on background, one class is absent."""
+    """Two pixels of a 1 x 4 image are right, one part is on background, one class is absent."""
     row = canonical_grid(1, 4)
     made = metric(num_references=1)
     made.process(None, [sample(0, row, [[1, 1, 2, 2]])])

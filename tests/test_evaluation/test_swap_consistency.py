@@ -29,20 +29,20 @@ class MeanLoss(PerceptualDistance):
 
 
 class Faces(nn.Module):
-    """Says by the first channel which of two faces a picture shows."""
+    """Says by the first channel which of two faces an image shows."""
 
     def extract_feats(self, images):
         face = (images[:, 0].mean((1, 2)) > 0).long()
         return torch.eye(2)[face]
 
 
-def picture(value: float) -> torch.Tensor:
+def flat_image(value: float) -> torch.Tensor:
     return torch.full((3, 4, 4), value)
 
 
 def sample(fake: float, texture: float, structure: float) -> dict:
     values = dict(fake_img=fake, texture_swap_img=texture, structure_swap_img=structure)
-    return {name: picture(value) for name, value in values.items()}
+    return {name: flat_image(value) for name, value in values.items()}
 
 
 def test_distances_by_hand():
@@ -114,7 +114,7 @@ def test_processes_share_the_requests_of_one(monkeypatch):
 def test_errors(monkeypatch, tmp_path):
     metric = SwapConsistency(MeanLoss())
     with pytest.raises(ValueError, match=r"no texture_swap_img.*type='SwapSeeds'"):
-        metric.process(None, [{'fake_img': picture(0)}])
+        metric.process(None, [{'fake_img': flat_image(0)}])
     identity = dict(type='mmagic.IDLossModel', ir_se50_weights=str(tmp_path / 'no.pth'))
     with pytest.raises(FileNotFoundError, match=r'identity.ir_se50_weights: there is no file'):
         SwapConsistency(MeanLoss(), identity=copy.deepcopy(identity))
