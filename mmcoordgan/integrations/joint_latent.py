@@ -25,10 +25,7 @@ class JointLatentGenerator(CoordGANGenerator):
         """Length of the latent vector: ``structure_dim + texture_dim``."""
         return self.structure_dim + self.texture_dim
 
-    @property
-    def style_channels(self) -> int:
-        """:attr:`noise_size`, by the name that MMagic's StyleGAN2 looks for."""
-        return self.noise_size
+    style_channels = noise_size  # by the name that MMagic's StyleGAN2 looks for
 
     def forward(  # type: ignore[override]
         self,
