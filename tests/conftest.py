@@ -14,7 +14,8 @@ from mmengine.registry import DefaultScope
 # This checkout, and the helpers of its tests, here and in the programs that tests start.
 ROOT = Path(__file__).parents[1]
 FOLDERS = '. tests tests/data/reference tests/fuzz tests/test_evaluation tests/test_models'
-CHECKOUT = [str(ROOT / folder) for folder in [*FOLDERS.split(), 'tools/analysis_tools']]
+TOOLS = 'tools/analysis_tools tools/dataset_converters tools/model_converters'
+CHECKOUT = [str(ROOT / folder) for folder in f'{FOLDERS} {TOOLS}'.split()]
 sys.path[:0] = CHECKOUT
 os.environ['PYTHONPATH'] = os.pathsep.join(CHECKOUT)
 os.environ['PYTHONWARNINGS'] = 'ignore'

@@ -109,8 +109,3 @@ def test_another_type_on_the_command_line(capsys):
     options = ['train_dataloader.dataset.type=ImageFolder', 'train_dataloader.dataset.data_root=x']
     error = refused(capsys, TOY, '--cfg-options', *options)
     assert 'it does not take length, seed, size, which train_dataloader.dataset has' in error
-
-
-def test_a_wheels_names_in_a_checkout(capsys):
-    error = refused(capsys, "_base_ = 'mmcoordgan::coordgan/toyfaces_32.py'\n")
-    assert f"write the path, _base_ = '{ROOT / 'configs'}/...'" in error

@@ -14,27 +14,11 @@ from PIL import Image
 from test_infer import LABEL, below, pixels, rows_of
 from tiny_inversion import STAGE2, labels, pictures
 
-from mmcoordgan.apis import transfer
 from mmcoordgan.apis.masks import label_image
 from mmcoordgan.cli import infer as cli
 from mmcoordgan.cli.checks import check_training
 from mmcoordgan.cli.outputs import OutputFolder
 from mmcoordgan.datasets import BrokenImageError
-
-
-def test_ctrl_c_keeps_what_is_written(folder, infer, stage2, monkeypatch):
-    whole = transfer.carry_labels
-
-    def interrupted(*arguments):
-        for number, found in enumerate(whole(*arguments)):
-            if number == 2:
-                raise KeyboardInterrupt
-            yield found
-
-    monkeypatch.setattr(transfer, 'carry_labels', interrupted)
-    code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
-    assert code == 130 and 'interrupted' in message
-    assert below('x/labels') == ['a.png', 'b.png']
 
 
 @pytest.mark.parametrize('error, code', [(KeyboardInterrupt(), 130), (OSError(28, 'full'), 1)])

@@ -1,22 +1,12 @@
-import importlib.util
 import os
 from pathlib import Path
 
+import celebamask_hq as tool
 import numpy as np
 import pytest
 from PIL import Image
 
 from mmcoordgan.datasets import CelebAMaskHQ
-
-TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'celebamask_hq.py'
-
-
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('celebamask_converter', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -37,7 +27,7 @@ def root(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize('num_classes', [7, 19])
-def test_packed_labels_equal_the_painted_ones(tool, root, num_classes, capsys):
+def test_packed_labels_equal_the_painted_ones(root, num_classes, capsys):
     arguments = [str(root), '--num-classes', str(num_classes), '--workers', '1']
     assert tool.main(arguments) == 0
     folder = f'CelebAMask-HQ-labels-{num_classes}'
@@ -54,7 +44,7 @@ def test_packed_labels_equal_the_painted_ones(tool, root, num_classes, capsys):
         mistaken.get_data_info(0)
 
 
-def test_it_goes_on_where_it_stopped(tool, root, capsys):
+def test_it_goes_on_where_it_stopped(root, capsys):
     out = root / 'out'
     tool.main([str(root), '--workers', '1', '--out-dir', str(out)])
     (out / '3.png').unlink()
@@ -68,14 +58,14 @@ def test_it_goes_on_where_it_stopped(tool, root, capsys):
     assert sorted(os.listdir(out)) == [f'{number}.png' for number in range(6)]
 
 
-def test_differences_are_found(tool, root, monkeypatch, capsys):
+def test_differences_are_found(root, monkeypatch, capsys):
     monkeypatch.setattr(tool, 'read_packed_labels', lambda *_: np.zeros((16, 16), np.uint8))
     assert tool.main([str(root), '--workers', '1']) == 1
     assert 'image 4: the packed labels differ from the masks' in capsys.readouterr().out
     assert os.listdir(root / 'CelebAMask-HQ-labels-7') == []
 
 
-def test_failures_are_named_and_the_rest_is_packed(tool, root, capsys):
+def test_failures_are_named_and_the_rest_is_packed(root, capsys):
     for mask in (root / 'CelebAMask-HQ-mask-anno' / '0').glob('00001_*'):
         mask.unlink()
     (root / 'CelebAMask-HQ-mask-anno' / '0' / '00004_skin.png').write_bytes(b'nonsense')

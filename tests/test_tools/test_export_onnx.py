@@ -1,10 +1,9 @@
 """tools/model_converters/export_onnx.py: the same results in onnxruntime, or no file."""
 
-import runpy
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
 
+import export_onnx as tool
 import numpy as np
 import pytest
 import torch
@@ -15,8 +14,6 @@ from mmcoordgan.apis import load_trained
 onnxruntime = pytest.importorskip(
     'onnxruntime', reason="needs pip install -e '.[onnx]', and PyTorch 2.5 or newer"
 )
-ROOT = Path(__file__).parents[2]
-tool = runpy.run_path(str(ROOT / 'tools' / 'model_converters' / 'export_onnx.py'))
 
 
 @pytest.fixture(scope='module')
@@ -26,7 +23,7 @@ def exported(tmp_path_factory):
     write_checkpoint(folder / 'model.pth')
     with redirect_stdout(printed):
         out = str(folder / 'new' / 'model.onnx')
-        tool['main']([str(folder / 'model.pth'), '--out', out, '--threads', '1'])
+        tool.main([str(folder / 'model.pth'), '--out', out, '--threads', '1'])
     return folder, printed.getvalue()
 
 
@@ -74,8 +71,7 @@ def test_other_results_are_not_written(exported, change, tmp_path, monkeypatch, 
     folder, _ = exported
     content = (folder / 'new' / 'model.onnx').read_bytes()
     (tmp_path / 'old.onnx').write_text('what was there')
-    names = tool['main'].__globals__
-    start_session = names['start_session']
+    start_session = tool.start_session
 
     def off(model, threads):
         session = start_session(model, threads)
@@ -87,11 +83,11 @@ def test_other_results_are_not_written(exported, change, tmp_path, monkeypatch, 
 
         return run
 
-    monkeypatch.setitem(names, 'to_onnx', lambda network, source: content)
-    monkeypatch.setitem(names, 'start_session', off)
+    monkeypatch.setattr(tool, 'to_onnx', lambda network, source: content)
+    monkeypatch.setattr(tool, 'start_session', off)
     arguments = [str(folder / 'model.pth'), '--out', str(tmp_path / 'old.onnx'), '--force']
     with pytest.raises(SystemExit) as end:
-        tool['main'](arguments)
+        tool.main(arguments)
     assert end.value.code == 1
     assert 'not within 0.0001 of what PyTorch gives' in capsys.readouterr().err
     assert (tmp_path / 'old.onnx').read_text() == 'what was there'
@@ -104,6 +100,6 @@ def test_bad_arguments(tmp_path, untrained, capsys):
         (('none.pth', '--out', 'm.pth'), 'must end in .onnx'),
     ):
         with pytest.raises(SystemExit) as end:
-            tool['main']([str(argument) for argument in arguments])
+            tool.main([str(argument) for argument in arguments])
         assert end.value.code == 2 and message in capsys.readouterr().err
     assert not out.exists()

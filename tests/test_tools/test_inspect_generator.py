@@ -1,8 +1,6 @@
 """tools/analysis_tools/inspect_generator.py: figures of a checkpoint, and clear errors."""
 
-import runpy
-from pathlib import Path
-
+import inspect_generator as tool
 import numpy as np
 import pytest
 import torch
@@ -12,9 +10,7 @@ from mmcoordgan.apis import load_trained
 from mmcoordgan.models.losses import StructureTensorLoss
 from mmcoordgan.models.networks import CoordGANGenerator
 
-ROOT = Path(__file__).parents[2]
 TOOL = 'analysis_tools/inspect_generator.py'
-tool = runpy.run_path(str(ROOT / 'tools' / TOOL))
 
 
 @pytest.fixture
@@ -60,7 +56,7 @@ def one_by_one(generator: CoordGANGenerator, samples: int, seed: int) -> dict[st
 def test_figures_are_those_of_single_images(generator, samples):
     expected = one_by_one(generator, samples, seed=3)
     assert samples == 2 or all(0.01 < value < 0.99 for value in expected.values()), expected
-    assert tool['figures'](generator, samples, 3) == pytest.approx(expected, rel=1e-4)
+    assert tool.figures(generator, samples, 3) == pytest.approx(expected, rel=1e-4)
 
 
 def columns(printed: str) -> tuple[list[float], ...]:
@@ -80,7 +76,7 @@ def test_checkpoints_beside_the_baseline(untrained, run_tool, capsys):
     torch.save(content, 'other.pth')
     run_tool(TOOL, 'other.pth', '--samples', 4)
     untouched, other = columns(capsys.readouterr().out)
-    expected = tool['figures'](load_trained('other.pth').generator, 4, 0)
+    expected = tool.figures(load_trained('other.pth').generator, 4, 0)
     assert untouched == baseline != other
     assert other == pytest.approx(list(expected.values()), abs=1e-4)
     with pytest.raises(SystemExit):

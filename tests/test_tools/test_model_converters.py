@@ -7,19 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from mm_to_official import main as to_official
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_checkpoint
 from official_files import official
+from official_to_mm import main as to_mm
 from reference import image, numbers, relative_error, rnd
 
 from mmcoordgan.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
-
-CONVERTERS = ROOT / 'tools' / 'model_converters'
-to_mm = runpy.run_path(str(CONVERTERS / 'official_to_mm.py'))['main']
-to_official = runpy.run_path(str(CONVERTERS / 'mm_to_official.py'))['main']
 run_test = runpy.run_path(str(ROOT / 'tools' / 'test.py'))['main']
 pytestmark = pytest.mark.usefixtures('elsewhere')
 STAGE1 = ('g', 'd', 'g_ema', 'd_patch')
