@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -23,7 +22,7 @@ from mmcoordgan.errors import UserError, printable
 from mmcoordgan.visualization import coords_to_colors, draw_matches, draw_points, overlay_labels
 
 from .infer_options import build_parser
-from .launch import explained_errors, forbid_unsafe_loading
+from .launch import explained, explained_errors, forbid_unsafe_loading
 from .outputs import OutputFolder, name_results
 from .points import read_painted, read_points
 
@@ -36,7 +35,8 @@ def encode(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     """
     names = name_results(args.images)
     model = load(args, out)
-    results = model.iter_encode(to_do(args, out, names, 'codes/{}.npz'), **batches(args, out))
+    images = [image for image, name in names.items() if out.lacks(f'codes/{name}.npz')]
+    results = model.iter_encode(images, **batches(args, out))
     yield
     for found in results:
         if args.overview:
@@ -74,19 +74,15 @@ def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> Iterator[Non
         --reference anna.jpg anna_mask.png --reference bob.jpg correspondences.json
     """
     names = name_results(args.images)
-    images, masks = map(list, zip(*args.reference))
+    references, masks = map(list, zip(*args.reference))
     palettes = [read_label_mask(m).palette for m in masks if not m.lower().endswith('.json')]
     palette = full_palette(next((p for p in palettes if p is not None), None))
-    for number, (image, mask) in enumerate(zip(images, masks)):
+    for number, (image, mask) in enumerate(args.reference):
         if mask.lower().endswith('.json'):
             masks[number] = read_painted(mask, image, original(image).shape[:2])
-    results = load(args, out).iter_transfer_labels(
-        images,
-        masks,
-        to_do(args, out, names, 'labels/{}.png'),
-        ignore_label=args.ignore_label,
-        **batches(args, out),
-    )
+    images = [image for image, name in names.items() if out.lacks(f'labels/{name}.png')]
+    settings = dict(ignore_label=args.ignore_label, **batches(args, out))
+    results = load(args, out).iter_transfer_labels(references, masks, images, **settings)
     yield
     for found in results:
         image, name = found.name, names[found.name]
@@ -174,20 +170,16 @@ def interpolate(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
         raise UserError(f'--fps must lie in 1..50, but is {args.fps}')
     if args.refine and isinstance(start, int) and isinstance(end, int):
         raise UserError('--refine improves codes of images, but both ends are seeds: drop it')
-    frames = load(args, out).iter_interpolate(
-        start, end, args.frames, part=args.part, refine=args.refine
-    )
+    settings = dict(part=args.part, refine=args.refine)
+    frames = load(args, out).iter_interpolate(start, end, args.frames, **settings)
     yield
     images = []
     for number, found in enumerate(frames):
         images.append(Image.fromarray(enlarged(found.image, args.scale)))
         out.save_png(args.start, f'frames/frame{number:04}', partial(images.__getitem__, number))
     gif: dict[str, Any] = dict(save_all=True, loop=0, duration=10 * round(100 / args.fps))
-    out.save(
-        args.start,
-        'frames.gif',
-        lambda file: images[0].save(file, 'GIF', append_images=images[1:], **gif),
-    )
+    gif.update(append_images=images[1:])
+    out.save(args.start, 'frames.gif', lambda file: images[0].save(file, 'GIF', **gif))
 
 
 _VERBS = encode, correspond, transfer_labels, transfer_points, swap_texture, sample, interpolate
@@ -195,23 +187,18 @@ VERBS: dict[str, Any] = {verb.__name__.replace('_', '-'): verb for verb in _VERB
 
 
 def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for.
+    """Do what the command line (default: this process's) asks for.
 
-    Args:
-        program: Name in messages.
-        argv: Arguments; default: those of this process.
-
-    Returns:
-        Exit code: 0, or 1 if images could not be read. Requests that cannot be met end the process
-        with exit code 2, errors of the disk with 1, Ctrl-C with 130.
+    Returns the exit code: 0, or 1 if images could not be read. Requests that cannot be met end the
+    process with exit code 2, errors of the disk with 1, Ctrl-C with 130.
     """
     args = build_parser(program, VERBS).parse_args(argv)
     with explained_errors(program):
         forbid_unsafe_loading()
         if getattr(args, 'scale', 1) < 1:
             raise UserError(f'--scale must be at least 1, but is {args.scale}')
-        skip = getattr(args, 'skip_existing', False)
-        out = OutputFolder(args.out, input_paths(args), args.force or skip, go_on=skip)
+        go_on = getattr(args, 'skip_existing', False)
+        out = OutputFolder(args.out, input_paths(args), args.force, go_on)
         try:
             steps = VERBS[args.verb](args, out)
             with explained():
@@ -241,28 +228,9 @@ def load(args: argparse.Namespace, out: OutputFolder | None = None) -> CoordGANI
     return model
 
 
-@contextmanager
-def explained() -> Iterator[None]:
-    """Errors in what the user gives, as opposed to errors of the program."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise UserError(str(error)) from None
-
-
 def batches(args: argparse.Namespace, out: OutputFolder) -> dict[str, Any]:
     """What the options say about reading many images."""
     return dict(batch_size=args.batch_size, refine=args.refine, on_broken=out.fail)
-
-
-def to_do(
-    args: argparse.Namespace, out: OutputFolder, names: dict[str, str], result: str
-) -> list[str]:
-    """All images, or with ``--skip-existing`` those without the result."""
-    skip = args.skip_existing
-    return [
-        i for i, n in names.items() if not (skip and os.path.lexists(out.path(result.format(n))))
-    ]
 
 
 def input_paths(args: argparse.Namespace) -> Iterator[str]:

@@ -66,6 +66,15 @@ def explained_errors(program: str, after_interruption: str = '') -> Iterator[Non
     sys.exit(code)
 
 
+@contextmanager
+def explained() -> Iterator[None]:
+    """Errors in what the user gives, as opposed to errors of the program."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from None
+
+
 def _root_cause(error: BaseException) -> str:
     """What led to this error in the end, such as a missing package of a user's module."""
     cause = error
@@ -105,17 +114,10 @@ def add_common_arguments(parser: argparse.ArgumentParser, example: str) -> None:
 
 
 def check_checkpoint(path: str) -> None:
-    """Refuse a checkpoint that is missing, damaged or unsafe. Addresses (``https://``) pass.
-
-    Raises:
-        UserError: With the reason.
-    """
-    if '://' in path:
-        return
-    try:
-        load_checkpoint(path)
-    except (FileNotFoundError, ValueError) as error:
-        raise UserError(str(error)) from None
+    """Refuse a checkpoint that is missing, damaged or unsafe. Addresses (``https://``) pass."""
+    if '://' not in path:
+        with explained():
+            load_checkpoint(path)
 
 
 class ToolRunner(Runner):

@@ -80,7 +80,7 @@ class OutputFolder:
         root: A new or empty folder.
         inputs: Files and folders that the run reads; results may not lie among them.
         force: Write into a folder that holds something, over files of the same names.
-        go_on: Add to the tables that it holds.
+        go_on: Add to what it holds.
 
     Raises:
         UserError: Results would lie among inputs, or cannot be written.
@@ -103,7 +103,7 @@ class OutputFolder:
                 raise UserError(f'the folder {root} holds the input {path}: give another folder')
         try:
             os.makedirs(root, exist_ok=True)
-            if os.listdir(root) and not force:
+            if os.listdir(root) and not (force or go_on):
                 raise UserError(
                     f'the folder {root} is not empty: give a new one, or --force to write into it'
                 )
@@ -114,6 +114,10 @@ class OutputFolder:
 
     def path(self, name: str) -> str:
         return os.path.join(self.root, name)
+
+    def lacks(self, name: str) -> bool:
+        """Whether a result is still to be written."""
+        return not (self.go_on and os.path.lexists(self.path(name)))
 
     def fail(self, name: str, error: Exception) -> None:
         """Remember an image that could not be read, or a result that could not be written."""

@@ -23,15 +23,9 @@ NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeEr
 def read_points(path: str, image: str) -> tuple[list[str], np.ndarray]:
     """Labels and points (N, 2) float32 of an image; a point without a label gets its number.
 
-    Args:
-        path: A CSV file whose header names the columns x, y and optionally label; x and y in pixels
-            of the image, (0, 0) being the centre of the top left one. Or a file that the explorer
-            saved, on a page with ``image``.
-        image: Path of the image.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It holds something else; says what.
+    ``path`` is a CSV file whose header names the columns x, y and optionally label; x and y in
+    pixels of the image, (0, 0) being the centre of the top left one. Or a file that the explorer
+    saved, on a page with ``image``. OSError or ValueError says what is wrong with it.
     """
     labels, points = [], []
     try:
@@ -50,12 +44,7 @@ def read_points(path: str, image: str) -> tuple[list[str], np.ndarray]:
 
 
 def read_painted(path: str, image: str, shape: tuple[int, int]) -> np.ndarray:
-    """Labels (H, W) uint8 that were painted on an image in the explorer; 0 where none was.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: The explorer did not save it, or on no page with ``image``; says what.
-    """
+    """Labels (H, W) uint8 that were painted on an image in the explorer; 0 where none was."""
     try:
         saved, number = _saved(_read(path), image)
         labels = np.array(saved['pictures'][number]['labels'])
@@ -101,9 +90,6 @@ def _explorer_rows(text: str, image: str) -> Iterator[tuple[str, float, float]]:
         column, row = point['positions'][number]
         if point['label'] < 1:
             raise ValueError(f'a point has the label {point["label"]}')
-        label = saved['labels'][point['label'] - 1]['name']
-        yield (
-            label,
-            (column + 0.5) * picture['width'] / size - 0.5,
-            (row + 0.5) * picture['height'] / size - 0.5,
-        )
+        x = (column + 0.5) * picture['width'] / size - 0.5
+        y = (row + 0.5) * picture['height'] / size - 0.5
+        yield saved['labels'][point['label'] - 1]['name'], x, y
