@@ -155,11 +155,7 @@ class KeypointTransferPCK(TransferMetric):
         totals['sparse'] += 1
 
     def _carry_points(self, points: Tensor, sources: Tensor, targets: Tensor) -> Tensor:
-        """Where points (K, P, 2) arrive on the queries: (B, K, P, 2), in fractions.
-
-        ``sources`` are the references' maps (K, 2, h, w), ``targets`` the queries' (B, 2, h, w) or
-        (B, K, 2, h, w).
-        """
+        """Where points (K, P, 2) arrive on the queries: (B, K, P, 2), in fractions."""
         places = (2 * points - 1).nan_to_num()[:, None]  # (K, 1, P, 2)
         wanted = F.grid_sample(sources, places, padding_mode='border', align_corners=False)
         height, width = targets.shape[-2:]

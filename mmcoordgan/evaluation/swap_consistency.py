@@ -83,13 +83,17 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
         (3, S, S) in about [-1, 1].
         """
         samples = [s.to_dict() if isinstance(s, BaseDataElement) else s for s in data_samples]
-        images = _stack(samples, 'fake_img')
+        keys = ('fake_img', *(f'{swap}_swap_img' for swap in SWAPS))
+        images, *others = (_stack(samples, key) for key in keys)
+        perceptual, identity = (m and m.to(images.device) for m in (self.perceptual, self.identity))
+        features, faces = perceptual.features(images), identity and identity.extract_feats(images)
         columns = {}
-        for swap in SWAPS:
-            swapped = _stack(samples, f'{swap}_swap_img')
-            columns[f'{swap}_swap_{self.perceptual_name}'] = self._perceptual(images, swapped)
-            if self.identity is not None:
-                columns[f'{swap}_swap_identity'] = self._identity(images, swapped)
+        for swap, swapped in zip(SWAPS, others):
+            distance = perceptual.distance(features, perceptual.features(swapped))
+            columns[f'{swap}_swap_{self.perceptual_name}'] = distance
+            if identity:
+                distance = 1 - (faces * identity.extract_feats(swapped)).sum(1)
+                columns[f'{swap}_swap_identity'] = distance
         rows = zip(*(column.tolist() for column in columns.values()))
         self.results.extend(dict(zip(columns, row)) for row in rows)
 
@@ -105,15 +109,6 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
     def evaluate(self, size: int | None = None) -> dict:
         """Collect from all processes, and report; MMagic's evaluator leaves out ``size``."""
         return super().evaluate(self.num_samples if size is None else size)
-
-    def _perceptual(self, x: Tensor, y: Tensor) -> Tensor:
-        """Distance of every pair (B,)."""
-        perceptual = self.perceptual.to(x.device)
-        return perceptual.distance(perceptual.features(x), perceptual.features(y))
-
-    def _identity(self, x: Tensor, y: Tensor) -> Tensor:
-        network = self.identity.to(x.device)
-        return 1 - (network.extract_feats(x) * network.extract_feats(y)).sum(1)
 
 
 def _stack(samples: Sequence[dict], key: str) -> Tensor:
