@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from os.path import exists
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -98,7 +99,7 @@ class LabelledFolder(PipelineDataset):
         path = os.path.join(self.img_dir, name)
         info: dict = {'img_path': path, 'sample_idx': index}
         mask = self._mask_path(name)
-        if mask and os.path.exists(mask):
+        if self.label_dir and exists(mask):
             info['gt_seg_map'] = self._read_labels(mask, path)
             info['num_classes'] = len(self.classes)
             info['ignore_index'] = self.ignore_index
@@ -108,16 +109,12 @@ class LabelledFolder(PipelineDataset):
         return info
 
     def _mask_path(self, name: str) -> str:
-        """Where the mask of an image would be; empty where there are none."""
-        if not self.label_dir:
-            return ''
-        return os.path.join(self.label_dir, str(PurePosixPath(name).with_suffix('.png')))
+        return os.path.join(self.label_dir or '', str(PurePosixPath(name).with_suffix('.png')))
 
     def _check_complete(self, keypoints: str | None) -> None:
         """Raise FileNotFoundError if an image has no mask or no key points."""
-        masks = {name: self._mask_path(name) for name in self.names}
-        no_mask = [name for name, path in masks.items() if path and not os.path.exists(path)]
-        no_points = [name for name in self.names if name not in (self.points or self.names)]
+        no_mask = [n for n in self.names if self.label_dir and not exists(self._mask_path(n))]
+        no_points = [n for n in self.names if self.points is not None and n not in self.points]
         for what, names in (
             (f'mask in {self.label_dir} (a PNG of the same name)', no_mask),
             (f'key points in {keypoints}', no_points),
