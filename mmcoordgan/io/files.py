@@ -49,8 +49,9 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     """
     folder, name = os.path.split(os.path.abspath(path))
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f'{name}.', suffix='.part')
+    os.close(handle)
     try:
-        with open(handle, 'wb') as file:
+        with open(temporary, 'wb') as file:  # whose name is a path, for those who read it again
             yield file
             file.flush()
             os.fsync(file.fileno())
