@@ -12,9 +12,7 @@ from torch import Tensor
 from ._blocks import BLOCK_SIZE, FAR, Blocks
 
 MAX_PAIRS = {'cpu': 2**18, 'other': 2**24}
-"""Most point pairs held in memory at once: what a CPU's cache holds, what keeps a GPU busy."""
-MAX_BLOCK_PAIRS = {'cpu': 2**18, 'other': 2**24}
-"""Most pairs of blocks whose distance is bounded at once."""
+"""Most pairs of points, or of blocks, at once: what a CPU's cache holds, what keeps a GPU busy."""
 
 ROUNDING = 1 + 1e-6
 """Bounds on distances are compared with this much room, so that rounding loses no neighbor."""
@@ -34,9 +32,9 @@ def on_cpu(tensor: Tensor) -> bool:
     return tensor.device.type == 'cpu'
 
 
-def limit(limits: dict[str, int], tensor: Tensor) -> int:
-    """The entry of ``limits`` for the device of ``tensor``."""
-    return limits['cpu' if on_cpu(tensor) else 'other']
+def at_once(tensor: Tensor, pairs: int) -> int:
+    """How many rows of so many pairs to take at once, on the device of ``tensor``; at least 1."""
+    return max(1, MAX_PAIRS['cpu' if on_cpu(tensor) else 'other'] // pairs)
 
 
 class Scratch:
@@ -120,8 +118,7 @@ class Neighborhood:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         begin = 0
         while begin < len(longest):
-            pairs_per_row = longest[begin] * BLOCK_SIZE**2
-            end = begin + max(1, limit(MAX_PAIRS, near) // pairs_per_row)
+            end = begin + at_once(near, longest[begin] * BLOCK_SIZE**2)
             yield rows[begin:end], near[begin:end, : longest[begin]]
             begin = end
 
@@ -142,9 +139,9 @@ class Walk:
         self.scratch = Scratch(target)
 
     def __iter__(self) -> Iterator[Neighborhood]:
-        """A few blocks of targets at a time (:data:`MAX_BLOCK_PAIRS`)."""
+        """A few blocks of targets at a time (:data:`MAX_PAIRS`)."""
         batch, blocks = len(self.targets.low), self.targets.low[0, 0].numel()
-        step = max(1, limit(MAX_BLOCK_PAIRS, self.target) // self.sources.low[0, 0].numel())
+        step = at_once(self.target, self.sources.low[0, 0].numel())
         # Items of a batch share nothing: a GPU takes several at once to be busy, a CPU one.
         items = 1 if on_cpu(self.target) else max(1, step // blocks)
         for item in range(0, batch, items):
@@ -168,7 +165,7 @@ class Walk:
         """Largest distance (R,) of a target in each of R blocks to the nearest source in its
         blocks ``around`` (R, L)."""
         found = []
-        step = max(1, limit(MAX_PAIRS, self.target) // (around.shape[1] * BLOCK_SIZE**2))
+        step = at_once(self.target, around.shape[1] * BLOCK_SIZE**2)
         for part in range(0, len(around), step):
             near = around[part : part + step]
             begin = rows.start + part

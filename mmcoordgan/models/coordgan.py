@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from mmengine.optim import OptimWrapper, OptimWrapperDict
@@ -28,14 +28,8 @@ EMA_DECAY = 0.5 ** (32 / 10_000)
 """The average of the weights has a half-life of 10,000 images at 32 per iteration."""
 
 
-class MicroBatch(NamedTuple):
-    """Real and generated images that pass through the networks together."""
-
-    real: Tensor  # (B, 3, S, S)
-    fakes: Fakes
-
-    def detach(self) -> MicroBatch:
-        return MicroBatch(self.real, DetachedFakes(self.fakes))
+MicroBatch = tuple[Tensor, Fakes]
+"""Real images (B, 3, S, S) and generated ones that pass through the networks together."""
 
 
 @MODELS.register_module()
@@ -145,7 +139,7 @@ class CoordGAN(CountedModel):
         real = self._prepare(self.data_preprocessor(data, True)['inputs'])
 
         batches = self._generate(real, STEPS if self.share_fakes else STEPS[:2])
-        detached = [batch.detach() for batch in batches]
+        detached: list[MicroBatch] = [(x, DetachedFakes(fakes)) for x, fakes in batches]
         log = self._step('discriminator', optim_wrapper['discriminator'], detached)
         log.update(self._step('regularization', optim_wrapper['discriminator'], detached))
 
@@ -175,7 +169,7 @@ class CoordGAN(CountedModel):
         terms = self.losses.active(steps, int(self.iteration)).values()
         grad, both = 'generator' in steps, any(term.swaps for term in terms)
         fakes = (Fakes(self.generator, s, t, grad, both) for s, t in zip(*latents))
-        return [MicroBatch(*pair) for pair in zip(chunks, fakes)]
+        return list(zip(chunks, fakes))
 
     def _step(
         self, step: str, wrapper: OptimWrapper, batches: Sequence[MicroBatch]
@@ -187,9 +181,9 @@ class CoordGAN(CountedModel):
     def _losses(
         self, step: str, wrapper: OptimWrapper, batches: Sequence[MicroBatch]
     ) -> Iterator[dict[str, Tensor]]:
-        for batch in batches:
+        for real, fakes in batches:
             with wrapper.optim_context(self):
-                view = self.view(batch.real, batch.fakes)
+                view = self.view(real, fakes)
                 values = self.losses.compute(step, view, view.iteration)
             yield values
 

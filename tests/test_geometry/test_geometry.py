@@ -21,7 +21,6 @@ def chunks(request, monkeypatch):
     """Run a test with everything in one chunk, and with one block of pixels in each."""
     if request.param == 'many chunks':
         monkeypatch.setitem(_near.MAX_PAIRS, 'cpu', 1)
-        monkeypatch.setitem(_near.MAX_BLOCK_PAIRS, 'cpu', 1)
 
 
 def brute_force(values: Tensor, source: Tensor, target: Tensor, temperature: float) -> Tensor:

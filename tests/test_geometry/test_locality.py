@@ -215,7 +215,7 @@ def test_maps_that_are_not_finite_spoil_only_what_depends_on_them():
 def test_bounds_on_distances_hold(monkeypatch, source_name, target_name, margin):
     source, target = (MAPS[name]().flatten(2) for name in (source_name, target_name))
     sources, targets = _blocks.make_blocks(source), _blocks.make_blocks(target)
-    monkeypatch.setitem(_near.MAX_BLOCK_PAIRS, 'cpu', 4 * sources.low[0, 0].numel())
+    monkeypatch.setitem(_near.MAX_PAIRS, 'cpu', 4 * sources.low[0, 0].numel())
     points = targets.pack(target).flatten(1).mT, sources.pack(source).flatten(1).mT
     distance = torch.cdist(*points, compute_mode='donot_use_mm_for_euclid_dist')
     distance = distance.unflatten(1, (-1, 16)).unflatten(0, (-1, 16))  # (Kt, 16, Ks, 16)

@@ -11,7 +11,7 @@ from mmcoordgan.models.images import resize_square
 from mmcoordgan.registry import MODELS
 
 from ._checks import check_images, check_power_of_two
-from .layers import EqualizedConv2d, EqualizedLinear, PaddedDown, ReflectedResidualDown
+from .layers import EqualizedConv2d, EqualizedLinear, PaddedDown, ResidualDown
 from .protocols import Encoding
 
 
@@ -71,7 +71,7 @@ class CoordGANEncoder(nn.Module):
 
         self.from_rgb = EqualizedConv2d(3, channels[0], 1, activation=True)
         self.blocks = nn.Sequential(
-            *(ReflectedResidualDown(a, b) for a, b in zip(channels, channels[1:]))
+            *(ResidualDown(a, b, reflected=True) for a, b in zip(channels, channels[1:]))
         )
         last, side = channels[-1], input_size >> (len(channels) - 1)
         self.structure_conv = nn.Sequential(

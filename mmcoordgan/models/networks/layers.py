@@ -111,46 +111,34 @@ class EqualizedConv2d(nn.Module):
 
 
 class ResidualDown(nn.Module):
-    """StyleGAN2's residual discriminator block: half the height and width."""
+    """StyleGAN2's residual discriminator block: half the height and width.
 
-    def __init__(self, in_channels: int, out_channels: int):
-        super().__init__()
-        self.conv1 = EqualizedConv2d(in_channels, in_channels, 3, padding=1, activation=True)
-        self.blur = Blur((1, 3, 3, 1), (2, 2))
-        self.conv2 = EqualizedConv2d(
-            in_channels, out_channels, 3, stride=2, activation=True, gain=HALF
-        )
-        # The filter takes the stride: a 1x1 convolution needs no pixels in between.
-        self.skip_blur = Blur((1, 3, 3, 1), (1, 1), stride=2)
-        self.skip = EqualizedConv2d(in_channels, out_channels, 1, bias=False, gain=HALF)
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, out, H/2, W/2)
-        out = self.conv2(self.blur(self.conv1(x)))
-        return out + self.skip(self.skip_blur(x))
-
-
-class ReflectedResidualDown(nn.Module):
-    """Residual block of the Swapping Autoencoder's encoder: half the height and width.
-
-    The main path pads by reflection, so that the border of an image leaves no trace; filters
-    are [1, 2, 1] (arXiv:2007.00653, appendix B).
+    ``reflected``: the block of the Swapping Autoencoder's encoder. Its filters are [1, 2, 1], and
+    the main path pads by reflection, so that the border of an image leaves no trace
+    (arXiv:2007.00653, appendix B).
     """
 
-    def __init__(self, in_channels: int, out_channels: int):
+    def __init__(self, in_channels: int, out_channels: int, reflected: bool = False):
         super().__init__()
-        self.conv1 = EqualizedConv2d(in_channels, in_channels, 3, activation=True)
-        self.blur = Blur((1, 2, 1), (2, 1), mode='reflect')
+        self.reflected = reflected
+        self.conv1 = EqualizedConv2d(
+            in_channels, in_channels, 3, padding=0 if reflected else 1, activation=True
+        )
+        # The filter of the skip path takes the stride: a 1x1 convolution needs no pixels between.
+        if reflected:
+            self.blur = Blur((1, 2, 1), (2, 1), mode='reflect')
+            self.skip_blur = Blur((1, 2, 1), (1, 0), stride=2)
+        else:
+            self.blur = Blur((1, 3, 3, 1), (2, 2))
+            self.skip_blur = Blur((1, 3, 3, 1), (1, 1), stride=2)
         self.conv2 = EqualizedConv2d(
             in_channels, out_channels, 3, stride=2, activation=True, gain=HALF
         )
-        # The filter takes the stride: a 1x1 convolution needs no pixels in between.
-        self.skip_blur = Blur((1, 2, 1), (1, 0), stride=2)
         self.skip = EqualizedConv2d(in_channels, out_channels, 1, bias=False, gain=HALF)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, out, H/2, W/2)
-        out = self.conv1(reflect(x, 1, 1))
-        out = self.conv2(self.blur(out))
-        return out + self.skip(self.skip_blur(x))
+        out = self.conv1(reflect(x, 1, 1) if self.reflected else x)
+        return self.conv2(self.blur(out)) + self.skip(self.skip_blur(x))
 
 
 class PaddedDown(nn.Module):
