@@ -106,14 +106,9 @@ def face_crop(name: str, points: np.ndarray, shape: tuple[int, int]) -> Crop:
 def read_cropper(path: str) -> Cropper:
     """What finds the faces of images.
 
-    Args:
-        path: A CSV file with the columns picture, left_x, left_y, right_x, right_y, mouth_x and
-            mouth_y: the name of an image, and the centres of its eyes and mouth in pixels. Or the
-            ONNX file of OpenCV's face finder YuNet, which takes the largest face.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is none of these.
+    ``path`` is a CSV file with the columns picture, left_x, left_y, right_x, right_y, mouth_x and
+    mouth_y: the name of an image, and the centres of its eyes and mouth in pixels. Or the ONNX file
+    of OpenCV's face finder YuNet, which takes the largest face. Other files raise ValueError.
     """
     if path.lower().endswith('.csv'):
         return _listed_faces(path)

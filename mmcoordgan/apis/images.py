@@ -74,11 +74,7 @@ def known(inputs: Sources) -> tuple[Sources, int | None]:
 
 
 def folder_images(folder: str) -> list[str]:
-    """Paths of the images in a folder and below, in lexicographic order.
-
-    Raises:
-        ValueError: If there are none; lists the file name extensions that are read.
-    """
+    """Paths of the images in a folder and below, in lexicographic order; at least one."""
     found = list_images(folder, EXTENSIONS)
     if not found:
         raise ValueError(
@@ -128,11 +124,7 @@ def iter_images(
 def read_image(
     source: Source, size: int, name: str = 'image 0', cropper: Cropper | None = None
 ) -> SquareImage:
-    """The one image of ``source``, a path or an array that is called ``name``.
-
-    Raises:
-        ValueError: If it is a folder or no image; see :func:`iter_images`.
-    """
+    """The one image of ``source``, a path or an array that is called ``name``."""
     if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
         raise ValueError(f'{os.fspath(source)} is a folder: one image is needed here')
     if isinstance(source, np.ndarray) and source.ndim <= 3:

@@ -107,12 +107,9 @@ class LabelledReferences:
 
     Args:
         coords: Maps (K, 2, h, w), h = w.
-        labels: K label maps (H, W) of any size, in 0..255.
+        labels: K label maps (H, W) of any size, in 0..255; not all of them ignored.
         ignore_label: Pixels with this label carry nothing. It is the last of ``classes`` and
             labels the pixels that match ignored ones only.
-
-    Raises:
-        ValueError: If all labels are ignored.
     """
 
     def __init__(
@@ -140,13 +137,10 @@ class LabelledReferences:
 
 
 def best_class(probabilities: Tensor, shape: tuple[int, int]) -> Tensor:
-    """The arg max of probabilities (C, h, w), enlarged bilinearly to ``shape`` (H, W).
+    """The arg max (H, W) of probabilities (C, h, w), enlarged bilinearly to ``shape`` (H, W).
 
     Edges between labels become smooth lines. Ties go to the lowest class. Enlarges one class at a
     time, so that memory does not grow with their number.
-
-    Returns:
-        (H, W) int64 in 0..C-1.
     """
     best = _resize(probabilities[None, :1], *shape)[0, 0].clone()
     index = torch.zeros_like(best, dtype=torch.int64)

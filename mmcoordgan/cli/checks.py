@@ -20,11 +20,7 @@ STAGES = ('CoordGAN', 'CoordGANInversion')
 
 
 def check_training(cfg: Config) -> None:
-    """Refuse what cannot work, and warn about what will take too long.
-
-    Raises:
-        UserError: Says what to use instead.
-    """
+    """Refuse what cannot work, with what to use instead; warn about what will take too long."""
     stage = type_name(cfg.model.get('type'))
     if cfg.get('compile') and stage == 'CoordGAN':
         raise UserError(

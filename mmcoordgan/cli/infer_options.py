@@ -66,8 +66,7 @@ def build_parser(program: str, verbs: Mapping[str, Any]) -> argparse.ArgumentPar
     numbers: Any = dict(type=float, nargs='+', default=[1.0], metavar='T')
     text = '1: full variety, 0: the average image; one number, or one for structure, one for '
     add('sample', '--truncation', help=f'{text}texture [1]', **numbers)
-    parts: Any = dict(choices=PARTS, default='structure')
-    add('interpolate', '--part', help='what changes [structure]', **parts)
+    add('interpolate', '--part', choices=PARTS, default=PARTS[0], help='what changes [structure]')
     add('interpolate', '--frames', type=int, default=16, help='images, both ends included [16]')
     add('interpolate', '--fps', type=float, default=10, help='of the GIF, 1..50 [10]')
     add(' '.join(verbs), '--out', metavar='DIR', required=True, help='new or empty folder')

@@ -161,11 +161,7 @@ class ToolRunner(Runner):
         return checkpoint
 
     def load_or_resume(self) -> None:
-        """Load the checkpoint.
-
-        Raises:
-            UserError: It cannot be used; names it.
-        """
+        """Load the checkpoint; UserError names one that cannot be used."""
         try:
             super().load_or_resume()
         except (UserError, OSError):
@@ -193,9 +189,6 @@ def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
 
     On machines without a GPU, where MMEngine's own set-up fails, the processes of torchrun are
     joined with gloo here, whatever ``env_cfg.dist_cfg.backend`` says.
-
-    Raises:
-        UserError: The launcher has not set its environment, or needs GPUs.
     """
     cfg.launcher = launcher
     os.environ.setdefault('LOCAL_RANK', str(local_rank))

@@ -6,6 +6,7 @@ import csv
 import errno
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Callable
@@ -18,6 +19,8 @@ from mmcoordgan.apis.images import folder_images, skipped_files
 from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.errors import UserError, printable
 from mmcoordgan.io.files import atomic_file
+
+from .launch import explained
 
 FORMULA = ('=', '+', '-', '@', '\t', '\r')
 """Text that begins so is a formula to spreadsheet programs."""
@@ -33,11 +36,9 @@ def list_images(paths: Iterable[str]) -> list[str]:
     found: list[str] = []
     for path in paths:
         if os.path.isdir(path):
-            try:
+            with explained():
                 note_skipped(path)
                 found += folder_images(path)
-            except (ValueError, OSError) as error:
-                raise UserError(str(error)) from None
         elif os.path.lexists(path):
             found.append(path)
         else:
@@ -64,9 +65,10 @@ def name_results(paths: Sequence[str]) -> dict[str, str]:
         root = path if os.path.isdir(path) else os.path.dirname(path)
         names.update({image: os.path.relpath(image, root or '.') for image in list_images([path])})
     stems = [str(Path(name).with_suffix('')) for name in names.values()]
+    counts = Counter(stems)
     owners: dict[str, str] = {}
     for (image, name), stem in zip(list(names.items()), stems):
-        names[image] = stem if stems.count(stem) == 1 else name
+        names[image] = stem if counts[stem] == 1 else name
         other = owners.setdefault(names[image], image)
         if other != image:
             raise UserError(f'{other} and {image} have the same name: run each folder by itself')

@@ -142,7 +142,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
             received = int(agreed)
         if received:
             self.interrupted, self.stop_training = received, True
-            self.runner.logger.warning('A signal came while waiting for data: saving and ending')
+            self.runner.logger.warning('A signal came while waiting for data: saving for --resume')
             return None
         return batch
 

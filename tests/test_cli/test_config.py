@@ -55,6 +55,7 @@ REFUSED = {
     'default_hooks.checkpoint.intervall': 'did you mean default_hooks.checkpoint.interval?',
     'optim_wrapper.generator.optimizer.weigth_decay': '.weight_decay?',
     'optim_wrapper.generator.regularisation_interval': '.regularization_interval?',
+    'optimizer.lr': 'did you mean optim_wrapper.generator.optimizer.lr',
     'workdir': 'did you mean work_dir?',
     'load_from.path': 'load_from is None, which has no parts to set',
     'train_cfg.max_iters.0': 'train_cfg.max_iters is 4, which has no parts to set',

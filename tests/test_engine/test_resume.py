@@ -146,7 +146,7 @@ class Sender(Hook):
 
 @pytest.mark.parametrize('workers', [0, 2])
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_ends_and_loses_nothing(whole, tmp_path, number, workers):
+def test_a_signal_saves_ends_and_loses_nothing(whole, tmp_path, capfd, number, workers):
     before = signal.getsignal(number)
     start, more = str(whole / 'work' / 'iter_2.pth'), {'train_dataloader.num_workers': workers}
     first = runner(tmp_path, load_from=start, resume=True, **OPTIONS, **more)
@@ -155,6 +155,7 @@ def test_a_signal_saves_ends_and_loses_nothing(whole, tmp_path, number, workers)
         first.train()
     assert end.value.code == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]
     assert signal.getsignal(number) is before
+    assert 'finishing this iteration, then saving; Ctrl-C' in capfd.readouterr().err
     last = last_checkpoint(tmp_path / 'work')
     assert last.endswith('iter_5.pth') and not (tmp_path / 'work' / 'iter_6.pth').exists()
     runner(tmp_path, load_from=last, resume=True, **OPTIONS, **more).train()

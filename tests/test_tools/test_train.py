@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -179,13 +180,17 @@ def test_resume_from_a_file(prepared, tmp_path, capsys):
     assert fails([config, '--resume', 'none.pth'], capsys) == 'checkpoint none.pth does not exist'
 
 
-def test_resume_from_the_last_one(prepared, tmp_path, capsys):
+def test_resume_from_the_last_one(prepared, tmp_path, capsys, monkeypatch):
     config = write_config(tmp_path, 'load_from = "start.pth"\nresume = True\n')
     torch.save({'state_dict': {}}, 'start.pth')
     cfg = prepared(config, '--resume')
     assert (cfg.load_from, cfg.resume) == ('start.pth', False)
     assert 'no checkpoint in work_dirs/toy yet' in capsys.readouterr().out
 
+    monkeypatch.setattr(sys, 'stdin', SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr('builtins.input', lambda question: 'n')
+    named = [config, '--work-dir', 'typo', '--resume']
+    assert fails(named, capsys).startswith('there is no checkpoint in typo: ')
     shutil.copy('start.pth', 'work_dirs/toy/iter_2.pth')
     cfg = prepared(config, '--resume')
     assert cfg.resume and os.path.samefile(cfg.load_from, 'work_dirs/toy/iter_2.pth')

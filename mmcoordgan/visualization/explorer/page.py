@@ -100,13 +100,9 @@ def explorer_page(
     or send anything, and any program but its own. Names are shown as text, whatever they hold.
 
     Args:
-        pictures: 2 to 16, with maps of one size S in 8..256.
+        pictures: 2 to 16, as :class:`ExplorerPicture` says, with maps of one size S in 8..256.
         title: Heading of the page.
         accuracy: What expected errors are computed from.
-
-    Raises:
-        ValueError: If there are too few or too many images, or a map or image is not as
-            :class:`ExplorerPicture` says.
     """
     if not MIN_PICTURES <= len(pictures) <= MAX_PICTURES:
         raise ValueError(
