@@ -107,7 +107,7 @@ class CoordGANGenerator(nn.Module):
         self.texture_width = texture_width or texture_dim
         self.noise = noise
         self.eval_noise = eval_noise
-        self.constant_noise = ConstantNoise()
+        self.noise_maps = NoiseMaps()
         self.side_channels = 4 if kernel_size == 1 else SIDE_CHANNELS
         fourier_channels = fourier_channels or channels
         levels = num_levels or int(math.log2(base_resolution)) - 2
@@ -191,7 +191,8 @@ class CoordGANGenerator(nn.Module):
         codes = self._texture_codes(texture_w, coords.shape[0])
         image_size = image_size or self.image_size * coords.shape[-1] // self.base_resolution
         mode = noise or (self.noise if self.training else self.eval_noise)
-        noise_maps = NoiseMaps(mode, self.constant_noise, coords)
+        noise_maps = self.noise_maps
+        noise_maps.start(mode, coords)
         sides = SideChannels(coords, self.side_channels)
         x = torch.cat([self.fourier(coords), sides(noise_maps(coords))], dim=1)
         x = self.stem(x, codes[0], sides(noise_maps(coords)))
@@ -276,59 +277,43 @@ class UpsamplingLevel(nn.Module):
         return x, self.to_rgb(x, codes[2], rgb)
 
 
-class ConstantNoise:
-    """Maps of one channel that are the same in every synthesis, kept on the device.
+class NoiseMaps:
+    """The noise of a synthesis: a map for every layer, one after the other.
 
-    They are drawn on the CPU from a generator of their own, one after the other, so that all
-    devices see the same ones. Those of one size of the coordinate map are kept.
+    'random': new maps for every image; 'const': the same maps every time, shared by the batch;
+    'zero': none. Constant maps are drawn on the CPU from a generator of their own, so that all
+    devices see the same ones. Those of one size of the coordinate map are kept on the device.
     """
 
     def __init__(self) -> None:
         self.key: Any = None
-        self.maps: list[Tensor] = []
+        self.constant: list[Tensor] = []
         self.source = torch.Generator()
 
-    def start(self, coords: Tensor) -> None:
+    def start(self, mode: str, coords: Tensor) -> None:
         """Begin a synthesis from these coordinates."""
+        _check_noise(mode)
+        self.mode, self.count = mode, 0
         key = coords.device, coords.shape[2:]
         if key != self.key:
-            self.key, self.maps = key, []
+            self.key, self.constant = key, []
             self.source.manual_seed(0)
 
-    def get(self, index: int, height: int, width: int) -> Tensor:
-        """Map number ``index`` (1, 1, height, width); all before must have been asked for."""
-        if index == len(self.maps):
-            with torch.inference_mode(False):  # training may come after
-                drawn = torch.randn(1, 1, height, width, generator=self.source)
-                self.maps.append(drawn.to(self.key[0]))
-        return self.maps[index]
-
-    def __deepcopy__(self, memo: dict) -> ConstantNoise:
-        return ConstantNoise()
-
-
-class NoiseMaps:
-    """The noise of one synthesis: a fresh map for every layer.
-
-    ``mode`` is 'random': new maps for every image; 'const': the same maps every time, shared by
-    the batch; or 'zero': none.
-    """
-
-    def __init__(self, mode: str, constant: ConstantNoise, coords: Tensor):
-        _check_noise(mode)
-        self.mode = mode
-        self.constant = constant
-        self.count = 0
-        constant.start(coords)
-
     def __call__(self, x: Tensor) -> Tensor | None:
-        """A map (B or 1, 1, H, W) for features (B, ?, H, W) of this size."""
+        """The next map (B or 1, 1, H, W), for features (B, ?, H, W) of this size."""
         if self.mode == 'zero':
             return None
         if self.mode == 'random':
             return x.new_empty(x.shape[0], 1, *x.shape[2:]).normal_()
+        if self.count == len(self.constant):
+            with torch.inference_mode(False):  # training may come after
+                drawn = torch.randn(1, 1, *x.shape[2:], generator=self.source)
+                self.constant.append(drawn.to(x.device))
         self.count += 1
-        return self.constant.get(self.count - 1, *x.shape[2:]).to(x.dtype)
+        return self.constant[self.count - 1].to(x.dtype)
+
+    def __deepcopy__(self, memo: dict) -> NoiseMaps:
+        return NoiseMaps()
 
 
 def _check_noise(mode: str) -> None:
