@@ -57,6 +57,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ('py:class', r'(torch|mmengine|mmcv|numpy|np|PIL|collections|typing|os|pathlib)\..*'),
     ('py:class', 'Tensor|Module|Number'),
+    ('py:class', r'mmcoordgan\.geometry\._.*'),  # private, but in signatures
 ]
 
 
