@@ -60,9 +60,6 @@ def official_shape(name: str, shape: Iterable[int]) -> tuple[int, ...]:
     return plain or (1,)
 
 
-# ---------------------------------------------------------------------- names
-
-
 def _same(rest: str) -> str:
     return rest
 
@@ -135,9 +132,6 @@ def _encoder(ours: Collection[str], _: int) -> list[Rule]:
         (r'texture_blocks\.(\d{1,3})\.conv', texture, _words),
         (r'texture_heads', 'ToGlobalCode', _same),
     ]
-
-
-# ---------------------------------------------------------------------- sizes
 
 
 def count(names: Collection[str], layer: Callable[[int], str]) -> int:
