@@ -19,11 +19,13 @@ model = dict(
         # A warped image has the warped map: synthesized images, whose maps are known,
         warped_coords=dict(loss_weight=3.0, **warped),
         # and given ones, once the average has learned to teach.
-        equivariance=dict(loss_weight=1.5, start=600, mirror=True, **warped),
+        equivariance=dict(loss_weight=1.5, start=600, **warped),
         # The texture code.
         rec_l1=dict(type='L1Loss', loss_weight=0.25, interval=4),
         texture_w=dict(type='L1Loss', loss_weight=0.1, interval=4),
     ),
 )
 train_dataloader = dict(batch_size=16)
+train_cfg = dict(max_iters=2000)
+default_hooks = dict(pictures=dict(interval=2000))
 test_evaluator = [_base_.test_evaluator[0], _base_.test_evaluator[1]]

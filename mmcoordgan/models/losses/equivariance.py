@@ -106,8 +106,8 @@ class EquivarianceLoss(ScheduledLoss):
         aligned: Real images are aligned: for so many iterations the canonical grid is taught, and
             later the teacher's maps, whose mean over the images is kept at the canonical grid, so
             that the frame neither drifts nor shrinks. 0: they are not aligned.
-        mirror: Objects are symmetric: the teacher also sees the mirror image, whose map is the
-            mirror image of the map, and teaches the mean.
+        mirror: Objects are symmetric, and so is the frame, which holds where it began as that of
+            ``aligned`` images: the teacher also sees the mirror image, and teaches the mean.
         template: Arguments of a
             :class:`~mmcoordgan.models.losses.feature_template.FeatureTemplate`. What is taught is
             then moved to where the image looks like all others; this needs ``aligned`` and a

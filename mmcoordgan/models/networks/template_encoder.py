@@ -24,7 +24,11 @@ GRID = 32
 
 def template_features(layers: list[Tensor]) -> Tensor:
     """Feature maps of a trunk (B, C_k, H_k, W_k) -> (B, sum of C_k, 32, 32), float32."""
-    return torch.cat([_resize(F.normalize(layer.float(), eps=1e-10), GRID) for layer in layers], 1)
+    return torch.cat([_resize(_unit(layer), GRID) for layer in layers], 1)
+
+
+def _unit(layer: Tensor) -> Tensor:
+    return F.normalize(layer.float(), eps=1e-10)
 
 
 def template_images(images: Tensor, side: int) -> Tensor:
@@ -102,7 +106,10 @@ class TemplateEncoder(DenseEncoder):
         x = (template_images(images, self.feature_size) - self.shift) / self.scale
         layers = tapped(self.trunk, self.taps, x)
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            features = torch.einsum('dc,bchw->bdhw', self.projection, template_features(layers))
+            # Few directions are resized in place of many channels: both are linear.
+            parts = self.projection.split([layer.shape[1] for layer in layers], 1)
+            reduced = [torch.einsum('dc,bchw->bdhw', p, _unit(x)) for p, x in zip(parts, layers)]
+            features = torch.stack([_resize(x, GRID) for x in reduced]).sum(0)
             size = (self.map_size, self.map_size)
             coords = F.interpolate(coords.float(), size, mode='bilinear', align_corners=True)
             coords = move_to_template(features, self.template, coords, **self.movement)
