@@ -78,7 +78,7 @@ def read_pictures(
     """Image files with their maps; shown in their own aspect ratio."""
     warp, pictures = inferencer.networks.generator.warp, []
     results = inferencer.iter_encode(paths, batch_size=1, refine=refine)
-    for name, found in zip(display_names(paths), results):
+    for found, name in zip(results, display_names(paths)):  # in this order, the bar ends
         coords = torch.from_numpy(found.coords)
         if size is not None and found.structure_w is None:
             raise ValueError('--size needs an encoder that gives structure codes: drop it')
