@@ -119,13 +119,19 @@ def _is(component: Any, name: str) -> bool:
     return isinstance(component, dict) and type_name(component.get('type')) == name
 
 
+def one_loader(runner: Any) -> Any:
+    """The data loader of the test, in the main process; MMagic's loop has several: None."""
+    return getattr(runner.test_loop, 'dataloader', None) if is_main_process() else None
+
+
 class MetricsHook(Hook):
     """Keeps the metrics, which not every test loop returns; shows a bar while batches are slow."""
 
     metrics: dict = {}
 
     def before_test_epoch(self, runner: Any) -> None:
-        batches = range(len(runner.test_dataloader)) if is_main_process() else ()
+        loader = one_loader(runner)
+        batches = () if loader is None else range(len(loader))
         self.bar = patient_progress(batches, 'Testing')
         next(self.bar, None)
 
@@ -165,9 +171,9 @@ def main(argv: list[str] | None = None) -> None:
         join_processes(cfg, args.launcher, args.local_rank)
         kept, runner = MetricsHook(), ToolRunner.of(cfg)
         runner.register_hook(kept, 'LOWEST')
-        if is_main_process():
-            samples = len(runner.test_loop.dataloader.dataset)
-            print(f'Testing {args.checkpoint} on {samples} samples', flush=True)
+        loader = one_loader(runner)
+        if loader is not None:
+            print(f'Testing {args.checkpoint} on {len(loader.dataset)} samples', flush=True)
         runner.test()
         if args.out is not None and is_main_process():
             if args.out.endswith('.json'):
