@@ -14,8 +14,7 @@ import torch
 from mmengine.evaluator import Evaluator
 from transfer_methods import DINOv2, Method, Registration, Trained
 
-from mmcoordgan.cli.infer import explained
-from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.datasets import (
     CelebAMaskHQ,
     LabelledFolder,

@@ -15,9 +15,9 @@ from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.codes import seed_codes
 from mmcoordgan.apis.masks import check_labels, full_palette, read_label_mask
 from mmcoordgan.apis.matching import soft_labels
-from mmcoordgan.cli.infer import explained, load
+from mmcoordgan.cli.infer import load
 from mmcoordgan.cli.infer_options import add_common, add_refining
-from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.cli.outputs import check_file, list_images
 from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.loading import read_rgb

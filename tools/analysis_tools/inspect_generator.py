@@ -7,8 +7,7 @@ import argparse
 import torch
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.cli.infer import explained
-from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation.map_quality import folded_fraction, separation, structure_spread
 from mmcoordgan.models.losses import StructureTensorLoss

@@ -16,8 +16,7 @@ from mmcoordgan.apis.calibration import (
     measure,
     read_known,
 )
-from mmcoordgan.cli.infer import explained
-from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.errors import UserError
 
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.cli.infer import explained
+from mmcoordgan.cli.launch import explained
 from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation.transfer_metric import OUT_OF_REACH, temperature_at
 from mmcoordgan.geometry import canonical_grid

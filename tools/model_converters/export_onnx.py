@@ -22,8 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from mmcoordgan.apis import TrainedNetworks, load_trained
-from mmcoordgan.cli.infer import explained
-from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.cli.outputs import check_file
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file

@@ -13,8 +13,7 @@ from typing import Any
 import torch
 
 from mmcoordgan.apis.plain_config import read_setting
-from mmcoordgan.cli.infer import explained
-from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.io.official import NETWORKS, read_checkpoint_file, to_official

@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from mmcoordgan.cli.infer import explained
-from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.io.official import (

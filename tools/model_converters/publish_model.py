@@ -21,8 +21,7 @@ from mmcoordgan.apis.calibration import TOYFACES, calibrate, measure, read_known
 from mmcoordgan.apis.checkpoint import find_checkpoint
 from mmcoordgan.apis.domain import HeldOut
 from mmcoordgan.apis.plain_config import read_setting
-from mmcoordgan.cli.infer import explained
-from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.cli.outputs import list_images
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file, load_checkpoint
