@@ -16,7 +16,7 @@ from torch import nn
 
 def type_name(kind: Any) -> str:
     """The bare name of a config's ``type``: of a text with or without a scope, or of a class."""
-    return str(getattr(kind, '__name__', kind)).rpartition('.')[2]
+    return str(getattr(kind, '__name__', kind)).rpartition('.')[2].strip("'>")
 
 
 def _child(parent: Registry, *locations: str) -> Registry:

@@ -17,7 +17,7 @@ from mutation import Payload
 from mmcoordgan.apis import load_official_checkpoint
 from mmcoordgan.datasets import LoadImage
 from mmcoordgan.datasets.celebamask_hq import mask_path, paint_labels, read_packed_labels
-from mmcoordgan.datasets.datasetgan import read_mask
+from mmcoordgan.datasets.label_files import read_labels
 from mmcoordgan.models.losses import LPIPSLoss
 
 ROOT = Path(__file__).parents[1]
@@ -91,7 +91,7 @@ CONSUMERS = {
     'export_onnx': lambda path: tool('model_converters/export_onnx.py', path, '--out', 'out.onnx'),
     'load_official_checkpoint': load_official_checkpoint,
     'VGG weights': lambda path: LPIPSLoss(vgg_weights=path),
-    'mask array': lambda path: read_mask(path, 20),
+    'mask array': lambda path: read_labels(path, 20)[0],
     'packed labels': lambda path: read_packed_labels(path, 7),
     'part mask': part_mask,
     'image': lambda path: LoadImage()({'img_path': path}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,7 +20,7 @@ from mmcoordgan.io.files import load_checkpoint
 from mmcoordgan.models.networks import Encoder, Encoding, Generator, encode
 from mmcoordgan.models.pretrained import averaged_part, check_fit
 from mmcoordgan.models.refinement import Refinement
-from mmcoordgan.registry import MODELS
+from mmcoordgan.registry import MODELS, type_name
 from mmcoordgan.shipped import read_config
 from mmcoordgan.work_dir import last_checkpoint
 from mmcoordgan.zoo import list_models, model_path
@@ -40,7 +40,6 @@ COUNTS = ('mapping_layers', 'num_levels', 'num_texture_codes')
 """Settings that say how many layers a network has."""
 SIDES = ('image_size', 'base_resolution', 'input_size')
 """Settings of which every doubling adds a layer."""
-
 NONSENSE = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, ArithmeticError)
 """What a config of nonsense leads to."""
 MIN_TEMPERATURE = 1e-6
@@ -137,17 +136,26 @@ def load_trained(
                 continue
             kind, arguments[name] = _class_and_arguments(model, name, trusted=given is not None)
             _check_size(arguments[name], name, tensors, os.path.getsize(path))
-            networks[name] = _build(kind, arguments[name], name, tensors).to(device)
+            with torch.device('meta'):  # a config that does not fit the tensors costs no memory
+                check_fit(kind(**arguments[name]), tensors, name)
+            built = kind(**arguments[name])
+            built.load_state_dict(tensors)
+            networks[name] = built.eval().requires_grad_(False).to(device)
+        generator, encoder = networks['generator'], networks.get('encoder')
+        side = getattr(encoder, 'map_size', generator.base_resolution)
         settings = model.get('refinement')
-        refinement = Refinement(**settings) if settings else None
-        side = networks['generator'].base_resolution
-        side = getattr(networks.get('encoder'), 'map_size', side)
-        temperature = _temperature(content, given, side)
-        held_out = read_held_out(content.get('held_out'))
+        return TrainedNetworks(
+            generator=generator,
+            encoder=encoder,
+            refinement=Refinement(**settings) if settings else None,
+            perceptual=model.get('perceptual'),
+            arguments=arguments,
+            source=path,
+            temperature=_temperature(content, given, side),
+            held_out=read_held_out(content.get('held_out')),
+        )
     except NONSENSE as error:
         raise ValueError(f'{path} cannot be used: {error}') from None
-    both, perceptual = (networks['generator'], networks.get('encoder')), model.get('perceptual')
-    return TrainedNetworks(*both, refinement, perceptual, arguments, path, temperature, held_out)
 
 
 def find_checkpoint(source: str | Path) -> str:
@@ -161,18 +169,21 @@ def find_checkpoint(source: str | Path) -> str:
         FileNotFoundError: There is no such file or model, or no checkpoint in the folder.
     """
     path = os.path.expanduser(source)
-    if not os.path.exists(path):
-        near = get_close_matches(str(source), list_models(), n=1)
-        if model_path(str(source)) is None and near:
-            raise FileNotFoundError(f'checkpoint {path} does not exist; did you mean {near[0]}?')
-        return model_path(str(source)) or path
-    last = last_checkpoint(path) if os.path.isdir(path) else path
-    if last is None:
-        raise FileNotFoundError(
-            f'{path} is a folder without checkpoints, so no work dir of a training: give a '
-            'checkpoint file'
-        )
-    return last
+    if os.path.isdir(path):
+        last = last_checkpoint(path)
+        if last is None:
+            raise FileNotFoundError(
+                f'{path} is a folder without checkpoints, so no work dir of a training: give a '
+                'checkpoint file'
+            )
+        return last
+    if os.path.exists(path):
+        return path
+    bundled = model_path(str(source))
+    near = get_close_matches(str(source), list_models(), n=1)
+    if bundled is None and near:
+        raise FileNotFoundError(f'checkpoint {path} does not exist; did you mean {near[0]}?')
+    return bundled or path
 
 
 def choose_temperature(networks: TrainedNetworks, given: float | None) -> float:
@@ -194,12 +205,6 @@ def choose_temperature(networks: TrainedNetworks, given: float | None) -> float:
     return given
 
 
-def type_name(kind: Any) -> str:
-    """The bare name of a class that a config names, as text or by the class itself."""
-    written = kind if isinstance(kind, str) else getattr(kind, '__name__', str(kind))
-    return written.rpartition('.')[2].strip("'>")
-
-
 def _setting(content: Mapping, config: Config | Mapping | None, name: str) -> Any:
     """A setting of the given config, or else of the text in the checkpoint."""
     if config is not None:
@@ -211,18 +216,14 @@ def _setting(content: Mapping, config: Config | Mapping | None, name: str) -> An
 
 
 def _temperature(content: Mapping, config: Config | Mapping | None, width: int) -> float | None:
-    """What the config's SegTransferIoU uses for maps of this width."""
-    found: Any = ()
-    with suppress(ValueError):  # it evaluates nothing
+    """What the config's SegTransferIoU uses for maps of this width; None if it makes no sense."""
+    with suppress(ValueError, TypeError, AttributeError, OverflowError):
         found = _setting(content, config, 'test_evaluator')
-    for metric in found if isinstance(found, (list, tuple)) else [found]:
-        if not isinstance(metric, Mapping) or 'SegTransferIoU' not in str(metric.get('type')):
-            continue
-        with suppress(TypeError, ValueError, OverflowError):
-            mode, base = metric.get('mode', 'soft'), float(metric.get('temperature', 0.01))
-            scaled = temperature_at(width, mode, base, metric.get('reference_size'))
-            if mode == 'hard' or 0 < scaled < math.inf:
-                return scaled
+        for metric in found if isinstance(found, (list, tuple)) else [found]:
+            if type_name(metric.get('type')) == 'SegTransferIoU':
+                mode, base = metric.get('mode', 'soft'), float(metric.get('temperature', 0.01))
+                scaled = temperature_at(width, mode, base, metric.get('reference_size'))
+                return scaled if mode == 'hard' or 0 < scaled < math.inf else None
     return None
 
 
@@ -262,14 +263,3 @@ def _check_size(
                 f'the setting model.{name}.{key} of its config asks for more layers than the file '
                 f'holds tensors of the {name} ({len(tensors)})'
             )
-
-
-def _build(kind: Any, arguments: dict, name: str, tensors: Mapping[str, Tensor]) -> Any:
-    """A network with the file's tensors."""
-    # Without memory first, so that a config which does not belong to the tensors costs nothing.
-    without_memory = torch.device('meta')
-    with without_memory if hasattr(without_memory, '__enter__') else nullcontext():
-        check_fit(kind(**arguments), tensors, name)
-    built = kind(**arguments)
-    built.load_state_dict(tensors)
-    return built.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Codes without an image: seeds, truncation, interpolation."""
+"""Codes without an image: seeds, truncation, interpolation; and the images that codes give."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 
 from mmcoordgan.models.sampling import seeded_codes
+from mmcoordgan.visualization import images_to_uint8
+
+from .images import resize_to
+from .results import Rendering
 
 MEAN_SAMPLES = 4096
 
@@ -60,3 +64,17 @@ def blend(start: Tensor, end: Tensor, weight: float) -> Tensor:
     layers = max(start, end, key=Tensor.dim).shape[1]
     start, end = (w if w.dim() == 3 else w[:, None].expand(-1, layers, -1) for w in (start, end))
     return torch.lerp(start, end, weight)
+
+
+@torch.no_grad()
+def render(
+    generator: Any,
+    name: str,
+    coords: Tensor,
+    texture_w: Tensor,
+    shape: tuple[int, int] | None = None,
+) -> Rendering:
+    """One image of a map (1, 2, h, w) and a texture code, resized to ``shape`` (H, W) if given."""
+    image = images_to_uint8(generator.synthesize(coords, texture_w)[0])
+    image = resize_to(image, shape or image.shape[:2])
+    return Rendering(name, image, coords[0].float().cpu().numpy())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Callable, NamedTuple
 
@@ -10,22 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.models.refinement import Refinement, refine_codes
 from mmcoordgan.progress import progress
 
 from .checkpoint import TrainedNetworks
 from .cropping import Cropper
 from .domain import Domain, map_error
-from .images import (
-    OnBroken,
-    Source,
-    Sources,
-    SquareImage,
-    iter_images,
-    iter_sources,
-    known,
-    read_image,
-)
+from .images import OnBroken, Source, Sources, SquareImage, iter_sources, read_square
 from .refining import build_perceptual, choose_refinement
 from .results import Encoding
 
@@ -71,15 +64,11 @@ class ImageEncoder:
         if isinstance(networks.encoder, nn.Module):  # faster on CPUs
             networks.encoder.to(memory_format=torch.channels_last)
 
-    @property
-    def size(self) -> int:
-        """Side of the square images: what the encoder sees, or refinement compares with."""
+    def read(self, source: Source, name: str) -> SquareImage:
+        """One image, as a square of the encoder's input size, or of the generator's if larger."""
         encoder = self.networks.require_encoder()
-        return max(encoder.input_size, self.networks.generator.image_size)
-
-    def read_one(self, source: Source, name: str) -> SquareImage:
-        """The one image of ``source``; ``name`` is that of an array."""
-        return read_image(source, self.size, name, self.cropper)
+        size = max(encoder.input_size, self.networks.generator.image_size)
+        return read_square(source, size, name, self.cropper)
 
     def find_all(
         self,
@@ -91,14 +80,22 @@ class ImageEncoder:
     ) -> Iterator[tuple[SquareImage, Codes]]:
         """Images with their codes; checks its arguments now, reads when it is asked for more.
 
-        ``refine`` is as in :func:`choose_refinement`, the others as in :func:`iter_images`.
+        Args:
+            inputs: See :func:`iter_sources`.
+            batch_size: Images that pass the encoder together.
+            refine: See :func:`choose_refinement`.
+            on_broken: Called with the name of an unreadable image and the error; the image is left
+                out. None raises the error.
+            kind: Arrays are named by it and their number.
         """
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, but got {batch_size}')
-        sources, total = known(inputs)
+        self.networks.require_encoder()
         self._prepare(refine)
-        shown: Any = progress(iter_sources(sources), self.show_progress, total)
-        images = iter_images(shown, self.size, on_broken, kind, self.cropper)
+        sources: Iterable[Source] = iter_sources(inputs)
+        if isinstance(inputs, (str, os.PathLike, np.ndarray, list, tuple)):
+            sources = list(sources)  # their number is known
+        images = self._read_all(progress(sources, self.show_progress), on_broken, kind)
         batches = iter(lambda: list(islice(images, batch_size)), [])
         return (pair for batch in batches for pair in zip(batch, self.find(batch, refine)))
 
@@ -125,6 +122,17 @@ class ImageEncoder:
         structures = [None] * len(images) if structure_w is None else structure_w.split(1)
         found = zip(structures, texture_w.split(1), coords.split(1), checked)
         return [Codes(structure, texture, one, *rest) for structure, texture, one, rest in found]
+
+    def _read_all(
+        self, sources: Iterable[Source], on_broken: OnBroken | None, kind: str
+    ) -> Iterator[SquareImage]:
+        for number, source in enumerate(sources):
+            try:
+                yield self.read(source, f'{kind} {number}')
+            except BrokenImageError as error:
+                if on_broken is None:
+                    raise
+                on_broken(str(source), error)
 
     def _check_domain(
         self, images: Sequence[SquareImage], pixels: Tensor, coords: Tensor
@@ -153,7 +161,7 @@ def encoding_of(image: SquareImage, codes: Codes) -> Encoding:
     texture_w, coords = as_array(codes.texture_w[0]), as_array(codes.coords[0])
     error = None if codes.map_error is None else as_array(codes.map_error[0, 0])
     arrays = (structure_w, texture_w, coords, image.image)
-    return Encoding(image.name, image.shape, *arrays, codes.domain, error, image.crop.matrix)
+    return Encoding(image.name, image.crop.shape, *arrays, codes.domain, error, image.crop.matrix)
 
 
 def as_array(values: Tensor) -> np.ndarray:

@@ -10,7 +10,6 @@ from typing import Any, Callable, NamedTuple, Union
 import numpy as np
 from PIL import Image
 
-from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.datasets.image_folder import IMAGE_EXTENSIONS, list_images
 from mmcoordgan.datasets.loading import read_rgb
 
@@ -32,11 +31,6 @@ class SquareImage(NamedTuple):
     """(S, S, 3) uint8 RGB."""
     crop: Crop
     """Where the square lies in the upright image itself."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(H, W) of the upright image itself."""
-        return self.crop.shape
 
 
 def iter_sources(inputs: Sources) -> Iterator[Source]:
@@ -65,14 +59,6 @@ def iter_sources(inputs: Sources) -> Iterator[Source]:
         )
 
 
-def known(inputs: Sources) -> tuple[Sources, int | None]:
-    """The same images and their number, which is None for iterators."""
-    if not isinstance(inputs, (str, os.PathLike, np.ndarray, list, tuple)):
-        return inputs, None
-    sources = list(iter_sources(inputs))
-    return sources, len(sources)
-
-
 def folder_images(folder: str) -> list[str]:
     """Paths of the images in a folder and below, in lexicographic order; at least one."""
     found = list_images(folder, EXTENSIONS)
@@ -90,49 +76,32 @@ def skipped_files(folder: str) -> Counter[str]:
     return Counter(os.path.splitext(path)[1].lower() or 'no extension' for path in others)
 
 
-def iter_images(
-    inputs: Sources,
-    size: int,
-    on_broken: OnBroken | None = None,
-    kind: str = 'image',
-    cropper: Cropper | None = None,
-) -> Iterator[SquareImage]:
-    """Read images (:func:`iter_sources`) one at a time, as squares of ``size`` pixels a side.
+def read_square(
+    source: Source, size: int, name: str, cropper: Cropper | None = None
+) -> SquareImage:
+    """Read one image as a square of ``size`` pixels a side.
 
     Args:
-        inputs: Images.
-        size: Side of the squares.
-        on_broken: Called with the name of an unreadable image and the error; the image is left
-            out. None raises the error.
-        kind: Arrays are named by it and their number.
-        cropper: Finds what is to be seen of an image; default: all of it.
+        source: Path, or array (H, W, 3) uint8 RGB.
+        size: Side of the square.
+        name: What an array is called; a file is called by its path.
+        cropper: Finds what is to be seen of the image; default: all of it.
 
     Raises:
-        BrokenImageError: If an image cannot be read, or the cropper finds nothing; names it.
-        ValueError: If an array is no RGB image of bytes.
+        BrokenImageError: The image cannot be read, or the cropper finds nothing; names it.
+        ValueError: An array is no RGB image of bytes.
     """
-    for number, source in enumerate(iter_sources(inputs)):
-        name = f'{kind} {number}' if isinstance(source, np.ndarray) else os.fspath(source)
-        try:
-            yield _square(original(source), size, name, cropper)
-        except BrokenImageError as error:
-            if on_broken is None:
-                raise
-            on_broken(name, error)
-
-
-def read_image(
-    source: Source, size: int, name: str = 'image 0', cropper: Cropper | None = None
-) -> SquareImage:
-    """The one image of ``source``, a path or an array that is called ``name``."""
-    if isinstance(source, (str, os.PathLike)) and os.path.isdir(source):
-        raise ValueError(f'{os.fspath(source)} is a folder: one image is needed here')
-    if isinstance(source, np.ndarray) and source.ndim <= 3:
-        return _square(source, size, name, cropper)
-    found = list(iter_images([source], size, cropper=cropper))
-    if len(found) != 1:
-        raise ValueError(f'one image is needed here, but got {len(found)}')
-    return found[0]
+    image = original(source)
+    if not isinstance(source, np.ndarray):
+        name = os.fspath(source)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(
+            f'{name} must be an array (H, W, 3) of uint8 in RGB order, but is {image.shape} of '
+            f'{image.dtype}'
+        )
+    crop = whole(image.shape[:2]) if cropper is None else cropper(name, image)
+    seen = image if cropper is None else crop.take(image)
+    return SquareImage(name, resize_to(seen, (size, size)), crop)
 
 
 def original(source: Source) -> np.ndarray:
@@ -142,18 +111,5 @@ def original(source: Source) -> np.ndarray:
 
 def resize_to(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """An image (h, w, 3) uint8 at another (H, W); bilinear, antialiased."""
-    if image.shape[:2] == tuple(shape):
-        return image
     size = (shape[1], shape[0])
     return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-
-
-def _square(image: np.ndarray, size: int, name: str, cropper: Cropper | None) -> SquareImage:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise ValueError(
-            f'{name} must be an array (H, W, 3) of uint8 in RGB order, but is {image.shape} of '
-            f'{image.dtype}'
-        )
-    crop = whole(image.shape[:2]) if cropper is None else cropper(name, image)
-    seen = image if cropper is None else crop.take(image)
-    return SquareImage(name, resize_to(seen, (size, size)), crop)

@@ -21,11 +21,10 @@ from mmcoordgan.visualization import arrange_cells, coords_to_colors
 
 from . import transfer
 from .checkpoint import TrainedNetworks, choose_temperature, load_trained
-from .codes import check_seed, mean_codes, seed_codes, truncation_pair
+from .codes import blend, check_seed, mean_codes, render, seed_codes, truncation_pair
 from .cropping import read_cropper
 from .encoding import Codes, ImageEncoder, encoding_of
-from .images import Source, Sources, SquareImage, iter_images
-from .rendering import render, render_between, render_seed
+from .images import Source, Sources
 from .results import Correspondence, Encoding, LabelTransfer, PointTransfer, Rendering
 from .transfer import Labels
 
@@ -85,9 +84,6 @@ class CoordGANInferencer(BaseInferencer):
         FileNotFoundError: There is no such checkpoint.
         ValueError: The checkpoint cannot be used, or an argument is out of range; says why.
     """
-
-    forward_kwargs = {'refine'}
-    visualize_kwargs = {'return_vis'}
 
     def __init__(
         self,
@@ -203,9 +199,8 @@ class CoordGANInferencer(BaseInferencer):
         Raises:
             ValueError: ``points`` is no such array, or lies outside the image.
         """
-        refine = settings.get('refine', False)
-        source = transfer.read_points(self.encoder, reference, points, refine)
-        return transfer.carry_points(self.encoder, source, queries, self.temperature, settings)
+        given = reference, points, queries, self.temperature
+        return transfer.carry_points(self.encoder, *given, settings)
 
     # ------------------------------------------------------------------ renderings
 
@@ -250,8 +245,14 @@ class CoordGANInferencer(BaseInferencer):
             check_seed(number)
         pair, generator = truncation_pair(truncation), self.networks.generator
         means = None if pair == (1.0, 1.0) else mean_codes(generator)
-        seeds = progress(range(seed, seed + n), self.show_progress)
-        return (render_seed(generator, number, means, pair) for number in seeds)
+
+        def sample(number: int) -> Rendering:
+            codes = seed_codes(generator, number)
+            if means is not None:
+                codes = blend(means[0], codes[0], pair[0]), blend(means[1], codes[1], pair[1])
+            return render(generator, f'seed {number}', generator.warp(codes[0]), codes[1])
+
+        return map(sample, progress(range(seed, seed + n), self.show_progress))
 
     def iter_interpolate(
         self,
@@ -279,12 +280,18 @@ class CoordGANInferencer(BaseInferencer):
             raise ValueError(f'frames must be at least 2, but got {frames}')
         if part not in PARTS:
             raise ValueError(f'part must be one of {", ".join(PARTS)}, but got {part!r}')
-        ends = self._codes(start, refine, 'start'), self._codes(end, refine, 'end')
+        first, last = self._codes(start, refine, 'start'), self._codes(end, refine, 'end')
+        generator = self.networks.generator
 
         def frame(number: int) -> Rendering:
             weight = number / (frames - 1)
-            weights = weight * (part != 'texture'), weight * (part != 'structure')
-            return render_between(self.networks.generator, f'frame {number}', *ends, weights)
+            changed = weight * (part != 'texture')
+            if first.structure_w is None or last.structure_w is None:
+                coords = torch.lerp(first.coords, last.coords, changed)
+            else:
+                coords = generator.warp(torch.lerp(first.structure_w, last.structure_w, changed))
+            texture_w = blend(first.texture_w, last.texture_w, weight * (part != 'structure'))
+            return render(generator, f'frame {number}', coords, texture_w)
 
         return map(frame, progress(range(frames), self.show_progress))
 
@@ -295,14 +302,31 @@ class CoordGANInferencer(BaseInferencer):
     sample = _listed(iter_sample)
     interpolate = _listed(iter_interpolate)
 
-    @torch.no_grad()
     def _codes(self, source: Source | int, refine: bool | int, name: str) -> Codes:
         if not isinstance(source, (int, np.integer)):
-            return self.encoder.find([self.encoder.read_one(source, name)], refine)[0]
+            return self.encoder.find([self.encoder.read(source, name)], refine)[0]
         structure_w, texture_w = seed_codes(self.networks.generator, source)
         return Codes(structure_w, texture_w, self.networks.generator.warp(structure_w))
 
     # ------------------------------------------------------------------ what MMEngine calls
+
+    def __call__(
+        self,
+        inputs: Sources,
+        return_datasamples: bool = False,
+        batch_size: int = 1,
+        return_vis: bool = False,
+        refine: bool | int = False,
+    ) -> dict:
+        """Encode images: ``predictions``, dicts or data elements, and ``visualization``.
+
+        With ``return_vis``, that is the :meth:`overview` of each image, else None.
+        """
+        found = self.encode(inputs, batch_size=batch_size, refine=refine)
+        fields = [encoding._asdict() for encoding in found]
+        made = [BaseDataElement(**values) for values in fields] if return_datasamples else fields
+        drawn = [self.overview(encoding) for encoding in found] if return_vis else None
+        return {'predictions': made, 'visualization': drawn}
 
     def _init_model(self, cfg: Any, weights: Any, device: str = 'cpu') -> TrainedNetworks:
         """Build nothing but CoordGAN's networks, whatever the checkpoint names."""
@@ -316,27 +340,4 @@ class CoordGANInferencer(BaseInferencer):
     def _init_pipeline(self, cfg: Any) -> None:
         """Nothing: :class:`ImageEncoder` reads images."""
 
-    _init_collate = _init_pipeline
-
-    def _inputs_to_list(self, inputs: Sources) -> list[SquareImage]:
-        return list(iter_images(inputs, self.encoder.size, cropper=self.encoder.cropper))
-
-    def preprocess(self, inputs: Any, batch_size: int = 1, **kwargs: Any) -> Iterator[list]:
-        """Images in batches."""
-        return self._get_chunk_data(inputs, batch_size)
-
-    def forward(self, inputs: Any, refine: bool | int = False) -> list[Encoding]:
-        """Encode a batch."""
-        return list(map(encoding_of, inputs, self.encoder.find(inputs, refine)))
-
-    def visualize(self, inputs: list, preds: Any, return_vis: bool = False) -> Any:
-        """With ``return_vis``, the :meth:`overview` of each image."""
-        return [self.overview(encoding) for encoding in preds] if return_vis else None
-
-    def postprocess(
-        self, preds: Any, visualization: Any, return_datasample: bool = False, **kwargs: Any
-    ) -> dict:
-        """Predictions as dicts or data elements, and what :meth:`visualize` drew."""
-        fields = [encoding._asdict() for encoding in preds]
-        made = [BaseDataElement(**values) for values in fields] if return_datasample else fields
-        return {'predictions': made, 'visualization': visualization}
+    _init_collate = visualize = postprocess = _init_pipeline

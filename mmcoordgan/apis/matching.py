@@ -1,14 +1,13 @@
 """Match the pixels of images by their correspondence maps, and carry labels.
 
-Positions are fractions of an image's sides, whatever its size: (0, 0) is the outer corner of the
-top left pixel, (1, 1) that of the last one, and the centre of pixel (i, j) of n x n lies at
+Places are fractions of an image's sides, whatever its size: (0, 0) is the outer corner of the top
+left pixel, (1, 1) that of the last one, and the centre of pixel (i, j) of n x n lies at
 ((j + 0.5) / n, (i + 0.5) / n). Squeezing an image to a square does not change them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,24 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmcoordgan.datasets.transforms import resize_labels
+from mmcoordgan.evaluation.examples import arg_max, resize_soft
 from mmcoordgan.evaluation.transfer_metric import transfer_all
 from mmcoordgan.geometry import IndexedCoords, carry
 
-ZERO_CONFIDENCE = 0.1
-"""Error at which the confidence reaches 0: a tenth of the image's side."""
 LEAST_KNOWN = 1e-3
 """A pixel is unlabelled where ignored pixels make up all but this fraction of its match."""
-
-
-class MatchField(NamedTuple):
-    """The match in image b of each pixel of a's map."""
-
-    displacement: Tensor
-    """(1, 2, h, w): from the pixel to its match, x first, as fractions of the sides."""
-    cycle_distance: Tensor
-    """(1, 1, h, w): from the pixel to the match of its match."""
-    doubt: Tensor
-    """(1, 1, h, w): how little the match is to be trusted."""
 
 
 def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
@@ -44,52 +31,42 @@ def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
 
 
-def match_field(
+def match(
     a: IndexedCoords,
     b: IndexedCoords,
+    places: Tensor,
     temperature: float,
     map_errors: Sequence[Tensor | None] = (None, None),
-) -> MatchField:
-    """Match each pixel of ``a`` to a position in ``b``, and that position back to ``a``.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Match places of image a in image b, and the matches back to a.
 
-    Carries the positions of b's pixels to a as values, so matches lie between pixels. The doubt of
-    a match is the standard deviation of the positions that it is a mean of, plus the mean of the
-    map errors at both ends, all as fractions of the sides.
+    Carries the places of b's pixels to those of a as values, so matches lie between pixels. Between
+    a's pixels, interpolates displacements bilinearly, not matches: what does not move stays.
 
     Args:
         a: Map (1, 2, h, w).
         b: Map (1, 2, H, W).
+        places: (1, 2, m, n), x first.
         temperature: Softness of the transfer, in units of the frame; 0 takes the nearest pixel.
         map_errors: Of a and b, :func:`~mmcoordgan.apis.domain.map_error`; None counts as 0.
-    """
-    start = pixel_centres(a.coords.shape[-2:], a.coords)
-    positions = pixel_centres(b.coords.shape[-2:], b.coords)
-    values = torch.cat([positions, positions.square().sum(1, keepdim=True)], 1)
-    there, square = carry(values, b, a, temperature).split([2, 1], 1)
-    doubt = (square - there.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
-    for error, places in zip(map_errors, (start, there)):
-        if error is not None:
-            doubt = doubt + _sample(error, places) / 4  # half of two; the frame is two sides wide
-    arrived = _sample(b.coords.float(), there)  # what b shows at the matches
-    back = carry(start, a, arrived, temperature)
-    return MatchField(there - start, (back - start).norm(dim=1, keepdim=True), doubt)
-
-
-def at_places(field: MatchField, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Matches, cycle errors and doubts of places (1, 2, h, w) in [0, 1], x first, of the image a.
-
-    Interpolates displacements bilinearly, not matches: what does not move stays where it is.
 
     Returns:
-        Matches (2, h, w) in [0, 1], cycle errors and doubts (h, w).
+        Matches (2, m, n) in [0, 1]; cycle errors (m, n), from a place to the match of its match;
+        and doubts (m, n): the standard deviation of the places that a match is a mean of, plus the
+        mean of the map errors at both ends. All as fractions of the sides.
     """
-    moved, cycle, doubt = (_sample(values, places)[0] for values in field)
-    return (places[0] + moved).clamp(0, 1), cycle[0], doubt[0]
-
-
-def confidence(error: Tensor) -> Tensor:
-    """1 where there is no error, falling linearly to 0 at ZERO_CONFIDENCE."""
-    return (1 - error / ZERO_CONFIDENCE).clamp(min=0)
+    start = pixel_centres(a.coords.shape[-2:], a.coords)
+    ends = pixel_centres(b.coords.shape[-2:], b.coords)
+    values = torch.cat([ends, ends.square().sum(1, keepdim=True)], 1)
+    there, square = carry(values, b, a, temperature).split([2, 1], 1)
+    doubt = (square - there.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
+    for error, where in zip(map_errors, (start, there)):
+        if error is not None:
+            doubt = doubt + _sample(error, where) / 4  # half of two; the frame is two sides wide
+    arrived = _sample(b.coords.float(), there)  # what b shows at the matches
+    cycle = (carry(start, a, arrived, temperature) - start).norm(dim=1, keepdim=True)
+    found = _sample(torch.cat([there - start, cycle, doubt], 1), places)[0]
+    return (places[0] + found[:2]).clamp(0, 1), found[2], found[3]
 
 
 def soft_labels(labels: np.ndarray, classes: Sequence[int], size: int) -> Tensor:
@@ -136,28 +113,16 @@ class LabelledReferences:
         return torch.cat([known * carried / total.clamp(min=LEAST_KNOWN), 1 - known])
 
 
-def best_class(probabilities: Tensor, shape: tuple[int, int]) -> Tensor:
+def best_class(probabilities: Tensor, shape: Sequence[int]) -> Tensor:
     """The arg max (H, W) of probabilities (C, h, w), enlarged bilinearly to ``shape`` (H, W).
 
     Edges between labels become smooth lines. Ties go to the lowest class. Enlarges one class at a
     time, so that memory does not grow with their number.
     """
-    best = _resize(probabilities[None, :1], *shape)[0, 0].clone()
-    index = torch.zeros_like(best, dtype=torch.int64)
-    for number in range(1, len(probabilities)):
-        values = _resize(probabilities[None, number : number + 1], *shape)[0, 0]
-        index.masked_fill_(values > best, number)
-        torch.maximum(best, values, out=best)
-    return index
+    return arg_max(resize_soft(one[None], shape)[0] for one in probabilities)
 
 
-def _sample(values: Tensor, positions: Tensor) -> Tensor:
-    """(1, C, H, W) at positions (1, 2, h, w), bilinearly: (1, C, h, w)."""
-    grid = 2 * positions.permute(0, 2, 3, 1) - 1
+def _sample(values: Tensor, places: Tensor) -> Tensor:
+    """(1, C, H, W) at places (1, 2, h, w), bilinearly: (1, C, h, w)."""
+    grid = 2 * places.permute(0, 2, 3, 1) - 1
     return F.grid_sample(values, grid, padding_mode='border', align_corners=False)
-
-
-def _resize(values: Tensor, height: int, width: int) -> Tensor:
-    if values.shape[-2:] == (height, width):
-        return values
-    return F.interpolate(values, (height, width), mode='bilinear', align_corners=False)

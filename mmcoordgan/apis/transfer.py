@@ -10,51 +10,50 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmcoordgan.datasets.label_files import check_labels, check_size, read_labels
 from mmcoordgan.geometry import IndexedCoords
 
 from .encoding import Codes, ImageEncoder, as_array
 from .images import Source, Sources, SquareImage
-from .masks import check_labels, read_label_mask
-from .matching import (
-    LabelledReferences,
-    at_places,
-    best_class,
-    confidence,
-    match_field,
-    pixel_centres,
-)
+from .matching import LabelledReferences, best_class, match, pixel_centres
 from .results import Correspondence, LabelTransfer, PointTransfer
 
 Labels = Union[str, os.PathLike, np.ndarray]
+ZERO_CONFIDENCE = 0.1
+"""Error at which the confidence reaches 0: a tenth of the image's side."""
 
 
 def correspond(
     encoder: ImageEncoder, a: Source, b: Source, temperature: float, refine: bool | int
 ) -> Correspondence:
     """Match each pixel of one image in another."""
-    images = [encoder.read_one(a, 'image a'), encoder.read_one(b, 'image b')]
+    images = [encoder.read(a, 'image a'), encoder.read(b, 'image b')]
     first, last = encoder.find(images, refine)
     maps = IndexedCoords(first.coords), IndexedCoords(last.coords)
-    field = match_field(*maps, temperature, (first.map_error, last.map_error))
-    places = pixel_centres(images[0].shape, first.coords)
-    matches, distance, doubt = at_places(field, places)
+    places = pixel_centres(images[0].crop.shape, first.coords)
+    errors = first.map_error, last.map_error
+    matches, cycle, doubt = match(*maps, places, temperature, errors)
     pixels = as_array(images[1].crop.to_pixels(matches))
-    sure, expected = how_sure(encoder, distance, doubt, images[1])
-    domains = (first.domain, last.domain)
-    return Correspondence(pixels, as_array(distance), sure, expected, domains)
+    sure = how_sure(encoder, cycle, doubt, images[1])
+    return Correspondence(pixels, as_array(cycle), *sure, (first.domain, last.domain))
 
 
 def how_sure(
-    encoder: ImageEncoder, distance: Tensor, doubt: Tensor, image: SquareImage
+    encoder: ImageEncoder, cycle: Tensor, doubt: Tensor, image: SquareImage
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Confidences, and expected errors in pixels of an image.
 
     Without expected errors, confidences come from the cycle errors.
     """
     if encoder.held_out is None or not encoder.held_out.errors:
-        return as_array(confidence(distance)), None
+        return confidence(cycle), None
     error = encoder.held_out.expected_error(doubt)
-    return as_array(confidence(error)), as_array(error * image.crop.side)
+    return confidence(error), as_array(error * image.crop.side)
+
+
+def confidence(error: Tensor) -> np.ndarray:
+    """1 where there is no error, falling linearly to 0 at ZERO_CONFIDENCE."""
+    return as_array((1 - error / ZERO_CONFIDENCE).clamp(min=0))
 
 
 def read_references(
@@ -70,12 +69,14 @@ def read_references(
         raise ValueError(f'{len(sources)} references came with {len(masks)} label masks')
     coords, labels = [], []
     for number, (source, mask) in enumerate(zip(sources, masks)):
-        image = encoder.read_one(source, f'reference {number}')
+        image = encoder.read(source, f'reference {number}')
         name = f'mask {number}' if isinstance(mask, np.ndarray) else os.fspath(mask)
-        labels.append(mask if isinstance(mask, np.ndarray) else read_label_mask(mask).labels)
-        check_labels(labels[-1], image.shape, name, image.name)
+        values = mask if isinstance(mask, np.ndarray) else read_labels(mask)[0]
+        check_labels(values, name)
+        check_size(values, name, image.name, image.crop.shape)
         if encoder.cropper is not None:
-            labels[-1] = image.crop.take(labels[-1].astype(np.uint8), ignore_label or 0)
+            values = image.crop.take(values.astype(np.uint8), ignore_label or 0)
+        labels.append(values)
         coords.append(encoder.find([image], refine)[0].coords)
     return LabelledReferences(torch.cat(coords), labels, ignore_label)
 
@@ -99,44 +100,39 @@ def carry_labels(
     return (transfer(*pair) for pair in encoder.find_all(queries, **settings))
 
 
-def read_points(
-    encoder: ImageEncoder, reference: Source, points: Any, refine: bool | int
-) -> tuple[IndexedCoords, Tensor | None, Tensor]:
-    """The map of the reference, its error, and places (N, 2) of its points in the square."""
-    image = encoder.read_one(reference, 'the reference')
-    values = np.asarray(points, dtype=np.float32)
-    if values.ndim != 2 or values.shape[1] != 2:
-        raise ValueError(f'points must be an array (N, 2) of x and y, but are {values.shape}')
-    height, width = image.shape
-    inside = (values >= -0.5) & (values <= np.array([width, height], np.float32) - 0.5)
-    if not inside.all():
-        x, y = values[~inside.all(1)][0]
-        raise ValueError(
-            f'the point ({x:g}, {y:g}) lies outside {image.name}, which is {width}x{height} '
-            '(width x height)'
-        )
-    codes = encoder.find([image], refine)[0]
-    places = image.crop.to_places(torch.from_numpy(values)).to(codes.coords)
-    return IndexedCoords(codes.coords), codes.map_error, places
-
-
 def carry_points(
     encoder: ImageEncoder,
-    source: tuple[IndexedCoords, Tensor | None, Tensor],
+    reference: Source,
+    points: Any,
     queries: Sources,
     temperature: float,
     settings: dict[str, Any],
 ) -> Iterator[PointTransfer]:
-    """Find points in images one after the other; ``source`` comes from :func:`read_points`."""
-    coords, error, points = source
+    """Find points (N, 2) of the reference in images one after the other."""
+    source = encoder.read(reference, 'the reference')
+    values = np.asarray(points, dtype=np.float32)
+    if values.ndim != 2 or values.shape[1] != 2:
+        raise ValueError(f'points must be an array (N, 2) of x and y, but are {values.shape}')
+    height, width = source.crop.shape
+    inside = (values >= -0.5) & (values <= np.array([width, height], np.float32) - 0.5)
+    if not inside.all():
+        x, y = values[~inside.all(1)][0]
+        raise ValueError(
+            f'the point ({x:g}, {y:g}) lies outside {source.name}, which is {width}x{height} '
+            '(width x height)'
+        )
+    first = encoder.find([source], settings.get('refine', False))[0]
+    start = IndexedCoords(first.coords)
+    places = source.crop.to_places(torch.from_numpy(values)).to(first.coords).T[None, :, None]
 
     def transfer(image: SquareImage, codes: Codes) -> PointTransfer:
-        query = IndexedCoords(codes.coords)
-        field = match_field(coords, query, temperature, (error, codes.map_error))
-        matches, distance, doubt = at_places(field, points.T[None, :, None])
-        pixels = as_array(image.crop.to_pixels(matches)[:, 0].T)
-        sure = how_sure(encoder, distance[0], doubt[0], image)
-        return PointTransfer(image.name, pixels, *sure, codes.domain)
+        errors = first.map_error, codes.map_error
+        found = match(start, IndexedCoords(codes.coords), places, temperature, errors)
+        matches, cycle, doubt = (values[..., 0, :] for values in found)  # (2, N), (N,), (N,)
+        pixels = as_array(image.crop.to_pixels(matches).T)
+        return PointTransfer(
+            image.name, pixels, *how_sure(encoder, cycle, doubt, image), codes.domain
+        )
 
     return (transfer(*pair) for pair in encoder.find_all(queries, **settings))
 

@@ -15,9 +15,8 @@ import numpy as np
 from PIL import Image
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.codes import truncation_pair
 from mmcoordgan.apis.images import original
-from mmcoordgan.apis.masks import full_palette, label_image, read_label_mask
+from mmcoordgan.datasets.label_files import full_palette, label_image, read_labels
 from mmcoordgan.errors import UserError, printable
 from mmcoordgan.visualization import coords_to_colors, draw_matches, draw_points, overlay_labels
 
@@ -75,7 +74,7 @@ def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> Iterator[Non
     """
     names = name_results(args.images)
     references, masks = map(list, zip(*args.reference))
-    palettes = [read_label_mask(m).palette for m in masks if not m.lower().endswith('.json')]
+    palettes = [read_labels(m)[1] for m in masks if not m.lower().endswith('.json')]
     palette = full_palette(next((p for p in palettes if p is not None), None))
     for number, (image, mask) in enumerate(args.reference):
         if mask.lower().endswith('.json'):
@@ -145,8 +144,7 @@ def sample(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     infer.py sample stage1.pth -n 64 --seed 0 --truncation 0.7 --out samples/
     infer.py sample stage1.pth -n 8 --truncation 1 0 --out one_texture/ --maps
     """
-    given = args.truncation
-    truncation = truncation_pair(given[0] if len(given) == 1 else tuple(given))
+    truncation = args.truncation[0] if len(args.truncation) == 1 else args.truncation
     results = load(args).iter_sample(args.number, args.seed, truncation)
     yield
     digits = max(4, len(str(args.seed + args.number - 1)))

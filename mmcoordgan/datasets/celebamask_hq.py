@@ -11,10 +11,12 @@ import numpy as np
 from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
-from .label_files import default_palette
-from .loading import PNG_CLASSES_KEY, grey_levels, open_image
+from .label_files import default_palette, read_labels
+from .loading import grey_levels, open_image
 
 MASKS_PER_FOLDER = 2000
+PNG_CLASSES_KEY = 'mmcoordgan:num_classes'
+"""Key of the text chunk in packed label PNGs with the number of classes."""
 CLASSES = {
     7: ('background', 'mouth', 'eye', 'brow', 'ear', 'nose', 'face'),
     19: (
@@ -40,14 +42,9 @@ def mask_path(mask_dir: str, number: int, part: str) -> str:
 
 
 def _read_mask(path: str) -> np.ndarray:
-    """(H, W) bool, white is True. Colors and alpha are refused."""
+    """(H, W) bool, white is True."""
     with open_image(path, what='mask') as image:
-        if image.mode.startswith('I'):
-            return grey_levels(image) > 127
-        rgba = np.asarray(image.convert('RGBA'))  # (H, W, 4)
-        if (rgba[..., 1:3] != rgba[..., :1]).any() or rgba[..., 3].min() < 255:
-            raise ValueError('a mask must be black and white, without colors and transparency')
-        return rgba[..., 0] > 127
+        return (grey_levels(image) if image.mode[0] == 'I' else np.array(image.convert('L'))) > 127
 
 
 def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
@@ -58,7 +55,7 @@ def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
     Raises:
         FileNotFoundError: None of the 18 parts has a mask.
         ValueError: Masks differ in size.
-        OSError: A mask cannot be read, or is not black and white.
+        OSError: A mask cannot be read.
     """
     labels: np.ndarray | None = None
     paint = PAINT[num_classes]
@@ -88,7 +85,7 @@ def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
 
     Raises:
         FileNotFoundError: The file is missing.
-        ValueError: The file was packed for another number of classes.
+        ValueError: The file holds other labels, or was packed for another number of classes.
         OSError: The file cannot be read.
     """
     if not os.path.lexists(path):
@@ -97,15 +94,9 @@ def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
         )
     with open_image(path, what='labels') as image:
         packed_for = image.info.get(PNG_CLASSES_KEY, str(num_classes))
-        mode, labels = image.mode, np.array(image)
     if packed_for != str(num_classes):
         raise ValueError(f'{path} holds labels of {packed_for} classes, not {num_classes}')
-    if mode not in ('L', 'P') or labels.max() >= num_classes:
-        raise ValueError(
-            f'{path} is no label map of {num_classes} classes: mode {mode}, '
-            f'values up to {labels.max()}'
-        )
-    return labels
+    return read_labels(path, num_classes)[0]
 
 
 def list_numbered_images(folder: str) -> list[str]:

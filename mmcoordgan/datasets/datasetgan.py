@@ -6,13 +6,10 @@ import os
 import re
 from collections.abc import Sequence
 
-import numpy as np
-
 from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
-from .label_files import default_palette
-from .loading import check_regular
+from .label_files import default_palette, read_labels
 
 CLASSES = {
     'face-34': (
@@ -55,27 +52,6 @@ def list_pairs(folder: str) -> list[tuple[str, str]]:
     return [(image, masks[number]) for number, image in images.items()]
 
 
-def read_mask(path: str, num_classes: int) -> np.ndarray:
-    """Labels (H, W) int64 in 0..num_classes-1 from a .npy file.
-
-    Raises:
-        OSError: The file cannot be read as a plain array, without pickled objects.
-        ValueError: The array is not (H, W) integer or holds other labels.
-    """
-    try:
-        check_regular(path)
-        # Mapped, so that a header which claims a huge array sets no memory aside.
-        labels = np.load(path, mmap_mode='r', allow_pickle=False)
-    except Exception as error:
-        raise OSError(f'cannot read mask {path}: {type(error).__name__}: {error}') from error
-    if not isinstance(labels, np.ndarray) or labels.ndim != 2 or labels.dtype.kind not in 'iu':
-        raise ValueError(f'mask {path} is no (H, W) array of integers')
-    if labels.size == 0 or labels.min() < 0 or labels.max() >= num_classes:
-        found = f'{labels.min()}..{labels.max()}' if labels.size else 'nothing'
-        raise ValueError(f'mask {path} must hold labels 0..{num_classes - 1}, found {found}')
-    return labels.astype(np.int64)
-
-
 @DATASETS.register_module()
 class DatasetGANSegmentation(PipelineDataset):
     """DatasetGAN's annotated images: training folder first, then test folder.
@@ -83,7 +59,7 @@ class DatasetGANSegmentation(PipelineDataset):
     Within each folder the order is **lexicographic**: image_0, image_1, image_10, ..., image_2.
     The first five samples are the references of CoordGAN's benchmark, the others its queries.
     ``get_data_info`` returns ``img_path``, ``sample_idx``, ``num_classes`` and ``gt_seg_map``
-    (H, W) int64 at the mask's own size.
+    (H, W) uint8 at the mask's own size.
 
     Args:
         data_root: Folder that holds ``folders``.
@@ -123,9 +99,7 @@ class DatasetGANSegmentation(PipelineDataset):
 
     def get_data_info(self, index: int) -> dict:
         image, mask = self.pairs[index]
-        return {
-            'img_path': image,
-            'sample_idx': index,
-            'num_classes': self.num_classes,
-            'gt_seg_map': read_mask(mask, self.num_classes),
-        }
+        labels, _ = read_labels(mask, self.num_classes)
+        return dict(
+            img_path=image, sample_idx=index, num_classes=self.num_classes, gt_seg_map=labels
+        )

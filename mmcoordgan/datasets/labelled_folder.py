@@ -14,7 +14,7 @@ from mmcoordgan.registry import DATASETS
 from .base import PipelineDataset, Transform, choose
 from .image_folder import list_images
 from .keypoint_files import read_keypoints
-from .label_files import default_palette, read_label_image
+from .label_files import check_size, default_palette, read_labels
 from .loading import image_shape
 
 
@@ -100,7 +100,9 @@ class LabelledFolder(PipelineDataset):
         info: dict = {'img_path': path, 'sample_idx': index}
         mask = self._mask_path(name)
         if self.label_dir and exists(mask):
-            info['gt_seg_map'] = self._read_labels(mask, path)
+            labels, _ = read_labels(mask, len(self.classes), self.ignore_index)
+            check_size(labels, f'mask {mask}', path, image_shape(path))
+            info['gt_seg_map'] = labels
             info['num_classes'] = len(self.classes)
             info['ignore_index'] = self.ignore_index
         if self.points is not None and name in self.points:
@@ -124,22 +126,3 @@ class LabelledFolder(PipelineDataset):
                     f'{len(names)} of {len(self)} images have no {what}: {", ".join(names[:3])}. '
                     'Set allow_missing=True where references alone are labelled'
                 )
-
-    def _read_labels(self, mask: str, image: str) -> np.ndarray:
-        labels, _ = read_label_image(mask)
-        shape = image_shape(image)
-        if labels.shape != shape:
-            raise ValueError(
-                f'mask {mask} is {labels.shape[1]}x{labels.shape[0]} (width x height), but its '
-                f'image {image} is {shape[1]}x{shape[0]}'
-            )
-        known = labels < len(self.classes)
-        if self.ignore_index is not None:
-            known |= labels == self.ignore_index
-        if not known.all() or labels.min() < 0:
-            wrong = np.unique(labels[~known | (labels < 0)])
-            raise ValueError(
-                f'mask {mask} holds {", ".join(map(str, wrong[:5]))}, but the {len(self.classes)} '
-                f'classes are 0..{len(self.classes) - 1} and ignore_index is {self.ignore_index}'
-            )
-        return labels.astype(np.uint8 if labels.max() < 256 else np.int64)

@@ -17,8 +17,6 @@ from mmcoordgan.registry import TRANSFORMS
 # Pillow guesses the format from the content. Only image formats are allowed: some of the others
 # run external programs on the file (EPS) or are containers that hold no pixels at all.
 FORMATS = ('BMP', 'GIF', 'JPEG', 'JPEG2000', 'PNG', 'PPM', 'TIFF', 'WEBP')
-PNG_CLASSES_KEY = 'mmcoordgan:num_classes'
-"""Key of the text chunk in packed label PNGs with the number of classes."""
 _ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
 # Pillow refuses color profiles and texts of more than 1 MiB, which some cameras and editors write.
 PngImagePlugin.MAX_TEXT_CHUNK = 2**26
@@ -54,11 +52,6 @@ def open_image(path: str, what: str = 'image') -> Iterator[Image.Image]:
     except Image.UnidentifiedImageError as error:
         raise BrokenImageError(
             f'cannot read {what} {path}: not an image file of a known format ({", ".join(FORMATS)})'
-        ) from error
-    except Image.DecompressionBombError as error:
-        raise BrokenImageError(
-            f'cannot read {what} {path}: {error} Shrink the file, or raise '
-            'PIL.Image.MAX_IMAGE_PIXELS if you trust it.'
         ) from error
     except Exception as error:  # decoders raise SyntaxError, struct.error, EOFError, ...
         raise BrokenImageError(

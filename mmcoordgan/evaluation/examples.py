@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -115,10 +115,11 @@ def stack(examples: Sequence[Example]) -> Example:
     return Example(first.name, *stacked)
 
 
-def arg_max(scores: Tensor, dim: int = -3) -> Tensor:
-    """Index of the largest score along ``dim``; ties go to the lowest index, on every device."""
-    first, *others = scores.unbind(dim)
-    best, index = first.clone(), torch.zeros_like(first, dtype=torch.int64)
+def arg_max(scores: Iterable[Tensor]) -> Tensor:
+    """The number of the tensor that is largest, by element; ties go to the first of them."""
+    others = iter(scores)
+    best = next(others).clone()
+    index = torch.zeros_like(best, dtype=torch.int64)
     for number, score in enumerate(others, start=1):
         index.masked_fill_(score > best, number)
         torch.maximum(best, score, out=best)

@@ -182,7 +182,7 @@ class KeypointTransferPCK(TransferMetric):
         counted = torch.ones_like(truth[:, 0], dtype=torch.bool)  # (B, H, W)
         if self.foreground_only:
             assert queries.labels is not None
-            counted = arg_max(queries.labels) > 0
+            counted = arg_max(queries.labels.unbind(1)) > 0
 
         def count(name: str, arrived: Tensor) -> None:  # (B, K, 2, H, W)
             errors = (arrived - truth[:, None]).norm(dim=2)

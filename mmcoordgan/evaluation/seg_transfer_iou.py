@@ -157,12 +157,12 @@ class SegTransferIoU(TransferMetric):
         """Add a batch of labelled queries to the confusion matrices."""
         assert references.labels is not None and references.truth is not None
         assert queries.truth is not None
-        truth = arg_max(queries.truth)  # (B, H, W)
+        truth = arg_max(queries.truth.unbind(1))  # (B, H, W)
         truth = truth.masked_fill(queries.truth.sum(1) < 0.5, -1)
         size = truth.shape[-2:]
 
         def count(name: str, scores: Tensor) -> None:  # (B, K, C, h, w)
-            predicted = arg_max(resize_soft(scores, size))
+            predicted = arg_max(resize_soft(scores, size).unbind(2))
             totals[name] += confusion_matrix(predicted, truth, self.num_classes)
 
         carried = self.transfer(references.labels, queries)

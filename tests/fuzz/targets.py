@@ -13,8 +13,8 @@ from mutation import IMAGE, MARKER, checkpoints, images, labels, mutated, points
 from mmcoordgan.cli.points import read_points
 from mmcoordgan.datasets import BrokenImageError, LoadImage, PackInputs
 from mmcoordgan.datasets.celebamask_hq import mask_path, paint_labels, read_packed_labels
-from mmcoordgan.datasets.datasetgan import read_mask
 from mmcoordgan.datasets.keypoint_files import read_keypoints
+from mmcoordgan.datasets.label_files import read_labels
 from mmcoordgan.datasets.transforms import RandomFlip
 from mmcoordgan.io.files import load_checkpoint
 
@@ -63,7 +63,7 @@ def mask(random: Random) -> str:
     readers: list[tuple[str, str, Any]] = [
         ('label', 'labels.png', lambda: read_packed_labels('labels.png', NUM_CLASSES)),
         ('mask', part, lambda: paint_labels('.', 1, NUM_CLASSES)),
-        ('array', 'mask.npy', lambda: read_mask('mask.npy', NUM_CLASSES)),
+        ('array', 'mask.npy', lambda: read_labels('mask.npy', NUM_CLASSES)[0]),
     ]
     kind, path, read = random.choice(readers)
     seeds = [

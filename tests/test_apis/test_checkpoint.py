@@ -95,7 +95,6 @@ HOSTILE = {
     'a formula': (GENERATOR.format('structure_width=2**9'), ''),
     'a network of nothing': (GENERATOR.format('structure_dim=0'), ''),
     '16 TiB': (GENERATOR.format('structure_width=2097152'), 'generator does not fit: '),
-    'beside the model': ('test_evaluator = {[1]: 2}\n' + Config({'model': STAGE1}).pretty_text, ''),
 }
 
 

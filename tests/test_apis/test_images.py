@@ -9,14 +9,7 @@ import pytest
 from PIL import Image
 from tiny_inversion import pictures
 
-from mmcoordgan.apis.images import (
-    iter_images,
-    iter_sources,
-    known,
-    read_image,
-    resize_to,
-    skipped_files,
-)
+from mmcoordgan.apis.images import iter_sources, read_square, skipped_files
 from mmcoordgan.datasets import BrokenImageError, LoadImage
 
 IMAGE = pictures(1, 20, 30)[0]
@@ -38,11 +31,10 @@ def test_files_folders_arrays_and_iterables(folder):
     assert list(iter_sources([paths[1], folder])) == [paths[1], *paths]
     assert list(iter_sources(path for path in paths)) == paths
     assert len(list(iter_sources(np.stack([IMAGE] * 3)))) == 3
-    assert known(folder)[1] == 3 and known(iter(paths))[1] is None
     kinds = ('jpg', 'JPEG', 'webp', 'gif', 'tif', 'TIFF', 'jp2', 'pgm', 'ppm')
     for number, kind in enumerate(kinds):
         Image.fromarray(IMAGE).convert('L').save(folder / f'sub/{number}.{kind}')
-        read_image(folder / f'sub/{number}.{kind}', 8)
+        read_square(folder / f'sub/{number}.{kind}', 8, '')
     assert len(list(iter_sources(folder))) == 3 + len(kinds)
     with pytest.raises(TypeError, match='but got a int'):
         list(iter_sources([7]))
@@ -55,31 +47,26 @@ def test_the_pixels_and_the_size_of_load_image(folder):
     path = str(folder / 'b.png')
     expected = LoadImage(size=8).transform({'img_path': path})['img']
     for source, name in ((path, path), (IMAGE, 'image 0')):
-        found = read_image(source, 8)
+        found = read_square(source, 8, 'image 0')
         assert np.array_equal(found.image, expected)
-        assert found.shape == (20, 30) and found.name == name
-    assert resize_to(IMAGE, (20, 30)) is IMAGE
-    assert resize_to(IMAGE, (5, 9)).shape == (5, 9, 3)
+        assert found.crop.shape == (20, 30) and found.name == name
 
 
-def test_broken_files(folder):
+def test_broken_files(folder, inferencer):
     (folder / 'a_broken.png').write_bytes(b'')
     os.symlink('loop.png', folder / 'loop.png')
     with pytest.raises(BrokenImageError, match=r'a_broken\.png'):
-        list(iter_images(folder, 8))
+        inferencer.encode(folder)
     seen = {}
-    found = list(iter_images(folder, 8, lambda name, error: seen.update({name: error})))
-    assert len(found) == 3
+    assert len(inferencer.encode(folder, on_broken=seen.__setitem__)) == 3
     assert sorted(map(os.path.basename, seen)) == ['a_broken.png', 'loop.png']
     assert all(isinstance(error, BrokenImageError) for error in seen.values())
 
 
-def test_what_is_no_image(folder):
+def test_what_is_no_image():
     for image in (IMAGE[..., 0], IMAGE / 255, IMAGE[:0], IMAGE.transpose(2, 0, 1)):
         with pytest.raises(ValueError, match=r'image 0 must be an array \(H, W, 3\) of uint8'):
-            read_image(image, 8)
-    with pytest.raises(ValueError, match='is a folder: one image is needed'):
-        read_image(folder, 8)
+            read_square(image, 8, 'image 0')
 
 
 def test_other_files_are_counted(folder):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tiny_inversion import PALETTE, labels, pictures
 
-from mmcoordgan.apis.masks import label_image
+from mmcoordgan.datasets.label_files import label_image
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
 

@@ -13,10 +13,9 @@ from PIL import Image
 from tiny_inversion import PALETTE, labels, pictures
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.masks import full_palette
 from mmcoordgan.cli import infer as cli
 from mmcoordgan.cli.infer_options import build_parser
-from mmcoordgan.datasets.label_files import default_palette
+from mmcoordgan.datasets.label_files import default_palette, full_palette
 from mmcoordgan.visualization import overlay_labels
 
 LABEL = ('--reference', 'one.png', 'mask.png', '--out', 'x')

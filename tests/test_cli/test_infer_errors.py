@@ -14,11 +14,11 @@ from PIL import Image
 from test_infer import LABEL, below, pixels, rows_of
 from tiny_inversion import STAGE2, labels, pictures
 
-from mmcoordgan.apis.masks import label_image
 from mmcoordgan.cli import infer as cli
 from mmcoordgan.cli.checks import check_training
 from mmcoordgan.cli.outputs import OutputFolder
 from mmcoordgan.datasets import BrokenImageError
+from mmcoordgan.datasets.label_files import label_image
 
 
 @pytest.mark.parametrize('error, code', [(KeyboardInterrupt(), 130), (OSError(28, 'full'), 1)])

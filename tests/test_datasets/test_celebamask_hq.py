@@ -118,7 +118,7 @@ def test_packed_labels_are_checked(tmp_path):
     with pytest.raises(ValueError, match=r'a\.png holds labels of 19 classes, not 7'):
         read_packed_labels(str(tmp_path / 'a.png'), 7)
     Image.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / 'b.png')
-    with pytest.raises(ValueError, match=r'b\.png is no label map of 7 classes.*up to 7'):
+    with pytest.raises(ValueError, match=r'b\.png holds 7, but labels are 0\.\.6'):
         read_packed_labels(str(tmp_path / 'b.png'), 7)
     with pytest.raises(FileNotFoundError, match=r'e\.png: run tools/dataset_converters/celebam'):
         read_packed_labels(str(tmp_path / 'e.png'), 7)

@@ -17,8 +17,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from mmcoordgan.datasets import BrokenImageError, ImageFolder, LoadImage
 from mmcoordgan.datasets.celebamask_hq import mask_path, paint_labels, read_packed_labels
-from mmcoordgan.datasets.datasetgan import read_mask
 from mmcoordgan.datasets.image_folder import list_images
+from mmcoordgan.datasets.label_files import read_labels
 
 
 def load(path, **arguments) -> np.ndarray:
@@ -180,24 +180,6 @@ def test_part_masks_of_any_kind(place, mode):
     assert painted(place, image).tolist() == [[0, 0, 0, 6, 6, 6]]
 
 
-def test_part_masks_that_cannot_be_understood(place):
-    red = Image.new('RGB', (4, 4), (255, 0, 0))
-    clear = Image.new('RGBA', (4, 4), (255, 255, 255, 0))
-    for image in (red, clear):
-        with pytest.raises(OSError, match=rf'{place.name}.*must be black and white'):
-            painted(place, image)
-    with pytest.raises(OSError, match=rf'{place.name}.*must be black and white'):
-        painted(place, Image.new('P', (4, 4), 0), transparency=0)
-
-
-@pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'LA', '1', '16-bit'])
-def test_packed_labels_must_be_indices(place, mode):
-    image = Image.new('L', (4, 4), 1).convert('I;16' if mode == '16-bit' else mode)
-    image.save(place)
-    with pytest.raises(ValueError, match=rf'{place.name} is no label map of 7 classes: mode '):
-        read_packed_labels(str(place), 7)
-
-
 def test_arrays_that_claim_gigabytes_set_no_memory_aside(tmp_path):
     header = b"{'descr': '<i8', 'fortran_order': False, 'shape': (30000, 30000), }"
     header += b' ' * (63 - (len(header) + 10) % 64) + b'\n'
@@ -206,7 +188,7 @@ def test_arrays_that_claim_gigabytes_set_no_memory_aside(tmp_path):
 
     def refused() -> None:
         with pytest.raises(OSError, match=r'cannot read mask .*mask\.npy'):
-            read_mask(str(path), 7)
+            read_labels(path)
 
     assert peak_of(refused) < 1e6
 

@@ -64,18 +64,6 @@ def test_indices_choose_and_order(root):
             labelled(root, indices=wrong)
 
 
-@pytest.mark.parametrize('mode', ['P', 'L', 'L;2', 'I;16', '1'])
-def test_masks_of_every_kind(root, mode):
-    values = MASK // 255 if mode in ('1', 'L;2') else MASK
-    image = Image.fromarray(values.astype(np.uint16 if mode == 'I;16' else np.uint8))
-    if mode == 'P':
-        image.putpalette([10, 20, 30] * 256)
-    if mode == '1':
-        image = Image.fromarray(values.astype(bool))
-    image.save(root / 'labels' / 'a.png', **({'bits': 2} if mode == 'L;2' else {}))
-    assert labelled(root).get_data_info(0)['gt_seg_map'].tolist() == values.tolist()
-
-
 def test_void_pixels_when_labels_are_resized(root):
     pipeline = [LoadImage(), ResizeWithSoftLabels(size=1), PackInputs()]
     mask = np.repeat(np.repeat(np.array([[1, 2], [2, 255]], np.uint8), 4, 0), 4, 1)
@@ -153,13 +141,10 @@ def test_masks_that_do_not_fit(root):
     Image.fromarray(MASK[:, :2]).save(root / 'labels' / 'a.png')
     with pytest.raises(ValueError, match=r'a\.png is 2x2 \(width x height\), .*a\.jpg is 3x2'):
         labelled(root)[0]
-    with pytest.raises(ValueError, match=r'b\.png holds 255, but the 3 classes are 0\.\.2 and'):
+    with pytest.raises(ValueError, match=r'b\.png holds 255, but labels are 0\.\.2'):
         labelled(root, ignore_index=None)[1]
-    with pytest.raises(ValueError, match=r'b\.png holds 2, 255, .* ignore_index is 0'):
+    with pytest.raises(ValueError, match=r'b\.png holds 2, 255, but labels are 0\.\.1 and 0'):
         labelled(root, classes=['a', 'b'], ignore_index=0)[1]
-    Image.new('RGB', (3, 2)).save(root / 'labels' / 'a.png')
-    with pytest.raises(ValueError, match=r'a\.png is a color image \(mode RGB\)'):
-        labelled(root)[0]
     exif = Image.Exif()
     exif[0x0112] = 6  # shown 3 x 2
     Image.new('RGB', (2, 3)).save(root / 'images' / 'b.png', exif=exif)

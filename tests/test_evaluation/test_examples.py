@@ -14,9 +14,9 @@ def read(prediction, num_classes=3, coords_key='coords'):
 
 def test_ties_go_to_the_lowest_class():
     scores = torch.tensor([[1.0, 2, 0], [1, 2, 3], [0, 2, 3]])[None, :, :, None]  # 3 classes
-    assert arg_max(scores)[0, :, 0].tolist() == [0, 0, 1]
-    random = torch.randn(2, 5, 4, 3)
-    assert torch.equal(arg_max(random), random.argmax(1))
+    assert arg_max(scores.unbind(1))[0, :, 0].tolist() == [0, 0, 1]
+    random = torch.randn(5, 4, 3)
+    assert torch.equal(arg_max(random), random.argmax(0))
 
 
 def test_labels_at_the_size_of_the_map():
@@ -28,7 +28,7 @@ def test_labels_at_the_size_of_the_map():
         [[0, 0.25], [0.75, 0.5]],
         [[0, 0.75], [0, 0.5]],
     ]
-    assert arg_max(soft[None])[0].tolist() == [[0, 2], [1, 1]]
+    assert arg_max(soft).tolist() == [[0, 2], [1, 1]]
 
 
 def test_soft_labels_come_before_hard_ones():

@@ -38,8 +38,8 @@ def check_pair(pair, case, kind, mode):
         soft = source['gt_soft_seg']['data'][None]
         temperature = 0.01 if mode == 'soft' else 0
         maps = source['coords'][None], target['coords'][None]
-        carried = arg_max(transfer_all(soft, *maps, temperature))[0]
-        np.testing.assert_array_equal(carried, arrays[f'{case}/{mode}/seg{direction}'])
+        carried = arg_max(transfer_all(soft, *maps, temperature)[0, 0])
+        np.testing.assert_array_equal(carried[None], arrays[f'{case}/{mode}/seg{direction}'])
         image = arrays.get(f'{case}/image{direction}')
         if mode == 'soft' and image is not None:
             warped = transfer_all(source['image'][None], *maps, temperature)[0]

@@ -26,9 +26,9 @@ from measuring import machine, measure
 from PIL import Image
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.masks import label_image, read_label_mask
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.datasets.label_files import label_image, read_labels
 from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
 from mmcoordgan.registry import MODELS
@@ -143,7 +143,7 @@ def run(args: argparse.Namespace, root: Path) -> None:
 
     def read(folder: Path, indices: range) -> np.ndarray:
         paths = [folder / 'labels' / f'{index:05}.png' for index in indices]
-        return np.stack([read_label_mask(path).labels for path in paths])
+        return np.stack([read_labels(path)[0] for path in paths])
 
     print(
         f'{args.checkpoint}, {k} references, {args.size} x {args.size}, '

@@ -13,13 +13,13 @@ from PIL import Image
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.codes import seed_codes
-from mmcoordgan.apis.masks import check_labels, full_palette, read_label_mask
 from mmcoordgan.apis.matching import soft_labels
 from mmcoordgan.cli.infer import load
 from mmcoordgan.cli.infer_options import add_common, add_refining
 from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.cli.outputs import check_file, list_images
 from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.datasets.label_files import check_size, full_palette, read_labels
 from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file
@@ -143,8 +143,8 @@ def collect(
     if not args.reference:
         return pictures, [], []
     image, mask = args.reference
-    labels, colors = read_label_mask(mask)
-    check_labels(labels, read_rgb(image).shape[:2], mask, image)
+    labels, colors = read_labels(mask)
+    check_size(labels, f'mask {mask}', image, read_rgb(image).shape[:2])
     reference = encode(inferencer, [image], args.refine)
     joined = reference._replace(
         images=np.concatenate([reference.images, pictures.images]),

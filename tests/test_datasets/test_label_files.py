@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmcoordgan.apis.masks import check_labels, full_palette, label_image, read_label_mask
-from mmcoordgan.datasets.label_files import default_palette
+from mmcoordgan.datasets.label_files import (
+    check_labels,
+    check_size,
+    default_palette,
+    full_palette,
+    label_image,
+    read_labels,
+)
 
 LABELS = np.arange(12, dtype=np.uint8).reshape(3, 4) * 23
 
@@ -25,9 +31,9 @@ def test_labels_and_colours_come_back(tmp_path):
     colors = np.array([[1, 2, 3], [9, 8, 7]], np.uint8)
     for palette in (colors, None):
         label_image(LABELS, palette).save(tmp_path / 'x.png')
-        found = read_label_mask(tmp_path / 'x.png')
-        assert found.labels.dtype == np.uint8 and np.array_equal(found.labels, LABELS)
-        assert np.array_equal(full_palette(found.palette), full_palette(palette))
+        labels, found = read_labels(tmp_path / 'x.png')
+        assert labels.dtype == np.uint8 and np.array_equal(labels, LABELS)
+        assert np.array_equal(full_palette(found), full_palette(palette))
         with Image.open(tmp_path / 'x.png') as image:
             assert image.mode == 'P'
             shown = np.array(image.convert('RGB'))
@@ -37,16 +43,17 @@ def test_labels_and_colours_come_back(tmp_path):
 def test_every_kind_of_label_file(tmp_path):
     Image.fromarray(LABELS).save(tmp_path / 'grey.png')
     Image.fromarray(LABELS.astype(np.uint16)).save(tmp_path / '16bit.png')
-    Image.fromarray(LABELS > 100).save(tmp_path / 'bits.png')
+    Image.fromarray(LABELS > 100).save(tmp_path / '1bit.png')
+    Image.fromarray(LABELS % 4).save(tmp_path / '2bit.png', bits=2)
     np.save(tmp_path / 'array.npy', LABELS.astype(np.int64))
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
     Image.fromarray(np.rot90(LABELS)).save(tmp_path / 'turned.png', exif=exif)
-    for name in ('grey.png', '16bit.png', 'array.npy', 'turned.png'):
-        found = read_label_mask(tmp_path / name)
-        assert np.array_equal(found.labels, LABELS), name
-        assert found.palette is None
-    assert np.array_equal(read_label_mask(tmp_path / 'bits.png').labels, LABELS > 100)
+    expected = {'1bit.png': LABELS > 100, '2bit.png': LABELS % 4}
+    for name in ('grey.png', '16bit.png', 'array.npy', 'turned.png', *expected):
+        labels, palette = read_labels(tmp_path / name)
+        assert labels.dtype == np.uint8 and palette is None
+        assert np.array_equal(labels, expected.get(name, LABELS)), name
 
 
 def test_what_is_no_mask(tmp_path):
@@ -54,31 +61,36 @@ def test_what_is_no_mask(tmp_path):
     image.save(tmp_path / 'rgb.png')
     image.convert('L').save(tmp_path / 'lossy.jpg')
     Image.fromarray(np.full((4, 4), 300, np.uint16)).save(tmp_path / 'high.png')
-    np.save(tmp_path / 'high.npy', np.full((4, 4), 300))
-    Image.fromarray(np.random.default_rng(0).integers(0, 9, (64, 64), np.uint8)).save(
-        tmp_path / 'whole.png'
-    )
-    content = (tmp_path / 'whole.png').read_bytes()
+    arrays = dict(negative=-LABELS.astype(int), high=LABELS.astype(int) + 7, empty=LABELS[:0])
+    for name, array in dict(arrays, float=LABELS / 2, deep=LABELS[..., None]).items():
+        np.save(tmp_path / f'{name}.npy', array)
+    noise = np.random.default_rng(0).integers(0, 9, (64, 64), np.uint8)
+    Image.fromarray(noise).save(tmp_path / 'half.png')
+    content = (tmp_path / 'half.png').read_bytes()
     (tmp_path / 'half.png').write_bytes(content[: len(content) // 2])
     (tmp_path / 'text.png').write_text('no picture')
     for name, message in {
         'rgb.png': r'mask .*rgb\.png is a color image \(mode RGB\).*palette PNG',
         'lossy.jpg': r'lossy\.jpg is a JPEG, whose compression changes labels: use PNG',
-        'high.png': r'high\.png holds labels 300\.\.300, but must lie in 0\.\.255',
-        'high.npy': r'high\.npy must hold labels 0\.\.255, found 300\.\.300',
+        'high.png': r'high\.png holds 300, but labels are 0\.\.254 and 255',
+        'high.npy': r'high\.npy holds 260, but labels are 0\.\.254 and 255',
+        'negative.npy': r'negative\.npy holds -253, -230, -207, -184, -161, but labels',
+        'empty.npy': r'an array \(H, W\) of integers, but is \(0, 4\) of uint8',
+        'float.npy': r'\(H, W\) of integers, but is \(3, 4\) of float64',
+        'deep.npy': r'\(H, W\) of integers, but is \(3, 4, 1\) of uint8',
         'half.png': r'cannot read mask .*half\.png: ',
         'text.png': r'cannot read mask .*text\.png: .*not an image file of a known format',
         'none.png': r'cannot read mask .*none\.png: FileNotFoundError',
+        'none.npy': r'cannot read mask .*none\.npy: FileNotFoundError',
     }.items():
         with pytest.raises((ValueError, OSError), match=message):
-            read_label_mask(tmp_path / name)
+            read_labels(tmp_path / name, 255, 255)
 
 
-def test_labels_must_fit_their_image():
-    check_labels(LABELS, (3, 4), 'mask', 'picture')
+def test_labels_of_arrays_and_their_size():
+    check_labels(LABELS, 'mask')
+    with pytest.raises(ValueError, match=r'm holds 253, but labels are 0\.\.252$'):
+        check_labels(LABELS, 'm', 253)
+    check_size(LABELS, 'mask', 'image', (3, 4))
     with pytest.raises(ValueError, match=r'm\.png is 4x3 \(width x height\), but p\.jpg is 5x6'):
-        check_labels(LABELS, (6, 5), 'm.png', 'p.jpg')
-    with pytest.raises(ValueError, match=r'\(H, W\) of integers, but is \(3, 4\) of float64'):
-        check_labels(LABELS / 2, (3, 4), 'm', 'p')
-    with pytest.raises(ValueError, match=r'labels -1\.\.'):
-        check_labels(LABELS.astype(int) - 1, (3, 4), 'm', 'p')
+        check_size(LABELS, 'm.png', 'p.jpg', (6, 5))
