@@ -38,8 +38,10 @@ ALLOWED = {
 literal arguments is harmless: ``ALLOWED['encoder'].add('MyEncoder')``."""
 COUNTS = ('mapping_layers', 'num_levels', 'num_texture_codes')
 """Settings that say how many layers a network has."""
-SIDES = ('image_size', 'base_resolution', 'input_size')
-"""Settings of which every doubling adds a layer."""
+SIDES = ('image_size', 'base_resolution', 'input_size', 'work_size', 'feature_size', 'map_size')
+"""Settings that say how large images and maps are."""
+MAX_SIDE, MAX_SETTING = 2048, 2**16
+"""So large may these be, and other numbers: not all of them show in the shapes of tensors."""
 NONSENSE = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, ArithmeticError)
 """What a config of nonsense leads to."""
 MIN_TEMPERATURE = 1e-6
@@ -256,8 +258,12 @@ def _check_size(
         layers = 0
         if isinstance(value, Sequence) and not isinstance(value, str):
             layers = len(value)
-        elif isinstance(value, int) and key in (*COUNTS, *SIDES):
-            layers = value if key in COUNTS else value.bit_length()
+        elif isinstance(value, int) and key in COUNTS:
+            layers = value
+        elif isinstance(value, (int, float)):
+            limit = MAX_SIDE if key in SIDES else MAX_SETTING
+            if not abs(value) <= limit:
+                raise ValueError(f'the setting model.{name}.{key} of its config is above {limit}')
         if layers > len(tensors):
             raise ValueError(
                 f'the setting model.{name}.{key} of its config asks for more layers than the file '

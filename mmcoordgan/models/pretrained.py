@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -97,16 +98,25 @@ def check_fit(
 
 
 def misfits(own: Mapping[str, Tensor], found: Mapping[str, Any]) -> str:
-    """What is missing, left over or misshapen in ``found``; empty if nothing is."""
+    """What is missing, left over or no such tensor in ``found``; empty if nothing is."""
     problems = [f'{k} is missing' for k in own if k not in found]
     problems += [f'{k} is not in this network' for k in found if k not in own]
-    problems += [
-        f'{k} has shape {tuple(found[k].shape)}, needed is {tuple(v.shape)}'
-        for k, v in own.items()
-        if k in found and found[k].shape != v.shape
-    ]
+    for name, tensor in own.items():
+        value = found.get(name, tensor)
+        if not is_plain(value) and value is not tensor:
+            problems.append(f'{name} is no plain tensor')
+        elif value.shape != tensor.shape:
+            problems.append(
+                f'{name} has shape {tuple(value.shape)}, needed is {tuple(tensor.shape)}'
+            )
     more = [f'and {len(problems) - SHOWN} more'] if len(problems) > SHOWN else []
     return '; '.join(problems[:SHOWN] + more)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value from a file is a tensor of real numbers, all of which are there."""
+    strided = isinstance(value, Tensor) and value.layout == torch.strided
+    return strided and not (value.is_meta or value.is_quantized or value.is_complex())
 
 
 def _read(source: str, config_key: str) -> tuple[str, dict[str, Any]]:

@@ -26,6 +26,10 @@ MISFITS = {
         lambda c: c['state_dict'].update({first_weight(c): torch.zeros(7)}),
         r'has shape \(7,\), needed is',
     ),
+    'no numbers': (
+        lambda c: c['state_dict'].update({first_weight(c): torch.zeros(2, 2, device='meta')}),
+        'is no plain tensor',
+    ),
     'no optimizers': (
         lambda c: c.update(optimizer=None),
         'its state of the optimizer generator is missing',

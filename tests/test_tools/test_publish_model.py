@@ -31,7 +31,7 @@ CARD = dict.fromkeys(('data', 'terms', 'config', 'command', 'figures', 'seeds'),
 def publish(run_tool, tmp_path):
     """Write a tiny checkpoint, publish it and return both paths."""
 
-    def run(model: dict = STAGE2, learn=lambda built: None) -> tuple[Path, Path]:
+    def run(model: dict = STAGE2, learn=lambda built: None, *options) -> tuple[Path, Path]:
         trained, small = tmp_path / 'trained.pth', tmp_path / 'tiny.pth'
         settings = dict(test_evaluator=EVALUATOR, work_dir='/home/me')
         write_checkpoint(trained, model, learn, **settings)
@@ -39,7 +39,7 @@ def publish(run_tool, tmp_path):
         content['optimizer'] = torch.ones(1000)
         torch.save(content, trained)
         (tmp_path / 'card.yml').write_text(yaml.safe_dump(CARD))
-        run_tool(TOOL, trained, small, '--card', 'card.yml')
+        run_tool(TOOL, trained, small, '--card', 'card.yml', *options)
         return trained, small
 
     return run
@@ -92,7 +92,9 @@ def test_the_averaged_encoder_is_published(publish):
         assert all(torch.allclose(found[k], v, rtol=1e-3, atol=1e-6) for k, v in average.items())
 
 
-def test_a_learned_template_becomes_part_of_the_encoder(publish, tmp_path, monkeypatch):
+def test_a_learned_template_becomes_part_of_the_encoder(
+    publish, run_tool, tmp_path, monkeypatch, capsys
+):
     """The published encoder moves maps as the training did."""
     monkeypatch.setattr(feature_template, 'CELLS', 48)
     weights = tmp_path / 'squeezenet.pth'
@@ -118,7 +120,17 @@ def test_a_learned_template_becomes_part_of_the_encoder(publish, tmp_path, monke
         template.fit()
         learn.template, learn.features = template, features
 
-    _, small = publish(model, learn)
+    # A checkpoint names no file to open, and no class to build.
+    with pytest.raises(SystemExit):
+        publish(model, learn)
+    assert 'give --squeeze FILE' in capsys.readouterr().err
+    content = torch.load('trained.pth')
+    content['meta']['cfg'] = content['meta']['cfg'].replace("'LPIPSLoss'", "'os.mkdir'")
+    torch.save(content, 'evil.pth')
+    with pytest.raises(SystemExit):
+        run_tool(TOOL, 'evil.pth', 'out.pth', '--card', 'card.yml')
+    assert 'templates are published with LPIPSLoss' in capsys.readouterr().err
+    _, small = publish(model, learn, '--squeeze', weights)
     text = torch.load(small)['meta']['cfg']
     assert 'TemplateEncoder' in text and str(tmp_path) not in text
     encoder = load_trained(small).encoder

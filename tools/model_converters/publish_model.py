@@ -25,10 +25,11 @@ from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.cli.outputs import list_images
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file, load_checkpoint
+from mmcoordgan.models.losses import LPIPSLoss
 from mmcoordgan.models.losses.feature_template import FeatureTemplate
 from mmcoordgan.models.networks.template_encoder import TRUNK, TemplateEncoder
-from mmcoordgan.models.pretrained import averaged_part, part_of
-from mmcoordgan.registry import MODELS
+from mmcoordgan.models.pretrained import averaged_part, check_fit, part_of
+from mmcoordgan.registry import type_name
 from mmcoordgan.version import __version__
 
 KEPT_SETTINGS = ('type', 'generator', 'encoder', 'perceptual', 'refinement', 'data_preprocessor')
@@ -62,6 +63,8 @@ def parse_args() -> argparse.Namespace:
         'images like these from others; and how far matches are wrong, if there are key points '
         '(a folder with images/ and landmarks.npz)',
     )
+    text = "SqueezeNet's weights, where a template was learned with others than torchvision's"
+    parser.add_argument('--squeeze', metavar='FILE', default='torchvision', help=text)
     return parser.parse_args()
 
 
@@ -119,21 +122,35 @@ def networks_of_inference(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Te
             yield f'{part}.{name}', kept.clone()
 
 
-def with_template(model: dict, state: Mapping[str, Tensor]) -> tuple[dict, Mapping[str, Tensor]]:
-    """Config and tensors with a :class:`TemplateEncoder`, where a loss has learned a template."""
+def with_template(
+    model: dict, state: Mapping[str, Tensor], squeeze: str
+) -> tuple[dict, Mapping[str, Tensor]]:
+    """Config and tensors with a :class:`TemplateEncoder`, where a loss has learned a template.
+
+    The file chooses no class, and no file to open: ``squeeze`` holds SqueezeNet's weights.
+    """
     terms = model.get('losses') or {}
     name = next((name for name, term in terms.items() if (term or {}).get('template')), None)
     if name is None:
         return model, state
-    template = FeatureTemplate(**terms[name]['template'])
-    template.load_state_dict(part_of(state, f'losses.{name}.template'))
+    tensors = part_of(state, f'losses.{name}.template')
+    with torch.device('meta'):  # it may ask for any size
+        template = FeatureTemplate(**terms[name]['template'])
+    check_fit(template, tensors, f'losses.{name}.template')
+    template.load_state_dict(tensors, assign=True)
     settings = dict(model['encoder'], feature_size=template.image_size)
     dims = min(DIMS, len(template.projection))
     settings.update(cells=CELLS, dims=dims, mirror=terms[name].get('mirror', False))
     settings['map_size'] = 2 * settings['input_size']
     if settings.pop('type') != 'DenseEncoder' or template.layers != (0, 1, 2):
         raise UserError('templates are published with DenseEncoder and layers=(0, 1, 2)')
-    encoder, perceptual = TemplateEncoder(**settings), MODELS.build(model['perceptual'])
+    used = model.get('perceptual') or {}
+    if type_name(used.get('type')) != 'LPIPSLoss' or used.get('net') != 'squeeze':
+        raise UserError("templates are published with LPIPSLoss(net='squeeze')")
+    if used.get('weights', squeeze) != squeeze == 'torchvision':
+        raise UserError(f'give --squeeze FILE: it was trained with weights from {used["weights"]}')
+    perceptual = LPIPSLoss(net='squeeze', weights=squeeze, inputs=used.get('inputs', 'torchvision'))
+    encoder = TemplateEncoder(**settings)
     encoder.projection.copy_(template.projection[:dims])
     encoder.template.copy_(F.interpolate(template.template[None, :dims], CELLS, mode='area')[0])
     encoder.shift.copy_(perceptual.shift)
@@ -162,7 +179,8 @@ def publish(args: argparse.Namespace) -> None:
         load_trained(path)  # refuses what could not be loaded again
         content = load_checkpoint(path)
         text = content['meta']['cfg']
-        model, state = with_template(read_setting(text, 'model'), content['state_dict'])
+        model, state = read_setting(text, 'model'), content['state_dict']
+        model, state = with_template(model, state, args.squeeze)
         published = {
             'state_dict': dict(networks_of_inference(state)),
             'meta': {'cfg': small_config(model, text), 'mmcoordgan': __version__},
