@@ -1,13 +1,13 @@
 """tools/analysis_tools/benchmark_training.py: counts operations, times every part."""
 
-import benchmark_training as benchmark
 import torch
 import torch.nn.functional as F
+from measuring import FlopCount
 
 
 def test_operations_are_counted_forward_and_backward():
     x, weight = torch.randn(2, 3, 8, 8), torch.randn(5, 3, 3, 3, requires_grad=True)
-    with benchmark.FlopCount() as counter:
+    with FlopCount() as counter:
         F.conv2d(x, weight, padding=1).square().sum().backward()
     # Two operations for every product: once forward, once for the gradient of the weights.
     assert counter.total == 2 * 2 * (2 * 8 * 8) * 5 * (3 * 3 * 3)

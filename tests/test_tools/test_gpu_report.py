@@ -1,30 +1,19 @@
 """tools/analysis_tools/gpu_report.py on a CPU and tiny sizes."""
 
-from __future__ import annotations
-
 import json
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / 'tools' / 'analysis_tools'))
-import gpu_report
 
-
-def test_every_section(monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, 'argv', ['x', '--device', 'cpu', '--out', str(tmp_path)])
-    gpu_report.main()
-    sections = json.loads((tmp_path / 'report.json').read_text())['sections']
-    checks = sections['results beside the CPU']
-    assert len(checks) == 7 and all(row['passes'] for row in checks)
-    steps = sections['steps']
+def test_every_section(run_tool):
+    run_tool('analysis_tools/gpu_report.py', '--device', 'cpu', '--out', 'report')
+    sections = json.loads(Path('report/report.json').read_text())['sections']
+    checks, steps = sections['results'], sections['steps']
+    assert len(checks) == 9 and all(row['passes'] and row['error'] < 1e-5 for row in checks)
     assert len(steps) == 4 and all(row['passes'] for row in steps)
     assert all(row['losses'] < 1e-5 for row in steps if not row['bf16'])
-    assert all(row['error'] < 1e-5 for row in sections['TensorFloat-32'])
-    assert {row['method'] for row in sections['soft transfer, both passes']} == {
-        'near pixels',
-        'all pairs',
-    }
+    timed = sections['soft_transfer, forward and backward']
+    assert [row['method'] for row in timed] == ['near pixels', 'all pairs', 'all pairs, cdist']
     (training,) = sections['training']
     assert training['images/s'] > 0 and training['ms with R1'] > training['ms'] > 0
-    table = (tmp_path / 'report.md').read_text()
+    table = Path('report/report.md').read_text()
     assert '### training' in table and '| config | batch | bf16 |' in table

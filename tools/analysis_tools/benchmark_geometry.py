@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
+from multiprocessing import get_context
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from measuring import Cost, in_new_process, machine, measure
+from measuring import Cost, machine, measure
 from torch import Tensor
 
-from mmcoordgan.geometry import canonical_grid, chamfer_to_grid, hard_transfer, soft_transfer
+from mmcoordgan.geometry import (
+    _near,
+    canonical_grid,
+    chamfer_to_grid,
+    hard_transfer,
+    soft_transfer,
+)
 
 TEMPERATURE_TIMES_SIZE = 1.28  # 0.01 at 128 x 128
 ALL_PAIRS_LIMIT = 128  # at 256 x 256 a single matrix of distances has 16 GiB
@@ -63,23 +73,31 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 
-def inputs_of(function: str, size: int, device: str) -> list[Any]:
+def methods_of(function: str, size: int, device: str) -> list[str]:
+    """What can be measured at this size."""
+    names = list(METHODS[function]) if size <= ALL_PAIRS_LIMIT else ['near pixels']
+    return [*names, 'Triton'] if device == 'cuda' and find_spec('triton') else names
+
+
+def inputs_of(function: str, size: int, device: str, batch: int = 1) -> list[Any]:
     """Three colours, source and target, leaves that require gradients; what ``function`` takes."""
     torch.manual_seed(0)
-    tensors = torch.rand(1, 3, size, size), smooth_map(size, 1), smooth_map(size, 2)
-    inputs = [x.to(device).requires_grad_() for x in tensors]
+    maps = (smooth_map(size, seed).repeat(batch, 1, 1, 1) for seed in (1, 2))
+    inputs = [x.to(device).requires_grad_() for x in (torch.rand(batch, 3, size, size), *maps)]
     if function.startswith('chamfer'):
         return inputs[1:2]
     return [*inputs, TEMPERATURE_TIMES_SIZE / size] if function.startswith('soft') else inputs
 
 
-def cost_of(function: str, method: str, size: int, device: str, threads: int) -> Cost:
-    """The cost of one pair of maps."""
-    torch.set_num_threads(threads)
-    inputs = inputs_of(function, size, device)
+def cost_of(function: str, method: str, size: int, device: str, batch: int = 1) -> Cost:
+    """The cost of a batch of pairs of maps."""
+    torch.set_num_threads(1)
+    inputs = inputs_of(function, size, device, batch)
+    call = METHODS[function]['near pixels' if method == 'Triton' else method]
 
+    @patch.object(_near, 'USE_TRITON', method == 'Triton')
     def step() -> None:
-        out = METHODS[function][method](*inputs)
+        out = call(*inputs)
         if 'backward' in function:
             torch.autograd.grad(out.square().sum(), [x for x in inputs if torch.is_tensor(x)])
 
@@ -95,15 +113,17 @@ def main() -> None:
     )
     parser.add_argument('--sizes', type=int, nargs='+', default=[32, 64, 128, 256])
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
-    parser.add_argument('--threads', type=int, default=1, help='threads on the CPU [1]')
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1)
     print(machine(args.device))
-    for function, methods in METHODS.items():
+    for function in METHODS:
         print(f'\n{function}\n{"size":>6} {"method":18}{"s":>9}{"MiB":>9}')
         for size in args.sizes:
-            for method in methods if size <= ALL_PAIRS_LIMIT else ['near pixels']:
-                cost = in_new_process(cost_of, function, method, size, args.device, args.threads)
+            for method in methods_of(function, size, args.device):
+                with ProcessPoolExecutor(
+                    1, get_context('spawn'), torch.set_num_threads, (1,)
+                ) as new:
+                    cost = new.submit(cost_of, function, method, size, args.device).result()
                 print(f'{size:6} {method:18}{cost.seconds:9.3f}{cost.peak:9.1f}', flush=True)
 
 

@@ -8,66 +8,30 @@ from typing import Any
 
 import torch
 from benchmark_geometry import smooth_map
-from measuring import FlopCount, machine, measure
-from mmengine.logging import MMLogger
-from mmengine.optim import OptimWrapperDict
-from mmengine.registry import init_default_scope
+from measuring import LAZY, FlopCount, build_training, machine, measure
 from torch import Tensor
 
-from mmcoordgan.cli.config import load_config
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.errors import UserError
 from mmcoordgan.models import CoordGAN
 from mmcoordgan.models.losses import Fakes, chamfer_loss, r1_penalty, warp_loss
-from mmcoordgan.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
-LAST_START = 160_000
-"""An iteration in which every term of the published schedule is active, the lazy ones included."""
 WARM_UP, REPEAT = 3, 10
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Times a training iteration of a stage-1 config and its parts, with random '
-        'images and, where the config wants LPIPS, untrained VGG16 weights, which cost the same. '
-        'Prints seconds (on the CPU, summed over threads), peak memory, and the fraction '
-        'of what a plain matrix product reaches on this machine.'
-    )
-    add = parser.add_argument
-    add('config', nargs='?', default='configs/coordgan/celeba_128.py')
-    add('--device', choices=['cpu', 'cuda'], default='cpu')
-    add('--batch-size', type=int, default=2, help='even [2]')
-    add('--threads', type=int, default=2, help='threads on the CPU [2]')
-    add('--amp', action='store_true', help='autocast to bfloat16')
-    text = 'time it again with torch.compile on generator and perceptual network'
-    add('--compile', action='store_true', help=text)
-    return parser.parse_args()
 
 
 class Bench:
     """A model in training, and the parts of its iteration as calls without arguments."""
 
-    def __init__(self, args: argparse.Namespace):
-        cfg = load_config(args.config, None)
-        if cfg.model.type != 'CoordGAN':
-            raise UserError(f'{args.config} is no config of stage 1: its model is not a CoordGAN')
-        if cfg.model.perceptual.type == 'LPIPSLoss':
-            cfg.model.perceptual.vgg_weights = None
-        init_default_scope('mmcoordgan')
+    def __init__(self, config: str, device: str, batch: int, amp: bool):
         torch.manual_seed(0)
-        self.device, self.batch = args.device, args.batch_size
-        self.model: CoordGAN = MODELS.build(cfg.model).to(args.device).train()
-        if args.amp:
-            for name in ('generator', 'discriminator'):
-                amp = dict(type='MixedPrecisionOptimWrapper', dtype='bfloat16')
-                cfg.optim_wrapper[name].update(amp)
-        self.autocast = torch.autocast(args.device, torch.bfloat16, enabled=args.amp)
-        constructor = cfg.optim_wrapper.pop('constructor')
-        build = dict(type=constructor, optim_wrapper_cfg=cfg.optim_wrapper)
-        self.optimizers: OptimWrapperDict = OPTIM_WRAPPER_CONSTRUCTORS.build(build)(self.model)
+        self.device, self.batch = device, batch
+        self.model, self.optimizers = build_training(config, device, amp)
+        if not isinstance(self.model, CoordGAN):
+            raise UserError(f'{config} is no config of stage 1: its model is not a CoordGAN')
+        self.autocast = torch.autocast(device, torch.bfloat16, enabled=amp)
         size, coords = self.model.generator.image_size, self.model.generator.base_resolution
-        self.real = torch.rand(self.batch, 3, size, size, device=args.device) * 2 - 1
-        self.images = torch.rand(self.batch, 3, coords, coords, device=args.device) * 2 - 1
+        self.real = torch.rand(batch, 3, size, size, device=device) * 2 - 1
+        self.images = torch.rand(batch, 3, coords, coords, device=device) * 2 - 1
 
     def parts(self) -> dict[str, Callable[[], Any]]:
         """Names and calls."""
@@ -78,8 +42,8 @@ class Bench:
             'chamfer, both': lambda: self.drop(chamfer_loss(self.maps())),
             'discriminator, both': self.discriminate,
             'R1': self.regularize,
-            'iteration': lambda: self.iterate(LAST_START + 1),
-            'iteration with R1': lambda: self.iterate(LAST_START),
+            'iteration': lambda: self.iterate(LAZY + 1),
+            'iteration with R1': lambda: self.iterate(LAZY),
         }
 
     def render(self, grad: bool) -> Tensor:
@@ -116,12 +80,11 @@ class Bench:
         self.model.zero_grad(set_to_none=True)
 
 
-def matmul_peak(args: argparse.Namespace) -> float:
+def matmul_peak(device: str) -> float:
     """FLOP per second of a large matrix product, in bfloat16 on a GPU, float32 on a CPU."""
-    on_gpu = args.device == 'cuda'
-    size, dtype = (8192, torch.bfloat16) if on_gpu else (1024, torch.float32)
-    a = torch.randn(size, size, device=args.device, dtype=dtype)
-    cost = measure(lambda: a @ a, args.device, repeat=REPEAT)
+    size, dtype = (8192, torch.bfloat16) if device == 'cuda' else (1024, torch.float32)
+    a = torch.randn(size, size, device=device, dtype=dtype)
+    cost = measure(lambda: a @ a, device, repeat=REPEAT)
     return 2 * size**3 / cost.seconds
 
 
@@ -149,16 +112,30 @@ def print_parts(bench: Bench, peak: float, counted: dict[str, int]) -> None:
         print(f'{row}{fraction:9.1%}{bench.batch / cost.seconds:10.3f}', flush=True)
 
 
-def run(args: argparse.Namespace) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description='Times a training iteration of a stage-1 config and its parts, with random '
+        'images and, where the config wants LPIPS, untrained VGG16 weights, which cost the same. '
+        'Prints seconds (on the CPU, summed over threads), peak memory, and the fraction '
+        'of what a plain matrix product reaches on this machine.'
+    )
+    add = parser.add_argument
+    add('config', nargs='?', default='configs/coordgan/celeba_128.py')
+    add('--device', choices=['cpu', 'cuda'], default='cpu')
+    add('--batch-size', type=int, default=2, help='even [2]')
+    add('--threads', type=int, default=2, help='threads on the CPU [2]')
+    add('--amp', action='store_true', help='autocast to bfloat16')
+    text = 'time it again with torch.compile on generator and perceptual network'
+    add('--compile', action='store_true', help=text)
+    args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    MMLogger.get_current_instance().setLevel('WARNING')  # learning rates of parameters
     print(machine(args.device))
-    peak = matmul_peak(args)
+    peak = matmul_peak(args.device)
     kind = 'bfloat16' if args.device == 'cuda' else 'float32, one CPU-second'
     precision = 'autocast to bfloat16' if args.amp else 'float32'
     print(f'matrix product ({kind}): {peak / 1e12:.3f} TFLOP/s')
     print(f'{args.config}, batch {args.batch_size}, {precision}')
-    bench, counted = Bench(args), {}
+    bench, counted = Bench(args.config, args.device, args.batch_size, args.amp), {}
     print_parts(bench, peak, counted)
     if args.compile:
         # R1 differentiates the discriminator twice, which a compiled one does not allow.
@@ -171,4 +148,4 @@ def run(args: argparse.Namespace) -> None:
 
 if __name__ == '__main__':
     with explained_errors('benchmark_training.py'):
-        run(parse_args())
+        main()

@@ -1,19 +1,25 @@
-"""What the benchmarks share: time, peak memory and the machine that they belong to."""
+"""What the benchmarks share: time, memory, operations, the machine, a config's training."""
 
 from __future__ import annotations
 
-import multiprocessing
 import platform
+import re
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mmcoordgan.cli.config import load_config
+from mmcoordgan.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+
 MIB = 2**20
+LAZY = 160_000
+"""An iteration in which every term of the published schedule is active, the lazy ones included."""
 
 
 class Cost(NamedTuple):
@@ -26,22 +32,20 @@ class Cost(NamedTuple):
 
 
 def machine(device: str) -> str:
-    """The processor, the number of threads and the version of torch, for a line above figures."""
+    """The processor, the number of threads and the versions, for a line above figures."""
     if device == 'cuda':
         where = torch.cuda.get_device_name()
     else:
-        cpu = Path('/proc/cpuinfo')
-        lines = cpu.read_text().splitlines() if cpu.exists() else []
-        models = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
-        where = f'{models[0] if models else platform.processor()}, {platform.machine()}, '
-        where += f'{torch.get_num_threads()} threads'
+        models = re.findall(r'model name\s*: (.*)', Path('/proc/cpuinfo').read_text())
+        threads = f'{torch.get_num_threads()} threads'
+        where = ', '.join([*models[:1], platform.machine(), threads])
     return f'{where}, torch {torch.__version__}, Python {platform.python_version()}'
 
 
 class FlopCount(TorchDispatchMode):
     """Counts the operations of convolutions and matrix products, backward passes included.
 
-    ``FlopCounterMode`` does the same for each module, but cannot follow R1's second derivatives.
+    ``FlopCounterMode`` cannot follow R1's second derivatives and miscounts grouped convolutions.
     """
 
     total = 0
@@ -70,9 +74,9 @@ def held(device: str, most: bool = False) -> float:
     if device == 'cuda':
         read = torch.cuda.max_memory_allocated if most else torch.cuda.memory_allocated
         return read() / MIB
-    key = 'VmHWM:' if most else 'VmRSS:'
-    lines = Path('/proc/self/status').read_text().splitlines()  # Linux
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(key))
+    key = 'VmHWM' if most else 'VmRSS'
+    status = Path('/proc/self/status').read_text()  # Linux
+    return int(re.search(rf'{key}:\s*(\d+) kB', status)[1]) / 1024
 
 
 def measure(call: Callable[[], Any], device: str, repeat: int = 1) -> Cost:
@@ -95,13 +99,28 @@ def measure(call: Callable[[], Any], device: str, repeat: int = 1) -> Cost:
     return Cost(min(seconds), peak)
 
 
-def in_new_process(function: Callable, *args: Any) -> Any:
-    """Call a function of a module in a process of its own, where memory is not yet fragmented.
+def build_training(config: str, device: str, amp: bool = False) -> tuple[Any, Any]:
+    """The model of a config, with random weights, in training, and its optimizers.
 
-    Raises:
-        concurrent.futures.process.BrokenProcessPool: The process is killed, as where memory runs
-            out.
+    Args:
+        config: Path or name, of either stage. LPIPS gets random weights, which cost the same.
+        device: 'cpu' or 'cuda'.
+        amp: Train in bfloat16.
     """
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(1, context) as pool:
-        return pool.submit(function, *args).result()
+    MMLogger.get_current_instance().setLevel('WARNING')  # no learning rates of parameters
+    init_default_scope('mmcoordgan')
+    cfg = load_config(config, None)
+    for key in ('pretrained_generator', 'stage1_checkpoint'):
+        cfg.model.pop(key, None)
+    if 'LPIPS' in str(cfg.model.perceptual.type):
+        cfg.model.perceptual.vgg_weights = None
+    if cfg.model.get('refinement'):
+        cfg.model.refinement.steps = 1  # each step does the same
+    wrappers = dict(cfg.optim_wrapper)
+    constructor = wrappers.pop('constructor')
+    if amp:
+        for wrapper in wrappers.values():
+            wrapper.update(type='MixedPrecisionOptimWrapper', dtype='bfloat16')
+    model = MODELS.build(cfg.model).to(device).train()
+    build = dict(type=constructor, optim_wrapper_cfg=wrappers)
+    return model, OPTIM_WRAPPER_CONSTRUCTORS.build(build)(model)

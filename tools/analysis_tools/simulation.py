@@ -9,17 +9,18 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import mmengine
+import numpy as np
 import torch
-import torch.nn.functional as F
 from measuring import operations
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 import mmcoordgan
-from mmcoordgan.geometry import _near, canonical_grid, chamfer_to_grid, soft_transfer, transfer
+from mmcoordgan.geometry import _near
 
 aten = torch.ops.aten
 PACKAGES = tuple(os.path.dirname(package.__file__) for package in (mmcoordgan, mmengine))
@@ -36,6 +37,9 @@ REFUSED = (
 """What ``torch.use_deterministic_algorithms(True)`` refuses on a GPU, of floats."""
 TENSORS_PER_LAUNCH = 36
 """Of a ``foreach`` operation, about."""
+NEAR = {'transfer': (72, 12), 'nearest': (7, 2)}
+"""How many blocks of sources the search finds near a block of targets, at most and at least: on
+smooth maps of 128 x 128, for the soft transfer and for the nearest pixel."""
 
 
 def place() -> str:
@@ -47,7 +51,7 @@ def place() -> str:
             if name.startswith(f'{package}{os.sep}'):
                 path = os.path.relpath(name, os.path.dirname(package)).replace(os.sep, '/')
                 return f'{path}:{frame.f_lineno}'
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     node = torch._C._current_autograd_node()
     return f'backward of {node.name()}' if node is not None else 'elsewhere'
 
@@ -57,18 +61,12 @@ class Simulator(TorchDispatchMode):
 
     Fake tensors have no values. Numbers that the host asks for are those of an iteration (integers)
     or 1; questions about tensors on the GPU are answered with no, about those on the CPU with yes.
-
-    Args:
-        near: See :func:`recorded_counts`.
     """
 
-    def __init__(self, near: dict[str, list[int]]):
+    def __init__(self) -> None:
         super().__init__()
-        self.near, self.search = near, 'transfer'
-        self.iteration = 0
-        self.owner = 'weights'
-        self.sizes: dict[int, tuple[int, str]] = {}
-        self.live: Counter[str] = Counter()
+        self.iteration = self.live = 0
+        self.sizes: dict[int, int] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -76,25 +74,22 @@ class Simulator(TorchDispatchMode):
         self.syncs: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.flop = self.bytes = 0
-        self.most = sum(self.live.values())
-        self.held_at_most = dict(self.live)
+        self.most = self.live
 
     @contextmanager
-    def of(self, owner: str) -> Iterator[None]:
-        """Memory is taken for this."""
-        before, self.owner = self.owner, owner
-        try:
-            yield
-        finally:
-            self.owner = before
+    def search(self) -> Iterator[None]:
+        """Let the search find as many near blocks as on a map of a training."""
+        pairs = _near.Neighborhood.pairs
 
-    def tolist(self, tensor: Any) -> list[int]:
-        """Numbers of near blocks, as many as asked for, as on a map of a training."""
-        if tensor.device.type == 'cuda':
-            self.syncs[f'tolist at {place()}'] += 1
-        counts = self.near[self.search]
-        times = -(-len(tensor) // len(counts))
-        return sorted(counts * times, reverse=True)[: len(tensor)]
+        def recorded(hood: Any, radius: Any, longest: Any = None) -> Any:
+            if longest is None:
+                self.syncs[f'search at {place()}'] += 1
+                numbers = NEAR['nearest' if radius is hood.nearest else 'transfer']
+                longest = np.linspace(*numbers, len(radius)).round().astype(int).tolist()
+            return pairs(hood, radius, longest)
+
+        with patch.object(_near.Neighborhood, 'pairs', recorded):
+            yield
 
     def launch(self, kernel: Any, points: int, batch: int, *arguments: Any, **_: Any) -> None:
         """Count a kernel of Triton, in place of ``_triton.launch``."""
@@ -164,8 +159,6 @@ class Simulator(TorchDispatchMode):
                 self.bytes += size
 
     def _allocate(self, tensors: list) -> None:
-        backward = torch._C._current_autograd_node() is not None
-        owner = 'gradients, backward' if backward else self.owner
         for tensor in tensors:
             if not isinstance(tensor, FakeTensor) or tensor.device.type != 'cuda':
                 continue
@@ -173,48 +166,10 @@ class Simulator(TorchDispatchMode):
             key = storage._cdata
             if key in self.sizes:
                 continue
-            size = -(-storage.nbytes() // 512) * 512
-            self.sizes[key] = size, owner
-            self.live[owner] += size
+            self.sizes[key] = -(-storage.nbytes() // 512) * 512
+            self.live += self.sizes[key]
             weakref.finalize(storage, self._free, key)
-        total = sum(self.live.values())
-        if total > self.most:
-            self.most, self.held_at_most = total, dict(self.live)
+        self.most = max(self.most, self.live)
 
     def _free(self, key: int) -> None:
-        size, owner = self.sizes.pop(key)
-        self.live[owner] -= size
-
-
-def recorded_counts(size: int) -> dict[str, list[int]]:
-    """How many blocks the search finds near each block, on smooth maps with real values.
-
-    Args:
-        size: Of the maps.
-
-    Returns:
-        The counts of one map, for 'transfer' (at the temperature of the size) and for 'chamfer'.
-    """
-    found: list[list[int]] = []
-    pairs, on_cpu = _near.Neighborhood.pairs, _near.on_cpu
-
-    def spy(self: Any, radius: Any, longest: Any = None) -> Any:
-        result = pairs(self, radius, longest)
-        found.append(result[0])
-        return result
-
-    def smooth(seed: int) -> torch.Tensor:
-        source = torch.Generator().manual_seed(seed)
-        coarse = 0.065 * torch.randn(1, 2, 4, 4, generator=source)
-        shift = F.interpolate(coarse, (size, size), mode='bicubic', align_corners=True)
-        return 0.95 * (canonical_grid(size, size) + shift)
-
-    setattr(_near.Neighborhood, 'pairs', spy)  # noqa: B010
-    _near.on_cpu = transfer.on_cpu = lambda tensor: False
-    try:
-        soft_transfer(torch.rand(1, 3, size, size), smooth(1), smooth(2), 1.28 / size)
-        chamfer_to_grid(smooth(1))
-    finally:
-        setattr(_near.Neighborhood, 'pairs', pairs)  # noqa: B010
-        _near.on_cpu = transfer.on_cpu = on_cpu
-    return {'transfer': found[0], 'chamfer': found[1]}
+        self.live -= self.sizes.pop(key)
