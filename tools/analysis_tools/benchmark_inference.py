@@ -28,7 +28,7 @@ from PIL import Image
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.datasets import ToyFaces
-from mmcoordgan.datasets.label_files import label_image, read_labels
+from mmcoordgan.datasets.label_files import label_image
 from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
 from mmcoordgan.registry import MODELS
@@ -37,28 +37,6 @@ from mmcoordgan.shipped import read_config
 INFER = Path(__file__).parents[1] / 'infer.py'
 TEST_SEED = 2000
 """Of configs/_base_/datasets/toyfaces_32_transfer.py."""
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Measures label transfer by tools/infer.py on ToyFaces.'
-    )
-    add = parser.add_argument
-    add('checkpoint', nargs='?', help='stage 2, trained on ToyFaces')
-    text = 'of stage 2; time its untrained networks instead'
-    add('--untrained', metavar='CONFIG', help=text)
-    add('--counts', type=int, nargs='+', default=[100, 1000], help='queries [100 1000]')
-    add('--references', type=int, default=5, metavar='K', help='[5]')
-    add('--size', type=int, default=32, help='side of the images [32]')
-    add('--seed', type=int, default=TEST_SEED, help=f'of ToyFaces [{TEST_SEED}]')
-    add('--batch-size', type=int, default=8, help='[8]')
-    add('--refine', type=int, default=0, metavar='STEPS', help='[0]')
-    args = parser.parse_args()
-    if (args.checkpoint is None) == (args.untrained is None):
-        parser.error('give a checkpoint or --untrained CONFIG')
-    if min(args.references, *args.counts) < 1:
-        parser.error('--references and --counts must be at least 1')
-    return args
 
 
 def write_untrained(config: str, path: Path) -> None:
@@ -98,20 +76,10 @@ def faces_of(faces: ToyFaces, index: int) -> tuple[np.ndarray, np.ndarray]:
     return sample['img'], sample['gt_seg_map']
 
 
-def run_infer(args: argparse.Namespace, root: Path, out: Path, count: int, batch: int) -> str:
-    """Label ``count`` images in a new process; wall and CPU seconds, and MiB held at most."""
-    queries = root / f'queries_{count}'
-    queries.mkdir(exist_ok=True)
-    command = [sys.executable, INFER, 'transfer-labels', args.checkpoint, queries, '--out', out]
-    command += ['--batch-size', batch, '--refine', args.refine, '--device', 'cpu', '--quiet']
-    for index in range(args.references + count):
-        name = f'{index:05}.png'
-        if index < args.references:
-            command += ['--reference', root / 'images' / name, root / 'labels' / name]
-        elif not (queries / name).exists():
-            os.link(root / 'images' / name, queries / name)
+def run_infer(*arguments: object) -> str:
+    """Call infer.py in a new process; wall and CPU seconds, and MiB held at most."""
     start = time.perf_counter()
-    process = subprocess.Popen(list(map(str, command)))
+    process = subprocess.Popen([sys.executable, *map(str, arguments), '--device=cpu', '--quiet'])
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
@@ -126,42 +94,57 @@ def iou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> float:
     return float(iou_per_class(confusion_matrix(found[:, None], true, classes)).mean())
 
 
-def run(args: argparse.Namespace, root: Path) -> None:
-    print(machine('cpu'))
-    if args.untrained:
-        write_untrained(args.untrained, root / 'x.pth')
-        return print_costs(root / 'x.pth')
+def print_transfers(args: argparse.Namespace, root: Path) -> None:
+    """Label toy faces in files; costs, and IoU beside copied labels."""
     k, length = args.references, args.references + max(args.counts)
-    faces = ToyFaces(size=args.size, length=length, seed=args.seed, cache=False)
+    faces = ToyFaces(size=args.size, length=length, seed=TEST_SEED, cache=False)
     classes, palette = len(faces.metainfo['classes']), np.uint8(faces.metainfo['palette'])
-    for name in ('images', 'labels'):
-        (root / name).mkdir()
+    images, masks = ([root / f'{kind}{i:05}.png' for i in range(length)] for kind in ('', 'mask'))
     for index in range(length):
         image, mask = faces_of(faces, index)
-        Image.fromarray(image).save(root / 'images' / f'{index:05}.png')
-        label_image(mask, palette).save(root / 'labels' / f'{index:05}.png')
+        Image.fromarray(image).save(images[index])
+        label_image(mask, palette).save(masks[index])
 
-    def read(folder: Path, indices: range) -> np.ndarray:
-        paths = [folder / 'labels' / f'{index:05}.png' for index in indices]
-        return np.stack([read_labels(path)[0] for path in paths])
+    def read(paths: list[Path]) -> np.ndarray:
+        return np.stack([np.asarray(Image.open(path)) for path in paths])
 
-    print(
-        f'{args.checkpoint}, {k} references, {args.size} x {args.size}, '
-        f'seed {args.seed}, refined {args.refine} steps'
-    )
+    references = [x for pair in zip(images[:k], masks[:k]) for x in ('--reference', *pair)]
+    print(f'{args.checkpoint}, {k} references, {args.size} x {args.size}, seed {TEST_SEED}')
     print('  images  batch   wall s   CPU s  peak MiB     IoU  copied')
     for count in args.counts:
-        truth = read(root, range(k, k + count))
-        copies = read(root, range(k))[:, None].repeat(count, 1)
-        copied = np.mean([iou(copy, truth, classes) for copy in copies])
-        for batch in dict.fromkeys((1, args.batch_size)):
+        queries, truth = images[k : k + count], read(masks[k : k + count])
+        copied = np.mean([iou(x[None].repeat(count, 0), truth, classes) for x in read(masks[:k])])
+        for batch in (1, 8):
             out = root / f'out_{count}_{batch}'
-            costs = run_infer(args, root, out, count, batch)
-            found = iou(read(out, range(k, k + count)), truth, classes)
+            command = [INFER, 'transfer-labels', args.checkpoint, *queries, *references]
+            costs = run_infer(*command, '--out', out, '--batch-size', batch)
+            found = iou(read([out / 'labels' / path.name for path in queries]), truth, classes)
             print(f'{count:8}{batch:7}{costs}{found:8.2f}{copied:8.2f}', flush=True)
-    return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description='Measures label transfer by tools/infer.py on ToyFaces.'
+    )
+    add = parser.add_argument
+    add('checkpoint', nargs='?', help='stage 2, trained on ToyFaces')
+    text = 'of stage 2; time its untrained networks instead'
+    add('--untrained', metavar='CONFIG', help=text)
+    add('--counts', type=int, nargs='+', default=[100, 1000], help='queries [100 1000]')
+    add('--references', type=int, default=5, metavar='K', help='[5]')
+    add('--size', type=int, default=32, help='side of the images [32]')
+    args = parser.parse_args()
+    if (args.checkpoint is None) == (args.untrained is None):
+        parser.error('give a checkpoint or --untrained CONFIG')
+    print(machine('cpu'))
+    with tempfile.TemporaryDirectory() as folder:
+        if args.untrained:
+            write_untrained(args.untrained, Path(folder, 'x.pth'))
+            print_costs(Path(folder, 'x.pth'))
+        else:
+            print_transfers(args, Path(folder))
 
 
 if __name__ == '__main__':
-    with explained_errors('benchmark_inference.py'), tempfile.TemporaryDirectory() as folder:
-        run(parse_args(), Path(folder))
+    with explained_errors('benchmark_inference.py'):
+        main()

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.datasets import ToyFaces
+from mmcoordgan.evaluation.map_quality import separation
 from mmcoordgan.models.losses import LPIPSLoss, PerceptualDistance, StructureTensorLoss
+
+NETS = dict(vgg='VGG16', alex='AlexNet', squeeze='SqueezeNet 1.1')
 
 
 class L1Distance(PerceptualDistance):
@@ -23,26 +26,10 @@ class L1Distance(PerceptualDistance):
         return (x[0] - y[0]).abs().mean((1, 2, 3))
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Prints for each distance: the AUC that an image with the same structure and '
-        'another texture is closer than one with another structure and the same texture (what '
-        'the texture swap loss and the warp loss need), and CPU milliseconds to compare a pair, '
-        'forward and backward. Without weights a network has random ones.'
-    )
-    parser.add_argument('--size', type=int, default=64, help='side of the images [64]')
-    parser.add_argument('--count', type=int, default=100, help='pairs of each kind [100]')
-    parser.add_argument('--vgg', metavar='FILE', help="torchvision's VGG16")
-    parser.add_argument('--alex', metavar='FILE', help="torchvision's AlexNet")
-    parser.add_argument('--squeeze', metavar='FILE', help="torchvision's SqueezeNet 1.1")
-    parser.add_argument('--caffe-squeeze', metavar='FILE', help='SqueezeNet 1.1 of Caffe')
-    return parser.parse_args()
-
-
 def distances(args: argparse.Namespace) -> dict[str, PerceptualDistance]:
     """Those to compare, by name."""
     found = {'L1': L1Distance(), 'StructureTensorLoss': StructureTensorLoss()}
-    for net in ('vgg', 'alex', 'squeeze'):
+    for net in NETS:
         file = getattr(args, net)
         for learned in (True, False) if file else (False,):
             name = f"LPIPSLoss(net='{net}', learned={learned})" + ('' if file else ', random')
@@ -55,7 +42,18 @@ def distances(args: argparse.Namespace) -> dict[str, PerceptualDistance]:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = argparse.ArgumentParser(
+        description='Prints for each distance: the AUC that an image with the same structure and '
+        'another texture is closer than one with another structure and the same texture (what '
+        'the texture swap loss and the warp loss need), and CPU milliseconds to compare a pair, '
+        'forward and backward. Without weights a network has random ones.'
+    )
+    parser.add_argument('--size', type=int, default=64, help='side of the images [64]')
+    parser.add_argument('--count', type=int, default=100, help='pairs of each kind [100]')
+    for net, title in NETS.items():
+        parser.add_argument(f'--{net}', metavar='FILE', help=f"torchvision's {title}")
+    parser.add_argument('--caffe-squeeze', metavar='FILE', help='SqueezeNet 1.1 of Caffe')
+    args = parser.parse_args()
     torch.manual_seed(0)
     faces = ToyFaces(size=args.size, seed=3)
 
@@ -73,8 +71,7 @@ def main() -> None:
         near, far = distance(x, same), distance(x, moved)
         (near + far).sum().backward()
         cost = 1000 * (time.process_time() - start) / (2 * args.count)
-        wins = (near[:, None] < far[None]).float().mean()
-        print(f'| {name} | {wins:.3f} | {cost:.1f} |', flush=True)
+        print(f'| {name} | {separation(near, far):.3f} | {cost:.1f} |', flush=True)
 
 
 if __name__ == '__main__':

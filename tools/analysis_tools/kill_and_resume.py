@@ -17,14 +17,15 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import torch
+from torch.utils._pytree import keystr, tree_flatten_with_path
 
 from mmcoordgan.io.files import load_checkpoint
 from mmcoordgan.work_dir import last_checkpoint
@@ -45,7 +46,6 @@ class Training:
         self.work_dir = Path(args.work_dir, name)
         self.output = self.work_dir.with_suffix('.log')
         shutil.rmtree(self.work_dir, ignore_errors=True)
-        self.output.unlink(missing_ok=True)
         self.work_dir.mkdir(parents=True)
         program = [sys.executable, TRAIN]
         if args.processes > 1:
@@ -61,16 +61,16 @@ class Training:
 
     def start(self) -> None:
         self.left_behind = self.unfinished()
-        self.output_start = self.output.stat().st_size if self.output.exists() else 0
-        with open(self.output, 'ab') as output:
-            self.process = subprocess.Popen(self.command, stdout=output, stderr=output)
+        with open(self.output, 'wb') as output:
+            self.process = psutil.Popen(self.command, stdout=output, stderr=output)
 
     def send(self, number: int, everyone: bool = True) -> int:
         """Send a signal to all processes, as Slurm does, or to the first one; the exit code."""
         # torchrun gives its processes sessions of their own: a group does not hold them all.
-        for pid in [self.process.pid, *(descendants(self.process.pid) if everyone else [])]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
+        others = self.process.children(recursive=True) if everyone else []
+        for process in [self.process, *others]:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
         return self.process.wait()
 
     def finish(self) -> dict:
@@ -84,9 +84,7 @@ class Training:
 
     def iteration(self) -> int:
         """The last iteration that this start has logged, or 0."""
-        with open(self.output, 'rb') as output:
-            output.seek(self.output_start)
-            found = re.findall(rb'Iter\(train\) *\[ *(\d+)/', output.read())
+        found = re.findall(rb'Iter\(train\) *\[ *(\d+)/', self.output.read_bytes())
         return int(found[-1]) if found else 0
 
     def saved(self) -> int:
@@ -101,16 +99,6 @@ class Training:
     def writing(self) -> bool:
         """Whether this start is writing a file, or was killed while it did."""
         return bool(self.unfinished() - self.left_behind)
-
-
-def descendants(pid: int) -> list[int]:
-    """All processes below a process."""
-    table = subprocess.run(['ps', '-eo', 'pid=,ppid='], capture_output=True, text=True, check=True)
-    pairs = [tuple(map(int, line.split())) for line in table.stdout.splitlines()]
-    found = [pid]
-    for parent in found:  # grows while it is read
-        found += [child for child, above in pairs if above == parent]
-    return found[1:]
 
 
 def wait_for_moment(training: Training, kind: str, source: random.Random) -> None:
@@ -131,7 +119,7 @@ def wait_for_moment(training: Training, kind: str, source: random.Random) -> Non
 
 def kill_repeatedly(training: Training, args: argparse.Namespace) -> Counter:
     """Start and kill ``args.kills`` times; count the kills by what they interrupted."""
-    source, counts, terminate = random.Random(args.seed), Counter(), args.signal == 'TERM'
+    source, counts, terminate = random.Random(0), Counter(), args.signal == 'TERM'
     for number in range(args.kills):
         saved, kind = training.saved(), 'training' if terminate else KINDS[number % len(KINDS)]
         training.start()
@@ -155,21 +143,18 @@ def kill_repeatedly(training: Training, args: argparse.Namespace) -> Counter:
     return counts
 
 
-def flat(value: object, place: str = '') -> dict[str, object]:
+def flat(checkpoint: dict) -> dict[str, object]:
     """Everything that must be equal, by its place; tensors as their bytes."""
-    if isinstance(value, dict):
-        items = list(value.items())
-    elif isinstance(value, (list, tuple)):
-        items = list(enumerate(value))
-    elif isinstance(value, torch.Tensor):
-        data = value.contiguous().flatten().view(torch.uint8).numpy().tobytes()
-        return {place: (value.dtype, value.shape, data)}
-    else:
-        return {place: value}
-    return {p: v for key, item in items for p, v in flat(item, f'{place}.{key}').items()}
+    found = {}
+    for path, value in tree_flatten_with_path({key: checkpoint.get(key) for key in STATE})[0]:
+        if isinstance(value, torch.Tensor):
+            data = value.contiguous().flatten().view(torch.uint8).numpy().tobytes()
+            value = value.dtype, value.shape, data
+        found[keystr(path)] = value
+    return found
 
 
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -179,17 +164,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('--signal', choices=('KILL', 'TERM'), default='KILL', help='what to interrupt with [KILL]')
     add('--processes', type=int, default=1, help='processes that train [1]')
     add('--iterations', type=int, help='length of the training [12 for each kill]')
-    add('--seed', type=int, default=0, help='of the moments and kinds [0]')
     text = 'where both trainings go, as alone and killed, which are replaced [%(default)s]'
     add('--work-dir', default='work_dirs/kill_and_resume', help=text)
     add('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as for train.py')
-    args = parser.parse_args(argv)
+    args = parser.parse_args()
     args.iterations = args.iterations or 12 * args.kills + 12
-    return args
-
-
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
     # The run that is killed first: the other one needs its seed, which the run chose by itself.
     killed = Training(args, 'killed')
     counts = kill_repeatedly(killed, args)
@@ -197,11 +176,11 @@ def main(argv: list[str] | None = None) -> None:
     end = killed.finish()
     alone = Training(args, 'alone', end['meta']['seed'])
     alone.start()
-    one, other = (flat({key: c.get(key) for key in STATE}) for c in (alone.finish(), end))
+    one, other = flat(alone.finish()), flat(end)
     different = [p for p in {*one, *other} if p not in one or one[p] != other.get(p)]
-    tensors = sum(isinstance(value, tuple) for value in one.values())
     if different:
         sys.exit(f'{len(different)} values differ, such as {sorted(different)[:5]}')
+    tensors = sum(isinstance(value, tuple) for value in one.values())
     kinds = ', '.join(f'{counts[kind]} while {kind}' for kind in KINDS)
     what = 'kills' if args.signal == 'KILL' else 'SIGTERMs'
     print(

@@ -6,18 +6,13 @@ import argparse
 from itertools import islice
 
 import numpy as np
+import torch
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.calibration import (
-    TOYFACES,
-    KnownImage,
-    calibrate,
-    carry_points,
-    measure,
-    read_known,
-)
+from mmcoordgan.apis.calibration import TOYFACES, calibrate, carry_points, measure, read_known
 from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.errors import UserError
+from mmcoordgan.evaluation.map_quality import separation
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,32 +23,14 @@ def parse_args() -> argparse.Namespace:
         'Then calibrates on the first half of the images, and prints expected and measured errors '
         'on the second.'
     )
-    parser.add_argument('model', help='checkpoint of stage 2, its work dir, or a bundled model')
-    parser.add_argument(
-        'source', help=f'folder with images/ and landmarks.npz (68 points a face), or {TOYFACES}'
-    )
-    parser.add_argument('--jitter', type=float, default=0, help='strength of SimilarityJitter [0]')
-    parser.add_argument(
-        '--alpha',
-        type=float,
-        default=0.1,
-        help='fraction of the distance of the eyes above which an error is bad [0.1]',
-    )
-    parser.add_argument('--positions', default=':', help='of the images, such as 500:870 [all]')
+    add = parser.add_argument
+    add('model', help='checkpoint of stage 2, its work dir, or a bundled model')
+    add('source', help=f'folder with images/ and landmarks.npz (68 points a face), or {TOYFACES}')
+    add('--jitter', type=float, default=0, help='strength of SimilarityJitter [0]')
+    text = 'fraction of the distance of the eyes above which an error is bad [0.1]'
+    add('--alpha', type=float, default=0.1, help=text)
+    add('--positions', default=':', help='of the images, such as 500:870 [all]')
     return parser.parse_args()
-
-
-def auc(distrust: np.ndarray, bad: np.ndarray) -> float:
-    """Probability that a bad match is less trusted than a good one; ties count half."""
-    good = np.sort(distrust[~bad])
-    ranks = [np.searchsorted(good, distrust[bad], side) for side in ('left', 'right')]
-    return float(np.mean(ranks) / len(good))
-
-
-def by_cycle(inferencer: CoordGANInferencer, known: list[KnownImage]) -> np.ndarray:
-    """Cycle errors of the matches of :func:`measure`; all from a tenth of the side on are equal."""
-    inferencer.encoder.held_out = None
-    return np.concatenate([1 - found.confidence for found, *_ in carry_points(inferencer, known)])
 
 
 def run(args: argparse.Namespace) -> None:
@@ -71,9 +48,12 @@ def run(args: argparse.Namespace) -> None:
         eyes = np.linalg.norm(found.truth[left] - found.truth[right]) / found.side
         bads.append(found.error > args.alpha * eyes)
     bad, doubt = np.concatenate(bads), np.concatenate(doubts)
+    inferencer.encoder.held_out = None  # confidence is then that of the cycle error alone
+    cycle = np.concatenate([1 - found.confidence for found, *_ in carry_points(inferencer, known)])
     print(f'{len(bad)} matches of {len(known)} images, {bad.mean():.1%} of them bad')
-    print(f'AUC by cycle error: {auc(by_cycle(inferencer, known), bad):.3f}')
-    print(f'AUC by doubt: {auc(doubt, bad):.3f}')
+    for name, distrust in (('cycle error', cycle), ('doubt', doubt)):
+        auc = separation(*(torch.from_numpy(distrust[kind]) for kind in (~bad, bad)))
+        print(f'AUC by {name}: {auc:.3f}')
     half = len(doubts) // 2
     curve = calibrate(np.concatenate(doubts[:half]), np.concatenate(errors[:half]))
     tested, measured = np.concatenate(doubts[half:]), np.concatenate(errors[half:])
@@ -83,10 +63,6 @@ def run(args: argparse.Namespace) -> None:
         print(f'| {expected[group].mean():.1%} | {measured[group].mean():.1%} | {len(group)} |')
 
 
-def main() -> None:
+if __name__ == '__main__':
     with explained_errors('measure_confidence.py'):
         run(parse_args())
-
-
-if __name__ == '__main__':
-    main()
