@@ -52,7 +52,7 @@ def test_the_file_says_what_it_takes_and_gives(exported):
     }
     about = session.get_modelmeta().custom_metadata_map
     assert 'resized to 16 x 16' in about['images'] and about['checkpoint'] == 'model.pth'
-    assert 'batch of 1, 1 threads: PyTorch ' in printed and ' ms, ONNX ' in printed
+    assert 'one image, 1 threads: PyTorch ' in printed and ' ms, ONNX ' in printed
 
 
 def off_by(error: float):

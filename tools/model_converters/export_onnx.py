@@ -1,20 +1,17 @@
-"""Export what turns an image into its correspondence map to ONNX, and check it against PyTorch.
+"""Export encoder and warp network to ONNX, and check the result against PyTorch.
 
-``python tools/model_converters/export_onnx.py CHECKPOINT --out model.onnx`` takes a checkpoint of
-stage 2, or its work dir. The model maps images to correspondence maps and codes, for batches of
-any size; its metadata say what goes in and what comes out. It is written if onnxruntime's results
-are those of PyTorch.
+The model maps images (batch, 3, S, S), RGB in [-1, 1], to correspondence maps (batch, 2, R, R) and
+codes; its metadata say what goes in and what comes out. onnxruntime's results are compared with
+PyTorch's, and both are timed on the CPU.
 """
 
 from __future__ import annotations
 
 import argparse
-import inspect
 import logging
 import statistics
 import timeit
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -44,29 +41,6 @@ TOLERANCE = 1e-4
 """Largest error of an output, relative to its largest value where that is above 1."""
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog='export_onnx.py',
-        description='Export encoder and warp network to ONNX: images (batch, 3, S, S), RGB in '
-        '[-1, 1], to coords (batch, 2, R, R), structure_w and texture_w. Compares onnxruntime with '
-        'PyTorch, then times both on the CPU.',
-        epilog='Exit codes: 0: the results are the same, and the model is written. 1: they are '
-        'not, or writing failed; FILE is as it was. 2: wrong arguments or checkpoint.',
-    )
-    add = parser.add_argument
-    add('checkpoint', help='checkpoint of stage 2 (an encoder), or its work dir')
-    add('--out', required=True, metavar='FILE', help='the model: FILE.onnx')
-    add('--force', action='store_true', help='replace FILE if it exists')
-    add('--config', help='config file, for a checkpoint that does not hold its own')
-    add('--batch-size', type=int, default=1, metavar='N', help='images at once when timed [1]')
-    text = "threads of both when timed [PyTorch's default]"
-    add('--threads', type=int, default=torch.get_num_threads(), metavar='N', help=text)
-    args = parser.parse_args(argv)
-    if min(args.batch_size, args.threads) < 1:
-        parser.error('--batch-size and --threads must be at least 1')
-    return args
-
-
 class Correspondence(nn.Module):
     """Images (B, 3, S, S) in [-1, 1] -> coords (B, 2, R, R), the codes they come from.
 
@@ -91,18 +65,7 @@ class Correspondence(nn.Module):
 
 
 def to_onnx(network: Correspondence, source: str) -> bytes:
-    """The model as a file holds it, with metadata.
-
-    Raises:
-        UserError: Libraries are missing, or PyTorch is too old.
-    """
-    missing = [name for name in ('onnx', 'onnxruntime', 'onnxscript') if find_spec(name) is None]
-    if missing:
-        raise UserError(
-            f'{", ".join(missing)} is not installed. Run: pip install onnx onnxruntime onnxscript'
-        )
-    if 'dynamic_shapes' not in inspect.signature(torch.onnx.export).parameters:
-        raise UserError(f'PyTorch {torch.__version__} is too old to export: use 2.5 or newer')
+    """The model as a file holds it, with metadata."""
     import onnx
 
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
@@ -159,25 +122,32 @@ def export(args: argparse.Namespace) -> None:
                 error = np.abs(ours - theirs.numpy()).max() / max(1.0, float(theirs.abs().max()))
             print(f'batch of {batch}: largest error of {name}: {error:.1e}')
             if not error < TOLERANCE:
-                raise UserError(
-                    f'{args.out} is not written: {name} is not within {TOLERANCE:g} of what '
-                    'PyTorch gives',
-                    exit_code=1,
-                )
+                message = f'{name} is not within {TOLERANCE:g} of what PyTorch gives'
+                raise UserError(f'{args.out} is not written: {message}', exit_code=1)
     with atomic_file(args.out) as file:
         file.write(model)
     print(f'{args.out}: {len(model) / 2**20:.1f} MiB, opset {OPSET}')
-    images = network.examples(args.batch_size)
+    images = network.examples(1)
     times = (timeit.repeat(lambda f=f: f(images), number=1) for f in (network, session))
     theirs, ours = (1000 * statistics.median(seconds) for seconds in times)
-    print(
-        f'batch of {args.batch_size}, {args.threads} threads: '
-        f'PyTorch {theirs:.1f} ms, ONNX {ours:.1f} ms'
-    )
+    print(f'one image, {args.threads} threads: PyTorch {theirs:.1f} ms, ONNX {ours:.1f} ms')
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog='export_onnx.py',
+        description=__doc__,
+        epilog='Exit codes: 0: the results are the same, and the model is written. 1: they are '
+        'not, or writing failed; FILE is as it was. 2: wrong arguments or checkpoint.',
+    )
+    add = parser.add_argument
+    add('checkpoint', help='checkpoint of stage 2 (an encoder), or its work dir')
+    add('--out', required=True, metavar='FILE', help='the model: FILE.onnx')
+    add('--force', action='store_true', help='replace FILE if it exists')
+    add('--config', help='config file, for a checkpoint that does not hold its own')
+    text = "threads of both when timed [PyTorch's default]"
+    add('--threads', type=int, default=torch.get_num_threads(), metavar='N', help=text)
+    args = parser.parse_args(argv)
     with explained_errors('export_onnx.py'):
         export(args)
 

@@ -1,6 +1,6 @@
 """Convert a checkpoint of this package into one of the reference implementation (NVlabs/CoordGAN).
 
-``python tools/model_converters/mm_to_official.py SRC DST``
+Optimizer state is not converted. Models that the reference cannot express are refused.
 """
 
 from __future__ import annotations
@@ -18,25 +18,6 @@ from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.io.official import NETWORKS, read_checkpoint_file, to_official
 from mmcoordgan.models.pretrained import part_of
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog='mm_to_official.py',
-        description='Convert a checkpoint of CoordGAN or CoordGANInversion into one of the '
-        'reference implementation (NVlabs/CoordGAN). Optimizer state is not converted. Models that '
-        'the reference cannot express are refused.',
-    )
-    add = parser.add_argument
-    add('src', help='checkpoint of a training here, or of official_to_mm.py')
-    text = 'checkpoint to write; the reference takes the iteration from the name: 300000.pt'
-    add('dst', help=text)
-    text = (
-        'read SRC even if it holds more than tensors and plain values. This may run any code in '
-        'it: use it only for files whose origin you know'
-    )
-    add('--trust', action='store_true', help=text)
-    return parser.parse_args(argv)
 
 
 def check_settings(meta: Mapping[str, Any]) -> None:
@@ -78,7 +59,17 @@ def convert(src: str, dst: str, trust: bool) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    parser = argparse.ArgumentParser(prog='mm_to_official.py', description=__doc__)
+    add = parser.add_argument
+    add('src', help='checkpoint of a training here, or of official_to_mm.py')
+    text = 'checkpoint to write; the reference takes the iteration from the name: 300000.pt'
+    add('dst', help=text)
+    text = (
+        'read SRC even if it holds more than tensors and plain values. This may run any code in '
+        'it: use it only for files whose origin you know'
+    )
+    add('--trust', action='store_true', help=text)
+    args = parser.parse_args(argv)
     with explained_errors('mm_to_official.py'), explained():
         convert(args.src, args.dst, args.trust)
 

@@ -1,8 +1,8 @@
-"""Convert a checkpoint of the reference implementation (NVlabs/CoordGAN).
+"""Convert a checkpoint of the reference implementation (NVlabs/CoordGAN), of stage 1 or 2.
 
-``python tools/model_converters/official_to_mm.py SRC DST --dump-config CONFIG`` makes a checkpoint
-and a config for ``tools/test.py CONFIG DST``, for ``load_from`` and for ``tools/train.py CONFIG
---resume DST``, which starts with new optimizers.
+Writes a checkpoint of MMEngine and, with --dump-config, a config for it: for tools/test.py, for
+load_from, and for tools/train.py --resume, which starts with new optimizers. Sizes are read from
+the tensors, and every tensor is checked. Optimizer state is not converted.
 """
 
 from __future__ import annotations
@@ -41,38 +41,6 @@ Stage 2 renders with the averaged generator of stage 1."""
 OFFICIAL_LARGE_ITERATIONS = 600_000
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog='official_to_mm.py',
-        description='Convert a checkpoint of the reference implementation (NVlabs/CoordGAN), of '
-        'stage 1 or 2, into one of MMEngine. Sizes are read from the tensors, and every tensor is '
-        'checked. Optimizer state is not converted.',
-    )
-    add = parser.add_argument
-    add('src', help='checkpoint of the reference')
-    add('dst', help='checkpoint to write')
-    add('--dump-config', metavar='FILE', help='also write the matching config (FILE.py)')
-    text = (
-        'config whose data, losses and schedule to take [celeba_128.py, celeba_512.py or '
-        'celeba_128_encoder.py of configs/coordgan]'
-    )
-    add('--base-config', metavar='FILE', help=text)
-    text = "iterations that SRC was trained for [the number in SRC's name, as in 300000.pt, or 0]"
-    add('--iteration', type=int, metavar='N', help=text)
-    text = (
-        'read SRC even if it holds more than tensors and plain values. This may run any code in '
-        'it: use it only for files whose origin you know'
-    )
-    add('--trust', action='store_true', help=text)
-    args = parser.parse_args(argv)
-    if args.dump_config is not None and Path(args.dump_config).suffix != '.py':
-        parser.error(f'--dump-config {args.dump_config}: the name must end in .py')
-    if args.iteration is None:
-        name = Path(args.src).stem
-        args.iteration = int(name) if name.isdecimal() and len(name) >= 6 else 0
-    return args
-
-
 def matching_config(model: dict[str, Any], source: str, base: str | None) -> Config:
     """Put a model's networks and sizes into the base config, or into the published one.
 
@@ -97,33 +65,32 @@ def matching_config(model: dict[str, Any], source: str, base: str | None) -> Con
         cfg.model[key] = settings
     for key in ('stage1_checkpoint', 'pretrained_generator'):
         cfg.model.pop(key, None)
-    set_sizes(cfg, size, resolution)
+    if 'image_size' in cfg:
+        cfg.image_size = size
+    set_sizes(cfg._cfg_dict, size, resolution)
     if size > resolution:
         # The reference counts on from the 300,000 iterations with smaller images.
         cfg.train_cfg.max_iters = OFFICIAL_LARGE_ITERATIONS
     return cfg
 
 
-def set_sizes(cfg: Config, image_size: int, resolution: int) -> None:
+def set_sizes(part: Any, image_size: int, resolution: int) -> None:
     """Train with images of side ``image_size``; test at the correspondence map's resolution."""
-    if 'image_size' in cfg:
-        cfg.image_size = image_size
-    loaders = [cfg.get(f'{name}_dataloader') or {} for name in ('train', 'val', 'test')]
-    steps = list(cfg.get('train_pipeline') or [])
-    for loader in loaders:
-        steps += loader.get('dataset', {}).get('pipeline') or []
-    for step in steps:
-        if step['type'] == 'Resize':
-            step['scale'] = (image_size, image_size)
-        elif step['type'] == 'LoadImage' and 'size' in step:
-            step['size'] = image_size
-        elif step['type'] == 'ResizeWithSoftLabels':
-            step['size'] = resolution
-    for key in ('custom_hooks', 'val_evaluator', 'test_evaluator'):
-        parts = cfg.get(key) or []
-        for part in [parts] if isinstance(parts, dict) else parts:
-            if 'reference_size' in part:
-                part['reference_size'] = resolution
+    if isinstance(part, (list, tuple)):
+        part = dict(enumerate(part))
+    if not isinstance(part, dict):
+        return
+    for inner in part.values():
+        set_sizes(inner, image_size, resolution)
+    kind = part.get('type')
+    if kind == 'Resize':
+        part['scale'] = (image_size, image_size)
+    elif kind == 'LoadImage' and 'size' in part:
+        part['size'] = image_size
+    elif kind == 'ResizeWithSoftLabels':
+        part['size'] = resolution
+    elif 'reference_size' in part:
+        part['reference_size'] = resolution
 
 
 def convert(args: argparse.Namespace) -> None:
@@ -168,7 +135,29 @@ def convert(args: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    parser = argparse.ArgumentParser(prog='official_to_mm.py', description=__doc__)
+    add = parser.add_argument
+    add('src', help='checkpoint of the reference')
+    add('dst', help='checkpoint to write')
+    add('--dump-config', metavar='FILE', help='also write the matching config (FILE.py)')
+    text = (
+        'config whose data, losses and schedule to take [celeba_128.py, celeba_512.py or '
+        'celeba_128_encoder.py of configs/coordgan]'
+    )
+    add('--base-config', metavar='FILE', help=text)
+    text = "iterations that SRC was trained for [the number in SRC's name, as in 300000.pt, or 0]"
+    add('--iteration', type=int, metavar='N', help=text)
+    text = (
+        'read SRC even if it holds more than tensors and plain values. This may run any code in '
+        'it: use it only for files whose origin you know'
+    )
+    add('--trust', action='store_true', help=text)
+    args = parser.parse_args(argv)
+    if args.dump_config is not None and Path(args.dump_config).suffix != '.py':
+        parser.error(f'--dump-config {args.dump_config}: the name must end in .py')
+    if args.iteration is None:
+        name = Path(args.src).stem
+        args.iteration = int(name) if name.isdecimal() and len(name) >= 6 else 0
     with explained_errors('official_to_mm.py'), explained():
         convert(args)
 
