@@ -94,7 +94,7 @@ def test_errors(run, untrained, capsys):
         ((stage1, 'a.png', 'a.png'), 'is a checkpoint of stage 1 and has no encoder'),
         ((stage2, '--only', 'label_transfer'), 'needs labels: --reference IMAGE MASK, or --toy'),
         ((stage2, 'a.png'), 'interpolation needs 2 images and 2 steps, but got 1 and 8'),
-        ((stage2, '--num', 0), '--num and --min-cell must be at least 1'),
+        ((stage2, '--num', 0), '--num must be at least 1'),
         ((stage2, 'a.png', '--toy-faces'), '--toy-faces brings its own images and labels'),
         ((stage2, '--reference', 'a.png', 'narrow.png'), 'mask and image differ in size'),
         ((stage2, '--out', 'a.png'), 'cannot write into a.png'),

@@ -32,35 +32,6 @@ from mmcoordgan.visualization.explorer import (
 )
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Writes one HTML file that shows which pixels of images correspond: point at '
-        'a pixel of one to see it in all others, place points, paint labels that spread. Open it '
-        'in a browser; it needs no server and no network.',
-        epilog='example: export_explorer.py work_dirs/celeba_128_encoder faces/*.jpg --out a.html',
-    )
-    add = parser.add_argument
-    add('checkpoint', help='checkpoint, or work dir of a training, which stands for its last one')
-    text = f'{MIN_PICTURES} to {MAX_PICTURES} files, or folders of them; need an encoder (stage 2)'
-    add('images', nargs='*', metavar='IMAGE', help=text)
-    add('--samples', type=int, metavar='N', help='show N generated images instead of images')
-    add('--seed', type=int, default=0, help='seed of the first sample [0]')
-    add('--out', required=True, metavar='FILE', help='the HTML file to write')
-    text = "pixels along each side of the maps, 8 to 256 [the network's own: 128 if published]"
-    add('--size', type=int, metavar='S', help=text)
-    text = 'also print how many matches change because the page rounds the maps to 16 bits'
-    add('--measure', action='store_true', help=text)
-    add('--title', default='Correspondence explorer', help='heading of the page')
-    add_refining(parser)
-    add_common(parser)
-    args = parser.parse_args()
-    if bool(args.images) == (args.samples is not None):
-        parser.error('give either image files or --samples N')
-    if args.size is not None and not MIN_SIZE <= args.size <= MAX_SIZE:
-        parser.error(f'--size must be {MIN_SIZE} to {MAX_SIZE}, but got {args.size}')
-    return args
-
-
 def display_names(paths: list[str]) -> list[str]:
     """File names without folders, which a shared page should not tell; equal ones are numbered."""
     names = [os.path.basename(path) for path in paths]
@@ -72,23 +43,22 @@ def display_names(paths: list[str]) -> list[str]:
     return names
 
 
+@torch.no_grad()
 def read_pictures(
     inferencer: CoordGANInferencer, paths: list[str], size: int | None, refine: int
 ) -> list[ExplorerPicture]:
     """Image files with their maps; shown in their own aspect ratio."""
     warp, pictures = inferencer.networks.generator.warp, []
-    results = inferencer.iter_encode(paths, batch_size=1, refine=refine)
-    for found, name in zip(results, display_names(paths)):  # in this order, the bar ends
-        coords = torch.from_numpy(found.coords)
-        if size is not None and found.structure_w is None:
-            raise ValueError('--size needs an encoder that gives structure codes: drop it')
+    results = inferencer.encoder.find_all(paths, batch_size=1, refine=refine)
+    for (square, found), name in zip(results, display_names(paths)):  # in this order, the bar ends
+        coords, error = found.coords, found.map_error
         if size is not None:
-            structure_w = torch.from_numpy(found.structure_w).to(inferencer.device)
-            coords = warp(structure_w[None], size)[0]
-        doubtful = found.domain is not None and found.domain.doubtful
-        warning = DOUBTFUL if doubtful else ''
-        error = found.map_error if size is None else None
-        pictures.append(ExplorerPicture(name, read_rgb(found.name), coords, warning, error))
+            if found.structure_w is None:
+                raise ValueError('--size needs an encoder that gives structure codes: drop it')
+            coords, error = warp(found.structure_w, size), None
+        warning = DOUBTFUL if found.domain is not None and found.domain.doubtful else ''
+        error = None if error is None else error[0, 0].cpu().numpy()
+        pictures.append(ExplorerPicture(name, read_rgb(square.name), coords[0], warning, error))
     return pictures
 
 
@@ -153,7 +123,31 @@ def export(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    args = parse_args()
+    parser = argparse.ArgumentParser(
+        description='Writes one HTML file that shows which pixels of images correspond: point at '
+        'a pixel of one to see it in all others, place points, paint labels that spread. Open it '
+        'in a browser; it needs no server and no network.',
+        epilog='example: export_explorer.py work_dirs/celeba_128_encoder faces/*.jpg --out a.html',
+    )
+    add = parser.add_argument
+    add('checkpoint', help='checkpoint, or work dir of a training, which stands for its last one')
+    text = f'{MIN_PICTURES} to {MAX_PICTURES} files, or folders of them; need an encoder (stage 2)'
+    add('images', nargs='*', metavar='IMAGE', help=text)
+    add('--samples', type=int, metavar='N', help='show N generated images instead of images')
+    add('--seed', type=int, default=0, help='seed of the first sample [0]')
+    add('--out', required=True, metavar='FILE', help='the HTML file to write')
+    text = "pixels along each side of the maps, 8 to 256 [the network's own: 128 if published]"
+    add('--size', type=int, metavar='S', help=text)
+    text = 'also print how many matches change because the page rounds the maps to 16 bits'
+    add('--measure', action='store_true', help=text)
+    add('--title', default='Correspondence explorer', help='heading of the page')
+    add_refining(parser)
+    add_common(parser)
+    args = parser.parse_args()
+    if bool(args.images) == (args.samples is not None):
+        parser.error('give either image files or --samples N')
+    if args.size is not None and not MIN_SIZE <= args.size <= MAX_SIZE:
+        parser.error(f'--size must be {MIN_SIZE} to {MAX_SIZE}, but got {args.size}')
     with explained_errors('export_explorer.py'):
         export(args)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,66 +44,25 @@ FIGURES = {
 }
 
 
-ROWS = {'correspondence_maps': ('image', 'its codes', 'map', 'frame')}
-COLUMNS = {'label_transfer': TRANSFER_TITLES, 'correspondence_maps': ('frame',)}
-
-
 def captions(name: str, rows: Rows) -> tuple[list[str], list[str]]:
     """What stands below the columns and beside the rows of a figure."""
+    if name == 'label_transfer':
+        return list(TRANSFER_TITLES), []
+    if name == 'correspondence_maps':
+        return ['frame'], ['image', 'its codes', 'map', 'frame']
     if name == 'texture_swap':
-        numbers = [str(number) for number in range(1, len(rows))]
+        numbers = range(1, len(rows))
         return ['', *(f'texture {n}' for n in numbers)], ['', *(f'structure {n}' for n in numbers)]
-    if 'interpolation' in name:
-        return [f'{100 * i / (len(rows[0]) - 1):.0f} %' for i in range(len(rows[0]))], []
-    return list(COLUMNS[name]), list(ROWS.get(name, ()))
-
-
-def parse_args() -> argparse.Namespace:
-    figures = '\n'.join(f'  {name}: {text}' for name, text in FIGURES.items())
-    parser = argparse.ArgumentParser(
-        description='Draws figures from a checkpoint, one PNG each, of image files, of generated '
-        f'images or of ToyFaces:\n{figures}\nCheckpoints of stage 1 have no encoder: they draw '
-        'generated images only, and no label_transfer.',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add('checkpoint', help='checkpoint, or work dir of a training, which stands for its last one')
-    add('images', nargs='*', metavar='IMAGE', help='image files or folders [generated images]')
-    add('--out', required=True, metavar='DIR', help='folder for the figures')
-    add('--only', nargs='+', choices=FIGURES, metavar='FIGURE', help='draw only these figures')
-    text = 'draw ToyFaces, which have labels; label_transfer takes the first as reference'
-    add('--toy-faces', action='store_true', help=text)
-    text = (
-        'labelled image for label_transfer; MASK is a PNG of its size with the class of each pixel '
-        'as palette index or grey value'
-    )
-    add('--reference', nargs=2, metavar=('IMAGE', 'MASK'), help=text)
-    add('--num', type=int, default=6, metavar='N', help='images if no IMAGE is given [6]')
-    add('--seed', type=int, default=0, help='seed of generated or toy images [0]')
-    add('--steps', type=int, default=8, help='cells of an interpolation [8]')
-    add('--no-captions', action='store_true', help='draw the images alone')
-    add('--min-cell', type=int, default=96, help='least side of a cell [96]')
-    add_refining(parser)
-    add_common(parser)
-    args = parser.parse_args()
-    if args.toy_faces and (args.images or args.reference):
-        parser.error('--toy-faces brings its own images and labels: give nothing else to draw')
-    if args.num < 1 or args.min_cell < 1:
-        parser.error('--num and --min-cell must be at least 1')
-    return args
+    return [f'{100 * i / (len(rows[0]) - 1):.0f} %' for i in range(len(rows[0]))], []
 
 
 def encode(inferencer: CoordGANInferencer, sources: Sequence, refine: int) -> CodedPictures:
     """Codes and maps of image files or arrays, squeezed to the squares that the networks see."""
-    found = inferencer.encode(sources, batch_size=1, refine=refine)
-
-    def stacked(name: str) -> Any:
-        values = [getattr(encoding, name) for encoding in found]
-        return None if values[0] is None else torch.from_numpy(np.stack(values)).to(device)
-
-    device = inferencer.device
-    codes = (stacked(name) for name in ('structure_w', 'texture_w', 'coords'))
-    return CodedPictures(np.stack([encoding.image for encoding in found]), *codes)
+    found = list(inferencer.encoder.find_all(sources, batch_size=1, refine=refine))
+    images = np.stack([image.image for image, _ in found])
+    structures, *others = zip(*(codes[:3] for _, codes in found))
+    structure_w = None if structures[0] is None else torch.cat(structures)
+    return CodedPictures(images, structure_w, *map(torch.cat, others))
 
 
 @torch.no_grad()
@@ -153,8 +112,8 @@ def collect(
     return pictures, with_labels(joined, [labels]), full_palette(colors).tolist()
 
 
-def draw(args: argparse.Namespace) -> dict[str, Rows]:
-    """Cells of the figures, by their names."""
+def draw(args: argparse.Namespace) -> Iterator[tuple[str, Rows]]:
+    """Names of the figures, and their cells."""
     labelled = args.toy_faces or args.reference
     names = args.only or [n for n in FIGURES if labelled or n != 'label_transfer']
     if 'label_transfer' in names and not labelled:
@@ -163,30 +122,57 @@ def draw(args: argparse.Namespace) -> dict[str, Rows]:
         path = os.path.join(args.out, f'{name}.png')
         protected = [args.checkpoint, *args.images, *(args.reference or [])]
         check_file(path, ['.png'], force=args.force, protected=protected)
-    figures = {}
-    with explained():
-        inferencer = load(args)
-        generator = inferencer.networks.generator
-        pictures, transfer, palette = collect(args, inferencer)
-        for name in names:
-            if name == 'label_transfer':
-                settings = palette, inferencer.temperature
-                figures[name] = [transfer_row(transfer[0], q, *settings) for q in transfer[1:]]
-            else:
-                steps = [args.steps] if 'interpolation' in name else []
-                figures[name] = getattr(paper_figures, name)(generator, pictures, *steps)
-    return figures
+    inferencer = load(args)
+    pictures, transfer, palette = collect(args, inferencer)
+    for name in names:
+        if name == 'label_transfer':
+            settings = palette, inferencer.temperature
+            yield name, [transfer_row(transfer[0], q, *settings) for q in transfer[1:]]
+        else:
+            steps = [args.steps] if 'interpolation' in name else []
+            function = getattr(paper_figures, name)
+            yield name, function(inferencer.networks.generator, pictures, *steps)
 
 
 def main() -> None:
-    args = parse_args()
+    figures = '\n'.join(f'  {name}: {text}' for name, text in FIGURES.items())
+    parser = argparse.ArgumentParser(
+        description='Draws figures from a checkpoint, one PNG each, of image files, of generated '
+        f'images or of ToyFaces:\n{figures}\nCheckpoints of stage 1 have no encoder: they draw '
+        'generated images only, and no label_transfer.',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('checkpoint', help='checkpoint, or work dir of a training, which stands for its last one')
+    add('images', nargs='*', metavar='IMAGE', help='image files or folders [generated images]')
+    add('--out', required=True, metavar='DIR', help='folder for the figures')
+    add('--only', nargs='+', choices=FIGURES, metavar='FIGURE', help='draw only these figures')
+    text = 'draw ToyFaces, which have labels; label_transfer takes the first as reference'
+    add('--toy-faces', action='store_true', help=text)
+    text = (
+        'labelled image for label_transfer; MASK is a PNG of its size with the class of each pixel '
+        'as palette index or grey value'
+    )
+    add('--reference', nargs=2, metavar=('IMAGE', 'MASK'), help=text)
+    add('--num', type=int, default=6, metavar='N', help='images if no IMAGE is given [6]')
+    add('--seed', type=int, default=0, help='seed of generated or toy images [0]')
+    add('--steps', type=int, default=8, help='cells of an interpolation [8]')
+    add('--no-captions', action='store_true', help='draw the images alone')
+    add_refining(parser)
+    add_common(parser)
+    args = parser.parse_args()
+    if args.toy_faces and (args.images or args.reference):
+        parser.error('--toy-faces brings its own images and labels: give nothing else to draw')
+    if args.num < 1:
+        parser.error('--num must be at least 1')
     with explained_errors('figures.py'):
-        for name, rows in draw(args).items():
+        with explained():
+            drawn = dict(draw(args))
+        for name, rows in drawn.items():
             path = os.path.join(args.out, f'{name}.png')
             texts = ([], []) if args.no_captions else captions(name, rows)
             with atomic_file(path) as file:
-                drawn = Image.fromarray(arrange_cells(rows, args.min_cell, *texts))
-                drawn.save(file, 'PNG', optimize=True)
+                Image.fromarray(arrange_cells(rows, 96, *texts)).save(file, 'PNG', optimize=True)
             print(f'{path}: {FIGURES[name]}')
 
 
