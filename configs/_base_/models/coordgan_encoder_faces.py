@@ -25,7 +25,7 @@ model = dict(
         channels=(32, 64, 96, 128),
     ),
     ema_decay=0.997,
-    teacher_interval=2000,
+    teacher_interval=5000,
     # ImageNet's features say where faces look alike.
     perceptual=dict(type='LPIPSLoss', net='squeeze', learned=False),
     losses=dict(
@@ -33,8 +33,9 @@ model = dict(
         # mean: first from the canonical grid on, then from what the encoder has found.
         equivariance=dict(
             loss_weight=3.0,
-            aligned=2000,
+            aligned=5000,
             mirror=True,
+            anchors=((-0.33, -0.07), (0.33, -0.07)),  # the eyes, by which the faces are aligned
             views=2,
             template=dict(layers=(0, 1, 2), channels=448, image_size=192),
             **warped,
