@@ -84,6 +84,13 @@ class TrainedNetworks:
         """
         return encode(self.require_encoder(), self.generator, images)
 
+    @torch.no_grad()
+    def quick_maps(self, images: Tensor) -> Tensor:
+        """Maps (B, 2, h, w) as :meth:`invert` finds them, or before a template moves them."""
+        find: Any = getattr(self.encoder, 'unmoved', self.invert)
+        coords: Tensor = find(images).coords
+        return coords
+
     def require_encoder(self) -> Any:
         """The encoder.
 

@@ -82,15 +82,15 @@ def map_error(networks: Any, images: Tensor, coords: Tensor) -> Tensor:
     for angle in (-ANGLE, ANGLE):
         cos, sin = ZOOM * math.cos(angle), ZOOM * math.sin(angle)
         turn = coords.new_tensor([[cos, -sin], [sin, cos]])
-        found = networks.invert(_seen(images, turn)).coords
-        error = (found - _seen(coords, turn)).norm(dim=1, keepdim=True)
-        total += _seen(error, turn.inverse()) / 2
+        found = networks.quick_maps(_seen(images, turn, images))
+        error = (found - _seen(coords, turn, found)).norm(dim=1, keepdim=True)
+        total += _seen(error, turn.inverse(), coords) / 2
     return total
 
 
-def _seen(values: Tensor, turn: Tensor) -> Tensor:
-    """Values (B, C, H, W) at the places ``turn @ place``, or at the border."""
-    height, width = values.shape[-2:]
+def _seen(values: Tensor, turn: Tensor, like: Tensor) -> Tensor:
+    """Values (B, C, ., .) at the places ``turn @ place``, or at the border; (B, C, H, W)."""
+    height, width = like.shape[-2:]
     grid = canonical_grid(height, width, device=values.device)
     places = torch.einsum('ij,jhw->ihw', turn, grid).clamp(-1, 1)
     return sample_image(values, places.expand(len(values), -1, -1, -1))

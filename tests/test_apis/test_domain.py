@@ -21,7 +21,7 @@ from mmcoordgan.geometry import canonical_grid
 def test_a_map_that_turns_with_the_image_has_no_error():
     """Colours that are linear in x and y, read as a map."""
     images = torch.cat([0.6 * canonical_grid(48, 48), torch.zeros(1, 48, 48)])[None]
-    networks = SimpleNamespace(invert=lambda x: SimpleNamespace(coords=0.5 * x[:, :2]))
+    networks = SimpleNamespace(quick_maps=lambda x: 0.5 * x[:, :2])
     assert map_error(networks, images, 0.5 * images[:, :2]).abs().max() < 1e-5
 
 
@@ -29,7 +29,7 @@ def test_a_map_that_stays_is_wrong_by_the_turn():
     """What a copy shows of a place p, at turn^-1 p, is wrong by turn^-1 p - p; 20 degrees either
     way and the scale 0.78 are equally far."""
     grid = canonical_grid(65, 65)[None]
-    networks = SimpleNamespace(invert=lambda x: SimpleNamespace(coords=grid))
+    networks = SimpleNamespace(quick_maps=lambda x: grid)
     found = map_error(networks, torch.zeros(1, 3, 32, 32), grid)[0, 0]
     turned = complex(math.cos(math.radians(20)), math.sin(math.radians(20))) / 0.78
     for row, column in ((32, 32), (40, 32), (20, 40), (32, 10)):

@@ -133,8 +133,10 @@ def test_a_learned_template_becomes_part_of_the_encoder(
     _, small = publish(model, learn, '--squeeze', weights)
     text = torch.load(small)['meta']['cfg']
     assert 'TemplateEncoder' in text and str(tmp_path) not in text
-    encoder = load_trained(small).encoder
+    networks = load_trained(small)
+    encoder = networks.encoder
     dense, mirrored = (DenseEncoder.forward(encoder, x).coords for x in (images, images.flip(-1)))
+    assert torch.equal(networks.quick_maps(images), dense)
     dense = (dense + mirrored.flip(-1) * torch.tensor([-1, 1]).view(2, 1, 1)) / 2
     dense = F.interpolate(dense, (32, 32), mode='bilinear', align_corners=True)  # finer maps
     expected = learn.template.moved(learn.features, dense)

@@ -94,13 +94,17 @@ class TemplateEncoder(DenseEncoder):
         self.register_buffer('projection', torch.zeros(dims, CHANNELS))
         self.register_buffer('template', torch.zeros(dims, cells, cells))
 
+    def unmoved(self, images: Tensor) -> Encoding:
+        """What the U-Net alone finds, in a tenth of the time."""
+        return super().forward(images)
+
     def forward(self, images: Tensor) -> Encoding:
         """As :class:`DenseEncoder`; the maps have no gradient."""
-        encoding = super().forward(images)
+        encoding = self.unmoved(images)
         coords = encoding.coords
         assert coords is not None
         if self.mirror:
-            mirrored = super().forward(images.flip(-1)).coords
+            mirrored = self.unmoved(images.flip(-1)).coords
             assert mirrored is not None
             coords = mean_of_sides(coords, mirrored)
         x = (template_images(images, self.feature_size) - self.shift) / self.scale
