@@ -169,7 +169,7 @@ def main(argv: list[str] | None = None) -> None:
             predictions = dict(type='mmcoordgan.PredictionHook', path=args.out)
             cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), predictions]
         join_processes(cfg, args.launcher, args.local_rank)
-        kept, runner = MetricsHook(), ToolRunner.of(cfg)
+        kept, runner = MetricsHook(), ToolRunner.from_cfg(cfg)
         runner.register_hook(kept, 'LOWEST')
         loader = one_loader(runner)
         if loader is not None:

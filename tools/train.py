@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import os
 import sys
 from contextlib import nullcontext
@@ -131,7 +130,8 @@ def main(argv: list[str] | None = None) -> None:
         limit_threads(cfg)
         first = next((os.environ[name] for name in RANKS if name in os.environ), '0') == '0'
         with locked_work_dir(cfg.work_dir) if first else nullcontext():
-            written = copy.deepcopy(cfg)
+            if first:
+                cfg.dump(os.path.join(cfg.work_dir, os.path.basename(cfg.filename)))
             choose_checkpoint(cfg, args.resume, named=args.work_dir is not None)
             join_processes(cfg, args.launcher, args.local_rank)
             if first:
@@ -141,7 +141,7 @@ def main(argv: list[str] | None = None) -> None:
                     'Ctrl-C saves and ends; the same command with --resume goes on.',
                     flush=True,
                 )
-            ToolRunner.of(cfg, written).train()
+            ToolRunner.from_cfg(cfg).train()
             leave_processes()
             if first:
                 print(f'Done. Checkpoints, the log and pictures/ are in {cfg.work_dir}')

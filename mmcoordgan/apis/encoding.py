@@ -24,18 +24,14 @@ from .results import Encoding
 
 
 class Codes(NamedTuple):
-    """What is found in an image, with batch size 1."""
+    """What is found in an image, as in :class:`Encoding`: tensors of batch size 1."""
 
     structure_w: Tensor | None
-    """(1, structure_width); None if the encoder finds the map without a structure code."""
     texture_w: Tensor
-    """(1, num_texture_codes, texture_width), or (1, texture_width) if layers share one."""
     coords: Tensor
-    """(1, 2, h, w): the correspondence map, x first, in (-1, 1)."""
     map_error: Tensor | None = None
     """(1, 1, h, w): see :func:`~mmcoordgan.apis.domain.map_error`; None if that was not asked."""
     domain: Domain | None = None
-    """Whether the image is like those that the model knows."""
 
 
 class ImageEncoder:

@@ -50,10 +50,9 @@ class CoordGANInferencer(BaseInferencer):
 
     Images are paths, folders (all images below), arrays (H, W, 3) of uint8 in **RGB** order, or
     iterables of these. They may have any size and shape: the networks see them squeezed to a
-    square, and results come at each image's own size.
-
-    Methods ``iter_...`` yield one result at a time, in constant memory; their twins without
-    ``iter_`` return lists. All that read many images take:
+    square, and results come at each image's own size. Methods ``iter_...`` yield one result at a
+    time, in constant memory; their twins without ``iter_`` return lists. All that read many images
+    take:
 
     * ``batch_size``: Images that pass the encoder together.
     * ``refine``: Improve codes by gradient descent: True as the config says, or a number of steps.
@@ -118,14 +117,10 @@ class CoordGANInferencer(BaseInferencer):
         """Generator and encoder; also ``model``, MMEngine's name."""
         return self.model
 
-    # ------------------------------------------------------------------ codes and maps
-
     def iter_encode(self, inputs: Sources, **settings: Any) -> Iterator[Encoding]:
         """Encode images, one after the other; :meth:`reconstruct` renders what was found.
 
-        Raises:
-            ValueError: The checkpoint has no encoder (stage 1), or an argument is out of range.
-            BrokenImageError: An image cannot be read (without ``on_broken``).
+        ValueError: the checkpoint has no encoder (stage 1), or an argument is out of range.
         """
         return starmap(encoding_of, self.encoder.find_all(inputs, **settings))
 
@@ -140,17 +135,13 @@ class CoordGANInferencer(BaseInferencer):
         cells = [encoding.image, coords_to_colors(encoding.coords), self.reconstruct(encoding)]
         return arrange_cells([cells])
 
-    # ------------------------------------------------------------------ correspondence
-
     def correspond(self, a: Source, b: Source, *, refine: bool | int = False) -> Correspondence:
         """Find for each pixel of image ``a`` the matching position in image ``b``.
 
         Two pixels match where their coordinates in the canonical frame agree
         (:func:`~mmcoordgan.geometry.soft_transfer`). Maps are as fine as the generator's; matches
-        in between are interpolated. Parts of a that b does not show have a low confidence.
-
-        Raises:
-            ValueError: Images are to be cropped.
+        in between are interpolated. Parts of a that b does not show have a low confidence. Does
+        not work with ``crop``.
         """
         if self.encoder.cropper is not None:
             raise ValueError('all pixels of an image cannot be matched where it is cropped')
@@ -202,8 +193,6 @@ class CoordGANInferencer(BaseInferencer):
         given = reference, points, queries, self.temperature
         return transfer.carry_points(self.encoder, *given, settings)
 
-    # ------------------------------------------------------------------ renderings
-
     def iter_swap_texture(
         self, structure_from: Sources, texture_from: Sources, **settings: Any
     ) -> Iterator[list[Rendering]]:
@@ -235,14 +224,11 @@ class CoordGANInferencer(BaseInferencer):
             truncation: Codes become ``mean + truncation * (code - mean)``, with the mean of 4096
                 codes; less than 1 trades variety for quality. One number, or one for structure and
                 one for texture.
-
-        Raises:
-            ValueError: An argument is out of its range.
         """
         if n < 1:
             raise ValueError(f'n must be at least 1, but got {n}')
-        for number in (seed, seed + n - 1):
-            check_seed(number)
+        check_seed(seed)
+        check_seed(seed + n - 1)
         pair, generator = truncation_pair(truncation), self.networks.generator
         means = None if pair == (1.0, 1.0) else mean_codes(generator)
 
@@ -272,9 +258,6 @@ class CoordGANInferencer(BaseInferencer):
             end: Likewise.
             frames: Number of images, both ends included; at least 2.
             part: 'structure' (in the texture of ``start``), 'texture' (on its structure) or 'both'.
-
-        Raises:
-            ValueError: An argument is out of its range.
         """
         if frames < 2:
             raise ValueError(f'frames must be at least 2, but got {frames}')

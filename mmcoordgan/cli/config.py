@@ -7,6 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,30 +80,9 @@ def load_config(path: str, options: dict | None, work_dir: str | None = None) ->
         for note in check_cfg_options(cfg, options):
             print(note, file=sys.stderr)
         cfg.merge_from_dict(options)
-        _check_new_types(cfg, options)
     default = os.path.join('work_dirs', Path(path).stem)
     cfg.work_dir = work_dir or cfg.get('work_dir') or default
     return cfg
-
-
-def _check_new_types(cfg: Config, options: dict) -> None:
-    """Make sure that a class named by an option takes the arguments that the old one had."""
-    for key in options:
-        place, _, last = key.rpartition('.')
-        if last != 'type' or not place:
-            continue
-        node: Any = cfg._cfg_dict
-        for part in place.split('.'):
-            node = node[int(part)] if isinstance(node, list) else node[part]
-        with root.MODELS.switch_scope_and_registry(cfg.get('default_scope', 'mmengine')):
-            names = _names(node, options, place.split('.'))
-        left = sorted(set(node) - names) if names is not None else []
-        if left:
-            raise UserError(
-                f'{key}={node["type"]}: it does not take {", ".join(left)}, which {place} has '
-                'already. Write a config file with _delete_=True in that dict (docs/configs.md); '
-                'configs/coordgan/photos_32.py trains on a folder of images'
-            )
 
 
 def hooks(cfg: Config) -> list[dict]:
@@ -116,7 +96,7 @@ def check_cfg_options(cfg: Config, options: dict) -> list[str]:
 
     It must exist in the config, or be an argument of the class that the ``type`` beside it names
     (or that MMEngine takes without one). A number picks an element of a list. A ``type`` among the
-    options counts.
+    options counts; its class must take what the config gives the old one.
 
     Returns:
         Notes for the user about accepted options that will change nothing by themselves.
@@ -140,24 +120,30 @@ def check_cfg_options(cfg: Config, options: dict) -> list[str]:
 
 
 def _check_option(cfg: Config, options: dict, key: str) -> None:
-    parts = key.split('.')
+    *place, last = parts = key.split('.')
     node: Any = cfg._cfg_dict
     for depth, part in enumerate(parts):
-        place = '.'.join(parts[:depth])
+        parent = node
         if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
-            if depth + 1 == len(parts):
-                raise UserError(
-                    f'unknown option {key}: set {place} as a whole, as in {place}=[1,2]'
-                )
             node = node[int(part)]
         elif isinstance(node, dict) and part in node:
             node = node[part]
         else:
             names = _names(node, options, parts[:depth]) if isinstance(node, dict) else set()
             if names is not None and part not in names:
-                hint = _hint(cfg, node, names or set(), parts, depth)
-                raise UserError(f'unknown option {key}: {hint}')
+                raise UserError(f'unknown option {key}: {_hint(cfg, node, names, parts, depth)}')
             return
+    where = '.'.join(place)
+    if isinstance(parent, list):
+        raise UserError(f'unknown option {key}: set {where} as a whole, as in {where}=[1,2]')
+    names = _names(parent, options, place) if last == 'type' else None
+    left = ', '.join(sorted(set(parent) - names)) if names is not None else ''
+    if left:
+        raise UserError(
+            f'{key}={options[key]}: it does not take {left}, which {where} has already. Write a '
+            'config file with _delete_=True in that dict (docs/configs.md); '
+            'configs/coordgan/photos_32.py trains on a folder of images'
+        )
 
 
 def _hint(cfg: Config, node: Any, names: set[str], parts: list[str], depth: int) -> str:
@@ -167,18 +153,18 @@ def _hint(cfg: Config, node: Any, names: set[str], parts: list[str], depth: int)
         return f'{place} is a list of {len(node)} elements, {place}.0 and so on'
     if not isinstance(node, dict):
         return f'{place} is {node!r}, which has no parts to set; give {place} a whole new value'
-    if depth == 0:  # the path begins elsewhere, such as that of data_root
-        same = [key for key in _keys(cfg._cfg_dict) if key.rpartition('.')[2] == parts[0]]
-        if same:
-            return f'did you mean {" or ".join(".".join([k, *parts[1:]]) for k in same[:3])}?'
+    keys = list(_keys(cfg._cfg_dict))
+    meant = [key for key in keys if key.endswith(f'.{".".join(parts)}')][:3]
     names = {*map(str, node), *names} - _EVERYWHERE
-    near = difflib.get_close_matches(parts[depth], sorted(names), n=1)
-    if near:
-        return f'did you mean {".".join([*parts[:depth], near[0], *parts[depth + 1 :]])}?'
-    keys = {key.rpartition('.')[2]: key for key in _keys(cfg._cfg_dict)}
-    near = difflib.get_close_matches(parts[-1], sorted(keys), n=1, cutoff=0.8)
-    if near:
-        return f'did you mean {keys[near[0]]}?'
+    if not meant:
+        near = difflib.get_close_matches(parts[depth], sorted(names), n=1)
+        meant = ['.'.join([*parts[:depth], *near, *parts[depth + 1 :]])] if near else []
+    if not meant:
+        last = {key.rpartition('.')[2]: key for key in keys}
+        near = difflib.get_close_matches(parts[-1], sorted(last), n=1, cutoff=0.8)
+        meant = [last[name] for name in near]
+    if meant:
+        return f'did you mean {" or ".join(meant)}?'
     return f'{place or "the config"} takes {", ".join(sorted(names)) or "nothing else"}.'
 
 
@@ -229,12 +215,10 @@ def _components(kind: Any) -> list[Any]:
     if not isinstance(kind, str):
         return [kind] if callable(kind) else []
     scope = DefaultScope.get_current_instance()
-    found = []
+    found: list[Any] = []
     for registry in [value for value in vars(root).values() if isinstance(value, Registry)]:
         if scope is not None:
             registry = registry.children.get(scope.scope_name, registry)
-        try:
+        with suppress(ImportError, RuntimeError):  # an optional dependency is missing
             found.append(registry.get(kind))
-        except (ImportError, RuntimeError):  # not there, or an optional dependency is missing
-            continue
     return [component for component in found if callable(component)]

@@ -39,9 +39,10 @@ def encode(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     yield
     for found in results:
         if args.overview:
-            draw = partial(model.overview, found)
-            out.save_png(found.name, f'overview/{names[found.name]}', draw)
-        out.save_npz(found.name, f'codes/{names[found.name]}', arrays_of(found))
+            out.save(
+                found.name, f'overview/{names[found.name]}.png', partial(model.overview, found)
+            )
+        out.save(found.name, f'codes/{names[found.name]}.npz', partial(arrays_of, found))
 
 
 def correspond(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
@@ -55,10 +56,10 @@ def correspond(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     """
     found = load(args, out).correspond(args.a, args.b, refine=args.refine)
     yield
-    out.save_npz(args.a, 'matches', arrays_of(found))
+    out.save(args.a, 'matches.npz', lambda: arrays_of(found))
     shown = found.matches, found.confidence
-    out.save_png(
-        args.a, 'matches', lambda: draw_matches(original(args.a), original(args.b), *shown)
+    out.save(
+        args.a, 'matches.png', lambda: draw_matches(original(args.a), original(args.b), *shown)
     )
 
 
@@ -87,11 +88,11 @@ def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> Iterator[Non
         image, name = found.name, names[found.name]
         if args.overlay:
             draw = partial(overlaid, found, palette, args.scale)
-            out.save_png(image, f'overlay/{name}', draw)
+            out.save(image, f'overlay/{name}.png', draw)
         if args.probabilities:
-            arrays = {'probabilities': found.probabilities, 'classes': found.classes}
-            out.save_npz(image, f'probabilities/{name}', arrays)
-        out.save_png(image, f'labels/{name}', partial(label_image, found.labels, palette))
+            arrays: Any = partial(dict, probabilities=found.probabilities, classes=found.classes)
+            out.save(image, f'probabilities/{name}.npz', arrays)
+        out.save(image, f'labels/{name}.png', partial(label_image, found.labels, palette))
 
 
 def transfer_points(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
@@ -117,8 +118,7 @@ def transfer_points(args: argparse.Namespace, out: OutputFolder) -> Iterator[Non
         rows = [(n, f'{x:.3f}', f'{y:.3f}', f'{sure:.4f}', e) for n, (x, y), sure, e in values]
         out.add('points.csv', columns, [(found.name, *row) for row in rows])
         if args.overlay:
-            draw = partial(pointed, found)
-            out.save_png(found.name, f'overlay/{names[found.name]}', draw)
+            out.save(found.name, f'overlay/{names[found.name]}.png', partial(pointed, found))
 
 
 def swap_texture(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
@@ -134,7 +134,7 @@ def swap_texture(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     for row in rows:
         for texture, found in zip(textures.values(), row):
             draw = partial(enlarged, found.image, args.scale)
-            out.save_png(found.name, f'images/{texture}/{structures[found.name]}', draw)
+            out.save(found.name, f'images/{texture}/{structures[found.name]}.png', draw)
 
 
 def sample(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
@@ -149,11 +149,11 @@ def sample(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     yield
     digits = max(4, len(str(args.seed + args.number - 1)))
     for seed, found in enumerate(results, args.seed):
-        name = f'seed{seed:0{digits}}'
-        out.save_png(name, f'images/{name}', partial(enlarged, found.image, args.scale))
+        name = f'seed{seed:0{digits}}.png'
+        out.save(name, f'images/{name}', partial(enlarged, found.image, args.scale))
         if args.maps:
             draw = partial(enlarged, coords_to_colors(found.coords), args.scale)
-            out.save_png(name, f'maps/{name}', draw)
+            out.save(name, f'maps/{name}', draw)
 
 
 def interpolate(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
@@ -174,10 +174,9 @@ def interpolate(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     images = []
     for number, found in enumerate(frames):
         images.append(Image.fromarray(enlarged(found.image, args.scale)))
-        out.save_png(args.start, f'frames/frame{number:04}', partial(images.__getitem__, number))
-    gif: dict[str, Any] = dict(save_all=True, loop=0, duration=10 * round(100 / args.fps))
-    gif.update(append_images=images[1:])
-    out.save(args.start, 'frames.gif', lambda file: images[0].save(file, 'GIF', **gif))
+        out.save(args.start, f'frames/frame{number:04}.png', partial(images.__getitem__, number))
+    gif = dict(save_all=True, loop=0, duration=10 * round(100 / args.fps), append_images=images[1:])
+    out.save(args.start, 'frames.gif', lambda: images[0], **gif)
 
 
 _VERBS = encode, correspond, transfer_labels, transfer_points, swap_texture, sample, interpolate

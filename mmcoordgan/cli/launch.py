@@ -17,7 +17,6 @@ from typing import Any
 import torch.distributed
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
-from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
@@ -123,24 +122,11 @@ def check_checkpoint(path: str) -> None:
 class ToolRunner(Runner):
     """MMEngine's Runner, as the tools use it.
 
-    It explains why a checkpoint cannot be used, and writes no config but the user's own:
-    :attr:`written` into the work dir, or none. Names of files that are no text can be logged.
+    It explains why a checkpoint cannot be used. Names of files that are no text can be logged.
     """
 
-    written: Config | None = None
-
-    @classmethod
-    def of(cls, cfg: Config, written: Config | None = None) -> Runner:
-        """Build a Runner from ``cfg`` that leaves the config ``written`` in the work dir."""
-        kind: Any = type(cls.__name__, (cls,), {'written': written})
-        return kind.from_cfg(cfg)
-
-    @master_only
     def dump_config(self) -> None:
-        """Write the user's config."""
-        if self.written is not None:
-            name = os.path.basename(self.written.filename or f'{self.timestamp}.py')
-            self.written.dump(os.path.join(self.work_dir, name))
+        """Write no config: the tools change it after the user."""
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build the logger. The screen shows no environment, config and hooks."""

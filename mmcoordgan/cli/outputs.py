@@ -133,37 +133,30 @@ class OutputFolder:
         if domain.doubtful:
             self.doubtful.append(image)
 
-    def save(self, image: str, name: str, write: Callable[[Any], Any]) -> None:
-        """Write a result of ``image``, complete or not at all: ``write(file)``.
+    def save(self, image: str, name: str, make: Callable[[], Any], **options: Any) -> None:
+        """Write a result of ``image``, complete or not at all.
 
-        A name that the disk does not take is a failure, and so is an image that can no longer be
-        read; other errors are raised.
+        ``make()`` gives named arrays for a .npz, which loads with ``allow_pickle=False``, or what
+        is drawn: (H, W, 3) uint8 RGB or a Pillow image, saved with ``options``. A name that the
+        disk does not take is a failure, and so is an image that can no longer be read; other
+        errors are raised.
         """
         path = self.path(name)
         try:
+            made = make()
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with atomic_file(path) as file:
-                write(file)
+                if isinstance(made, dict):
+                    np.savez_compressed(file, **made)
+                else:
+                    drawn = made if isinstance(made, Image.Image) else Image.fromarray(made)
+                    drawn.save(file, Path(name).suffix[1:], **options)
             self.written.add(name)
         except OSError as error:
             named = error.errno in (errno.ENAMETOOLONG, errno.EILSEQ)
             if not named and not isinstance(error, BrokenImageError):
                 raise
             self.fail(image, error)
-
-    def save_png(self, image: str, name: str, make: Callable[[], np.ndarray | Image.Image]) -> None:
-        """Write what ``make`` returns, (H, W, 3) uint8 RGB or a Pillow image, as ``name``.png."""
-
-        def write(file: Any) -> None:
-            made = make()
-            drawn = made if isinstance(made, Image.Image) else Image.fromarray(made)
-            drawn.save(file, 'PNG')
-
-        self.save(image, f'{name}.png', write)
-
-    def save_npz(self, image: str, name: str, arrays: dict[str, Any]) -> None:
-        """Write named arrays as ``name``.npz, which loads with ``allow_pickle=False``."""
-        self.save(image, f'{name}.npz', lambda file: np.savez_compressed(file, **arrays))
 
     def add(self, name: str, columns: Sequence[str], rows: Iterable[Iterable]) -> None:
         """Add rows to a CSV file, which begins with the names of its columns."""

@@ -11,7 +11,7 @@ import numpy as np
 from mmcoordgan.registry import DATASETS
 
 from .base import PipelineDataset, Transform
-from .label_files import default_palette, read_labels
+from .label_files import check_size, default_palette, read_labels
 from .loading import grey_levels, open_image
 
 MASKS_PER_FOLDER = 2000
@@ -50,12 +50,7 @@ def _read_mask(path: str) -> np.ndarray:
 def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
     """Labels (H, W) uint8 of image ``number`` from the masks of its parts in ``mask_dir``.
 
-    Parts without a file are absent. ``num_classes`` is 7 or 19.
-
-    Raises:
-        FileNotFoundError: None of the 18 parts has a mask.
-        ValueError: Masks differ in size.
-        OSError: A mask cannot be read.
+    Parts without a file are absent; FileNotFoundError if all are. ``num_classes`` is 7 or 19.
     """
     labels: np.ndarray | None = None
     paint = PAINT[num_classes]
@@ -67,11 +62,7 @@ def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
         mask = _read_mask(path)
         if labels is None:
             labels = np.zeros(mask.shape, np.uint8)
-        if mask.shape != labels.shape:
-            raise ValueError(
-                f'mask {path} has shape {mask.shape}, other masks of the same image have '
-                f'{labels.shape}'
-            )
+        check_size(mask, f'mask {path}', 'another mask of the image', labels.shape)
         labels[mask] = paint.get(part, 0)
     if labels is None:
         raise FileNotFoundError(
@@ -112,18 +103,14 @@ class CelebAMaskHQ(PipelineDataset):
     """CelebAMask-HQ, in **lexicographic** order of the file names: 0.jpg, 1.jpg, 10.jpg, ...
 
     ``get_data_info`` returns ``img_path``, ``sample_idx``, ``num_classes`` and ``gt_seg_map``
-    (H, W) uint8 at the masks' own size (512 x 512).
-
-    With 7 classes, later parts cover earlier ones in the order skin, lips, eyes, brows, ears,
-    nose, mouth; hair, glasses and clothes are not painted. With 19, every part is a class, painted
-    in the order of the classes.
+    (H, W) uint8 at the masks' own size (512 x 512). Later parts cover earlier ones (``PAINT``);
+    with 7 classes, hair, glasses and clothes are not painted.
 
     Args:
         data_root: Folder that holds the other folders.
         num_classes: 7 (CoordGAN's benchmark) or 19 (all parts).
-        subset: 'all', or 'benchmark': the five references (positions 1, 3, 5, 6, 8 of the list)
-            followed by the 100 queries (positions 100 to 199), or 'validation': the references
-            followed by 100 others (positions 200 to 299).
+        subset: 'all', 'benchmark' (five references, at the positions 1, 3, 5, 6, 8 of the list,
+            then 100 queries, 100 to 199) or 'validation' (the references, then 200 to 299).
         pipeline: Transforms; the default reads the image and packs it with its labels, which must
             have the same size.
         img_dir: Folder of the images.
@@ -177,7 +164,9 @@ class CelebAMaskHQ(PipelineDataset):
             labels = read_packed_labels(path, self.num_classes)
         else:
             labels = paint_labels(self.mask_dir, number, self.num_classes)
-        path = os.path.join(self.img_dir, self.names[index])
         return dict(
-            img_path=path, sample_idx=index, num_classes=self.num_classes, gt_seg_map=labels
+            img_path=os.path.join(self.img_dir, self.names[index]),
+            sample_idx=index,
+            num_classes=self.num_classes,
+            gt_seg_map=labels,
         )

@@ -32,11 +32,7 @@ FOLDERS = {
 
 
 def list_pairs(folder: str) -> list[tuple[str, str]]:
-    """Paths of pairs (``image_<i>.jpg``, ``image_mask<i>.npy``), sorted by the image's name.
-
-    Raises:
-        ValueError: There are no pairs, or an image has no mask or a mask no image.
-    """
+    """Paths of pairs (``image_<i>.jpg``, ``image_mask<i>.npy``), sorted by the image's name."""
     images: dict[str, str] = {}
     masks: dict[str, str] = {}
     for name in sorted(os.listdir(folder)):
@@ -99,7 +95,9 @@ class DatasetGANSegmentation(PipelineDataset):
 
     def get_data_info(self, index: int) -> dict:
         image, mask = self.pairs[index]
-        labels, _ = read_labels(mask, self.num_classes)
         return dict(
-            img_path=image, sample_idx=index, num_classes=self.num_classes, gt_seg_map=labels
+            img_path=image,
+            sample_idx=index,
+            num_classes=self.num_classes,
+            gt_seg_map=read_labels(mask, self.num_classes)[0],
         )

@@ -103,13 +103,10 @@ class ImageFolder(PipelineDataset):
             try:
                 return super().__getitem__(current)
             except OSError as error:
-                message = str(error)
-                if self.paths[current] not in message:
-                    message = f'cannot read image {self.paths[current]}: {error}'
+                message = f'{self.paths[current]}: {error}'
                 if self.on_broken == 'error':
-                    raise BrokenImageError(
-                        f"{message}. Repair it, or set on_broken='skip'"
-                    ) from error
+                    message += ". Repair it, or set on_broken='skip'"
+                    raise BrokenImageError(message) from error
                 self._broken.add(current)
                 MMLogger.get_current_instance().warning(f'{message}. Taking the next image instead')
         raise BrokenImageError(

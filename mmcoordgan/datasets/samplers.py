@@ -22,12 +22,9 @@ class ReferenceSampler(Sampler):
     of n gets the r-th, (r + n)-th, ...: every query is seen exactly once.
 
     Args:
-        dataset: The data set.
+        dataset: The data set, of at least ``num_references`` samples.
         num_references: How many of its samples are references.
         seed: Ignored; MMEngine passes it to every sampler.
-
-    Raises:
-        ValueError: If the data set has fewer samples than ``num_references``.
     """
 
     def __init__(self, dataset: Sized, *, num_references: int = 5, seed: int | None = None) -> None:

@@ -85,12 +85,7 @@ class KeypointTransferPCK(TransferMetric):
     @property
     def num_classes(self) -> int | None:  # type: ignore[override]
         """C where labels are needed, else None."""
-        if not self.foreground_only:
-            return None
-        classes = (self.dataset_meta or {}).get('classes')
-        if not classes:
-            raise ValueError("foreground_only needs 'classes' in the metainfo of the data set")
-        return len(classes)
+        return self.count_classes() if self.foreground_only else None
 
     def new_totals(self) -> dict[str, Tensor]:
         """Points, correct ones, sum of errors: (K, 3) float64 each."""

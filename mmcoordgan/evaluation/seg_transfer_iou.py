@@ -115,38 +115,28 @@ class SegTransferIoU(TransferMetric):
     @property
     def num_classes(self) -> int:  # type: ignore[override]
         """C, background included."""
-        if self._num_classes is not None:
-            return self._num_classes
-        classes = (self.dataset_meta or {}).get('classes')
-        if not classes:
-            raise ValueError(
-                "SegTransferIoU needs num_classes: the data set's metainfo has no 'classes'"
-            )
-        return len(classes)
+        return self._num_classes or self.count_classes()
 
     @property
     def class_names(self) -> list[str]:
         """Names of all C classes; their numbers where the data set has no (or other) names."""
         names = (self.dataset_meta or {}).get('classes') or ()
-        if len(names) == self.num_classes:
-            return [str(name) for name in names]
-        return [str(number) for number in range(self.num_classes)]
+        return [*map(str, names if len(names) == self.num_classes else range(self.num_classes))]
 
     def new_totals(self) -> dict[str, Tensor]:
         """Confusion matrices (K, C, C), (1, C, C) for the fused prediction."""
         self._kept_classes()  # complains before hours of work, not after
-        counts = {'': self.num_references, 'identity': self.num_references, 'fused': 1}
-        counts['ceiling'] = self.num_references
+        counts = dict.fromkeys(('', 'identity', 'ceiling'), self.num_references)
         shape = (self.num_classes, self.num_classes)
-        return {k: torch.zeros(n, *shape, dtype=torch.int64) for k, n in counts.items()}
+        sizes = {**counts, 'fused': 1}
+        return {k: torch.zeros(n, *shape, dtype=torch.int64) for k, n in sizes.items()}
 
     def check_reference(self, reference: Example) -> None:
         """References need labels."""
         if reference.labels is None:
             raise ValueError(
                 f'the reference {reference.name} has no labels: label transfer needs gt_sem_seg '
-                'or gt_soft_seg for every reference (the first '
-                f'{self.num_references} samples of the data set)'
+                f'or gt_soft_seg for the first {self.num_references} samples of the data set'
             )
 
     def usable(self, query: Example) -> bool:
@@ -176,21 +166,29 @@ class SegTransferIoU(TransferMetric):
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
         """Numbers as listed for the class, and a table of classes and references."""
-        kept = self._kept_classes()
-        per_class = iou_per_class(totals[''])  # (K, C - 1)
+        kept, names = self._kept_classes(), self.class_names[1:]
+        # Confusion matrices of predictions that were not made are empty.
+        made = [n for n in ('', 'identity', 'fused', 'ceiling') if totals[n].any()]
         numbers: dict[str, float] = {}
         for strict in (False, True):
-            for name in ('', 'identity', 'fused', 'ceiling'):
-                # Confusion matrices of predictions that were not made are empty.
-                if totals[name].any():
-                    key = '_'.join(filter(None, ['strict' * strict, name, 'iou']))
-                    numbers[key] = float(iou_per_class(totals[name], strict)[:, kept].mean())
-        names = self.class_names[1:]
-        for name, value in zip(names, per_class.mean(0).tolist()):
+            for name in made:
+                key = '_'.join(filter(None, ['strict' * strict, name, 'iou']))
+                numbers[key] = float(iou_per_class(totals[name], strict)[:, kept].mean())
+        by_reference = iou_per_class(totals[''])  # (K, C - 1)
+        columns = {f'ref{k}': row for k, row in enumerate(by_reference)}
+        for name, row in columns.items():
+            numbers[f'iou/{name}'] = float(row[kept].mean())
+        columns['mean'] = by_reference.mean(0)
+        for name, value in zip(names, columns['mean'].tolist()):
             numbers[f'iou/{name}'] = value
-        for reference, value in enumerate(per_class[:, kept].mean(1).tolist()):
-            numbers[f'iou/ref{reference}'] = value
-        return numbers, self._table(totals, kept)
+        columns['strict'] = iou_per_class(totals[''], strict=True).mean(0)
+        columns.update({name: iou_per_class(totals[name]).mean(0) for name in made[1:]})
+        labels = [name if keep else f'({name})' for name, keep in zip(names, kept.tolist())]
+        means = {k: [*column.tolist(), float(column[kept].mean())] for k, column in columns.items()}
+        table = format_table('IoU (%)', [*labels, 'mean'], means)
+        if not kept.all():
+            table += '\n(classes in brackets are not in the mean)'
+        return numbers, table
 
     def _kept_classes(self) -> Tensor:
         """(C - 1,) bool: whether a class other than the background enters means."""
@@ -206,18 +204,3 @@ class SegTransferIoU(TransferMetric):
         if not kept[1:].any():
             raise ValueError('ignore_classes leaves no class for the mean')
         return kept[1:]
-
-    def _table(self, totals: dict[str, Tensor], kept: Tensor) -> str:
-        """Classes in rows; references, their mean and the other predictions in columns."""
-        by_reference = iou_per_class(totals[''])  # (K, C - 1)
-        columns = {f'ref{k}': row for k, row in enumerate(by_reference)}
-        columns['mean'] = by_reference.mean(0)
-        columns['strict'] = iou_per_class(totals[''], strict=True).mean(0)
-        for name in ('fused', 'identity', 'ceiling'):
-            if totals[name].any():
-                columns[name] = iou_per_class(totals[name]).mean(0)
-        names = self.class_names[1:]
-        labels = [name if keep else f'({name})' for name, keep in zip(names, kept.tolist())]
-        means = {k: [*column.tolist(), float(column[kept].mean())] for k, column in columns.items()}
-        table = format_table('IoU (%)', [*labels, 'mean'], means)
-        return table if kept.all() else f'{table}\n(classes in brackets are not in the mean)'

@@ -120,6 +120,16 @@ class TransferMetric(BaseMetric):
         """Label of void pixels, from the data set's ``metainfo``."""
         return (self.dataset_meta or {}).get('ignore_index')
 
+    def count_classes(self) -> int:
+        """Number of classes of the data set."""
+        classes = (self.dataset_meta or {}).get('classes')
+        if not classes:
+            raise ValueError(
+                f"{type(self).__name__} needs to know the classes: the data set's metainfo has no "
+                "'classes'"
+            )
+        return len(classes)
+
     # ------------------------------------------------------------------ what a metric defines
 
     def new_totals(self) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .colors import coords_to_colors, images_to_uint8, labels_to_colors, overlay_labels
+from .colors import coords_to_colors, images_to_uint8, overlay_labels
 from .drawings import draw_matches, draw_points
 from .grids import TRANSFER_TITLES, TransferPicture, arrange_cells, sample_grid, transfer_row
 
@@ -14,7 +14,6 @@ __all__ = [
     'draw_matches',
     'draw_points',
     'images_to_uint8',
-    'labels_to_colors',
     'overlay_labels',
     'sample_grid',
     'transfer_row',

@@ -32,15 +32,8 @@ def coords_to_colors(coords: np.ndarray | Tensor, checkers: int = 16) -> np.ndar
 
     Returns:
         uint8 RGB, (H, W, 3) or (B, H, W, 3). Pixels with a coordinate that is not finite are black.
-
-    Raises:
-        ValueError: ``coords`` has another shape, or ``checkers`` is negative.
     """
     values = torch.as_tensor(coords).detach().double().cpu().numpy()
-    if values.ndim not in (3, 4) or values.shape[-3] != 2:
-        raise ValueError(f'coords must be (2, H, W) or (B, 2, H, W), got {values.shape}')
-    if checkers < 0:
-        raise ValueError(f'checkers must be >= 0, got {checkers}')
     values = np.moveaxis(values, -3, -1)  # (..., H, W, 2)
     finite = np.isfinite(values).all(axis=-1, keepdims=True)
     unit = (np.clip(np.where(finite, values, 0.0), -1.0, 1.0) + 1.0) / 2.0
@@ -63,29 +56,8 @@ def images_to_uint8(images: np.ndarray | Tensor) -> np.ndarray:
 
     Values outside the range are clamped; values that are not finite become black.
     """
-    images = torch.as_tensor(images)
-    if images.ndim < 3 or images.shape[-3] != 3:
-        raise ValueError(f'images must be (..., 3, H, W), got {tuple(images.shape)}')
-    return to_bytes(images.detach().cpu()).movedim(-3, -1).contiguous().numpy()
-
-
-def labels_to_colors(
-    labels: np.ndarray | Tensor, palette: Sequence[Sequence[int]] | np.ndarray
-) -> np.ndarray:
-    """Paint labels (H, W) in the colours of a palette: (H, W, 3) uint8 RGB.
-
-    ``palette`` holds RGB in 0..255 for each label, as ``metainfo['palette']``.
-
-    Raises:
-        ValueError: If a label has no colour.
-    """
-    index = torch.as_tensor(labels).cpu().numpy()
-    colors = np.asarray(palette, dtype=np.uint8).reshape(-1, 3)
-    if index.size and not 0 <= index.min() <= index.max() < len(colors):
-        raise ValueError(
-            f'labels span {index.min()}..{index.max()}, but the palette has {len(colors)} colours'
-        )
-    return colors[index]
+    images = torch.as_tensor(images).detach().cpu()
+    return to_bytes(images).movedim(-3, -1).contiguous().numpy()
 
 
 def overlay_labels(
@@ -99,12 +71,12 @@ def overlay_labels(
     Args:
         image: (H, W, 3) uint8 RGB.
         labels: (h, w) integer; resized to the image without interpolation.
-        palette: See :func:`labels_to_colors`.
+        palette: RGB in 0..255 for each label, as ``metainfo['palette']``.
         opacity: 0 (invisible) to 1.
     """
     height, width = image.shape[:2]
     small = torch.as_tensor(labels).cpu().numpy().astype(np.int32)
     index = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
-    colors = labels_to_colors(index, palette)
+    colors = np.asarray(palette, dtype=np.uint8)[index]
     strength = opacity * (index > 0)[:, :, None]
     return np.rint(image * (1 - strength) + colors * strength).astype(np.uint8)

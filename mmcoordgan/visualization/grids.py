@@ -51,7 +51,7 @@ def sample_grid(
         captions: Say what rows and columns are.
 
     Returns:
-        uint8 RGB of ``R + 1`` rows and ``C + 1`` columns of cells, see :func:`arrange_cells`.
+        uint8 RGB of R + 1 rows and C + 1 columns of cells, see :func:`arrange_cells`.
     """
     device = next((p.device for p in generator.parameters()), structure_z.device)
     with _evaluation_mode(generator):
@@ -124,13 +124,13 @@ def _band(texts: Sequence[str], step: int, length: int) -> np.ndarray:
 @contextmanager
 def _evaluation_mode(module: nn.Module) -> Iterator[None]:
     """Switch to evaluation mode, and afterwards every submodule back to the mode it was in."""
-    modes = [(child, child.training) for child in module.modules()]
+    training = [child for child in module.modules() if child.training]
     module.eval()
     try:
         yield
     finally:
-        for child, training in modes:
-            child.training = training
+        for child in training:
+            child.training = True
 
 
 class TransferPicture(NamedTuple):
@@ -148,17 +148,15 @@ def transfer_row(
     palette: Sequence[Sequence[int]] | np.ndarray | None = None,
     temperature: float = 0.01,
 ) -> list[np.ndarray]:
-    """Images of one transfer, for :func:`mmcoordgan.visualization.arrange_cells`.
+    """Images of one transfer from a reference to a query, for :func:`arrange_cells`.
 
     From left to right: the reference, the query, its correspondence map, and the reference's
     colours carried to the query. For a labelled reference, then: its labels, those labels carried
     to the query, and the query's own labels (white if missing).
 
-    Convention: colours and labels travel from the reference (source) to the query (target).
-
     Args:
-        reference: Where colours and labels come from.
-        query: Where they go.
+        reference: Where colours and labels come from (source).
+        query: Where they go (target).
         palette: Colours of the classes; needed for labelled references.
         temperature: Of the soft correspondence, in units of the frame; 0 takes the nearest pixel.
 
@@ -175,8 +173,7 @@ def transfer_row(
     cells = [reference.image, query.image, coords_to_colors(query.coords), warped]
     if reference.labels is None:
         return cells
-    if palette is None:
-        raise ValueError("labels are drawn in the colours of metainfo['palette'], which is missing")
+    assert palette is not None
     own = np.full_like(query.image, 255)
     if query.labels is not None:
         own = overlay_labels(query.image, query.labels.argmax(0), palette)

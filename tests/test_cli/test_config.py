@@ -73,8 +73,10 @@ def test_refused(cfg, key):
 def test_a_new_type_brings_its_own_arguments(cfg):
     optimizer = 'optim_wrapper.generator.optimizer'
     with pytest.raises(UserError, match='unknown option'):
-        check_cfg_options(cfg, {f'{optimizer}.momentum': 0.9})
-    check_cfg_options(cfg, {f'{optimizer}.momentum': 0.9, f'{optimizer}.type': 'SGD'})
+        check_cfg_options(cfg, {f'{optimizer}.momentum_decay': 0.9})
+    check_cfg_options(cfg, {f'{optimizer}.momentum_decay': 0.9, f'{optimizer}.type': 'NAdam'})
+    with pytest.raises(UserError, match='type=SGD: it does not take betas, which optim_wrapper'):
+        check_cfg_options(cfg, {f'{optimizer}.type': 'SGD'})
 
 
 def test_what_names_no_class():

@@ -147,5 +147,5 @@ def test_settings():
     with pytest.raises(ValueError, match='alpha must be positive'):
         KeypointTransferPCK(alpha=0)
     metric = KeypointTransferPCK(foreground_only=True, num_references=2)
-    with pytest.raises(ValueError, match='foreground_only needs'):
+    with pytest.raises(ValueError, match='needs to know the classes'):
         metric.process(None, random_samples())

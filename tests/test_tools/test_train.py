@@ -31,7 +31,7 @@ def prepared(monkeypatch):
 
         class Recorder:
             @staticmethod
-            def of(cfg, written):
+            def from_cfg(cfg):
                 got.append(cfg)
                 raise Stop
 

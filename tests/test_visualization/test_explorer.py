@@ -38,9 +38,6 @@ def test_levels():
     error = np.abs(quantize_coords(coords) / 65535 * 2 - 1 - coords.double().numpy()).max()
     assert error <= 1 / 65535
     assert quantize_coords(torch.tensor([-1.1, 9]).view(2, 1, 1)).flatten().tolist() == [0, 65535]
-    for value in (float('nan'), float('inf')):
-        with pytest.raises(ValueError, match='coords must be finite'):
-            quantize_coords(torch.full((2, 1, 1), value))
 
 
 def test_what_the_page_holds():
@@ -88,6 +85,3 @@ def test_errors():
             explorer_page(pictures(2, size))
     with pytest.raises(ValueError, match=r'1.png is \(2, 9, 9\)'):
         explorer_page([*pictures(1), pictures(2, 9)[1]])
-    wrong = pictures(2)[1]._replace(image=np.zeros((8, 8), np.uint8))
-    with pytest.raises(ValueError, match=r'1.png must be \(H, W, 3\) uint8, but is \(8, 8\)'):
-        explorer_page([*pictures(1), wrong])

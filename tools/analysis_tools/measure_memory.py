@@ -63,7 +63,7 @@ def main() -> None:
         forbid_unsafe_loading()
         cfg = load_config(args.config, args.cfg_options, folder)
         cfg.train_cfg.max_iters = args.iters
-        runner = ToolRunner.of(cfg)
+        runner = ToolRunner.from_cfg(cfg)
         runner.register_hook(hook)
         runner.train()
     print('iteration, KiB of the process, of its workers, of the last checkpoint:')

@@ -106,7 +106,5 @@ class ToyFaces(PipelineDataset):
         if index not in self._cache:
             sample = self.render(index, index)
             self._cache[index] = (sample['img'], sample['gt_seg_map'])
-        image, labels = self._cache[index]
-        return dict(
-            img=image.copy(), gt_seg_map=labels.copy(), gt_coords=self.coords(index), **info
-        )
+        image, labels = (values.copy() for values in self._cache[index])
+        return dict(img=image, gt_seg_map=labels, gt_coords=self.coords(index), **info)
