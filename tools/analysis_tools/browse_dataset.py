@@ -21,23 +21,6 @@ from mmcoordgan.visualization import arrange_cells, overlay_labels
 from mmcoordgan.visualization.drawings import draw_points
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Draws the images that a data loader gives, after the whole pipeline: image, '
-        'and beside it the image with its labels and its points, where it has some.'
-    )
-    add = parser.add_argument
-    add('config', help='config file')
-    add('--out', required=True, metavar='DIR', help='folder for the drawings')
-    phases = ('train', 'val', 'test')
-    add('--phase', choices=phases, default='train', help='which loader [train]')
-    add('-n', '--number', type=int, default=20, help='number of images [20]')
-    add('--seed', type=int, default=0, help='of order and augmentation [0]')
-    text = 'as train.py'
-    add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE', help=text)
-    return parser.parse_args()
-
-
 def samples(cfg: Config, phase: str, seed: int) -> Iterator[tuple[torch.Tensor, Any, dict]]:
     """Images (3, H, W) uint8, their ``data_samples`` or None, and facts about the data set."""
     loader_cfg = cfg.get(f'{phase}_dataloader')
@@ -70,16 +53,29 @@ def draw(image: torch.Tensor, sample: Any, meta: dict) -> np.ndarray:
 
 
 def main() -> None:
-    args = parse_args()
-    with explained_errors('browse_dataset.py'):
-        cfg = load_config(args.config, args.cfg_options)
-        os.makedirs(args.out, exist_ok=True)
-        number = 0
-        for found in itertools.islice(samples(cfg, args.phase, args.seed), args.number):
-            Image.fromarray(draw(*found)).save(os.path.join(args.out, f'{number:05d}.png'))
-            number += 1
-        print(f'{number} images are in {args.out}')
+    parser = argparse.ArgumentParser(
+        description='Draws the images that a data loader gives, after the whole pipeline: image, '
+        'and beside it the image with its labels and its points, where it has some.'
+    )
+    add = parser.add_argument
+    add('config', help='config file')
+    add('--out', required=True, metavar='DIR', help='folder for the drawings')
+    phases = ('train', 'val', 'test')
+    add('--phase', choices=phases, default='train', help='which loader [train]')
+    add('-n', '--number', type=int, default=20, help='number of images [20]')
+    add('--seed', type=int, default=0, help='of order and augmentation [0]')
+    text = 'as train.py'
+    add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE', help=text)
+    args = parser.parse_args()
+    cfg = load_config(args.config, args.cfg_options)
+    os.makedirs(args.out, exist_ok=True)
+    number = 0
+    for found in itertools.islice(samples(cfg, args.phase, args.seed), args.number):
+        Image.fromarray(draw(*found)).save(os.path.join(args.out, f'{number:05d}.png'))
+        number += 1
+    print(f'{number} images are in {args.out}')
 
 
 if __name__ == '__main__':
-    main()
+    with explained_errors('browse_dataset.py'):
+        main()

@@ -8,27 +8,12 @@ import torch
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.cli.launch import explained, explained_errors
-from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation.map_quality import folded_fraction, separation, structure_spread
 from mmcoordgan.models.losses import StructureTensorLoss
 from mmcoordgan.models.networks import CoordGANGenerator
 
 CHUNK = 8
 """Images that pass the generator together; of all others, maps alone are kept."""
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Prints, for the averaged generator of a checkpoint and for an untrained one: '
-        'the distance between images of one structure in two textures and of two structures in '
-        'one texture (structure tensor), how often the first is the smaller (AUC), the spread of '
-        'the maps over structures, and the fraction of folded pixels.'
-    )
-    parser.add_argument('checkpoint', help='checkpoint of either stage, or its work dir')
-    parser.add_argument('--samples', type=int, default=256, help='number of images [256]')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the latent codes [0]')
-    parser.add_argument('--device', help='cpu, cuda, cuda:1 ... [a GPU if there is one]')
-    return parser.parse_args()
 
 
 @torch.no_grad()
@@ -60,18 +45,21 @@ def figures(generator: torch.nn.Module, samples: int, seed: int) -> dict[str, fl
 
 
 def main() -> None:
-    args = parse_args()
-    with explained_errors('inspect_generator.py'):
-        inspect(args)
-
-
-def inspect(args: argparse.Namespace) -> None:
+    parser = argparse.ArgumentParser(
+        description='Prints, for the averaged generator of a checkpoint and for an untrained one: '
+        'the distance between images of one structure in two textures and of two structures in '
+        'one texture (structure tensor), how often the first is the smaller (AUC), the spread of '
+        'the maps over structures, and the fraction of folded pixels.'
+    )
+    parser.add_argument('checkpoint', help='checkpoint of either stage, or its work dir')
+    parser.add_argument('--samples', type=int, default=256, help='number of images [256]')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the latent codes [0]')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 ... [a GPU if there is one]')
+    args = parser.parse_args()
     if args.samples < 2:
-        raise UserError(f'--samples must be at least 2, but is {args.samples}')
+        parser.error(f'--samples must be at least 2, but is {args.samples}')
     with explained():
-        inferencer = CoordGANInferencer(
-            weights=args.checkpoint, device=args.device, check_domain=False
-        )
+        inferencer = CoordGANInferencer(args.checkpoint, device=args.device, check_domain=False)
     trained = inferencer.networks
     torch.manual_seed(args.seed)
     fresh = CoordGANGenerator(**trained.arguments['generator']).to(inferencer.device)
@@ -84,4 +72,5 @@ def inspect(args: argparse.Namespace) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with explained_errors('inspect_generator.py'):
+        main()
