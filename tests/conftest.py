@@ -59,6 +59,19 @@ def run_tool(monkeypatch: pytest.MonkeyPatch, elsewhere: None):
     return run
 
 
+@pytest.fixture
+def refused(run_tool, capsys: pytest.CaptureFixture):
+    """Call a file of ``tools/`` that ends with an error; the message."""
+
+    def run(tool: str, *arguments: object, code: int = 2) -> str:
+        with pytest.raises(SystemExit) as end:
+            run_tool(tool, *arguments)
+        assert end.value.code == code
+        return capsys.readouterr().err.strip().partition(': error: ')[2]
+
+    return run
+
+
 @pytest.fixture(autouse=True)
 def _own_default_scope() -> Iterator[None]:
     """Configs and MMagic's tests set MMEngine's default scope: until the end of the test only."""

@@ -37,13 +37,6 @@ def run(text: str, *arguments: str) -> None:
     train(['mine.py', *arguments])
 
 
-def refused(capsys, text: str, *arguments: str) -> str:
-    with pytest.raises(SystemExit) as end:
-        run(text, *arguments)
-    assert end.value.code
-    return capsys.readouterr().err.strip().splitlines()[-1]
-
-
 def test_validation_stops_keeps_the_best_and_draws(stage1):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -92,20 +85,19 @@ REFUSED = {
 
 
 @pytest.mark.parametrize('name', REFUSED)
-def test_refused_at_the_start(name, capsys):
+def test_refused_at_the_start(name, refused):
     text, message = REFUSED[name]
-    assert message in refused(capsys, TOY + text)
+    Path('mine.py').write_text(TOY + text)
+    assert message in refused('train.py', 'mine.py')
 
 
-def test_a_folder_is_looked_into_before_anything_is_downloaded(capsys):
-    text = f"_base_ = '{CONFIGS / 'celeba_128.py'}'\n"
-    option = 'train_dataloader.dataset.data_root'
-    assert "'none' does not exist. It comes from data_root" in refused(
-        capsys, text, '--cfg-options', f'{option}=none'
-    )
+def test_a_folder_is_looked_into_before_anything_is_downloaded(refused):
+    option = 'train_dataloader.dataset.data_root=none'
+    error = refused('train.py', CONFIGS / 'celeba_128.py', '--cfg-options', option, code=1)
+    assert "'none' does not exist. It comes from data_root" in error
 
 
-def test_another_type_on_the_command_line(capsys):
+def test_another_type_on_the_command_line(refused):
     options = ['train_dataloader.dataset.type=ImageFolder', 'train_dataloader.dataset.data_root=x']
-    error = refused(capsys, TOY, '--cfg-options', *options)
+    error = refused('train.py', CONFIGS / 'toyfaces_32.py', '--cfg-options', *options)
     assert 'it does not take length, seed, size, which train_dataloader.dataset has' in error

@@ -1,9 +1,9 @@
 """Try damaged images, masks, checkpoints and points: ``python tests/fuzz/run.py --minutes 10``.
 
 Prints how many inputs were tried and how they ended. Ends with exit code 1 if one of them raised
-anything but the clear errors that users are promised, crashed the process, took longer than
-``--seconds`` or more than ``--gigabytes`` of memory. Inputs are numbered, and the same number is
-the same input: ``--target image --first 1234 --inputs 1`` tries that one again.
+anything but the clear errors that users are promised, crashed the process, took longer than 30
+seconds or more than 4 GiB of memory. Inputs are numbered, and the same number is the same input:
+``--target image --first 1234 --inputs 1`` tries that one again.
 """
 
 import argparse
@@ -57,33 +57,30 @@ def fuzz(
     """Try inputs until the time is over or their number reached; outcomes and findings."""
     outcomes: Counter = Counter()
     findings: list[str] = []
-    end, number = time.monotonic() + seconds, first
+    end, number, process = time.monotonic() + seconds, first, None
     while number < first + inputs and time.monotonic() < end and len(findings) < 20:
-        here, there = multiprocessing.Pipe(duplex=False)
-        process = multiprocessing.get_context('fork').Process(
-            target=_work, args=(target, name, number, limits, there), daemon=True
-        )
-        process.start()
-        there.close()
+        if process is None:
+            here, there = multiprocessing.Pipe(duplex=False)
+            process = multiprocessing.get_context('fork').Process(
+                target=_work, args=(target, name, number, limits, there), daemon=True
+            )
+            process.start()
+            there.close()
+        outcome, detail = 'FINDING', f'no answer within {limits.seconds} s'
         try:
-            while number < first + inputs and time.monotonic() < end and len(findings) < 20:
-                if here.poll(limits.seconds):
-                    outcome, detail = here.recv()
-                else:
-                    outcome, detail = 'FINDING', f'no answer within {limits.seconds} s'
-                outcomes[outcome] += 1
-                if outcome == 'FINDING':
-                    findings.append(f'{name} {number}: {detail}')
-                number += 1
-                if detail.startswith('no answer'):
-                    break
+            if here.poll(limits.seconds):
+                outcome, detail = here.recv()
         except EOFError:
             process.join()
-            outcomes['FINDING'] += 1
-            findings.append(f'{name} {number}: the process died (exit code {process.exitcode})')
-            number += 1
+            detail = f'the process died (exit code {process.exitcode})'
+        outcomes[outcome] += 1
+        number += 1
+        if outcome == 'FINDING':
+            findings.append(f'{name} {number - 1}: {detail}')
+            process.kill()
+            process = None
+    if process is not None:
         process.kill()
-        process.join()
     return outcomes, findings
 
 
@@ -95,15 +92,13 @@ def main() -> int:
     parser.add_argument('--inputs', type=int, default=10**9, help='at most, for each target')
     parser.add_argument('--first', type=int, default=0, help='number of the first input [0]')
     parser.add_argument('--target', choices=tuple(TARGETS), help='only this one')
-    parser.add_argument('--seconds', type=float, default=Limits().seconds, help='for one input')
-    parser.add_argument('--gigabytes', type=float, default=Limits().gigabytes)
     args = parser.parse_args()
-    limits = Limits(args.seconds, args.gigabytes)
     names = [args.target] if args.target else list(TARGETS)
     total, found = 0, []
     for name in names:
         seconds = 60 * args.minutes / len(names)
-        outcomes, findings = fuzz(TARGETS[name], name, seconds, args.inputs, args.first, limits)
+        given = TARGETS[name], name, seconds, args.inputs, args.first, Limits()
+        outcomes, findings = fuzz(*given)
         total += sum(outcomes.values())
         found += findings
         text = ', '.join(f'{count} {outcome}' for outcome, count in sorted(outcomes.items()))

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from PIL import Image
 
 TOOL = 'analysis_tools/browse_dataset.py'
@@ -18,7 +17,7 @@ train_dataloader = dict(
 """
 
 
-def test_images_and_labels_as_the_loader_gives_them(run_tool, tmp_path, capsys):
+def test_images_and_labels_as_the_loader_gives_them(run_tool, refused, tmp_path, capsys):
     for folder in ('images', 'masks'):
         (tmp_path / folder).mkdir()
     mask = np.repeat(np.uint8([[0, 1]]), 4, axis=1).repeat(8, axis=0)
@@ -32,8 +31,7 @@ def test_images_and_labels_as_the_loader_gives_them(run_tool, tmp_path, capsys):
     shown = np.asarray(Image.open(tmp_path / 'shown' / '00001.png'))[100]
     assert shown[60].tolist() == [40, 40, 40]
     assert (shown[256 + 60] != shown[256 + 220]).any()  # the right half is labelled
-    with pytest.raises(SystemExit):
-        run_tool(TOOL, 'mine.py', '--out', 'shown', '--phase', 'val')
-    assert 'mine.py has no val_dataloader' in capsys.readouterr().err
+    error = refused(TOOL, 'mine.py', '--out', 'shown', '--phase', 'val')
+    assert 'mine.py has no val_dataloader' in error
     run_tool(TOOL, 'coordgan/toyfaces_32_encoder.py', '--out', 'toy', '--phase', 'test', '-n', 1)
     assert Image.open(tmp_path / 'toy' / '00000.png').width > 500  # points beside the image

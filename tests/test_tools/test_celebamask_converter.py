@@ -31,7 +31,6 @@ def test_packed_labels_equal_the_painted_ones(root, num_classes, capsys):
     arguments = [str(root), '--num-classes', str(num_classes), '--workers', '1']
     assert tool.main(arguments) == 0
     folder = f'CelebAMask-HQ-labels-{num_classes}'
-    assert sorted(os.listdir(root / folder)) == [f'{number}.png' for number in range(6)]
     painted = CelebAMaskHQ(data_root=str(root), num_classes=num_classes)
     packed = CelebAMaskHQ(data_root=str(root), num_classes=num_classes, label_dir=folder)
     for index in range(6):
@@ -39,9 +38,6 @@ def test_packed_labels_equal_the_painted_ones(root, num_classes, capsys):
         np.testing.assert_array_equal(packed.get_data_info(index)['gt_seg_map'], expected)
         assert len(np.unique(expected)) > 3
     assert '6 packed into' in capsys.readouterr().out
-    mistaken = CelebAMaskHQ(data_root=str(root), num_classes=26 - num_classes, label_dir=folder)
-    with pytest.raises(ValueError, match=f'holds labels of {num_classes} classes'):
-        mistaken.get_data_info(0)
 
 
 def test_it_goes_on_where_it_stopped(root, capsys):

@@ -59,26 +59,14 @@ def test_figures_are_those_of_single_images(generator, samples):
     assert tool.figures(generator, samples, 3) == pytest.approx(expected, rel=1e-4)
 
 
-def columns(printed: str) -> tuple[list[float], ...]:
-    lines = printed.splitlines()[2:]
-    return tuple([float(line.split()[place]) for line in lines] for place in (-2, -1))
-
-
 def test_checkpoints_beside_the_baseline(untrained, run_tool, capsys):
-    run_tool(TOOL, untrained['toyfaces_32'], '--samples', 4)
-    baseline, same = columns(capsys.readouterr().out)
-    assert len(baseline) == 5 and same == baseline
-
     content = torch.load(untrained['toyfaces_32'], weights_only=True)
     for name, values in content['state_dict'].items():
         if 'generator_ema' in name and values.is_floating_point():
             values.mul_(1.5)
     torch.save(content, 'other.pth')
     run_tool(TOOL, 'other.pth', '--samples', 4)
-    untouched, other = columns(capsys.readouterr().out)
-    expected = tool.figures(load_trained('other.pth').generator, 4, 0)
-    assert untouched == baseline != other
-    assert other == pytest.approx(list(expected.values()), abs=1e-4)
-    with pytest.raises(SystemExit):
-        run_tool(TOOL, 'other.pth', '--samples', 1)
-    assert '--samples must be at least 2, but is 1' in capsys.readouterr().err
+    lines = [line.split()[-2:] for line in capsys.readouterr().out.splitlines()[2:]]
+    for path, found in zip((untrained['toyfaces_32'], 'other.pth'), np.float64(lines).T):
+        expected = tool.figures(load_trained(path).generator, 4, 0)
+        assert found.tolist() == pytest.approx(list(expected.values()), abs=1e-4)
