@@ -92,11 +92,7 @@ class TrainedNetworks:
         return coords
 
     def require_encoder(self) -> Any:
-        """The encoder.
-
-        Raises:
-            ValueError: If the checkpoint has none.
-        """
+        """The encoder."""
         if self.encoder is None:
             raise ValueError(
                 f'{self.source} is a checkpoint of stage 1 and has no encoder: it can sample '
@@ -173,9 +169,6 @@ def find_checkpoint(source: str | Path) -> str:
     Args:
         source: A file; a work dir, which stands for the checkpoint written last; or, where no file
             has this name, a bundled model, see :func:`~mmcoordgan.zoo.list_models`.
-
-    Raises:
-        FileNotFoundError: There is no such file or model, or no checkpoint in the folder.
     """
     path = os.path.expanduser(source)
     if os.path.isdir(path):
@@ -196,11 +189,7 @@ def find_checkpoint(source: str | Path) -> str:
 
 
 def choose_temperature(networks: TrainedNetworks, given: float | None) -> float:
-    """The given temperature, or the config's, or 0.01 at 128 x 128 maps, scaled to others.
-
-    Raises:
-        ValueError: If it is neither 0 nor at least :data:`MIN_TEMPERATURE`.
-    """
+    """The given temperature, or the config's, or 0.01 at 128 x 128 maps, scaled to others."""
     origin = ''
     if given is None and networks.temperature is not None:
         given, origin = networks.temperature, f' from the config of {networks.source}'

@@ -80,13 +80,8 @@ def whole(shape: tuple[int, int]) -> Crop:
 def face_crop(name: str, points: np.ndarray, shape: tuple[int, int]) -> Crop:
     """The central three quarters, along each side, of the square that FFHQ crops.
 
-    Args:
-        name: Of the image.
-        points: (3, 2): the centres of both eyes, and of the mouth.
-        shape: (H, W) of the image.
-
-    Raises:
-        BrokenImageError: If the points are not finite, coincide, or are too far apart.
+    ``points`` (3, 2) are the centres of both eyes and of the mouth, in an image of ``shape``
+    (H, W). BrokenImageError names it if they are not finite, coincide, or are too far apart.
     """
     left, right, mouth = points.astype(float)
     across, down = right - left, mouth - (left + right) / 2
@@ -111,28 +106,18 @@ def read_cropper(path: str) -> Cropper:
     of OpenCV's face finder YuNet, which takes the largest face. Other files raise ValueError.
     """
     if path.lower().endswith('.csv'):
-        return _listed_faces(path)
-    if not path.lower().endswith('.onnx') or not os.path.isfile(path):
+        locate = _listed_faces(path)
+    elif path.lower().endswith('.onnx') and os.path.isfile(path):
+        locate = _found_faces(path)
+    else:
         raise ValueError(
             f'--crop {path} is no CSV file of eyes and mouths and no face finder: get '
             f'face_detection_yunet_2023mar.onnx from {YUNET} and give its path'
         )
-    finder = cv2.FaceDetectorYN.create(path, '', (320, 320))
-
-    def find(name: str, image: np.ndarray) -> Crop:
-        height, width = image.shape[:2]
-        finder.setInputSize((width, height))
-        faces = finder.detect(np.ascontiguousarray(image[..., ::-1]))[1]
-        if faces is None:
-            raise BrokenImageError(f'{name}: no face is found')
-        face = max(faces, key=lambda face: face[2] * face[3])
-        eyes, mouth = face[4:8].reshape(2, 2), face[10:14].reshape(2, 2)
-        return face_crop(name, np.array([*eyes, mouth.mean(0)]), (height, width))
-
-    return find
+    return lambda name, image: face_crop(name, locate(name, image), image.shape[:2])
 
 
-def _listed_faces(path: str) -> Cropper:
+def _listed_faces(path: str) -> Callable[[str, np.ndarray], np.ndarray]:
     with open(path, newline='', encoding='utf-8-sig', errors='surrogateescape') as file:
         rows = csv.DictReader(file)
         if not set(COLUMNS) <= set(rows.fieldnames or ()):
@@ -142,10 +127,25 @@ def _listed_faces(path: str) -> Cropper:
         except (TypeError, ValueError) as error:
             raise ValueError(f'{path} holds something else than numbers: {error}') from None
 
-    def find(name: str, image: np.ndarray) -> Crop:
+    def locate(name: str, image: np.ndarray) -> np.ndarray:
         face = faces.get(name, faces.get(os.path.basename(name)))
         if face is None:
             raise BrokenImageError(f'{name}: {path} does not name it')
-        return face_crop(name, np.reshape(face, (3, 2)), image.shape[:2])
+        return np.reshape(face, (3, 2))
 
-    return find
+    return locate
+
+
+def _found_faces(path: str) -> Callable[[str, np.ndarray], np.ndarray]:
+    finder = cv2.FaceDetectorYN.create(path, '', (320, 320))
+
+    def locate(name: str, image: np.ndarray) -> np.ndarray:
+        finder.setInputSize(image.shape[1::-1])
+        faces = finder.detect(np.ascontiguousarray(image[..., ::-1]))[1]
+        if faces is None:
+            raise BrokenImageError(f'{name}: no face is found')
+        face = max(faces, key=lambda face: face[2] * face[3])
+        eyes, mouth = face[4:8].reshape(2, 2), face[10:14].reshape(2, 2)
+        return np.array([*eyes, mouth.mean(0)])
+
+    return locate

@@ -39,10 +39,6 @@ def iter_sources(inputs: Sources) -> Iterator[Source]:
     Args:
         inputs: Path of an image or folder, array (H, W, 3) or (N, H, W, 3), or any iterable of
             these, even an endless one.
-
-    Raises:
-        ValueError: If a folder holds no image.
-        TypeError: If an element is something else.
     """
     if isinstance(inputs, (str, os.PathLike)):
         path = os.fspath(inputs)
@@ -86,10 +82,6 @@ def read_square(
         size: Side of the square.
         name: What an array is called; a file is called by its path.
         cropper: Finds what is to be seen of the image; default: all of it.
-
-    Raises:
-        BrokenImageError: The image cannot be read, or the cropper finds nothing; names it.
-        ValueError: An array is no RGB image of bytes.
     """
     image = original(source)
     if not isinstance(source, np.ndarray):

@@ -14,9 +14,6 @@ def read_setting(text: str, name: str) -> Any:
     Args:
         text: Python assignments of literals and ``dict(...)``.
         name: The setting.
-
-    Raises:
-        ValueError: If the text is something else, or does not assign ``name``.
     """
     try:
         for statement in ast.parse(text).body:

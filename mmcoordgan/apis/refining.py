@@ -17,11 +17,7 @@ MAX_STEPS, MAX_SCALES = 10_000, 16
 
 
 def choose_refinement(networks: TrainedNetworks, refine: bool | int) -> Refinement | None:
-    """What ``refine`` means: False nothing, True as in the config, a number that many steps.
-
-    Raises:
-        ValueError: If there are fewer than 0 or more than 10,000 steps.
-    """
+    """What ``refine`` means: False nothing, True as in the config, a number that many steps."""
     if refine is False:
         return None
     chosen = networks.refinement or DEFAULT
@@ -36,11 +32,6 @@ def build_perceptual(networks: TrainedNetworks, vgg_weights: str | None) -> Perc
 
     Builds nothing else, and opens no path or address that the file names other than the published
     one of VGG16's weights. ``vgg_weights`` is the user's path or URL of them, for LPIPS.
-
-    Raises:
-        ValueError: The config names something else, LPIPS lacks its weights, or the other loss is
-            given some.
-        FileNotFoundError: VGG16's weights are missing, or cannot be downloaded.
     """
     config: Any = networks.perceptual if isinstance(networks.perceptual, dict) else {}
     kind = type_name(config.get('type'))

@@ -71,9 +71,6 @@ def load_config(path: str, options: dict | None, work_dir: str | None = None) ->
     """Read a config file, or one of the package by its name, and apply ``--cfg-options``.
 
     ``work_dir`` is that of the command line, or the config's, or ``work_dirs/<name of the file>``.
-
-    Raises:
-        UserError: The file cannot be read, or an option has no place in it.
     """
     cfg = read_config(path)
     if options:
@@ -100,9 +97,6 @@ def check_cfg_options(cfg: Config, options: dict) -> list[str]:
 
     Returns:
         Notes for the user about accepted options that will change nothing by themselves.
-
-    Raises:
-        UserError: An option has no place; the message names the nearest one that exists.
     """
     for key in options:
         inner = next((other for other in options if other.startswith(f'{key}.')), None)

@@ -28,11 +28,7 @@ _TABLE: dict[str, Any] = dict(newline='', encoding='utf-8', errors='surrogateesc
 
 
 def list_images(paths: Iterable[str]) -> list[str]:
-    """Images of files and folders, with all below; says which other files folders hold.
-
-    Raises:
-        UserError: A path does not exist, or a folder holds no image.
-    """
+    """Images of files and folders, with all below; says which other files folders hold."""
     found: list[str] = []
     for path in paths:
         if os.path.isdir(path):
@@ -64,11 +60,11 @@ def name_results(paths: Sequence[str]) -> dict[str, str]:
     for path in paths:
         root = path if os.path.isdir(path) else os.path.dirname(path)
         names.update({image: os.path.relpath(image, root or '.') for image in list_images([path])})
-    stems = [str(Path(name).with_suffix('')) for name in names.values()]
-    counts = Counter(stems)
+    stems = {image: str(Path(name).with_suffix('')) for image, name in names.items()}
+    counts = Counter(stems.values())
     owners: dict[str, str] = {}
-    for (image, name), stem in zip(list(names.items()), stems):
-        names[image] = stem if counts[stem] == 1 else name
+    for image, stem in stems.items():
+        names[image] = stem if counts[stem] == 1 else names[image]
         other = owners.setdefault(names[image], image)
         if other != image:
             raise UserError(f'{other} and {image} have the same name: run each folder by itself')
@@ -83,9 +79,6 @@ class OutputFolder:
         inputs: Files and folders that the run reads; results may not lie among them.
         force: Write into a folder that holds something, over files of the same names.
         go_on: Add to what it holds.
-
-    Raises:
-        UserError: Results would lie among inputs, or cannot be written.
     """
 
     def __init__(
@@ -96,13 +89,9 @@ class OutputFolder:
         self.doubtful: list[str] = []
         self.written: set[str] = set()
         for path in inputs:
-            if os.path.isdir(path) and _is_below(root, path):
-                raise UserError(
-                    f'results in {root} would lie in the folder {path}, which is read: give '
-                    'another folder'
-                )
-            if os.path.exists(path) and _is_below(path, root):
-                raise UserError(f'the folder {root} holds the input {path}: give another folder')
+            one, other = (Path(os.path.realpath(p)) for p in (root, path))
+            if other.exists() and (one.is_relative_to(other) or other.is_relative_to(one)):
+                raise UserError(f'{root} holds the input {path} or lies in it: give another folder')
         try:
             os.makedirs(root, exist_ok=True)
             if os.listdir(root) and not (force or go_on):
@@ -110,7 +99,7 @@ class OutputFolder:
                     f'the folder {root} is not empty: give a new one, or --force to write into it'
                 )
             if not os.access(root, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                raise UserError(f'cannot write into {root}: permission denied')
         except OSError as error:
             raise UserError(f'cannot write into {root}: {error.strerror or error}') from None
 
@@ -196,8 +185,3 @@ def check_file(
 def _plain(cell: Any) -> Any:
     """A cell that no spreadsheet program runs as a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
-
-
-def _is_below(path: str, folder: str) -> bool:
-    inner, outer = os.path.realpath(path), os.path.realpath(folder)
-    return inner == outer or inner.startswith(os.path.join(outer, ''))

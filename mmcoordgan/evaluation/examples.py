@@ -139,20 +139,21 @@ def _labels(
 ) -> Tensor | None:
     """(C, H, W) float, zero where a pixel is void, or None where the image has no labels."""
     soft, hard = _data(sample, 'gt_soft_seg'), _data(sample, 'gt_sem_seg')
-    if hard is not None:
-        void = torch.zeros_like(hard, dtype=torch.bool)
-        if ignore_index is not None:
-            void = hard == ignore_index
-            hard = hard.masked_fill(void, 0)
-        if not 0 <= hard.min() <= hard.max() < num_classes:
+    if soft is not None:
+        if soft.shape[0] != num_classes:
             raise ValueError(
-                f'labels of {name} must lie in 0..{num_classes - 1}, but span '
-                f'{int(hard.min())}..{int(hard.max())}'
+                f'gt_soft_seg of {name} must be ({num_classes}, H, W), but is {tuple(soft.shape)}'
             )
-        if soft is None:
-            return F.one_hot(hard[0].long(), num_classes).permute(2, 0, 1).float() * ~void
-    if soft is not None and soft.shape[0] != num_classes:
+        return soft.float()
+    if hard is None:
+        return None
+    void = (
+        torch.zeros_like(hard, dtype=torch.bool) if ignore_index is None else hard == ignore_index
+    )
+    hard = hard.masked_fill(void, 0)
+    if not 0 <= hard.min() <= hard.max() < num_classes:
         raise ValueError(
-            f'gt_soft_seg of {name} must be ({num_classes}, H, W), but is {tuple(soft.shape)}'
+            f'labels of {name} must lie in 0..{num_classes - 1}, but span '
+            f'{int(hard.min())}..{int(hard.max())}'
         )
-    return None if soft is None else soft.float()
+    return F.one_hot(hard[0].long(), num_classes).permute(2, 0, 1).float() * ~void

@@ -98,8 +98,7 @@ class KeypointTransferPCK(TransferMetric):
         if reference.points is None and reference.true_coords is None:
             raise ValueError(
                 f'the reference {reference.name} has neither gt_points nor gt_coords: point '
-                'transfer needs key points (LabelledFolder) or the true canonical coordinates '
-                '(ToyFaces) of every reference'
+                'transfer needs key points (LabelledFolder) or true coordinates (ToyFaces)'
             )
         if self.normalize_by is not None and reference.points is not None:
             count = len(reference.points)
@@ -129,25 +128,42 @@ class KeypointTransferPCK(TransferMetric):
 
     def add(self, references: Example, queries: Example, totals: dict[str, Tensor]) -> None:
         """Add a batch of usable queries to the sums."""
-        if references.points is not None:
-            self._add_points(references, queries, totals)
-        else:
-            self._add_pixels(references, queries, totals)
+        sparse = references.points is not None
+        errors, counted = (self._of_points if sparse else self._of_pixels)(references, queries)
+        for name, values in errors.items():
+            self._count(totals[name], values, counted.expand_as(values))
+        totals['sparse'] += sparse
 
-    def _add_points(self, references: Example, queries: Example, totals: dict) -> None:
-        """Key points: references (K, P, 2), queries (B, P, 2)."""
+    def _of_points(self, references: Example, queries: Example) -> tuple[dict[str, Tensor], Tensor]:
+        """Errors of key points (B, K, P), and which of them count."""
         points, truth, sides = references.points, queries.points, queries.sides
         assert points is not None and truth is not None and sides is not None
+        arrived = {
+            '': self._carry_points(points, references.coords, queries.coords),
+            'identity': points.expand(len(truth), -1, -1, -1),
+        }
         lengths = self._length(truth, sides)[:, None, None]  # (B, 1, 1)
-        counted = _inside(points) & _inside(truth)[:, None]  # (B, K, P)
+        sides = sides[:, None, None]
+        errors = {
+            k: ((a - truth[:, None]) * sides).norm(dim=3) / lengths for k, a in arrived.items()
+        }
+        return errors, _inside(points) & _inside(truth)[:, None]
 
-        def count(name: str, arrived: Tensor) -> None:  # (B, K, P, 2)
-            offset = (arrived - truth[:, None]) * sides[:, None, None]
-            self._count(totals[name], offset.norm(dim=3) / lengths, counted)
-
-        count('', self._carry_points(points, references.coords, queries.coords))
-        count('identity', points.expand(len(truth), -1, -1, -1))
-        totals['sparse'] += 1
+    def _of_pixels(self, references: Example, queries: Example) -> tuple[dict[str, Tensor], Tensor]:
+        """Errors of every pixel (B, K, H, W), and which of them count."""
+        points, truth = references.true_coords, queries.true_coords
+        assert points is not None and truth is not None
+        copied = F.interpolate(points, truth.shape[-2:], mode='bilinear', align_corners=True)
+        arrived = {
+            '': self.transfer(points, queries),
+            'identity': copied.expand(len(truth), -1, -1, -1, -1),
+        }
+        if self.ceiling:
+            arrived['ceiling'] = self.transfer(points, queries, 'true_coords')
+        counted = torch.ones_like(truth[:, :1], dtype=torch.bool)  # (B, 1, H, W)
+        if self.foreground_only and queries.labels is not None:
+            counted = arg_max(queries.labels.unbind(1))[:, None] > 0
+        return {k: (a - truth[:, None]).norm(dim=2) for k, a in arrived.items()}, counted
 
     def _carry_points(self, points: Tensor, sources: Tensor, targets: Tensor) -> Tensor:
         """Where points (K, P, 2) arrive on the queries: (B, K, P, 2), in fractions."""
@@ -164,31 +180,11 @@ class KeypointTransferPCK(TransferMetric):
         return torch.stack(found)[:, :, :, 0].transpose(2, 3)
 
     def _length(self, points: Tensor, sides: Tensor) -> Tensor:
-        """What errors of points (..., P, 2) are divided by, in original pixels: (...)."""
+        """What errors of points (..., P, 2) are divided by, in pixels of the image: (...)."""
         if self.normalize_by is None:
             return sides.amax(-1)
         first, second = (points[..., index, :] for index in self.normalize_by)
         return ((first - second) * sides).norm(dim=-1)
-
-    def _add_pixels(self, references: Example, queries: Example, totals: dict) -> None:
-        """Every pixel: true coordinates of references (K, 2, h, w) and queries (B, 2, H, W)."""
-        points, truth = references.true_coords, queries.true_coords
-        assert points is not None and truth is not None
-        counted = torch.ones_like(truth[:, 0], dtype=torch.bool)  # (B, H, W)
-        if self.foreground_only:
-            assert queries.labels is not None
-            counted = arg_max(queries.labels.unbind(1)) > 0
-
-        def count(name: str, arrived: Tensor) -> None:  # (B, K, 2, H, W)
-            errors = (arrived - truth[:, None]).norm(dim=2)
-            self._count(totals[name], errors, counted[:, None].expand_as(errors))
-
-        count('', self.transfer(points, queries))
-        size = truth.shape[-2:]
-        copied = F.interpolate(points, size, mode='bilinear', align_corners=True)
-        count('identity', copied.expand(len(truth), -1, -1, -1, -1))
-        if self.ceiling:
-            count('ceiling', self.transfer(points, queries, 'true_coords'))
 
     def _count(self, total: Tensor, errors: Tensor, counted: Tensor) -> None:
         """Add errors (B, K, ...), where they are counted, to the sums (K, 3)."""

@@ -57,9 +57,8 @@ class TransferMetric(BaseMetric):
     running sums, which :meth:`evaluate` adds up over all processes: memory does not grow with the
     number of queries, and every query counts once.
 
-    A method that compares images in pairs (registration, nearest neighbors of features) has no
-    common frame. It gives each query one map for each reference, (K, 2, h, w), of coordinates in
-    that reference; each reference has the canonical grid as its map.
+    A method that compares images in pairs has no common frame. It gives each query one map for
+    each reference, (K, 2, h, w), of coordinates in it; references have the canonical grid.
 
     Args:
         num_references: K, at least 1.
@@ -71,9 +70,6 @@ class TransferMetric(BaseMetric):
         ceiling: Also report what the true canonical coordinates (``gt_coords``) would reach, where
             the data set has them; doubles the time.
         prefix: Put before the names of all numbers, with a slash.
-
-    Raises:
-        ValueError: ``num_references``, ``mode`` or ``temperature`` is out of range.
     """
 
     default_prefix = ''
@@ -130,8 +126,6 @@ class TransferMetric(BaseMetric):
             )
         return len(classes)
 
-    # ------------------------------------------------------------------ what a metric defines
-
     def new_totals(self) -> dict[str, Tensor]:
         """The running sums at zero, on the CPU: the same names and shapes on every process."""
         raise NotImplementedError
@@ -152,14 +146,12 @@ class TransferMetric(BaseMetric):
         """Numbers and a readable table from the sums over all queries of all processes."""
         raise NotImplementedError
 
-    # ------------------------------------------------------------------ what MMEngine calls
-
     @torch.no_grad()
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Store references, add queries to the running sums.
 
-        ``data_samples`` are predictions with their ground truth, see
-        :func:`~mmcoordgan.evaluation.examples.read_example`, and ``sample_idx``.
+        ``data_samples`` have ``sample_idx`` and what
+        :func:`~mmcoordgan.evaluation.examples.read_example` reads.
         """
         queries = []
         for sample in data_samples:
@@ -196,9 +188,6 @@ class TransferMetric(BaseMetric):
 
         ``size`` is the number of samples of the data set, references included. Returns names and
         numbers, the same on every process; nothing if no query has ground truth.
-
-        Raises:
-            ValueError: More queries were counted than the data set has.
         """
         totals = self._sums()
         for total in totals.values():
@@ -230,8 +219,6 @@ class TransferMetric(BaseMetric):
         print_log(f'{head}\n{table}', 'current')
         return numbers
 
-    # ------------------------------------------------------------------ helpers
-
     def transfer(self, values: Tensor, queries: Example, maps: str = 'coords') -> Tensor:
         """Carry values (K, C, h, w) of the references to B queries: (B, K, C, H, W).
 
@@ -258,13 +245,13 @@ class TransferMetric(BaseMetric):
         return self._totals
 
     def _complete_references(self, query: str) -> Example:
-        missing = [i for i in range(self.num_references) if i not in self._found]
-        if missing:
-            raise ValueError(
-                f'{type(self).__name__}: the query {query} came before the references '
-                f'{missing} (sample_idx). {self._advice()}'
-            )
         if self._references is None:
+            missing = [i for i in range(self.num_references) if i not in self._found]
+            if missing:
+                raise ValueError(
+                    f'{type(self).__name__}: the query {query} came before the references '
+                    f'{missing} (sample_idx). {self._advice()}'
+                )
             self._references = stack([self._found[i] for i in range(self.num_references)])
         return self._references
 

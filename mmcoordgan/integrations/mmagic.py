@@ -13,11 +13,7 @@ Sample = Callable[[bool], tuple[Tensor, Tensor]]
 
 
 def from_mmagic(module: str, name: str, *, user: str, instead: str) -> Any:
-    """``name`` out of ``mmagic.<module>``.
-
-    Raises:
-        ImportError: If MMagic cannot be imported; says what needs it and what to do ``instead``.
-    """
+    """``name`` out of ``mmagic.<module>``."""
     try:
         return getattr(importlib.import_module(f'mmagic.{module}'), name)
     except ImportError as error:

@@ -104,13 +104,7 @@ def test_later_parts_cover_earlier_ones(tmp_path):
     assert names == ['hair', 'skin', 'nose', 'u_lip', 'nose', 'mouth', 'mouth', 'skin']
 
 
-def test_image_without_masks_is_named(tmp_path):
-    root = small_root(tmp_path, {})
-    with pytest.raises(FileNotFoundError, match=r'image 2001 has no mask at all.*1/02001_\*\.png'):
-        CelebAMaskHQ(data_root=str(root))[0]
-
-
-def test_packed_labels_are_checked(tmp_path):
+def test_packed_labels_are_of_their_number_of_classes(tmp_path):
     info = PngInfo()
     info.add_text(PNG_CLASSES_KEY, '19')
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / 'a.png', pnginfo=info)
@@ -124,17 +118,24 @@ def test_packed_labels_are_checked(tmp_path):
         read_packed_labels(str(tmp_path / 'e.png'), 7)
 
 
-def test_bad_arguments(tmp_path):
-    root = small_root(tmp_path, {'skin': block(0, 4)})
-    cases = [
-        ({'subset': 'benchmark'}, ValueError, 'needs at least 200 images, but .* holds 1'),
-        ({'img_dir': 'x'}, FileNotFoundError, "x' does not exist.*img_dir of CelebAMaskHQ"),
-        ({'mask_dir': 'x'}, FileNotFoundError, "x' does not exist.*mask_dir of CelebAMaskHQ"),
-        ({'label_dir': 'x'}, FileNotFoundError, "x' does not exist.*label_dir of CelebAMaskHQ"),
-        ({'img_dir': 'CelebAMask-HQ-mask-anno'}, ValueError, 'holds no images named <number>'),
-    ]
-    for arguments, error, message in cases:
-        with pytest.raises(error, match=message):
-            CelebAMaskHQ(data_root=str(root), **arguments)
-    with pytest.raises(FileNotFoundError, match='data_root of CelebAMaskHQ'):
-        CelebAMaskHQ(data_root=str(root / 'nowhere'))
+BAD = [
+    ({'subset': 'benchmark'}, ValueError, 'needs at least 200 images, but .* holds 1'),
+    ({'img_dir': 'x'}, FileNotFoundError, "x' does not exist.*img_dir of CelebAMaskHQ"),
+    ({'mask_dir': 'x'}, FileNotFoundError, "x' does not exist.*mask_dir of CelebAMaskHQ"),
+    ({'label_dir': 'x'}, FileNotFoundError, "x' does not exist.*label_dir of CelebAMaskHQ"),
+    ({'img_dir': 'CelebAMask-HQ-mask-anno'}, ValueError, 'holds no images named <number>'),
+    ({}, FileNotFoundError, r'image 2001 has no mask at all.*1/02001_\*\.png'),
+]
+
+
+@pytest.mark.parametrize(('arguments', 'error', 'message'), BAD)
+def test_what_is_missing_is_named(tmp_path, arguments, error, message):
+    root = small_root(tmp_path, {})
+    with pytest.raises(error, match=message):
+        CelebAMaskHQ(data_root=str(root), **arguments)[0]
+
+
+def test_masks_of_several_sizes(tmp_path):
+    root = small_root(tmp_path, {'skin': block(0, 4), 'nose': block(0, 4)[:4]})
+    with pytest.raises(ValueError, match=r'nose\.png is 8x4 .* another mask of the image is 8x8'):
+        CelebAMaskHQ(data_root=str(root))[0]

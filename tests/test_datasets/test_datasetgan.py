@@ -27,10 +27,9 @@ def folder_with(tmp_path, *names: str):
     return tmp_path
 
 
-def build(folder, **arguments) -> DatasetGANSegmentation:
-    return DatasetGANSegmentation(
-        data_root=str(folder.parent), folders=[folder.name], subset='car-20', **arguments
-    )
+def build(folder) -> DatasetGANSegmentation:
+    settings = dict(folders=[folder.name], subset='car-20')
+    return DatasetGANSegmentation(data_root=str(folder.parent), **settings)
 
 
 @pytest.mark.parametrize(('kind', 'subset', 'num_classes'), SUBSETS)
@@ -81,10 +80,6 @@ def test_soft_labels_by_hand():
     soft = resize_labels(labels, 3, 2)
     expected = [[[0.75, 0], [0, 0.75]], [[0.25, 1], [0, 0]], [[0, 0], [1, 0.25]]]
     np.testing.assert_allclose(soft, expected)
-    # To a quarter, only the middle 2 x 2 of each 4 x 4 counts: an antialiased resize sees more.
-    labels = np.zeros((4, 4), int)
-    labels[1:3, 1:3] = 1
-    assert resize_labels(labels, 2, 1).ravel().tolist() == [0, 1]
     tie = np.array([[2, 1], [1, 2]])
     results = ResizeWithSoftLabels(size=1)(
         {'img': np.zeros((2, 2, 3), np.uint8), 'gt_seg_map': tie, 'num_classes': 3}
@@ -95,29 +90,24 @@ def test_soft_labels_by_hand():
 def test_pairs_go_by_number(tmp_path):
     folder = folder_with(tmp_path / 'a', 'image_2.jpg', 'image_10.jpg', 'image_mask2.npy')
     np.save(folder / 'image_mask10.npy', np.full((8, 8), 3))
-    dataset = build(folder)
-    names = [os.path.basename(dataset.get_data_info(index)['img_path']) for index in (0, 1)]
-    assert names == ['image_10.jpg', 'image_2.jpg']
-    assert [dataset.get_data_info(index)['gt_seg_map'][0, 0] for index in (0, 1)] == [3, 1]
+    first, last = (build(folder).get_data_info(index) for index in (0, 1))
+    assert [os.path.basename(s['img_path']) for s in (first, last)] == [
+        'image_10.jpg',
+        'image_2.jpg',
+    ]
+    assert [s['gt_seg_map'][0, 0] for s in (first, last)] == [3, 1]
 
 
-def test_missing_partners_are_named(tmp_path):
+def test_what_is_missing_is_named(tmp_path):
     folder = folder_with(tmp_path / 'a', 'image_0.jpg', 'image_mask0.npy', 'image_1.jpg')
-    with pytest.raises(ValueError, match='without a partner are the numbers 1'):
-        build(folder)
     folder_with(folder, 'image_mask2.npy')
     with pytest.raises(ValueError, match='without a partner are the numbers 1, 2'):
         build(folder)
     with pytest.raises(ValueError, match='of no image'):
         build(folder_with(tmp_path / 'c'))
-
-
-def test_bad_arguments(tmp_path):
-    folder = folder_with(tmp_path / 'a', 'image_0.jpg')
+    folder = folder_with(tmp_path / 'd', 'image_0.jpg')
     np.save(folder / 'image_mask0.npy', np.full((8, 8), 20))
     with pytest.raises(ValueError, match=r'image_mask0\.npy holds 20, but labels are 0\.\.19'):
         build(folder)[0]
     with pytest.raises(FileNotFoundError, match=r'face_processed.*folders of DatasetGANSegm'):
         DatasetGANSegmentation(data_root=str(tmp_path))
-    with pytest.raises(FileNotFoundError, match='data_root of DatasetGANSegmentation'):
-        DatasetGANSegmentation(data_root=str(tmp_path / 'nowhere'))

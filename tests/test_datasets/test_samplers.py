@@ -3,8 +3,9 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import torch
 
-from mmcoordgan.datasets import samplers
+from mmcoordgan.datasets import SeededDataset, samplers
 from mmcoordgan.registry import DATA_SAMPLERS
 
 
@@ -65,3 +66,30 @@ def test_positions_reach_the_workers(monkeypatch):
     index = next(iter(samplers.ResumableSampler(range(5), seed=3, start=8)))
     there = pickle.loads(pickle.dumps(index))
     assert there == index and there.draw == (3, 8)
+
+
+class Noise(torch.utils.data.Dataset):
+    metainfo = {'classes': ('a',)}
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        return index, np.random.rand(), float(torch.rand(1))
+
+
+def test_samples_are_drawn_by_seed_and_position_alone():
+    """The random state of the process stays as it was."""
+    data = SeededDataset(Noise())
+    assert len(data) == 6 and data.metainfo == {'classes': ('a',)}
+    torch.manual_seed(3)
+    drawn, after = (
+        [
+            [data[index] for index in islice(samplers.ResumableSampler(range(6), seed=seed), 8)]
+            for seed in (1, 1)
+        ],
+        torch.rand(2),
+    )
+    assert drawn[0] == drawn[1] and len({sample[1:] for sample in drawn[0]}) == 8
+    torch.manual_seed(3)
+    assert torch.equal(torch.rand(2), after)

@@ -16,16 +16,8 @@ def test_pack_keeps_rgb_and_dtypes():
     labels = np.arange(24, dtype=np.uint8).reshape(4, 6)
     coords = np.arange(48, dtype=np.float64).reshape(2, 4, 6)
     soft = np.ones((5, 4, 6), np.float32)
-    packed = PackInputs()(
-        {
-            'img': image,
-            'gt_seg_map': labels,
-            'gt_coords': coords,
-            'gt_soft_seg': soft,
-            'img_path': 'x.png',
-            'secret': 1,
-        }
-    )
+    results = dict(img=image, gt_seg_map=labels, gt_coords=coords, gt_soft_seg=soft)
+    packed = PackInputs()(dict(results, img_path='x.png', secret=1))
     assert packed['inputs'].dtype == torch.uint8
     assert packed['inputs'].unbind()[0].eq(255).all() and packed['inputs'][1:].eq(0).all()
     sample = packed['data_samples']

@@ -3,7 +3,6 @@ import torch
 from eval_stub import sample
 from mmengine.structures import BaseDataElement, PixelData
 
-from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.evaluation.examples import arg_max, read_example
 from mmcoordgan.geometry import canonical_grid
 
@@ -75,10 +74,3 @@ def test_errors(name):
     prediction, message = ERRORS[name]
     with pytest.raises((KeyError, ValueError), match=message):
         read(prediction)
-
-
-def test_sample_index_is_needed():
-    prediction = sample(0, GRID, LABELS)
-    del prediction['sample_idx']
-    with pytest.raises(KeyError, match='predictions lack sample_idx'):
-        SegTransferIoU(num_classes=3).process(None, [prediction])

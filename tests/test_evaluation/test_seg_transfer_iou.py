@@ -200,6 +200,9 @@ def test_references_must_come_first():
     )
     with pytest.raises(ValueError, match=message):
         metric(num_references=3).process(None, [samples[0], samples[3]])
+    del samples[0]['sample_idx']
+    with pytest.raises(KeyError, match='predictions lack sample_idx'):
+        metric().process(None, samples)
 
 
 def test_queries_that_count_twice():
