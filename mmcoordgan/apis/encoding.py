@@ -76,13 +76,7 @@ class ImageEncoder:
     ) -> Iterator[tuple[SquareImage, Codes]]:
         """Images with their codes; checks its arguments now, reads when it is asked for more.
 
-        Args:
-            inputs: See :func:`iter_sources`.
-            batch_size: Images that pass the encoder together.
-            refine: See :func:`choose_refinement`.
-            on_broken: Called with the name of an unreadable image and the error; the image is left
-                out. None raises the error.
-            kind: Arrays are named by it and their number.
+        Arguments are those of :class:`CoordGANInferencer`; ``kind`` and a number name arrays.
         """
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, but got {batch_size}')

@@ -36,9 +36,7 @@ class SquareImage(NamedTuple):
 def iter_sources(inputs: Sources) -> Iterator[Source]:
     """Single images of whatever :class:`~mmcoordgan.apis.CoordGANInferencer` takes.
 
-    Args:
-        inputs: Path of an image or folder, array (H, W, 3) or (N, H, W, 3), or any iterable of
-            these, even an endless one.
+    Paths of images or folders, arrays (H, W, 3) or (N, H, W, 3), or iterables, even endless ones.
     """
     if isinstance(inputs, (str, os.PathLike)):
         path = os.fspath(inputs)
@@ -75,13 +73,9 @@ def skipped_files(folder: str) -> Counter[str]:
 def read_square(
     source: Source, size: int, name: str, cropper: Cropper | None = None
 ) -> SquareImage:
-    """Read one image as a square of ``size`` pixels a side.
+    """Read one image, a path or an array, as a square of ``size`` pixels a side.
 
-    Args:
-        source: Path, or array (H, W, 3) uint8 RGB.
-        size: Side of the square.
-        name: What an array is called; a file is called by its path.
-        cropper: Finds what is to be seen of the image; default: all of it.
+    An array is called ``name``. ``cropper`` finds what is to be seen; default: all of it.
     """
     image = original(source)
     if not isinstance(source, np.ndarray):

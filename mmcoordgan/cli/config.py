@@ -93,10 +93,8 @@ def check_cfg_options(cfg: Config, options: dict) -> list[str]:
 
     It must exist in the config, or be an argument of the class that the ``type`` beside it names
     (or that MMEngine takes without one). A number picks an element of a list. A ``type`` among the
-    options counts; its class must take what the config gives the old one.
-
-    Returns:
-        Notes for the user about accepted options that will change nothing by themselves.
+    options counts; its class must take what the config gives the old one. Returns notes for the
+    user about options that will change nothing by themselves.
     """
     for key in options:
         inner = next((other for other in options if other.startswith(f'{key}.')), None)

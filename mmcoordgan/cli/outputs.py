@@ -72,13 +72,10 @@ def name_results(paths: Sequence[str]) -> dict[str, str]:
 
 
 class OutputFolder:
-    """The folder for the results of a run.
+    """The folder for the results of a run: ``root``, new or empty.
 
-    Args:
-        root: A new or empty folder.
-        inputs: Files and folders that the run reads; results may not lie among them.
-        force: Write into a folder that holds something, over files of the same names.
-        go_on: Add to what it holds.
+    ``force`` writes into one that holds something, over files of the same names; ``go_on`` adds to
+    what it holds. ``inputs`` are files and folders that the run reads, away from the results.
     """
 
     def __init__(

@@ -38,8 +38,8 @@ class PipelineDataset(Dataset):
     It has what MMEngine's runner and wrappers (``RepeatDataset``, ``ConcatDataset``) need.
 
     Args:
-        pipeline: Transforms, callables or configs; bare names of this package and of mmcv work
-            without a ``default_scope``. Default: read the image and pack it.
+        pipeline: Transforms, callables or configs, by bare names of this package and of mmcv.
+            Default: read the image and pack it.
     """
 
     METAINFO: dict = {}

@@ -62,8 +62,7 @@ class DatasetGANSegmentation(PipelineDataset):
         subset: 'face-34' or 'car-20'.
         pipeline: Transforms; the default reads the image and packs it with its labels, which must
             have the same size.
-        folders: Folders below ``data_root``, in order; the default is the training and the test
-            folder of ``subset``.
+        folders: Folders below ``data_root``, in order; default: training, then test.
 
     Raises:
         FileNotFoundError: A folder is missing.

@@ -30,9 +30,6 @@ class LabelledFolder(PipelineDataset):
     * ``gt_points`` (K, 2) float32: key points (x, y) in fractions of the image's width and height;
       (0, 0) is the outer corner of the top left pixel. NaN: not visible.
 
-    Convention: in ``keypoints``, x and y are pixels of the image at its own size, and (0, 0) is
-    the centre of the top left pixel.
-
     Args:
         data_root: Folder that holds the other paths.
         img_dir: Folder of the images.
@@ -42,8 +39,8 @@ class LabelledFolder(PipelineDataset):
         ignore_index: Mask value of void pixels, which count nowhere. None: there are none.
         keypoints: File of the key points, see
             :func:`~mmcoordgan.datasets.keypoint_files.read_keypoints`; None: there are none.
-        indices: Positions in the sorted list of images to take, in this order, references first; or
-            the number to take from the start. None takes all.
+        indices: Take these positions of the sorted images, in this order, references first; or so
+            many from the start. None takes all.
         allow_missing: Accept images without a mask or key points.
         pipeline: Transforms; the default reads the image and packs it with its labels.
 

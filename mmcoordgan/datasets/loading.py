@@ -37,10 +37,7 @@ def open_image(path: str, what: str = 'image') -> Iterator[Image.Image]:
     """Open an image file of one of the ``FORMATS``; its pixels are decoded in the block.
 
     The file is read as a whole: a decoder that meets a wrong length would otherwise allocate as
-    much memory as it claims.
-
-    Raises:
-        BrokenImageError: On any error, also in the block. The message names the file.
+    much memory as it claims. Any error, also in the block, is a BrokenImageError that names it.
     """
     try:
         check_regular(path)
@@ -118,8 +115,8 @@ class LoadImage(BaseTransform):
         alpha_background: RGB color behind transparent pixels.
 
     Raises:
-        BrokenImageError: The file is missing, empty, truncated, larger than Pillow's limit for
-            decompression bombs, or not in one of the ``FORMATS``. The message names the file.
+        BrokenImageError: The file is missing, damaged, too large for Pillow, or not in one of the
+            ``FORMATS``. The message names it.
     """
 
     def __init__(

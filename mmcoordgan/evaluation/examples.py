@@ -49,14 +49,14 @@ def read_example(
     ignore_index: int | None = None,
     label_size: int | None = None,
 ) -> Example:
-    """Read one prediction.
+    """Read one prediction with its ground truth, as MMEngine's ``Evaluator`` passes it.
 
     Labels come from ``gt_soft_seg.data`` (C, H, W), or else from ``gt_sem_seg.data`` (1, H, W).
     ``gt_coords.data`` (2, H, W) is resized bilinearly with ``align_corners=True``, the convention
     of canonical coordinates. ``gt_points`` is (P, 2), in fractions of the sides.
 
     Args:
-        sample: A prediction with its ground truth, as MMEngine's ``Evaluator`` passes it.
+        sample: The prediction.
         coords_key: Key of the correspondence map (2, h, w).
         num_maps: K, where (K, 2, h, w), one map for each reference, is also accepted.
         num_classes: C; None reads no labels.
@@ -64,9 +64,7 @@ def read_example(
         label_size: Height and width of ``truth``; None: those of the map.
 
     Raises:
-        KeyError: There is no map under ``coords_key``.
-        ValueError: A map has another shape or is not finite, or labels lie outside
-            ``0..num_classes-1``.
+        KeyError, ValueError: There is no map, or it or the labels are not as above.
     """
     name = str(sample.get('img_path') or f'sample {sample.get("sample_idx")}')
     coords = _data(sample, coords_key)

@@ -62,10 +62,9 @@ class FID(BaseMetric):
 
     @torch.no_grad()
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Add the features of a batch of real images and of as many generated ones.
+        """Add the features of real ``inputs``, uint8 RGB (3, H, W), and of as many ``fake_img``.
 
-        ``inputs`` are real images, uint8 RGB (3, H, W); predictions have ``fake_img``, RGB
-        (3, S, S) in about [-1, 1].
+        The latter are RGB (3, S, S) in about [-1, 1].
         """
         fake = torch.stack([sample['fake_img'] for sample in data_samples])
         largest = float(fake.max())

@@ -47,8 +47,7 @@ class KeypointTransferPCK(TransferMetric):
       averages over neighbors.
 
     Convention: ``gt_points`` in fractions of width and height, x first; ``gt_coords`` x first,
-    align-corners pixels. References, their order and distributed evaluation: see
-    :class:`TransferMetric`.
+    align-corners pixels.
 
     Args:
         alpha: Threshold, > 0, in units of the error.

@@ -24,14 +24,10 @@ def structure_spread(coords: Tensor) -> float:
 
 
 def separation(same: Tensor, other: Tensor) -> float:
-    """Probability that a pair of one structure is nearer than a pair of two structures (AUC).
+    """Probability that a pair of one structure is nearer than a pair of two (AUC); ties count half.
 
-    Args:
-        same: Distances between images of one structure in two textures, (N,).
-        other: Distances between images of two structures in one texture, (M,).
-
-    Returns:
-        In [0, 1]; ties are counted half.
+    ``same`` (N,) are distances of images of one structure in two textures, ``other`` (M,) of two
+    structures in one texture.
     """
     ordered = other.sort().values
     beyond = len(ordered) - torch.searchsorted(ordered, same, right=True)

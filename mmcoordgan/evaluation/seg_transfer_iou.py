@@ -21,10 +21,8 @@ def confusion_matrix(predicted: Tensor, truth: Tensor, num_classes: int) -> Tens
 
     Rows are true classes, columns predicted ones.
 
-    Args:
-        predicted: (B, K, H, W) int64 in 0..C-1: K predictions for each of B images.
-        truth: (B, H, W) int64, likewise; negative pixels are void and count nowhere.
-        num_classes: C.
+    ``predicted`` (B, K, H, W) and ``truth`` (B, H, W) are int64 in 0..C-1. Negative pixels of
+    ``truth`` are void and count nowhere.
     """
     cells = num_classes * num_classes
     index = truth[:, None] * num_classes + predicted  # (B, K, H, W)
@@ -37,10 +35,8 @@ def confusion_matrix(predicted: Tensor, truth: Tensor, num_classes: int) -> Tens
 def intersection_and_union(confusion: Tensor, strict: bool = False) -> tuple[Tensor, Tensor]:
     """Intersection and union of each class in pixels, (..., C - 1), without background (class 0).
 
-    Args:
-        confusion: (..., C, C), see :func:`confusion_matrix`.
-        strict: If False, predictions on true background cost nothing, as in CoordGAN's benchmark.
-            If True, they enter the union of the predicted class.
+    Predictions on true background cost nothing, as in CoordGAN's benchmark, unless ``strict``:
+    they then enter the union of the predicted class. ``confusion`` is (..., C, C).
     """
     intersection = confusion.diagonal(dim1=-2, dim2=-1)
     predicted = confusion.sum(-2)
@@ -81,8 +77,6 @@ class SegTransferIoU(TransferMetric):
       where all images have them.
     * ``strict_iou``, ``strict_identity_iou``, ``strict_fused_iou``, ``strict_ceiling_iou``:
       classes predicted on true background count as errors.
-
-    References, their order and distributed evaluation: see :class:`TransferMetric`.
 
     Args:
         num_classes: C, background (class 0) included. Default: the ``classes`` of the data set.

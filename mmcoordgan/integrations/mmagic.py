@@ -33,15 +33,9 @@ def split_samples(data_samples: Any) -> list | None:
 def answer(request: Mapping, samples: list | None, batch: int, sample: Sample) -> list:
     """Answer a request for samples as MMagic's metrics take it.
 
-    Args:
-        request: ``sample_model``, 'ema', 'orig' or 'ema/orig', or ``use_ema``.
-        samples: MMagic's data samples to fill in; None for ``batch`` new ones.
-        batch: Number of images.
-        sample: Draws the images, for each generator from the same codes.
-
-    Returns:
-        MMagic's ``DataSample`` with ``fake_img`` (3, S, S), BGR in 0..255, and ``coords``. With
-        ``sample_model='ema/orig'`` they are in ``ema`` and ``orig``.
+    Fills in MMagic's data ``samples``, or ``batch`` new ones, with ``fake_img`` (3, S, S), BGR in
+    0..255, and ``coords``. ``sample_model`` of the request is 'ema', 'orig', or 'ema/orig': they
+    are then in ``ema`` and ``orig``. ``sample`` draws for each generator from the same codes.
     """
     from mmagic.structures import DataSample
 

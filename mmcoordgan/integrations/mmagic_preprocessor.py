@@ -23,13 +23,9 @@ class GenerativeDataPreprocessor(DataPreprocessor):
     def destruct(
         self, outputs: Tensor, data_samples: Any = None, key: str = 'img'
     ) -> list | Tensor:
-        """Images as the model makes them -> BGR in 0..255.
+        """Images (B, 3, H, W) as the model makes them -> BGR in 0..255; arguments are MMagic's.
 
-        Args:
-            outputs: (B, 3, H, W) in [-1, 1], with the default ``mean`` and ``std``.
-            data_samples: None: the images are in ``output_channel_order``. Otherwise see
-                MMagic's.
-            key: See MMagic's.
+        Without ``data_samples`` the images are in ``output_channel_order``.
         """
         if data_samples is None and self.output_channel_order is not None:
             order = {f'{key}_output_channel_order': self.output_channel_order}

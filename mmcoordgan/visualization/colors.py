@@ -21,8 +21,8 @@ _CORNERS = (((255, 196, 0), (240, 60, 110)), ((0, 190, 120), (70, 110, 255)))
 def coords_to_colors(coords: np.ndarray | Tensor, checkers: int = 16) -> np.ndarray:
     """Paint a correspondence map: every place of the canonical frame has a colour of its own.
 
-    Corresponding pixels have the same colour. Colours are interpolated between the frame's corners
-    in CIELAB. A light checkerboard, fixed to the frame, shows where the map stretches or folds.
+    Colours are interpolated between the frame's corners in CIELAB. A light checkerboard, fixed to
+    the frame, shows where the map stretches or folds.
 
     Convention: x first; x = -1 is the frame's left edge, y = -1 its top.
 

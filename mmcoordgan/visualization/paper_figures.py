@@ -21,25 +21,21 @@ Rows = list[list[np.ndarray]]
 class CodedPictures(NamedTuple):
     """N images with their codes and maps."""
 
-    images: np.ndarray
-    """(N, S, S, 3) uint8 RGB: photographs, or what the generator makes of the codes."""
+    images: np.ndarray  # (N, S, S, 3) uint8 RGB: photographs, or what the codes give
     structure_w: Tensor | None
     """(N, structure_width); None if the encoder finds maps without structure codes."""
-    texture_w: Tensor
-    """(N, texture_width), or one code for each layer, (N, num_texture_codes, texture_width)."""
+    texture_w: Tensor  # (N, texture_width) or (N, num_texture_codes, texture_width)
     coords: Tensor  # (N, 2, h, w): correspondence maps, x first, in (-1, 1)
 
 
 @torch.no_grad()
 def texture_swap(generator: Any, coded: CodedPictures) -> Rows:
-    """Every structure in every texture: N + 1 rows of N + 1 cells.
+    """Every structure (rows) in every texture (columns): N + 1 rows of N + 1 cells.
 
-    The N images are the first row and the first column, which share a white cell. The others have
-    the structure of the image that begins their row and the texture of the one above their column.
+    The N images are the first row and the first column, which share a white cell.
     """
-    images = list(coded.images)
-    rows = [[np.full_like(images[0], 255), *images]]
-    for image, coords in zip(images, coded.coords):
+    rows = [[np.full_like(coded.images[0], 255), *coded.images]]
+    for image, coords in zip(coded.images, coded.coords):
         rows.append([image, *(_paint(generator, coords, w) for w in coded.texture_w)])
     return rows
 

@@ -22,8 +22,7 @@ class ToyFaces(PipelineDataset):
 
     One canonical face with nine labelled parts is seen through a random smooth warp (structure)
     and painted with a random palette, light, background and noise (texture). Sample ``i`` is a
-    function of ``(seed, i)`` alone. Structure and texture come from independent random streams,
-    so that :meth:`render` can combine those of two samples.
+    function of ``(seed, i)`` alone; :meth:`render` combines structure and texture of two samples.
 
     ``get_data_info`` returns ``img`` (size, size, 3) uint8 RGB; ``gt_seg_map`` (size, size) uint8,
     indices into ``metainfo['classes']``; ``gt_coords`` (2, size, size) float32; ``sample_idx``;
@@ -89,10 +88,7 @@ class ToyFaces(PipelineDataset):
         return warp_grid(self.warp(structure_index), np.linspace(-1, 1, self.size))
 
     def render(self, structure_index: int, texture_index: int) -> dict:
-        """Draw the structure of one sample with the texture of another; any non-negative indices.
-
-        Returns ``img``, ``gt_seg_map`` and ``gt_coords``, see :class:`ToyFaces`.
-        """
+        """``img``, ``gt_seg_map``, ``gt_coords`` of one sample's structure in another's texture."""
         coords = self.coords(structure_index)
         image = render_image(self.warp(structure_index), self.texture(texture_index), self.size)
         return {'img': image, 'gt_seg_map': face_labels(coords), 'gt_coords': coords}

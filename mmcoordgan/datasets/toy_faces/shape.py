@@ -11,29 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-CLASSES = ('background', 'skin', 'hair', 'eye', 'brow', 'nose', 'mouth', 'ear', 'cloth')
-
-# Regions are finer than classes: they carry a color each. (name, class)
-REGIONS = (
-    ('background', 'background'),
-    ('face', 'skin'),
-    ('neck', 'skin'),
-    ('hair', 'hair'),
-    ('eye_white', 'eye'),
-    ('iris', 'eye'),
-    ('pupil', 'eye'),
-    ('lash', 'eye'),
-    ('brow', 'brow'),
-    ('nose', 'nose'),
-    ('nostril', 'nose'),
-    ('lip', 'mouth'),
-    ('mouth_line', 'mouth'),
-    ('ear', 'ear'),
-    ('cloth', 'cloth'),
-    ('collar', 'cloth'),
-)
-REGION_INDEX = {name: index for index, (name, _) in enumerate(REGIONS)}
-REGION_TO_CLASS = np.array([CLASSES.index(part) for _, part in REGIONS], dtype=np.uint8)
+PARTS = {
+    'background': ('background',),
+    'skin': ('face', 'neck'),
+    'hair': ('hair',),
+    'eye': ('eye_white', 'iris', 'pupil', 'lash'),
+    'brow': ('brow',),
+    'nose': ('nose', 'nostril'),
+    'mouth': ('lip', 'mouth_line'),
+    'ear': ('ear',),
+    'cloth': ('cloth', 'collar'),
+}
+"""The regions of each class, which have a colour each."""
+CLASSES = tuple(PARTS)
+REGIONS = sum(PARTS.values(), ())
+REGION_INDEX = {name: index for index, name in enumerate(REGIONS)}
+REGION_TO_CLASS = np.repeat(np.arange(len(PARTS)), list(map(len, PARTS.values()))).astype(np.uint8)
 
 EYE_X, EYE_Y = 0.22, -0.02
 
@@ -90,21 +83,14 @@ def face_labels(coords: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Warp:
-    """How an image sees the canonical face.
+    """How an image sees the canonical face."""
 
-    Attributes:
-        scale: Size of the face in the image; 1 fills it as the canonical frame does.
-        log_aspect: Logarithm of width over height, in addition to ``scale``.
-        angle: Rotation in radians.
-        shift: Position (x, y) of the canonical origin in the image.
-        displacement: (2, 4, 4) offsets in the canonical frame, on the grid linspace(-1, 1, 4).
-    """
-
-    scale: float
-    log_aspect: float
-    angle: float
-    shift: np.ndarray
+    scale: float  # Size of the face in the image; 1 fills it as the canonical frame does
+    log_aspect: float  # Logarithm of width over height, in addition to scale
+    angle: float  # Rotation in radians
+    shift: np.ndarray  # Position (x, y) of the canonical origin in the image
     displacement: np.ndarray
+    """(2, 4, 4) offsets in the canonical frame, on the grid linspace(-1, 1, 4)."""
 
 
 def draw_warp(rng: np.random.Generator, strength: float = 1.0) -> Warp:
@@ -122,8 +108,7 @@ def draw_warp(rng: np.random.Generator, strength: float = 1.0) -> Warp:
 def _cubic_weights(positions: np.ndarray) -> np.ndarray:
     """(N, 4) weights of cubic convolution (a = -0.5) over the nodes linspace(-1, 1, 4).
 
-    The nodes at the ends are repeated. A polynomial through the nodes would be smoother, but it
-    bends so much at the border that 8 % of the warps fold.
+    The nodes at the ends are repeated. A polynomial through the nodes would fold 8 % of the warps.
     """
     steps = (positions + 1) * 1.5
     cell = np.clip(np.floor(steps).astype(int), 0, 2)

@@ -12,26 +12,15 @@ from .shape import EYE_X, EYE_Y, REGION_INDEX, REGIONS, Warp, face_regions, warp
 
 @dataclass(frozen=True)
 class Texture:
-    """Everything about an image that is not structure.
+    """Everything about an image that is not structure."""
 
-    Attributes:
-        palette: (regions, 3) RGB in [0, 1]; the background's entry is not used.
-        background: (2, 3) RGB at the two ends of the gradient.
-        background_angle: Direction of the gradient in the image, in radians.
-        light: (x, y) slope of the shading in the canonical frame.
-        stripes: (frequency, phase, strength) of the cloth's stripes.
-        strands: (frequency, phase, strength) of the hair's strands.
-        noise: Standard deviation of the pixel noise.
-        noise_seed: Seed of the pixel noise.
-    """
-
-    palette: np.ndarray
-    background: np.ndarray
-    background_angle: float
-    light: tuple[float, float]
-    stripes: tuple[float, float, float]
-    strands: tuple[float, float, float]
-    noise: float
+    palette: np.ndarray  # (regions, 3) RGB in [0, 1]; the background's entry is not used
+    background: np.ndarray  # (2, 3) RGB at the two ends of the gradient
+    background_angle: float  # Direction of the gradient in the image, in radians
+    light: tuple[float, float]  # (x, y) slope of the shading in the canonical frame
+    stripes: tuple[float, float, float]  # (frequency, phase, strength) of the cloth's
+    strands: tuple[float, float, float]  # (frequency, phase, strength) of the hair's
+    noise: float  # Standard deviation of the pixel noise
     noise_seed: int
 
 

@@ -15,11 +15,9 @@ class SimilarityJitter(BaseTransform):
     """Rotate, scale and shift an image with its labels and points, the same way every time.
 
     The similarity is a function of ``(seed, sample_idx)`` alone, so that all methods, runs and
-    processes see the same images. Put it before ``PackInputs``.
-
-    Moves ``img``, ``gt_seg_map`` (nearest label), ``gt_soft_seg`` and ``gt_coords`` (bilinear) and
-    ``gt_points``. Image and labels may differ in size. Beyond the border, image, labels and
-    ``gt_coords`` continue as their mirror image. Points that leave the frame lie outside [0, 1].
+    processes see the same images. Moves ``img``, ``gt_seg_map`` (nearest label), ``gt_soft_seg``
+    and ``gt_coords`` (bilinear) and ``gt_points``. Image and labels may differ in size. Beyond the
+    border they continue as their mirror image. Points that leave the frame lie outside [0, 1].
 
     Convention: angles turn from x to y (clockwise as seen), about the centre of the image. Shifts
     are fractions of width and height.
@@ -48,11 +46,9 @@ class SimilarityJitter(BaseTransform):
         self.strength = strength
 
     def draw(self, sample_idx: int) -> tuple[np.ndarray, np.ndarray]:
-        """The similarity of a sample, in units of pixels and of the sides.
+        """Rotation times scale (2, 2), and shift (2,) in fractions of width and height.
 
-        Returns:
-            Rotation times scale (2, 2), and shift (2,) in fractions of width and height: a point
-            p pixels from the centre moves to ``matrix @ p + shift * (width, height)``.
+        A point p pixels from the centre moves to ``matrix @ p + shift * (width, height)``.
         """
         rng = np.random.default_rng((self.seed, sample_idx))
         turn, grow, *shift = rng.uniform(-1, 1, 4) * self.strength
@@ -73,14 +69,13 @@ class SimilarityJitter(BaseTransform):
         theta = torch.from_numpy(np.concatenate([inverse, -2 * inverse @ shift[:, None]], 1))
         image = _sample(results['img'].transpose(2, 0, 1), theta)
         results['img'] = np.rint(image.transpose(1, 2, 0)).clip(0, 255).astype(np.uint8)
-        if results.get('gt_seg_map') is not None:
-            labels = results['gt_seg_map']
+        if (labels := results.get('gt_seg_map')) is not None:
             results['gt_seg_map'] = _sample(labels[None], theta, 'nearest')[0].astype(labels.dtype)
         for key in ('gt_soft_seg', 'gt_coords'):
             if results.get(key) is not None:
                 results[key] = _sample(results[key], theta).astype(np.float32)
-        if results.get('gt_points') is not None:
-            moved = (results['gt_points'] - 0.5) @ matrix.T + 0.5 + shift
+        if (points := results.get('gt_points')) is not None:
+            moved = (points - 0.5) @ matrix.T + 0.5 + shift
             results['gt_points'] = moved.astype(np.float32)
         return results
 

@@ -16,16 +16,12 @@ META_KEYS = ('img_path', 'sample_idx', 'ori_shape', 'img_shape', 'scale_factor',
 class PackInputs(BaseTransform):
     """Turn a results dict into what the models take; the last step of a pipeline.
 
-    Reads ``img`` (H, W, 3) uint8 and, where present, ``gt_seg_map`` (H, W) integer labels,
-    ``gt_coords`` (2, H, W) canonical coordinates, ``gt_soft_seg`` (C, H, W) soft one-hot labels
-    and ``gt_points`` (K, 2) points.
-
     Returns a dict of
 
-    * ``inputs``: uint8 tensor (3, H, W), RGB in 0..255.
-    * ``data_samples``: ``BaseDataElement`` with ``gt_sem_seg.data`` (1, H, W) int64,
-      ``gt_coords.data`` (2, H, W), ``gt_soft_seg.data`` (C, H, W) and ``gt_points`` (K, 2), all
-      float32, each only where the data set provides it, and ``META_KEYS`` as attributes.
+    * ``inputs``: uint8 tensor (3, H, W), RGB in 0..255, from ``img`` (H, W, 3).
+    * ``data_samples``: ``BaseDataElement`` with ``gt_sem_seg.data`` (1, H, W) int64, from
+      ``gt_seg_map`` (H, W); and as float32 ``gt_coords.data`` (2, H, W), ``gt_soft_seg.data``
+      (C, H, W) and ``gt_points`` (K, 2), each where the data set provides it; and ``META_KEYS``.
 
     Args:
         bgr_to_rgb: Reverse the channels. Needed behind mmcv's ``LoadImageFromFile``, wrong behind

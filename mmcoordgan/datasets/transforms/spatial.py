@@ -22,7 +22,7 @@ def resize_labels(
     Convention: corners are not aligned (``align_corners=False``), as for resizing images.
 
     Args:
-        labels: (H, W) integer, in 0..num_classes-1 or ``ignore_index``.
+        labels: (H, W) integer, in 0..num_classes-1 or ``ignore_index`` (void).
         num_classes: Number of channels of the result.
         size: Height and width of the result.
         ignore_index: Label of void pixels.

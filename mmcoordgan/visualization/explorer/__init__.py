@@ -39,27 +39,20 @@ _SCRIPTS = ['correspondence', 'annotations', 'brush', 'labels', 'saved', 'pictur
 class ExplorerPicture(NamedTuple):
     """An image to explore."""
 
-    name: str
-    """Shown beside the image; any text."""
-    image: np.ndarray
-    """(H, W, 3) uint8 RGB, of any size and aspect ratio."""
+    name: str  # Shown beside the image; any text
+    image: np.ndarray  # (H, W, 3) uint8 RGB, of any size and aspect ratio
     coords: Tensor
     """(2, S, S): its correspondence map, x first, in [-1, 1], stretched over the whole image."""
-    warning: str = ''
-    """Shown on the image; its matches are then doubtful."""
-    map_error: np.ndarray | None = None
-    """(S, S): how far the map is off, in units of the frame."""
+    warning: str = ''  # Shown on the image; its matches are then doubtful
+    map_error: np.ndarray | None = None  # (S, S): how far the map is off, in units of the frame
 
 
 class Accuracy(NamedTuple):
     """How far off matches are; see :class:`mmcoordgan.apis.domain.HeldOut`."""
 
-    temperature: float
-    """Of the soft transfer."""
-    doubts: Sequence[float]
-    """Increasing."""
-    errors: Sequence[float]
-    """Mean errors of matches of these doubts, as fractions of the side."""
+    temperature: float  # Of the soft transfer
+    doubts: Sequence[float]  # Increasing
+    errors: Sequence[float]  # Mean errors of matches of these doubts, as fractions of the side
 
 
 def quantize_coords(coords: Tensor) -> np.ndarray:
