@@ -6,6 +6,7 @@ import csv
 import errno
 import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -95,8 +96,7 @@ class OutputFolder:
                 raise UserError(
                     f'the folder {root} is not empty: give a new one, or --force to write into it'
                 )
-            if not os.access(root, os.W_OK):
-                raise UserError(f'cannot write into {root}: permission denied')
+            tempfile.TemporaryFile(dir=root).close()  # permissions do not tell
         except OSError as error:
             raise UserError(f'cannot write into {root}: {error.strerror or error}') from None
 

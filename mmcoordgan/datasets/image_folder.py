@@ -108,7 +108,8 @@ class ImageFolder(PipelineDataset):
                     message += ". Repair it, or set on_broken='skip'"
                     raise BrokenImageError(message) from error
                 self._broken.add(current)
-                MMLogger.get_current_instance().warning(f'{message}. Taking the next image instead')
+                logger, count = MMLogger.get_current_instance(), len(self._broken)
+                logger.warning(f'{message}. Taking the next image instead; {count} broken so far')
         raise BrokenImageError(
             f"none of the {len(self)} images in '{self.data_root}' can be read; the first is "
             f'{self.paths[0]}'

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from mmengine.optim import OptimWrapperDict
+from mmengine.utils import apply_to
 
 from mmcoordgan.models.pretrained import misfits
 
@@ -42,9 +45,9 @@ def resume_misfits(checkpoint: Mapping, optim_wrapper: Any, schedulers: Any) -> 
     reasons = []
     meta = checkpoint.get('meta')
     counters = [meta.get(k) for k in ('epoch', 'iter')] if isinstance(meta, Mapping) else [None]
-    if any(type(counter) is not int for counter in counters):
+    if any(type(counter) is not int or counter < 0 for counter in counters):
         reasons.append('it does not say which iteration it is of')
-    if not isinstance(checkpoint.get('message_hub'), Mapping):
+    if not _is_hub(checkpoint.get('message_hub')):
         reasons.append('it holds no message_hub')
     if _counts(checkpoint.get('param_schedulers', schedulers)) != _counts(schedulers):
         reasons.append('its scheduler state belongs to other schedulers')
@@ -55,7 +58,7 @@ def resume_misfits(checkpoint: Mapping, optim_wrapper: Any, schedulers: Any) -> 
         saved, wrappers = checkpoint['optimizer'], dict(optim_wrapper.items())
     for name, wrapper in wrappers.items():
         state = saved.get(name) if isinstance(saved, Mapping) else None
-        if not isinstance(state, Mapping) or not _optimizer_fits(wrapper.optimizer, state):
+        if not _optimizer_fits(wrapper.optimizer, state):
             reasons.append(
                 f'its state of the optimizer {name} is missing or belongs to other parameters'
             )
@@ -82,18 +85,35 @@ def _counts(schedulers: Any) -> Any:
     return len(schedulers) if isinstance(schedulers, list) else schedulers or 0
 
 
-def _optimizer_fits(optimizer: torch.optim.Optimizer, state: Mapping) -> bool:
-    """Whether a saved state has the optimizer's parameters, and moments of their shapes."""
-    groups = state.get('param_groups', ())
-    if len(groups) != len(optimizer.param_groups):
+def _is_hub(hub: Any) -> bool:
+    """Whether MMEngine can go on from a state of its message hub."""
+    parts = ('log_scalars', 'runtime_info', 'resumed_keys')
+    if not isinstance(hub, Mapping) or not all(isinstance(hub.get(k), Mapping) for k in parts):
         return False
-    for own, saved in zip(optimizer.param_groups, groups):
-        settings = {'lr', 'betas', 'params'} & own.keys()
-        if settings - saved.keys() or len(own['params']) != len(saved['params']):
-            return False
-        for parameter, place in zip(own['params'], saved['params']):
-            moments = state['state'].get(place, {})
-            found = [moments.get(k) for k in ('exp_avg', 'exp_avg_sq', 'momentum_buffer')]
-            if any(moment is not None and moment.shape != parameter.shape for moment in found):
-                return False
-    return True
+    texts = all(isinstance(name, str) for part in parts for name in hub[part])
+    return texts and all(isinstance(flag, bool) for flag in hub['resumed_keys'].values())
+
+
+def _optimizer_fits(optimizer: torch.optim.Optimizer, state: Any) -> bool:
+    """Whether the optimizer can go on from a saved state: tries a step of copies.
+
+    Moments of parameters that the optimizer lacks would be ignored; without any, it begins afresh.
+    """
+    trial = copy.copy(optimizer)
+    trial.state, trial.param_groups = defaultdict(dict), []
+    for group in optimizer.param_groups:
+        copies = [torch.zeros_like(p, device='cpu') for p in group['params']]
+        trial.param_groups.append({**group, 'params': copies})
+    try:
+        trial.load_state_dict(apply_to(state, torch.is_tensor, lambda t: t.cpu().clone()))
+        for group in trial.param_groups:
+            group.update(foreach=False, fused=False, capturable=False)  # for GPUs
+            for parameter in group['params']:
+                parameter.grad = torch.zeros_like(parameter)
+        trial.step()
+        finite = all(p.isfinite().all() for group in trial.param_groups for p in group['params'])
+        known = {place for group in state['param_groups'] for place in group['params']}
+        moments = state['state'].keys()
+        return finite and moments <= known and bool(moments) == bool(trial.state)
+    except Exception:  # nonsense fails in any way
+        return False

@@ -55,7 +55,7 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        with suppress(PermissionError):  # some file systems have no modes to change
+        with suppress(OSError):  # some file systems have no modes to change
             os.umask(mask := os.umask(0o022))  # it can only be read by setting it
             os.chmod(temporary, 0o666 & ~mask)
         os.replace(temporary, path)

@@ -80,6 +80,7 @@ def test_what_cannot_be_done_is_said_first(folder, infer, stage1, stage2, monkey
         ((transfer, 'none.pth', *verb), 'none.pth does not exist'),
         ((transfer, 'faces64', *verb), 'faces64 does not exist; did you mean faces_64?'),
         ((transfer, stage2, *verb, '--out', 'blocked/x'), 'cannot write into blocked/x: Not a dir'),
+        ((transfer, stage2, *verb, '--out', '/proc', '--force'), 'cannot write into /proc: '),
         ((transfer, stage2, 'gone', *verb[1:]), 'there is no image or folder gone'),
         (
             (transfer, stage2, 'faces', '--reference', 'one.png', 'small.png'),

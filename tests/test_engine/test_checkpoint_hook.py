@@ -139,7 +139,7 @@ def test_only_own_files_are_removed(trained, tmp_path):
     for path in others:
         path.write_text('of another run')
     hub = checkpoint['message_hub']
-    claims = dict(best_ckpt=str(victim), best_score=-1e9, keep_ckpt_ids=[1, '../home', 2, 3])
+    claims = dict(best_ckpt=str(victim), best_score='high', keep_ckpt_ids=[1, '../home', 2, 3])
     for key, value in claims.items():
         hub['runtime_info'][key], hub['resumed_keys'][key] = value, True
     torch.save(checkpoint, tmp_path / 'evil.pth')
@@ -153,6 +153,18 @@ def test_only_own_files_are_removed(trained, tmp_path):
         'iter_1.pth',
         'iter_4.pth',
     ]
+
+
+def test_no_folder_is_removed(trained, tmp_path):
+    """Not even one that a checkpoint of the same work dir calls the best one."""
+    checkpoint, folder = load(trained[0], 2), tmp_path / 'work' / 'best_of_all'
+    folder.mkdir(parents=True)
+    hub = checkpoint['message_hub']
+    hub['runtime_info']['best_ckpt'], hub['resumed_keys']['best_ckpt'] = str(folder), True
+    torch.save(checkpoint, tmp_path / 'work' / 'evil.pth')
+    options = {f'{HOOK}.save_best': 'toy/iou', **VALIDATE}
+    resume(tmp_path, tmp_path / 'work' / 'evil.pth', **options).train()
+    assert folder.is_dir()
 
 
 def test_the_old_goes_when_the_new_is_named(tmp_path, monkeypatch):

@@ -42,6 +42,16 @@ MISFITS = {
     'of another optimizer': (lambda c: generator(c)['param_groups'][0].pop('betas'), OTHER),
     'other parameters': (lambda c: generator(c)['param_groups'][0]['params'].pop(), OTHER),
     'schedulers': (lambda c: c.update(param_schedulers=3), 'its scheduler state belongs to other'),
+    'a setting': (lambda c: generator(c)['param_groups'][0].update(lr=torch.nan), OTHER),
+    'never stepped': (lambda c: generator(c)['state'].clear(), OTHER),
+    'other names': (lambda c: generator(c)['state'].update({'0': {}}), OTHER),
+    'nonsense': (lambda c: generator(c).update(param_groups=3), OTHER),
+    'half a hub': (lambda c: c['message_hub'].pop('resumed_keys'), 'it holds no message_hub'),
+    'flags': (
+        lambda c: c['message_hub']['resumed_keys'].update(iter='x'),
+        'it holds no message_hub',
+    ),
+    'negative': (lambda c: c['meta'].update(iter=-3), 'not say which iteration it is of'),
     'no hub': (lambda c: c.update(message_hub=None), 'it holds no message_hub'),
     'no iteration': (lambda c: c.update(meta={'iter': 'two'}), 'not say which iteration it is of'),
 }
@@ -68,10 +78,11 @@ def test_a_checkpoint_without_optimizers_resumes_with_a_warning(trained, tmp_pat
     assert any('weights.pth holds no optimizers: they start afresh' in text for text in warnings)
 
 
-@pytest.mark.parametrize('key', ['data', 'random_states'])
-def test_states_of_nonsense_are_named(trained, tmp_path, key):
-    checkpoint = load(trained[0], 2)
-    checkpoint[key] = [{'python': 'x'}] if key == 'random_states' else {'seeds': 3}
+@pytest.mark.parametrize(
+    'nonsense', [dict(random_states=[{'python': 'x'}]), dict(data={'seed': 3, 'position': -1})]
+)
+def test_states_of_nonsense_are_named(trained, tmp_path, nonsense):
+    checkpoint = {**load(trained[0], 2), **nonsense}
     torch.save(checkpoint, tmp_path / 'other.pth')
     with pytest.raises(
         UserError, match=r'other\.pth has invalid random states or an invalid place'

@@ -137,23 +137,28 @@ class CoordGANCheckpointHook(CheckpointHook):
         info = runner.message_hub.runtime_info
         folder = os.path.dirname(os.path.abspath(os.path.expanduser(str(runner._load_from))))
         own = folder == os.path.abspath(runner.work_dir)
-        for name in [n for n in info if n == 'keep_ckpt_ids' or n.startswith('best_ckpt')]:
+        for name in [n for n in info if n == 'keep_ckpt_ids' or n.startswith('best_')]:
             value = info.pop(name)
             if own and name == 'keep_ckpt_ids':
                 info[name] = [step for step in value if type(step) is int]
+            elif name.startswith('best_score') and isinstance(value, (int, float)):
+                info[name] = value
             elif own and os.path.basename(str(value)).startswith('best_'):
-                info[name] = os.path.join(folder, os.path.basename(str(value)))
+                path = os.path.join(folder, os.path.basename(str(value)))
+                info.update({name: path} if os.path.isfile(path) else {})
 
     def _restore(self, runner: Any) -> None:
         states, data = (self._loaded.get(key, []) for key in ('random_states', 'data'))
         try:
             if data and hasattr(runner.train_loop, 'go_to'):
+                if any(type(place) is not int or place < 0 for place in data.values()):
+                    raise ValueError(data)
                 runner.train_loop.go_to(**data)
             # Last, because a data loader draws when it starts.
             if len(states) == get_world_size():
                 set_random_state(states[get_rank()])
                 return
-        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        except Exception as error:  # nonsense fails in any way
             raise UserError(
                 f'{runner._load_from} has invalid random states or an invalid place in the data '
                 f'({type(error).__name__}: {error})'
