@@ -38,6 +38,7 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS, 'mmcoordgan
 TRANSFORMS = _child(
     root.TRANSFORMS, 'mmcoordgan.datasets', 'mmcoordgan.integrations.mmagic_data', 'mmcv.transforms'
 )
+VISBACKENDS = _child(root.VISBACKENDS, 'mmcoordgan.engine')
 
 # The package adds nothing to these, but MMEngine warns about each registry that a scope lacks.
 for _parent in (
@@ -49,7 +50,6 @@ for _parent in (
     root.RUNNER_CONSTRUCTORS,
     root.STRATEGIES,
     root.TASK_UTILS,
-    root.VISBACKENDS,
     root.VISUALIZERS,
     root.WEIGHT_INITIALIZERS,
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import pickle
@@ -17,6 +18,7 @@ from urllib.parse import urlparse
 import mmengine
 import torch
 from mmengine.fileio import LocalBackend, register_backend
+from mmengine.logging import print_log
 from torch import Tensor
 
 MAX_PICKLE = 64 << 20
@@ -39,6 +41,13 @@ class AtomicLocalBackend(LocalBackend):
         mmengine.mkdir_or_exist(os.path.dirname(os.path.abspath(filepath)))
         with atomic_file(filepath) as file:
             file.write(obj)
+
+    def remove(self, filepath: str | Path) -> None:
+        """Remove a file. One that stays is logged: no reason to end hours of training."""
+        try:
+            super().remove(filepath)
+        except OSError as error:
+            print_log(f'{filepath} cannot be removed: {error}', 'current', logging.WARNING)
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """What the checkpoint hook writes, believes, refuses and removes."""
 
 import errno
+import os
 
 import numpy as np
 import pytest
 import torch
 from engine_toy import runner
 from mmengine.hooks import Hook
+from mmengine.visualization import LocalVisBackend
 
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import AtomicLocalBackend, load_checkpoint
@@ -206,6 +208,22 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     assert error.value.exit_code == 1
     assert (tmp_path / 'work' / 'last_checkpoint').read_text() == 'iter_2.pth'
     assert load(tmp_path, 2)['meta']['iter'] == 2
+
+
+def test_what_a_disk_refuses_does_not_end_hours_of_training(tmp_path, monkeypatch):
+    """To remove a file, or to take a line of numbers."""
+
+    def refuse(*_):
+        raise OSError(errno.EIO, 'Input/output error')
+
+    monkeypatch.setattr(os, 'remove', refuse)
+    monkeypatch.setattr(LocalVisBackend, '_dump', refuse)
+    (tmp_path / 'work').mkdir()
+    (tmp_path / 'work' / 'iter_8.pth.abc.part').touch()
+    more = {f'{HOOK}.max_keep_ckpts': 1, f'{HOOK}.save_best': 'toy/iou', **VALIDATE}
+    runner(tmp_path, **more).train()
+    names = sorted(path.name for path in (tmp_path / 'work').glob('*.pth'))
+    assert names == [f'{best}iter_{n}.pth' for best in ('best_toy_iou_', '') for n in (2, 4)]
 
 
 def test_unfinished_files_are_removed_and_superfluous_ones(tmp_path):

@@ -13,7 +13,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 
 from mmcoordgan.errors import UserError
-from mmcoordgan.io.files import atomic_file
+from mmcoordgan.io.files import AtomicLocalBackend, atomic_file
 from mmcoordgan.io.plain import to_history, to_plain
 from mmcoordgan.random_state import random_state, set_random_state
 from mmcoordgan.registry import HOOKS
@@ -130,7 +130,7 @@ class CoordGANCheckpointHook(CheckpointHook):
             pattern = re.sub(r'\{[^}]*\}', '*', self.filename_tmpl)
             for folder, name in ((str(self.out_dir), pattern), (runner.work_dir, POINTER)):
                 for path in glob.glob(os.path.join(glob.escape(folder), f'{name}.*.part')):
-                    os.unlink(path)
+                    AtomicLocalBackend().remove(path)
 
     def _check_claims(self, runner: Any) -> None:
         """Believe the names of older files in a checkpoint only of its own folder."""
@@ -245,18 +245,12 @@ class CoordGANCheckpointHook(CheckpointHook):
         self._saved_at = step
         if self.max_keep_ckpts > 0:
             for old in kept[: -self.max_keep_ckpts]:
-                self._remove(runner, self._path(old))
+                if is_main_process() and self.file_backend.isfile(self._path(old)):
+                    self.file_backend.remove(self._path(old))
             self.keep_ckpt_ids = kept[-self.max_keep_ckpts :]
 
     def _path(self, step: int) -> str:
         return str(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step)))
-
-    def _remove(self, runner: Any, path: str) -> None:
-        if is_main_process() and self.file_backend.isfile(path):
-            try:
-                self.file_backend.remove(path)
-            except OSError as error:
-                runner.logger.warning(f'the old checkpoint {path} cannot be removed: {error}')
 
 
 def _without_functions(states: Any) -> Any:

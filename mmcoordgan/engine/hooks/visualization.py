@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os.path as osp
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,11 +15,13 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.visualization import LocalVisBackend as MMEngineBackend
 
 from mmcoordgan.evaluation.examples import read_example, sample_index
 from mmcoordgan.evaluation.transfer_metric import temperature_at
 from mmcoordgan.io.files import atomic_file
-from mmcoordgan.registry import HOOKS
+from mmcoordgan.registry import HOOKS, VISBACKENDS
 from mmcoordgan.visualization import (
     TRANSFER_TITLES,
     TransferPicture,
@@ -211,6 +214,17 @@ class TransferVisualizationHook(Hook):
             query.coords.shape[-1], self.mode, self.temperature, self.reference_size
         )
         return transfer_row(reference, query, palette, temperature)
+
+
+@VISBACKENDS.register_module()
+class LocalVisBackend(MMEngineBackend):
+    """MMEngine's ``LocalVisBackend``; numbers that the disk does not take do not end a training."""
+
+    def _dump(self, *args: Any) -> None:
+        try:
+            super()._dump(*args)
+        except OSError as error:
+            print_log(f'a line of vis_data is left out: {error}', 'current', logging.WARNING)
 
 
 @contextmanager
