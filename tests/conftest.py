@@ -147,5 +147,5 @@ def datasetgan_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import evaluation_data
 
     root = tmp_path_factory.mktemp('datasetgan')
-    evaluation_data.datasetgan(str(root), False)
+    evaluation_data.datasetgan(str(root))
     return root / 'datasetgan'

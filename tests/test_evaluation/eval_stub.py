@@ -25,11 +25,7 @@ def oracle_coords(kind: str, path: str, size: int) -> torch.Tensor:
 
 def write_celeba(root: Path, numbers: list[int]) -> None:
     """CelebAMask-HQ with 210 names, of which only ``numbers`` have their content."""
-    evaluation_data.range = lambda count: numbers  # the only loop of celeba()
-    try:
-        evaluation_data.celeba(str(root), False)
-    finally:
-        del evaluation_data.range
+    evaluation_data.celeba(str(root), numbers)
     for number in range(evaluation_data.N_CELEBA):
         (root / 'CelebAMask-HQ' / 'CelebA-HQ-img' / f'{number}.jpg').touch()
 
