@@ -1,4 +1,8 @@
+import subprocess
+import sys
+
 import numpy as np
+from doc_blocks import ROOT
 from PIL import Image
 
 TOOL = 'analysis_tools/browse_dataset.py'
@@ -33,5 +37,7 @@ def test_images_and_labels_as_the_loader_gives_them(run_tool, refused, tmp_path,
     assert (shown[256 + 60] != shown[256 + 220]).any()  # the right half is labelled
     error = refused(TOOL, 'mine.py', '--out', 'shown', '--phase', 'val')
     assert 'mine.py has no val_dataloader' in error
-    run_tool(TOOL, 'coordgan/toyfaces_32_encoder.py', '--out', 'toy', '--phase', 'test', '-n', 1)
+    command = [sys.executable, ROOT / 'tools' / TOOL]  # without the scope of the tests
+    command += ['coordgan/toyfaces_32_encoder.py', '--out=toy', '--phase=test', '-n', '1']
+    subprocess.run(command, check=True)
     assert Image.open(tmp_path / 'toy' / '00000.png').width > 500  # points beside the image

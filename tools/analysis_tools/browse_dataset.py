@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from PIL import Image
 
@@ -68,6 +69,7 @@ def main() -> None:
     add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE', help=text)
     args = parser.parse_args()
     cfg = load_config(args.config, args.cfg_options)
+    init_default_scope(cfg.get('default_scope', 'mmcoordgan'))
     os.makedirs(args.out, exist_ok=True)
     number = 0
     for found in itertools.islice(samples(cfg, args.phase, args.seed), args.number):
