@@ -28,8 +28,7 @@ def root(tmp_path) -> Path:
 
 @pytest.mark.parametrize('num_classes', [7, 19])
 def test_packed_labels_equal_the_painted_ones(root, num_classes, capsys):
-    arguments = [str(root), '--num-classes', str(num_classes), '--workers', '1']
-    assert tool.main(arguments) == 0
+    assert tool.main([str(root), f'--num-classes={num_classes}', '--workers=1']) == 0
     folder = f'CelebAMask-HQ-labels-{num_classes}'
     painted = CelebAMaskHQ(data_root=str(root), num_classes=num_classes)
     packed = CelebAMaskHQ(data_root=str(root), num_classes=num_classes, label_dir=folder)
@@ -42,12 +41,13 @@ def test_packed_labels_equal_the_painted_ones(root, num_classes, capsys):
 
 def test_it_goes_on_where_it_stopped(root, capsys):
     out = root / 'out'
-    tool.main([str(root), '--workers', '1', '--out-dir', str(out)])
+    arguments = [str(root), '--workers=1', f'--out-dir={out}']
+    tool.main(arguments)
     (out / '3.png').unlink()
     (out / '3.png.killed.part').write_bytes(b'half a file')
     kept = {path: path.stat().st_mtime_ns for path in out.glob('*.png')}
     capsys.readouterr()
-    assert tool.main([str(root), '--workers', '1', '--out-dir', str(out)]) == 0
+    assert tool.main(arguments) == 0
     printed = capsys.readouterr().out
     assert '6 images, 5 packed before' in printed and '1 packed into' in printed
     assert kept == {path: path.stat().st_mtime_ns for path in kept}

@@ -53,15 +53,11 @@ def write_config(folder: Path, kind: str, extra: str = '') -> Path:
     return path
 
 
-def test(config, *arguments, checkpoint='trained.pth', options=()) -> dict:
+def metrics_of(config, *arguments, options=()) -> dict:
     """Run the tool in this process and return the metrics that it writes."""
-    options = ['--cfg-options', *options] if options else []
-    arguments = [config, checkpoint, '--out', 'metrics.json', *arguments, *options]
-    tool['main']([str(argument) for argument in arguments])
+    arguments = ['trained.pth', '--out', 'metrics.json', *arguments, '--cfg-options', *options]
+    tool['main']([str(config), *map(str, arguments)])
     return json.loads(Path('metrics.json').read_text())
-
-
-test.__test__ = False  # type: ignore[attr-defined]  # what pytest would take for a test
 
 
 def at_32(root: Path) -> list[str]:
@@ -77,7 +73,7 @@ def at_32(root: Path) -> list[str]:
 def test_benchmarks_of_the_reference(kind, datasetgan_root, tmp_path):
     """5 references x all queries through the shipped base configs, with the true maps."""
     drawing = [f'custom_hooks.0.{setting}' for setting in ('max_pictures=2', 'reference_size=32')]
-    metrics = test(write_config(tmp_path, kind), options=[*at_32(datasetgan_root), *drawing])
+    metrics = metrics_of(write_config(tmp_path, kind), options=[*at_32(datasetgan_root), *drawing])
     expected = numbers('eval.json')[f'transfer.{kind}.oracle32']
     assert metrics['iou'] == pytest.approx(expected['final'], abs=1e-9)
     for k, reference in enumerate(expected['refs']):
@@ -115,7 +111,7 @@ def test_toy_faces(tmp_path):
     extra.update(temperature=0.02, reference_size=32)
     with config.open('a') as file:
         file.write(f'_base_.test_evaluator.append({extra})\ntest_evaluator = _base_.test_evaluator')
-    metrics = test(config, '--work-dir', 'work', options=[small])
+    metrics = metrics_of(config, '--work-dir', 'work', options=[small])
     assert metrics['refined/iou'] == metrics['ceiling_iou'] == metrics['refined/ceiling_iou'] > 60
     assert metrics['identity_iou'] < metrics['iou'] < metrics['ceiling_iou']
     assert metrics['identity_pck@0.1'] < metrics['pck@0.1'] < metrics['ceiling_pck@0.1']
@@ -129,7 +125,7 @@ def test_same_numbers_with_two_processes(tmp_path):
     """Seven queries on two processes, through the script."""
     config = write_config(tmp_path, 'toy', 'model["bias"] = 0.2\n')
     options = ['test_dataloader.dataset.length=12', 'test_dataloader.batch_size=4']
-    alone = test(config, options=options)
+    alone = metrics_of(config, options=options)
 
     environment = dict(os.environ, PYTHON=sys.executable, PORT=str(20000 + os.getpid() % 20000))
     command = [ROOT / 'tools' / 'dist_test.sh', config, 'trained.pth', '2', '--out', 'two.json']
@@ -183,7 +179,7 @@ def test_the_config_of_the_training_stays_and_half_precision(tmp_path):
     kept = Path('work', config.name)
     kept.write_text('# of the training')
     options = ['test_dataloader.dataset.length=7']
-    assert test(config, '--amp', '--work-dir', 'work', options=options)['iou'] > 60
+    assert metrics_of(config, '--amp', '--work-dir', 'work', options=options)['iou'] > 60
     assert kept.read_text() == '# of the training'
 
 

@@ -61,11 +61,6 @@ def test_interrupted_runs_end_like_others(tmp_path: Path, config, processes, sig
     assert f'{what} survived: {kills} (' in done.stdout and 'are bit-identical' in done.stdout
 
 
-def limit_file_size(size: int):
-    """For a child process: no file may grow beyond ``size`` bytes, as if the disk were full."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
 def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path):
     arguments = [str(write_config(tmp_path))]
     options = ['default_hooks.checkpoint.max_keep_ckpts=1', 'default_hooks.logger.interval=9']
@@ -73,19 +68,15 @@ def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path):
     TOOL['main']([*arguments, 'train_cfg.max_iters=2'])
     path = tmp_path / 'iter_2.pth'
     before = path.read_bytes()
+    size = len(before) - 1000  # no file may be larger, as if the disk were full
     full = subprocess.run(
         [sys.executable, str(ROOT / 'tools' / 'train.py'), *arguments, 'train_cfg.max_iters=4'],
-        preexec_fn=limit_file_size(len(before) - 1000),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
         capture_output=True,
         text=True,
-        timeout=120,
     )
     assert full.returncode == 1
-    error = full.stderr.strip().splitlines()[-1]
-    assert re.match(
-        r'train.py: error: checkpoint .*iter_4\.pth cannot be written \(File too', error
-    )
-    assert error.endswith('free some space and use --resume')
+    assert re.search(r'error: checkpoint .*iter_4\.pth cannot be written \(File too', full.stderr)
     assert path.read_bytes() == before
     assert (tmp_path / 'last_checkpoint').read_text() == 'iter_2.pth'
     assert sorted(p.name for p in tmp_path.glob('iter_*')) == ['iter_2.pth']

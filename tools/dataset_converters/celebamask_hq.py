@@ -23,6 +23,7 @@ from mmengine.utils import track_iter_progress
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.datasets.celebamask_hq import (
     PNG_CLASSES_KEY,
     list_numbered_images,
@@ -51,37 +52,26 @@ def pack(number: int, mask_dir: str, out_dir: str, num_classes: int) -> str:
     return ''
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def main(argv: list[str] | None = None) -> int:
+    """Pack all images; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     add = parser.add_argument
     add('data_root', help='folder that holds the images and the masks')
     add('--num-classes', type=int, choices=(7, 19), default=7)
-    add('--img-dir', default='CelebA-HQ-img', help='images, below data_root')
-    add('--mask-dir', default='CelebAMask-HQ-mask-anno', help='below data_root')
     add('--out-dir', help='default: data_root/CelebAMask-HQ-labels-<classes>')
     add('--workers', type=int, default=min(8, os.cpu_count() or 1))
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Pack all images; return the exit status."""
-    args = parse_args(argv)
-    mask_dir = os.path.join(args.data_root, args.mask_dir)
-    img_dir = os.path.join(args.data_root, args.img_dir)
-    for folder, option in ((img_dir, '--img-dir'), (mask_dir, '--mask-dir')):
-        if not os.path.isdir(folder):
-            print(f"the folder '{folder}' does not exist: see data_root and {option}")
-            return 2
+    args = parser.parse_args(argv)
     out_dir = args.out_dir or os.path.join(
         args.data_root, f'CelebAMask-HQ-labels-{args.num_classes}'
     )
+    names = list_numbered_images(os.path.join(args.data_root, 'CelebA-HQ-img'))
     os.makedirs(out_dir, exist_ok=True)
     for unfinished in glob.glob(os.path.join(glob.escape(out_dir), '*.png.*.part')):
         os.unlink(unfinished)
-    numbers = [int(os.path.splitext(name)[0]) for name in list_numbered_images(img_dir)]
-    done = set(os.listdir(out_dir))
+    numbers, done = [int(os.path.splitext(name)[0]) for name in names], set(os.listdir(out_dir))
     missing = [number for number in numbers if f'{number}.png' not in done]
     print(f'{len(numbers)} images, {len(numbers) - len(missing)} packed before', flush=True)
+    mask_dir = os.path.join(args.data_root, 'CelebAMask-HQ-mask-anno')
     work = partial(pack, mask_dir=mask_dir, out_dir=out_dir, num_classes=args.num_classes)
     # 'spawn' behaves alike on all systems and does not fork threads of OpenCV or torch.
     with get_context('spawn').Pool(args.workers) if args.workers > 1 else nullcontext() as pool:
@@ -94,4 +84,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with explained_errors('celebamask_hq.py'):
+        sys.exit(main())
