@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from mmcoordgan.apis import CoordGANInferencer
@@ -77,14 +76,6 @@ def test_results_are_those_of_the_crops(faces):
     assert np.allclose(encoding.crop[:, :2] / 32, faces[1][:, :2], atol=1e-3)
     with pytest.raises(ValueError, match='cannot be matched where it is cropped'):
         model.correspond('large_face0.png', 'large_face1.png')
-
-
-def test_pixels_go_to_places_and_back():
-    crop = face_crop('a', UPRIGHT + np.array([[0, 0], [3, 9], [0, 0]]), (200, 300))
-    points = torch.tensor([[50.0, 60.0], [110.0, 20.0]])
-    assert torch.allclose(crop.to_pixels(crop.to_places(points).T).T, points, atol=1e-3)
-    outside = crop.to_pixels(torch.tensor([[-9.0, 9.0], [0.0, 0.0]]))
-    assert outside[0].tolist() == [0, 299]
 
 
 def test_images_that_are_not_listed(faces, tmp_path):

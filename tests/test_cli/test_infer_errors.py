@@ -116,12 +116,9 @@ def test_an_image_that_goes_away_costs_its_drawing(folder, infer, stage2, monkey
         return read(source)
 
     monkeypatch.setattr(cli, 'original', gone)
-    points = ('faces', '--reference', 'one.png', '--points', 'p.csv', '--out', 'x')
-    code, message = infer('transfer-points', stage2, *points, '--overlay')
+    code, message = infer('transfer-labels', stage2, 'faces', *LABEL, '--overlay')
     assert code == 1 and 'cannot read faces/b.jpg: gone' in message
-    assert below('x') == ['overlay/a.png', 'overlay/sub/c.png', 'points.csv']
-    code, message = infer('transfer-labels', stage2, 'faces', *LABEL[:3], '--out', 'y', '--overlay')
-    assert code == 1 and 'cannot read faces/b.jpg: gone' in message
-    assert below('y/labels') == ['a.png', 'b.png', 'sub/c.png']
+    assert below('x/labels') == ['a.png', 'b.png', 'sub/c.png']
+    assert below('x/overlay') == ['a.png', 'sub/c.png']
     code, message = infer('correspond', stage2, 'one.png', 'faces/b.jpg', '--out', 'z')
     assert code == 1 and 'gone' in message and below('z') == ['matches.npz']

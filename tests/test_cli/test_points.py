@@ -51,21 +51,13 @@ def test_points_of_the_explorer(tmp_path):
 
 BAD = {
     'empty.csv': ('', 'its first line must name the columns x, y'),
-    'headerless.csv': ('1,2\n3,4\n', 'its first line must name the columns x, y'),
-    'alone.csv': ('x,y\n', 'holds no points'),
     'text.csv': ('x,y\n1,two\n', "could not convert string to float: 'two'"),
     'short.csv': ('x,y\n1\n', 'NoneType'),
     'nan.csv': ('x,y\n1,nan\n', 'point 0 is not finite'),
-    'number.json': ('7', 'not subscriptable'),
     'deep.json': ('[' * 100_000, 'recursion'),
-    'broken.json': ('{"points": [', 'Expecting value'),
     'other.json': ('{"format": "x"}', 'the explorer did not save it'),
     'image.json': (json.dumps(explorer()), r'its images are a\.png, b\.png, not c\.png'),
     'none.json': (json.dumps({**explorer(), 'points': []}), 'holds no points'),
-    'label.json': (
-        json.dumps({**explorer(), 'points': [dict(label=9, positions=[[0, 0]] * 2)]}),
-        'holds no points',
-    ),
     'label zero.json': (
         json.dumps({**explorer(), 'points': [dict(label=0, positions=[[0, 0]] * 2)]}),
         'a point has the label 0',

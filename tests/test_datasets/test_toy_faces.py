@@ -82,13 +82,4 @@ def test_structure_and_texture_are_independent():
     np.testing.assert_array_equal(base['gt_seg_map'], repainted['gt_seg_map'])
     np.testing.assert_array_equal(base['gt_coords'], repainted['gt_coords'])
     assert np.abs(base['img'].astype(int) - repainted['img']).mean() > 20
-    moved = dataset.render(2, 1)
-    assert not np.array_equal(base['gt_coords'], moved['gt_coords'])
-    # The palette went along.
-    skin = CLASSES.index('skin')
-    colours = [
-        np.median(sample['img'][sample['gt_seg_map'] == skin], axis=0)
-        for sample in (base, moved, repainted)
-    ]
-    assert np.abs(colours[0] - colours[1]).max() < 30
-    assert np.abs(colours[0] - colours[2]).max() > 30
+    assert not np.array_equal(base['gt_coords'], dataset.render(2, 1)['gt_coords'])

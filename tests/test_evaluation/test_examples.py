@@ -1,7 +1,6 @@
 import pytest
 import torch
 from eval_stub import sample
-from mmengine.structures import BaseDataElement, PixelData
 
 from mmcoordgan.evaluation.examples import arg_max, read_example
 from mmcoordgan.geometry import canonical_grid
@@ -18,18 +17,6 @@ def test_ties_go_to_the_lowest_class():
     assert torch.equal(arg_max(random), random.argmax(0))
 
 
-def test_labels_at_the_size_of_the_map():
-    labels = [[0, 0, 1, 2], [0, 0, 2, 2], [1, 1, 2, 2], [1, 0, 1, 1]]
-    soft = read(sample(0, canonical_grid(2, 2), labels)).labels
-    # Halving without antialiasing is the mean of 2 x 2 pixels.
-    assert soft.tolist() == [
-        [[1, 0], [0.25, 0]],
-        [[0, 0.25], [0.75, 0.5]],
-        [[0, 0.75], [0, 0.5]],
-    ]
-    assert arg_max(soft).tolist() == [[0, 2], [1, 1]]
-
-
 def test_soft_labels_come_before_hard_ones():
     soft = torch.tensor([0.2, 0.5, 0.3])[:, None, None].expand(3, 2, 2)
     prediction = sample(0, canonical_grid(2, 2), [[0, 0], [0, 0]], gt_soft_seg={'data': soft})
@@ -39,15 +26,6 @@ def test_soft_labels_come_before_hard_ones():
 def test_true_coordinates_keep_their_corners():
     prediction = sample(0, canonical_grid(3, 3), gt_coords={'data': canonical_grid(5, 5)})
     torch.testing.assert_close(read(prediction).true_coords, canonical_grid(3, 3))
-
-
-def test_data_fields_of_every_kind():
-    grid = canonical_grid(2, 2)
-    for field in ({'data': grid}, PixelData(data=grid), grid):
-        assert torch.equal(read({'coords': field, 'sample_idx': 0}).coords, grid)
-    element = BaseDataElement(metainfo=dict(sample_idx=3), gt_sem_seg=PixelData(data=grid[:1] > 0))
-    element.coords = grid
-    assert read(element.to_dict()).labels[1].tolist() == [[0, 1], [0, 1]]
 
 
 GRID = canonical_grid(2, 2)

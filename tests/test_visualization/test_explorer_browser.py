@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import pytest
 import torch
 from browser import console, set_screen
 from explorer_driver import (
@@ -42,9 +41,8 @@ def test_all_matches(page):
         assert torch.equal(*distances)
 
 
-@pytest.mark.parametrize('picture', range(4))
-def test_hover(page, picture):
-    for pixel in (0, 5 * SIZE + 9, SIZE * SIZE - 1):
+def test_hover(page):
+    for picture, pixel in ((0, 0), (2, 5 * SIZE + 9), (3, SIZE * SIZE - 1)):
         page.mouse(picture, pixel)
         check_shown(page, picture, pixel)
 

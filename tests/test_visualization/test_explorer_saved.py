@@ -109,38 +109,31 @@ def test_files_that_cannot_be_opened(page, tmp_path):
     page.mouse(0, 40, press=True)
     file = page.save_to(tmp_path)
     whole = json.loads(file.read_text(encoding='utf-8'))
-    point, picture = whole['points'][0], whole['pictures'][1]
-    first, long = whole['pictures'][0], [[0] * SIZE] * (SIZE + 1)
-    damaged = {
-        'this page did not save it': [None, [], {**whole, 'format': 'mmcoordgan explorer 2'}],
-        'its maps have 32 pixels a side, but those here 16': [{**whole, 'size': 32}],
-        'it lacks a list of pictures': [{**whole, 'pictures': None}],
-        'it is about 3 images, but here are 4': [{**whole, 'pictures': whole['pictures'][:3]}],
-        f'its image 2 is <i>b</i>.png, but here it is {NAMES[1]}': [
-            {**whole, 'pictures': [first, {**picture, 'name': '<i>b</i>.png'}, *[{}] * 2]},
-        ],
-        f'its labels of {NAMES[0]} are damaged': [
-            {**whole, 'pictures': [{**first, 'labels': labels}, *whole['pictures'][1:]]}
-            for labels in ([], long, [[9] * SIZE] * SIZE, [[0.5] * SIZE] * SIZE)
-        ],
-        'it lacks a list of labels of every pixel': [
-            {**whole, 'pictures': [{**first, 'labels': 'x'}, *whole['pictures'][1:]]},
-        ],
-        'it lacks a list of points': [{**whole, 'points': {}}],
-        'its point 2 is damaged': [
-            {**whole, 'points': [point, changed]}
-            for changed in (None, {**point, 'label': 9}, {**point, 'positions': [[SIZE, 0]] * 4})
-        ],
-        'its names of labels are damaged': [
-            {**whole, 'labels': labels}
-            for labels in (whole['labels'][:7], [*whole['labels'][:7], {'label': 8, 'name': None}])
-        ],
-    }
-    for reason, contents in damaged.items():
-        for content in contents:
-            (tmp_path / 'x.json').write_text(json.dumps(content), encoding='utf-8')
-            said = page.open_file(tmp_path / 'x.json')
-            assert said == f'x.json is not opened: {reason}.', content
+    point, (first, *others) = whole['points'][0], whole['pictures']
+
+    def with_first(**changes) -> dict:
+        return {**whole, 'pictures': [{**first, **changes}, *others]}
+
+    for content, reason in (
+        (None, 'this page did not save it'),
+        ({**whole, 'format': 'mmcoordgan explorer 2'}, 'this page did not save it'),
+        ({**whole, 'size': 32}, 'its maps have 32 pixels a side, but those here 16'),
+        ({**whole, 'pictures': None}, 'it lacks a list of pictures'),
+        ({**whole, 'pictures': others}, 'it is about 3 images, but here are 4'),
+        (with_first(name='<i>'), f'its image 1 is <i>, but here it is {NAMES[0]}'),
+        (with_first(labels=[[0] * SIZE] * 17), f'its labels of {NAMES[0]} are damaged'),
+        (with_first(labels=[[9] * SIZE] * SIZE), f'its labels of {NAMES[0]} are damaged'),
+        (with_first(labels=[[0.5] * SIZE] * SIZE), f'its labels of {NAMES[0]} are damaged'),
+        (with_first(labels='x'), 'it lacks a list of labels of every pixel'),
+        ({**whole, 'points': {}}, 'it lacks a list of points'),
+        ({**whole, 'points': [point, None]}, 'its point 2 is damaged'),
+        ({**whole, 'points': [{**point, 'label': 9}]}, 'its point 1 is damaged'),
+        ({**whole, 'points': [{**point, 'positions': [[16, 0]] * 4}]}, 'its point 1 is damaged'),
+        ({**whole, 'labels': whole['labels'][:7]}, 'its names of labels are damaged'),
+    ):
+        (tmp_path / 'x.json').write_text(json.dumps(content), encoding='utf-8')
+        said = page.open_file(tmp_path / 'x.json')
+        assert said == f'x.json is not opened: {reason}.', content
     (tmp_path / 'x.json').write_text('{')
     assert page.open_file(tmp_path / 'x.json') == 'x.json is not opened: it is not JSON.'
     assert page.find('#problem')[0].aria_role == 'alert'
