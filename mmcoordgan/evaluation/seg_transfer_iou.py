@@ -71,7 +71,7 @@ class SegTransferIoU(TransferMetric):
       that is in no query scores 0 and enters the mean.
     * ``iou/<class>``, ``iou/ref<k>``: the same by class and by reference.
     * ``identity_iou``: labels copied without moving them.
-    * ``fused_iou`` (with ``fuse``): one prediction from all references, the arg max of the sum of
+    * ``fused_iou``: one prediction from all references, the arg max of the sum of
       their carried labels.
     * ``ceiling_iou``: the true canonical coordinates (``gt_coords``) in place of the model's map,
       where all images have them.
@@ -81,7 +81,6 @@ class SegTransferIoU(TransferMetric):
     Args:
         num_classes: C, background (class 0) included. Default: the ``classes`` of the data set.
         ignore_classes: Classes left out of means, by name or number.
-        fuse: Report ``fused_iou``.
         label_size: Height and width at which labels are counted; what is carried is resized to
             it. None (default): those of the map, as in the published benchmarks.
         **settings: See :class:`TransferMetric`.
@@ -96,7 +95,6 @@ class SegTransferIoU(TransferMetric):
         *,
         num_classes: int | None = None,
         ignore_classes: Sequence[int | str] = (),
-        fuse: bool = True,
         label_size: int | None = None,
         **settings: Any,
     ) -> None:
@@ -104,7 +102,6 @@ class SegTransferIoU(TransferMetric):
         self._num_classes = num_classes
         self.label_size = label_size
         self.ignore_classes = tuple(ignore_classes)
-        self.fuse = fuse
 
     @property
     def num_classes(self) -> int:  # type: ignore[override]
@@ -151,8 +148,7 @@ class SegTransferIoU(TransferMetric):
 
         carried = self.transfer(references.labels, queries)
         count('', carried)
-        if self.fuse:
-            count('fused', carried.sum(1, keepdim=True))
+        count('fused', carried.sum(1, keepdim=True))
         count('identity', references.truth.expand(len(truth), -1, -1, -1, -1))
         known = references.true_coords is not None and queries.true_coords is not None
         if self.ceiling and known:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mmcoordgan.models.images import to_bytes
 
-OVERLAY_OPACITY = 0.55
+OPACITY = 0.55
+"""Of labels over an image."""
 
 # sRGB colours of the frame's corners: [top, bottom][left, right]. All of them are light enough
 # for the texture to show, and no two places of the frame share a colour.
@@ -64,7 +65,6 @@ def overlay_labels(
     image: np.ndarray,
     labels: np.ndarray | Tensor,
     palette: Sequence[Sequence[int]] | np.ndarray,
-    opacity: float = OVERLAY_OPACITY,
 ) -> np.ndarray:
     """Lay the colours of labels over an image; the background (label 0) stays clear.
 
@@ -72,11 +72,10 @@ def overlay_labels(
         image: (H, W, 3) uint8 RGB.
         labels: (h, w) integer; resized to the image without interpolation.
         palette: RGB in 0..255 for each label, as ``metainfo['palette']``.
-        opacity: 0 (invisible) to 1.
     """
     height, width = image.shape[:2]
     small = torch.as_tensor(labels).cpu().numpy().astype(np.int32)
     index = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
     colors = np.asarray(palette, dtype=np.uint8)[index]
-    strength = opacity * (index > 0)[:, :, None]
+    strength = OPACITY * (index > 0)[:, :, None]
     return np.rint(image * (1 - strength) + colors * strength).astype(np.uint8)

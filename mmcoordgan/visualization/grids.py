@@ -32,7 +32,6 @@ def sample_grid(
     structure_z: Tensor,
     texture_z: Tensor,
     *,
-    min_cell: int = 96,
     captions: bool = False,
 ) -> np.ndarray:
     """Every structure painted with every texture, beside the correspondence maps.
@@ -47,7 +46,6 @@ def sample_grid(
         generator: A :class:`~mmcoordgan.models.networks.Generator`.
         structure_z: (R, structure_dim) latents, one for each row.
         texture_z: (C, texture_dim) latents, one for each column.
-        min_cell: Smaller images are enlarged by a whole factor to at least this size.
         captions: Say what rows and columns are.
 
     Returns:
@@ -67,10 +65,10 @@ def sample_grid(
         rows = [[coords_to_colors(coords[0]), *islice(images, len(textures))] for coords in maps]
         next(images, None)  # ends the bar
     if not captions:
-        return arrange_cells(rows, min_cell)
-    columns = [f'texture {n + 1}' for n in range(len(texture_z))]
-    sides = [f'structure {n + 1}' for n in range(len(structure_z))]
-    return arrange_cells(rows, min_cell, ['map', *columns], ['frame', *sides])
+        return arrange_cells(rows)
+    columns = ['map', *(f'texture {n + 1}' for n in range(len(texture_z)))]
+    sides = ['frame', *(f'structure {n + 1}' for n in range(len(structure_z)))]
+    return arrange_cells(rows, titles=columns, sides=sides)
 
 
 def arrange_cells(

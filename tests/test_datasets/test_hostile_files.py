@@ -21,8 +21,8 @@ from mmcoordgan.datasets.image_folder import list_images
 from mmcoordgan.datasets.label_files import read_labels
 
 
-def load(path, **arguments) -> np.ndarray:
-    return LoadImage(**arguments)({'img_path': str(path)})['img']
+def load(path) -> np.ndarray:
+    return LoadImage()({'img_path': str(path)})['img']
 
 
 @pytest.fixture

@@ -9,6 +9,9 @@ from mmcv.transforms import BaseTransform
 
 from mmcoordgan.registry import TRANSFORMS
 
+ANGLE, SMALLEST, LARGEST, SHIFT = 18, 0.82, 1.2, 0.12
+"""Largest rotation in degrees, magnifications, largest shift as a fraction of the sides."""
+
 
 @TRANSFORMS.register_module()
 class SimilarityJitter(BaseTransform):
@@ -24,25 +27,12 @@ class SimilarityJitter(BaseTransform):
 
     Args:
         seed: Non-negative seed.
-        angle: Largest rotation in degrees, either way.
-        scale: Smallest and largest magnification; 0 < smallest <= 1 <= largest.
-        shift: Largest shift in x and in y, as a fraction of the image's sides.
-        strength: 0 leaves samples as they are, 1 moves them by up to the full amount.
+        strength: 0 leaves samples as they are; 1 rotates them by up to 18 degrees, scales them by
+            0.82 to 1.2 and shifts them by up to 12 % of the sides.
     """
 
-    def __init__(
-        self,
-        *,
-        seed: int = 0,
-        angle: float = 18.0,
-        scale: tuple[float, float] = (0.82, 1.2),
-        shift: float = 0.12,
-        strength: float = 1.0,
-    ) -> None:
+    def __init__(self, *, seed: int = 0, strength: float = 1.0) -> None:
         self.seed = seed
-        self.angle = angle
-        self.scale = tuple(scale)
-        self.shift = shift
         self.strength = strength
 
     def draw(self, sample_idx: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,10 +42,10 @@ class SimilarityJitter(BaseTransform):
         """
         rng = np.random.default_rng((self.seed, sample_idx))
         turn, grow, *shift = rng.uniform(-1, 1, 4) * self.strength
-        angle = np.deg2rad(self.angle * turn)
-        scale = 1 + grow * (self.scale[1] - 1 if grow > 0 else 1 - self.scale[0])
+        angle = np.deg2rad(ANGLE * turn)
+        scale = 1 + grow * (LARGEST - 1 if grow > 0 else 1 - SMALLEST)
         cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-        return np.array([[cos, -sin], [sin, cos]]), self.shift * np.array(shift)
+        return np.array([[cos, -sin], [sin, cos]]), SHIFT * np.array(shift)
 
     def transform(self, results: dict) -> dict:
         if self.strength == 0:
