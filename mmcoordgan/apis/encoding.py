@@ -117,12 +117,13 @@ class ImageEncoder:
         self, sources: Iterable[Source], on_broken: OnBroken | None, kind: str
     ) -> Iterator[SquareImage]:
         for number, source in enumerate(sources):
+            name = f'{kind} {number}' if isinstance(source, np.ndarray) else os.fspath(source)
             try:
-                yield self.read(source, f'{kind} {number}')
+                yield self.read(source, name)
             except BrokenImageError as error:
                 if on_broken is None:
                     raise
-                on_broken(str(source), error)
+                on_broken(name, error)
 
     def _check_domain(
         self, images: Sequence[SquareImage], pixels: Tensor, coords: Tensor

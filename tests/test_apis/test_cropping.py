@@ -81,8 +81,10 @@ def test_results_are_those_of_the_crops(faces):
 def test_images_that_are_not_listed(faces, tmp_path):
     left_out = {}
     model = CoordGANInferencer('toyfaces_32', device='cpu', show_progress=False, crop='crop.csv')
-    found = model.encode(['face0.png', 'large_face0.png'], on_broken=left_out.__setitem__)
+    images = ['face0.png', 'large_face0.png', np.zeros((9, 9, 3), np.uint8)]
+    found = model.encode(images, on_broken=left_out.__setitem__)
     assert [encoding.name for encoding in found] == ['large_face0.png']
+    assert sorted(left_out) == ['face0.png', 'image 2']
     assert 'crop.csv does not name it' in str(left_out['face0.png'])
     (tmp_path / 'bad.csv').write_text('picture,x,y\n')
     with pytest.raises(ValueError, match='must have the columns picture, left_x'):
