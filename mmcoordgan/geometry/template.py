@@ -6,7 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .grid import canonical_grid
+
 STEPS = 4
+SMOOTHING = 1 / 32
+"""Standard deviation of the Gaussian that smooths maps first, as a fraction of their side."""
 
 
 def move_to_template(
@@ -17,7 +21,7 @@ def move_to_template(
     spread: float = 0.1,
     window: float = 1.0,
 ) -> Tensor:
-    r"""Move maps :math:`c` by the smooth :math:`d` that makes small
+    r"""Smooth maps, then move the smooth ones :math:`c` by the smooth :math:`d` that makes small
 
     .. math::
         s \, G * \lVert f - T(c + d) \rVert^2 + \lVert d \rVert^2 / \sigma^2
@@ -40,6 +44,9 @@ def move_to_template(
     along_x = cells / 4 * (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2])
     along_y = cells / 4 * (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1])
     stack = torch.cat([template, along_x, along_y]).expand(coords.shape[0], -1, -1, -1)
+    height, width = coords.shape[-2:]
+    grid = canonical_grid(height, width, device=coords.device, dtype=coords.dtype)
+    coords = grid + gaussian_blur(coords - grid, SMOOTHING * width)
     start = coords_at_cells(coords, features.shape[-1])
     move = torch.zeros_like(start)
     for _ in range(STEPS):
@@ -51,8 +58,7 @@ def move_to_template(
         xx, yy = xx + spread**-2, yy + spread**-2
         step = torch.stack([yy * x - xy * y, xx * y - xy * x], 1) / (xx * yy - xy**2)[:, None]
         move = gaussian_blur(step.clamp(-3 * spread, 3 * spread), 1.0)
-    size = coords.shape[-2:]
-    return coords + F.interpolate(move, size, mode='bilinear', align_corners=False)
+    return coords + F.interpolate(move, (height, width), mode='bilinear', align_corners=False)
 
 
 def cell_centers(side: int, like: Tensor) -> Tensor:

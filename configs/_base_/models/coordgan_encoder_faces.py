@@ -35,7 +35,6 @@ model = dict(
             loss_weight=3.0,
             aligned=5000,
             mirror=True,
-            anchors=((-0.33, -0.07), (0.33, -0.07)),  # the eyes, by which the faces are aligned
             views=2,
             template=dict(layers=(0, 1, 2), channels=448, image_size=192),
             **warped,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,15 +17,11 @@ from .base import ScheduledLoss
 from .feature_template import FeatureTemplate
 from .views import Stage2View
 
-Points = Sequence[Sequence[float]]
-
 DRIFT_SIZE = 8
 OBSERVED = 100
 """A template begins with the mean of aligned images, over so many iterations."""
 FITTED = 100
 """A template is fitted each time so many iterations have passed."""
-ANCHOR_RADIUS, ANCHOR_HOLD = 0.2, 0.5
-"""Around an anchor, maps are drawn back by a Gaussian of this width, in frame units, and height."""
 
 
 def map_distance(coords: Tensor, target: Tensor, focus: float | None = None) -> Tensor:
@@ -116,8 +112,6 @@ class EquivarianceLoss(ScheduledLoss):
             :class:`~mmcoordgan.models.losses.feature_template.FeatureTemplate`. What is taught is
             then moved to where the image looks like all others; this needs ``aligned`` and a
             perceptual distance. None: the teacher's maps are taught.
-        anchors: Points (x, y) of the frame by which ``aligned`` images are aligned, such as the
-            eyes: around them, the teacher's maps are drawn halfway back to the canonical grid.
         views: How often each image is warped: teaching an image costs more than seeing it.
         **settings: See :class:`ScheduledLoss`.
     """
@@ -134,18 +128,16 @@ class EquivarianceLoss(ScheduledLoss):
         aligned: int = 0,
         mirror: bool = False,
         template: Mapping[str, Any] | None = None,
-        anchors: Points = (),
         views: int = 1,
         **settings: Any,
     ):
         super().__init__(**settings)
-        if (template is not None or anchors) and not aligned:
-            raise ValueError('template and anchors need aligned > 0: the images must be aligned')
+        if template is not None and not aligned:
+            raise ValueError('template needs aligned > 0: it begins with the mean aligned image')
         self.warps = RandomWarps(**(warps or {}))
         self.focus = focus
         self.aligned = aligned
         self.mirror = mirror
-        self.anchors = anchors
         self.views = views
         # How far the teacher's mean map is from the canonical grid: smooth, so a few values do.
         drift = torch.zeros(2, DRIFT_SIZE, DRIFT_SIZE)
@@ -181,29 +173,22 @@ class EquivarianceLoss(ScheduledLoss):
             coords = view.teach(view.real)
             if self.mirror:
                 coords = mean_of_sides(coords, view.teach(view.real.flip(-1)))
-        anchors = self.anchors if taught else ()
         template = self.template
         if template is None:
-            return self._centered(coords, grid, anchors) if self.aligned and taught else coords
+            return self._centered(coords, grid) if self.aligned and taught else coords
         features = template.features(view.perceptual, view.real)
         with torch.autocast(features.device.type, enabled=False):  # covariances need 24 bits
             if view.iteration >= OBSERVED:
                 if view.iteration % FITTED == 0:
                     template.fit()
-                coords = self._centered(template.moved(features, coords), grid, anchors)
+                coords = self._centered(template.moved(features, coords), grid)
             template.update(features, coords)
         return coords
 
-    def _centered(self, coords: Tensor, grid: Tensor, anchors: Points) -> Tensor:
-        """Subtract the running mean of how far maps are from the canonical grid; hold anchors."""
+    def _centered(self, coords: Tensor, grid: Tensor) -> Tensor:
+        """Subtract the running mean of how far maps are from the canonical grid."""
         offset = F.adaptive_avg_pool2d(coords.mean(0) - grid, DRIFT_SIZE)
         self.drift.lerp_(offset, 0.01)
         size = coords.shape[-2:]
         drift = F.interpolate(self.drift[None], size, mode='bilinear', align_corners=False)
-        coords = coords - drift
-        held = torch.zeros_like(coords[:, :1])
-        for anchor in anchors:
-            squares = (coords - coords.new_tensor(anchor).view(2, 1, 1)).square()
-            nearness = (-squares.sum(1, keepdim=True) / (2 * ANCHOR_RADIUS**2)).exp()
-            held = held.maximum(ANCHOR_HOLD * nearness)
-        return torch.lerp(coords, grid, held)
+        return coords - drift

@@ -52,22 +52,6 @@ def test_aligned_images_are_first_taught_the_grid_and_then_maps_around_it():
     assert torch.equal(taught_by(free, lambda x: shrunk), shrunk)
 
 
-def test_anchors_hold_what_the_teacher_finds_halfway():
-    grid = canonical_grid(17, 17)
-    wrong = torch.stack([grid + 0.1, grid - 0.1])  # mean: the grid
-    loss = EquivarianceLoss(on='real', aligned=5, anchors=((0.5, 0.25), (-0.5, 0.25)))
-    taught = taught_by(loss, lambda x: wrong, size=17)
-    at = wrong[0, :, 10, 12]  # where the grid is (0.5, 0.25), and the map 0.1 beyond the anchor
-    assert torch.allclose(grid[:, 10, 12], torch.tensor([0.5, 0.25]))
-    held = 0.5 * 2.718281828 ** (-(0.1**2 + 0.1**2) / (2 * 0.2**2))
-    assert torch.allclose(taught[0, :, 10, 12], at - held * 0.1, atol=1e-5)
-    assert torch.allclose(taught[0, :, 0, 8], wrong[0, :, 0, 8], atol=1e-3)  # far from both
-    first = taught_by(loss, lambda x: wrong, iteration=4, size=17)
-    assert torch.equal(first, grid.expand_as(first))
-    with pytest.raises(ValueError, match='need aligned'):
-        EquivarianceLoss(on='real', anchors=((0.0, 0.0),))
-
-
 def test_symmetric_objects_are_taught_by_both_sides():
     # A teacher that is wrong by .1 to the right, whatever it sees: the errors cancel.
     grid = canonical_grid(16, 16)
