@@ -107,14 +107,12 @@ class CelebAMaskHQ(PipelineDataset):
     with 7 classes, hair, glasses and clothes are not painted.
 
     Args:
-        data_root: Folder that holds the other folders.
+        data_root: Folder that holds CelebA-HQ-img and CelebAMask-HQ-mask-anno.
         num_classes: 7 (CoordGAN's benchmark) or 19 (all parts).
         subset: 'all', 'benchmark' (five references, at the positions 1, 3, 5, 6, 8 of the list,
             then 100 queries, 100 to 199) or 'validation' (the references, then 200 to 299).
         pipeline: Transforms; the default reads the image and packs it with its labels, which must
             have the same size.
-        img_dir: Folder of the images.
-        mask_dir: Folder of the part masks.
         label_dir: Folder with one packed label PNG per image; read instead of the masks.
 
     Raises:
@@ -129,8 +127,6 @@ class CelebAMaskHQ(PipelineDataset):
         num_classes: int = 7,
         subset: str = 'all',
         pipeline: Sequence[Transform] | None = None,
-        img_dir: str = 'CelebA-HQ-img',
-        mask_dir: str = 'CelebAMask-HQ-mask-anno',
         label_dir: str | None = None,
     ) -> None:
         super().__init__(pipeline=pipeline)
@@ -141,9 +137,9 @@ class CelebAMaskHQ(PipelineDataset):
             palette=default_palette(num_classes).tolist(),
         )
         self.data_root = self._folder('data_root', data_root)
-        self.img_dir = self._folder('img_dir', data_root, img_dir)
+        self.img_dir = self._folder('data_root', data_root, 'CelebA-HQ-img')
         self.label_dir = label_dir and self._folder('label_dir', data_root, label_dir)
-        self.mask_dir = '' if label_dir else self._folder('mask_dir', data_root, mask_dir)
+        self.mask_dir = os.path.join(data_root, 'CelebAMask-HQ-mask-anno')
         self.names = list_numbered_images(self.img_dir)
         if subset != 'all':
             positions = SUBSETS[subset]

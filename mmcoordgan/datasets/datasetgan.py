@@ -58,11 +58,10 @@ class DatasetGANSegmentation(PipelineDataset):
     (H, W) uint8 at the mask's own size.
 
     Args:
-        data_root: Folder that holds ``folders``.
+        data_root: Folder that holds our_train and our_test.
         subset: 'face-34' or 'car-20'.
         pipeline: Transforms; the default reads the image and packs it with its labels, which must
             have the same size.
-        folders: Folders below ``data_root``, in order; default: training, then test.
 
     Raises:
         FileNotFoundError: A folder is missing.
@@ -75,7 +74,6 @@ class DatasetGANSegmentation(PipelineDataset):
         data_root: str,
         subset: str = 'face-34',
         pipeline: Sequence[Transform] | None = None,
-        folders: Sequence[str] | None = None,
     ) -> None:
         super().__init__(pipeline=pipeline)
         self.data_root = self._folder('data_root', data_root)
@@ -86,8 +84,8 @@ class DatasetGANSegmentation(PipelineDataset):
             palette=default_palette(self.num_classes).tolist(),
         )
         self.pairs: list[tuple[str, str]] = []
-        for name in FOLDERS[subset] if folders is None else folders:
-            self.pairs += list_pairs(self._folder('folders', data_root, name))
+        for name in FOLDERS[subset]:
+            self.pairs += list_pairs(self._folder('data_root', data_root, name))
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -2,7 +2,6 @@ import os
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mmcoordgan.datasets import (
     DatasetGANSegmentation,
@@ -10,26 +9,11 @@ from mmcoordgan.datasets import (
     PackInputs,
     ResizeWithSoftLabels,
 )
+from mmcoordgan.datasets.datasetgan import list_pairs
 from mmcoordgan.datasets.transforms import resize_labels
 from mmcoordgan.registry import DATASETS
 
 SUBSETS = [('face', 'face-34', 34), ('car', 'car-20', 20)]
-
-
-def folder_with(tmp_path, *names: str):
-    """A folder with images and masks of 8 x 8 pixels."""
-    tmp_path.mkdir(exist_ok=True)
-    for name in names:
-        if name.endswith('.npy'):
-            np.save(tmp_path / name, np.ones((8, 8), np.uint8))
-        else:
-            Image.new('RGB', (8, 8)).save(tmp_path / name)
-    return tmp_path
-
-
-def build(folder) -> DatasetGANSegmentation:
-    settings = dict(folders=[folder.name], subset='car-20')
-    return DatasetGANSegmentation(data_root=str(folder.parent), **settings)
 
 
 @pytest.mark.parametrize(('kind', 'subset', 'num_classes'), SUBSETS)
@@ -88,26 +72,16 @@ def test_soft_labels_by_hand():
 
 
 def test_pairs_go_by_number(tmp_path):
-    folder = folder_with(tmp_path / 'a', 'image_2.jpg', 'image_10.jpg', 'image_mask2.npy')
-    np.save(folder / 'image_mask10.npy', np.full((8, 8), 3))
-    first, last = (build(folder).get_data_info(index) for index in (0, 1))
-    assert [os.path.basename(s['img_path']) for s in (first, last)] == [
-        'image_10.jpg',
-        'image_2.jpg',
-    ]
-    assert [s['gt_seg_map'][0, 0] for s in (first, last)] == [3, 1]
-
-
-def test_what_is_missing_is_named(tmp_path):
-    folder = folder_with(tmp_path / 'a', 'image_0.jpg', 'image_mask0.npy', 'image_1.jpg')
-    folder_with(folder, 'image_mask2.npy')
-    with pytest.raises(ValueError, match='without a partner are the numbers 1, 2'):
-        build(folder)
+    for name in ('image_2.jpg', 'image_10.jpg', 'image_mask2.npy', 'image_mask10.npy'):
+        (tmp_path / name).touch()
+    pairs = [tuple(map(os.path.basename, pair)) for pair in list_pairs(str(tmp_path))]
+    assert pairs == [('image_10.jpg', 'image_mask10.npy'), ('image_2.jpg', 'image_mask2.npy')]
+    for name in ('image_1.jpg', 'image_mask3.npy'):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match='without a partner are the numbers 1, 3'):
+        list_pairs(str(tmp_path))
+    (tmp_path / 'empty').mkdir()
     with pytest.raises(ValueError, match='of no image'):
-        build(folder_with(tmp_path / 'c'))
-    folder = folder_with(tmp_path / 'd', 'image_0.jpg')
-    np.save(folder / 'image_mask0.npy', np.full((8, 8), 20))
-    with pytest.raises(ValueError, match=r'image_mask0\.npy holds 20, but labels are 0\.\.19'):
-        build(folder)[0]
-    with pytest.raises(FileNotFoundError, match=r'face_processed.*folders of DatasetGANSegm'):
+        list_pairs(str(tmp_path / 'empty'))
+    with pytest.raises(FileNotFoundError, match=r'face_processed.*data_root of DatasetGANSegm'):
         DatasetGANSegmentation(data_root=str(tmp_path))
