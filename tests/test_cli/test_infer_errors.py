@@ -6,19 +6,16 @@ import os
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from PIL import Image
-from test_infer import LABEL, below, pixels, rows_of
-from tiny_inversion import STAGE2, labels, pictures
+from test_infer import LABEL, below, rows_of
+from tiny_inversion import STAGE2
 
 from mmcoordgan.cli import infer as cli
 from mmcoordgan.cli.checks import check_training
 from mmcoordgan.cli.outputs import OutputFolder
 from mmcoordgan.datasets import BrokenImageError
-from mmcoordgan.datasets.label_files import label_image
 
 
 @pytest.mark.parametrize('error, code', [(KeyboardInterrupt(), 130), (OSError(28, 'full'), 1)])
@@ -47,11 +44,6 @@ def test_unreadable_images_are_listed_at_the_end(folder, infer, stage2, capsys):
     os.symlink('gone.png', folder / 'faces' / 'gone.png')
     os.symlink('.', folder / 'faces' / 'again')
     os.mkfifo(folder / 'faces' / 'pipe.png')
-    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save('faces/deep.png')
-    Image.fromarray(pictures(1)[0]).convert('CMYK').save('faces/cmyk.jpg')
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(pictures(1, 10, 20)[0]).save('faces/turned.jpg', exif=exif)
     code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
     assert code == 1 and 'infer.py: 4 images or results were left out:' in message
     assert 'faces: not read as images: 1 .heic, 1 no extension' in message
@@ -61,14 +53,11 @@ def test_unreadable_images_are_listed_at_the_end(folder, infer, stage2, capsys):
     assert 'faces: not read as images: 1 .heic, 1 no extension' in capsys.readouterr().err
     left_out = re.findall(r'faces/(\w+\.\w+): ', message)
     assert left_out == ['gone.png', 'half.jpg', 'pipe.png', 'text.png']
-    written = below('x/labels')
-    assert written == ['a.png', 'b.png', 'cmyk.png', 'deep.png', 'sub/c.png', 'turned.png']
-    assert pixels('x/labels/turned.png').shape == (20, 10)
+    assert below('x/labels') == ['a.png', 'b.png', 'sub/c.png']
 
 
 def test_what_cannot_be_done_is_said_first(folder, infer, stage1, stage2, monkeypatch):
     monkeypatch.setattr(OutputFolder, 'save', pytest.fail)
-    label_image(labels(1, 5, 7)[0]).save('small.png')
     Path('blocked').touch()
     transfer, verb = 'transfer-labels', ('faces', '--reference', 'one.png', 'mask.png')
     pair, seeds = ('faces/a.png', 'one.png'), ('seed:1', 'seed:2')
@@ -82,24 +71,13 @@ def test_what_cannot_be_done_is_said_first(folder, infer, stage1, stage2, monkey
         ((transfer, stage2, *verb, '--out', 'blocked/x'), 'cannot write into blocked/x: Not a dir'),
         ((transfer, stage2, *verb, '--out', '/proc', '--force'), 'cannot write into /proc: '),
         ((transfer, stage2, 'gone', *verb[1:]), 'there is no image or folder gone'),
-        (
-            (transfer, stage2, 'faces', '--reference', 'one.png', 'small.png'),
-            'small.png is 7x5 (width x height), but one.png is 40x24',
-        ),
-        ((transfer, stage2, *verb, '--batch-size', '0'), 'batch_size must be at least 1'),
         ((transfer, stage2, *verb, '--scale', 0), 'must be at least 1, but is 0'),
-        (('sample', stage1, '--truncation', 'nan'), 'truncation must be a number'),
         (('interpolate', stage1, 'seed:x', 'seed:1'), 'seed:x names no seed'),
-        (('interpolate', stage1, 'none.png', 'seed:1'), 'stage 1'),
         (('interpolate', stage1, *seeds, '--refine', 7), 'both ends are seeds'),
         (('interpolate', stage2, *pair, '--fps', 0.001), 'must lie in 1..50, but is 0.001'),
         (('interpolate', stage2, *pair, '--fps', 'nan'), 'must lie in 1..50, but is nan'),
         (('encode', 'lpips.pth', 'faces', '--refine', 2), '(--vgg-weights)'),
         (('encode', stage2, 'faces', '--vgg-weights', 'mine.pth'), 'add --refine STEPS'),
-        (
-            ('encode', stage2, 'faces', '--vgg-weights', 'mine.pth', '--refine', 2),
-            'without VGG16: drop vgg_weights (--vgg-weights)',
-        ),
     ):
         out = () if '--out' in arguments else ('--out', 'x')
         code, found = infer(*arguments, *out)

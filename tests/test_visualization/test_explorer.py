@@ -10,6 +10,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from explorer_driver import random_pictures
 from PIL import Image
 
 from mmcoordgan.geometry import canonical_grid
@@ -17,11 +18,8 @@ from mmcoordgan.visualization.explorer import ExplorerPicture, explorer_page, qu
 
 
 def pictures(count: int, size: int = 8, side: int = 8) -> list[ExplorerPicture]:
-    source = np.random.default_rng(0)
-    images = source.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
-    return [
-        ExplorerPicture(f'{i}.png', x, canonical_grid(size, size)) for i, x in enumerate(images)
-    ]
+    names = [f'{i}.png' for i in range(count)]
+    return random_pictures(side, [canonical_grid(size, size)] * count, names)
 
 
 def stored(page: str) -> dict:
