@@ -3,12 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from mmcoordgan.datasets import (
-    DatasetGANSegmentation,
-    LoadImage,
-    PackInputs,
-    ResizeWithSoftLabels,
-)
+from mmcoordgan.datasets import DatasetGANSegmentation, LoadImage, PackInputs, ResizeWithSoftLabels
 from mmcoordgan.datasets.datasetgan import list_pairs
 from mmcoordgan.datasets.transforms import resize_labels
 from mmcoordgan.registry import DATASETS

@@ -2,12 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmcoordgan.datasets import (
-    LabelledFolder,
-    LoadImage,
-    PackInputs,
-    ResizeWithSoftLabels,
-)
+from mmcoordgan.datasets import LabelledFolder, LoadImage, PackInputs, ResizeWithSoftLabels
 from mmcoordgan.datasets.keypoint_files import read_keypoints
 from mmcoordgan.registry import DATASETS
 
@@ -38,9 +33,8 @@ def labelled(root, **settings):
 
 def test_images_masks_and_points(root):
     config = dict(type='LabelledFolder', data_root=str(root), keypoints='points.npz')
-    dataset = DATASETS.build(
-        {**config, 'label_dir': 'labels', 'classes': CLASSES, 'ignore_index': 255}
-    )
+    masks = dict(label_dir='labels', classes=CLASSES, ignore_index=255)
+    dataset = DATASETS.build({**config, **masks})
     assert dataset.names == ['a.jpg', 'b.png', 'sub/c.png']
     assert dataset.metainfo['classes'] == tuple(CLASSES)
     assert dataset.metainfo['palette'] == [[0, 0, 0], [128, 0, 0], [0, 128, 0]]

@@ -1,12 +1,7 @@
 import numpy as np
 
 from mmcoordgan.datasets import ToyFaces
-from mmcoordgan.datasets.toy_faces.shape import (
-    CLASSES,
-    REGION_INDEX,
-    face_regions,
-    warp_grid,
-)
+from mmcoordgan.datasets.toy_faces.shape import CLASSES, REGION_INDEX, face_regions, warp_grid
 
 
 def test_samples_depend_on_seed_and_index_only():
