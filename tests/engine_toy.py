@@ -128,7 +128,8 @@ class ToyMetric(BaseMetric):
 
     def compute_metrics(self, results):
         self.seen += 1
-        return {'iou': float(self.seen), 'pck@0.1': float(self.seen), 'error': float(self.seen)}
+        names = ('iou', 'pck@0.1', 'error', 'nme', 'structure_swap')
+        return dict.fromkeys(names, float(self.seen))
 
 
 CONFIG = f"""

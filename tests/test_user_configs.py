@@ -1,5 +1,7 @@
-"""Configs of users, outside the package, through tools/train.py."""
+"""Configs of users, outside the package, through tools/train.py and tools/test.py."""
 
+import json
+import os
 import runpy
 from pathlib import Path
 
@@ -17,6 +19,39 @@ train_dataloader = dict(batch_size=2, dataset=dict(length=4))
 val_dataloader = dict(dataset=dict(length=6))
 val_evaluator = [_base_.val_evaluator[0]]
 default_hooks = dict(logger=dict(interval=1), pictures=dict(num_structures=1, num_textures=1))
+"""
+LAZY = """
+from mmengine.config import read_base
+from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapper
+from torch.optim import Adam
+
+from mmcoordgan.engine import CoordGANVisualizationHook, TransferVisualizationHook
+from mmcoordgan.evaluation import SegTransferIoU
+from mmcoordgan.models import CoordGANInversion
+from mmcoordgan.models.losses import L1Loss
+from mmcoordgan.models.networks import DenseEncoder
+
+with read_base():
+    from .configs._base_.datasets.toyfaces_32_train import *
+    from .configs._base_.datasets.toyfaces_32_transfer import *
+    from .configs._base_.default_runtime import *
+    from .configs._base_.models.coordgan_toy import *
+    from .configs._base_.schedules.coordgan_encoder_toy import *
+
+model = dict(
+    type=CoordGANInversion,
+    generator=model['generator'],
+    encoder=dict(type=DenseEncoder, input_size=32, texture_width=64, channels=(8, 8)),
+    losses=dict(rec_l1=dict(type=L1Loss)),
+    data_preprocessor=model['data_preprocessor'],
+)
+default_hooks['pictures'] = dict(type=CoordGANVisualizationHook, use_ema=False, interval=9)
+model_wrapper_cfg = dict(type=MMDistributedDataParallel, find_unused_parameters=True)
+optim_wrapper = dict(type=OptimWrapper, optimizer=dict(type=Adam, lr=0.001))
+test_dataloader['dataset']['length'] = 6
+test_evaluator = dict(type=SegTransferIoU, num_references=5)
+custom_hooks = [dict(type=TransferVisualizationHook, num_references=5)]
 """
 train = runpy.run_path(str(ROOT / 'tools' / 'train.py'))['main']
 
@@ -61,6 +96,25 @@ visualizer = dict(vis_backends=[dict(type='TensorboardVisBackend')])
     assert [event.step for event in board.Images('transfer')] == [1, 2]
 
 
+def test_a_lazy_config_whose_types_are_classes(stage1, run_tool, monkeypatch):
+    Path('configs').symlink_to(ROOT / 'configs')
+    launched = dict(RANK=0, WORLD_SIZE=1, MASTER_ADDR='localhost', MASTER_PORT=20000 + os.getpid())
+    for name, value in launched.items():
+        monkeypatch.setenv(name, str(value))
+    short = ('--no-validate', '--cfg-options', 'train_cfg.max_iters')
+    run(LAZY + stage1, '--amp', '--launcher', 'pytorch', *short[:-1], f'{short[-1]}=1')
+    run(LAZY + stage1, '--resume', *short[:-1], f'{short[-1]}=2')
+    run_tool('test.py', 'mine.py', 'work_dirs/mine/iter_2.pth', '--show-dir', 'shown', '--amp')
+    assert os.listdir('shown') == ['00005.png']
+
+
+def test_a_bundled_model_where_mmengine_loads_checkpoints(run_tool):
+    options = ['test_dataloader.dataset.length=6', 'test_dataloader.batch_size=6']
+    arguments = ['mmcoordgan://toyfaces_32', '--out', 'out.json', '--cfg-options', *options]
+    run_tool('test.py', CONFIGS / 'toyfaces_32_encoder_dense.py', *arguments)
+    assert json.loads(Path('out.json').read_text())['iou'] > 40
+
+
 @pytest.mark.slow
 def test_a_compiled_encoder(stage1):
     run(f"{ENCODER}{stage1}compile = dict(backend='eager')\n", '--no-validate')
@@ -101,3 +155,9 @@ def test_another_type_on_the_command_line(refused):
     options = ['train_dataloader.dataset.type=ImageFolder', 'train_dataloader.dataset.data_root=x']
     error = refused('train.py', CONFIGS / 'toyfaces_32.py', '--cfg-options', *options)
     assert 'it does not take length, seed, size, which train_dataloader.dataset has' in error
+
+
+def test_modules_named_on_the_command_line_are_imported(refused):
+    options = ['train_cfg.max_iters=1', 'custom_imports.imports=[nowhere]']
+    error = refused('train.py', CONFIGS / 'toyfaces_32.py', '--cfg-options', *options, code=1)
+    assert "No module named 'nowhere'" in error

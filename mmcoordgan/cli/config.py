@@ -16,6 +16,7 @@ from mmengine.config import Config, DictAction
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope, Registry
 from mmengine.runner import LogProcessor, Runner, TestLoop, ValLoop
+from mmengine.utils import import_modules_from_strings
 from torch.utils.data import DataLoader
 
 from mmcoordgan.errors import UserError
@@ -77,6 +78,8 @@ def load_config(path: str, options: dict | None, work_dir: str | None = None) ->
         for note in check_cfg_options(cfg, options):
             print(note, file=sys.stderr)
         cfg.merge_from_dict(options)
+        if any(key.startswith('custom_imports.') for key in options):
+            import_modules_from_strings(**cfg.custom_imports)
     default = os.path.join('work_dirs', Path(path).stem)
     cfg.work_dir = work_dir or cfg.get('work_dir') or default
     return cfg

@@ -186,6 +186,7 @@ def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
             f'--launcher pytorch needs {", ".join(missing)} in the environment, which torchrun '
             'sets: start this program with tools/dist_train.sh or torchrun'
         )
+    _name_wrapper(cfg)
     if has_accelerator():
         return
     if launcher != 'pytorch':
@@ -208,15 +209,20 @@ def leave_processes() -> None:
         torch.distributed.destroy_process_group()
 
 
+def _name_wrapper(cfg: Config) -> None:
+    """Write the class of a lazy config's model wrapper as text: MMEngine looks it up by name."""
+    wrapper = cfg.get('model_wrapper_cfg') or {}
+    if isinstance(kind := wrapper.get('type'), type):
+        wrapper['type'] = f'{kind.__module__}.{kind.__qualname__}'
+
+
 def _wrap_on_cpu(cfg: Config) -> None:
     """MMEngine gives ``DistributedDataParallel`` the number of a GPU unless told otherwise."""
     wrapper = cfg.get('model_wrapper_cfg') or ConfigDict(
         broadcast_buffers=False, find_unused_parameters=cfg.get('find_unused_parameters', False)
     )
-    kind: Any = wrapper.get('type', 'MMDistributedDataParallel')
-    if isinstance(kind, str):
-        with MODEL_WRAPPERS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
-            kind = registry.get(kind)
+    with MODEL_WRAPPERS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
+        kind: Any = registry.get(wrapper.get('type', 'MMDistributedDataParallel'))
     if issubclass(kind, DistributedDataParallel):
         wrapper.setdefault('device_ids', None)
     cfg.model_wrapper_cfg = wrapper

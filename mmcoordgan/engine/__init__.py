@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .bundled import load_from_package
 from .hooks.checkpoint import CoordGANCheckpointHook
 from .hooks.interruption import InterruptionHook
 from .hooks.prediction import PredictionHook
@@ -18,4 +19,5 @@ __all__ = [
     'PredictionHook',
     'ResumableTrainLoop',
     'TransferVisualizationHook',
+    'load_from_package',
 ]

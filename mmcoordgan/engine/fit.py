@@ -16,8 +16,12 @@ from mmcoordgan.models.pretrained import misfits
 
 from .optim import unwrap
 
-# Children of the models that only training uses: a checkpoint to test may lack them.
-TRAINING_ONLY = ('discriminator', 'patch_discriminator', 'perceptual', 'losses', 'iteration')
+# Children that a checkpoint to test may lack: only training uses them, or, the averages of the
+# encoder, the model takes its encoder for them.
+TRAINING_ONLY = (
+    *('discriminator', 'patch_discriminator', 'perceptual', 'losses', 'iteration'),
+    *('encoder_ema', 'encoder_teacher'),
+)
 # Children whose weights do not come from a checkpoint, not even from the one to resume.
 READ_ELSEWHERE = ('perceptual', 'losses')
 

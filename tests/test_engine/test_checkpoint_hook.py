@@ -123,7 +123,8 @@ def test_validation_leaves_the_training_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('save_best', 'iteration'), [('auto', 4), ('toy/iou', 4), ('toy/error', 2), ('toy/pck@0.1', 4)]
+    ('save_best', 'iteration'),
+    [('auto', 4), ('toy/error', 2), ('toy/pck@0.1', 4), ('toy/nme', 2), ('toy/structure_swap', 4)],
 )
 def test_the_hook_knows_which_metrics_are_better_high(tmp_path, save_best, iteration):
     runner(tmp_path, **VALIDATE, **{f'{HOOK}.save_best': save_best}).train()

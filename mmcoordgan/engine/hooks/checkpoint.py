@@ -58,8 +58,11 @@ class CoordGANCheckpointHook(CheckpointHook):
     priority = 'LOWEST'
     keep_ckpt_ids: Any
 
-    _default_greater_keys = ['iou', 'pck', 'auc', *CheckpointHook._default_greater_keys]
-    _default_less_keys = ['error', 'fid', 'swap', *CheckpointHook._default_less_keys]
+    _default_greater_keys = [
+        *('iou', 'pck', 'auc', 'structure_swap'),
+        *CheckpointHook._default_greater_keys,
+    ]
+    _default_less_keys = ['error', 'nme', 'fid', 'swap', *CheckpointHook._default_less_keys]
 
     def __init__(
         self,
