@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from pathlib import Path
 from typing import Callable, NamedTuple
 
 import cv2
@@ -105,15 +106,16 @@ def read_cropper(path: str) -> Cropper:
     mouth_y: the name of an image, and the centres of its eyes and mouth in pixels. Or the ONNX file
     of OpenCV's face finder YuNet, which takes the largest face. Other files raise ValueError.
     """
-    if path.lower().endswith('.csv'):
-        locate = _listed_faces(path)
-    elif path.lower().endswith('.onnx') and os.path.isfile(path):
-        locate = _found_faces(path)
-    else:
+    read = {'.csv': _listed_faces, '.onnx': _found_faces}.get(Path(path).suffix.lower())
+    if read is None or not os.path.isfile(path):
         raise ValueError(
             f'--crop {path} is no CSV file of eyes and mouths and no face finder: get '
             f'face_detection_yunet_2023mar.onnx from {YUNET} and give its path'
         )
+    try:
+        locate = read(path)
+    except (csv.Error, cv2.error) as error:
+        raise ValueError(f'--crop {path} cannot be read: {error}') from None
     return lambda name, image: face_crop(name, locate(name, image), image.shape[:2])
 
 

@@ -102,7 +102,7 @@ def load_checkpoint(path: str | Path, trust: bool = False, advice: str = ADVICE)
     """
     path = Path(path).expanduser()
     if not os.path.isfile(path):
-        raise FileNotFoundError(f'checkpoint {path} does not exist')
+        raise FileNotFoundError(f'checkpoint {path} does not exist, or is no file')
     try:
         options: dict[str, Any] = dict(map_location='cpu', mmap=zipfile.is_zipfile(path))
         try:

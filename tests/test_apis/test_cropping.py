@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -94,6 +96,13 @@ def test_images_that_are_not_listed(faces, tmp_path):
         read_cropper('bad.csv')
     with pytest.raises(ValueError, match=r'get face_detection_yunet_2023mar.onnx from https'):
         read_cropper('auto')
+    os.mkfifo('pipe.csv')  # reading it may never end
+    with pytest.raises(ValueError, match='is no CSV file'):
+        read_cropper('pipe.csv')
+    for name, content in (('long.csv', 'x' * 200_000), ('garbage.onnx', 'garbage')):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(ValueError, match=f'{name} cannot be read: '):
+            read_cropper(name)
 
 
 def test_a_face_finder(monkeypatch, tmp_path):
