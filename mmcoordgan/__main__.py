@@ -14,8 +14,6 @@ from pathlib import Path
 from .shipped import config_names, shipped_root
 from .version import __version__
 
-IS_MAIN = "__name__ == '__main__'"
-
 
 def find_tools() -> dict[str, Path]:
     """The programs among the files of ``tools/`` by name, those of the folder itself first.
@@ -26,19 +24,20 @@ def find_tools() -> dict[str, Path]:
     paths = [*root.rglob('*.py'), *root.rglob('*.sh')]
     paths = [path for path in paths if path.parent.name != 'ci']  # not for users, not in wheels
     paths.sort(key=lambda path: (len(path.parts), path.parent, path.suffix, path))
-    return {path.stem.replace('_', '-'): path for path in paths if describe(path) is not None}
+    is_main = "if __name__ == '__main__':"
+    return {
+        path.stem.replace('_', '-'): path
+        for path in paths
+        if path.suffix == '.sh' or is_main in path.read_text('utf-8')
+    }
 
 
-def describe(path: Path) -> str | None:
-    """The first line about a program, read without running it; None for a module that is none."""
-    text = path.read_text(encoding='utf-8')
+def describe(path: Path) -> str:
+    """The first line about a program, read without running it."""
+    text = path.read_text('utf-8')
     if path.suffix == '.sh':
         return text.splitlines()[1].strip('# .')
-    tree = ast.parse(text, str(path))
-    tests = (ast.unparse(node.test) for node in tree.body if isinstance(node, ast.If))
-    if IS_MAIN not in tests:
-        return None
-    line = (ast.get_docstring(tree) or '').partition('\n')[0]
+    line = (ast.get_docstring(ast.parse(text)) or '').partition('\n')[0]
     line = line.partition(': ``')[0]  # without the command that calls the file
     return line.rstrip('.').replace('``', '')
 

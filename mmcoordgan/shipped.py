@@ -38,7 +38,7 @@ def find_config(path: str) -> str:
             'configs/' before it.
 
     Raises:
-        FileNotFoundError: There is neither such a file nor such a config in the package.
+        UserError: There is neither such a file nor such a config in the package.
     """
     if Path(path).is_file():
         return path
@@ -48,7 +48,7 @@ def find_config(path: str) -> str:
         return str(shipped_root() / 'configs' / name)
     near = get_close_matches(name, config_names(), n=1)
     hint = f'; did you mean {near[0]}, which comes with the package?' if near else ''
-    raise FileNotFoundError(f'config file {path} does not exist{hint}')
+    raise UserError(f'config file {path} does not exist{hint}')
 
 
 def read_config(path: str) -> Config:
@@ -57,14 +57,9 @@ def read_config(path: str) -> Config:
     Raises:
         UserError: There is no such file, or it cannot be read; says why.
     """
-    try:
-        path = find_config(path)
-    except FileNotFoundError as error:
-        raise UserError(str(error)) from None
+    path = find_config(path)
     try:
         return Config.fromfile(path)
-    except SyntaxError as error:
-        raise UserError(f'config file {path} cannot be parsed: {error}') from None
     except Exception as error:  # MMEngine fails in many ways
         hint = ''
         if 'mmcoordgan::' in Path(path).read_text('utf-8'):

@@ -19,22 +19,18 @@ _NUMBERED = re.compile(r'(?!best_|nonfinite_).*?(\d+)\.pth')
 
 
 def last_checkpoint(work_dir: str | Path) -> str | None:
-    """Find the checkpoint that a run in ``work_dir`` wrote last.
+    """The path of the checkpoint that a run in ``work_dir`` wrote last; None if there is none.
 
     The file ``last_checkpoint`` names it; a file of that name in the work dir comes first, as in a
     copied work dir. Without the file, the checkpoint with the highest number is taken.
-
-    Returns:
-        Its path, or None if there is none.
 
     Raises:
         FileNotFoundError: ``work_dir/last_checkpoint`` names a file that is not there.
     """
     found = _candidates(Path(work_dir))
-    if found and not os.path.isfile(found[0]):
-        raise FileNotFoundError(
-            f'{Path(work_dir) / POINTER} names {found[0].name}, which does not exist'
-        )
+    if found and not found[0].is_file():
+        pointer = Path(work_dir) / POINTER
+        raise FileNotFoundError(f'{pointer} names {found[0].name}, which does not exist')
     return str(found[0]) if found else None
 
 

@@ -1,6 +1,9 @@
 """The reference implementation's numbers, and our networks with its deterministic weights."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -108,6 +111,19 @@ def relative_error(actual: Tensor, expected: np.ndarray) -> float:
     assert tuple(actual.shape) == expected.shape, (tuple(actual.shape), expected.shape)
     difference = np.abs(actual.detach().numpy().astype(np.float64) - expected).max()
     return float(difference / max(np.abs(expected).max(), 1e-30))
+
+
+def stored_beside(
+    stored: dict, prefix: str, names: dict[str, str], tensors: dict[str, Tensor | None]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Ours and theirs of all tensors that are stored, or of some of their entries (``#idx``)."""
+    for official, ours in names.items():
+        key, tensor = f'{prefix}/{official}', tensors[ours]
+        if key in stored or f'{key}#idx' in stored:
+            index = stored.get(f'{key}#idx', slice(None))
+            expected = stored[key if key in stored else f'{key}#val'].flatten()
+            found = np.zeros(1) if tensor is None else tensor.detach().flatten().numpy()[index]
+            yield official, found, expected
 
 
 def vgg_state_dict() -> dict[str, Tensor]:

@@ -40,13 +40,11 @@ def test_a_file_wins_over_a_name(tmp_path, name):
 
 def test_unknown_configs():
     message = r'config file coordgan/toyface_32\.py does not exist; did you mean '
-    with pytest.raises(FileNotFoundError, match=message + r'coordgan/toyfaces_32\.py, which'):
+    with pytest.raises(UserError, match=message + r'coordgan/toyfaces_32\.py, which'):
         find_config('coordgan/toyface_32.py')
     for name in ('../setup.py', '_base_/default_runtime.py', 'coordgan', '/'):
-        with pytest.raises(FileNotFoundError, match=r'does not exist$'):
+        with pytest.raises(UserError, match=r'does not exist$'):
             find_config(name)
-    with pytest.raises(UserError, match=r'did you mean coordgan/celeba_256\.py'):
-        load_config('coordgan/celeba_257.py', None)
 
 
 def test_a_base_that_mmengine_cannot_look_up_is_explained(tmp_path, monkeypatch):

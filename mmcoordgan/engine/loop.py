@@ -48,21 +48,15 @@ def accumulates(runner: Any, iteration: int) -> bool:
 
 @LOOPS.register_module()
 class ResumableTrainLoop(IterBasedTrainLoop):
-    """MMEngine's ``IterBasedTrainLoop`` that resumes exactly, and at once.
+    """MMEngine's ``IterBasedTrainLoop``, with its arguments, that resumes exactly, and at once.
 
     With :class:`~.ResumableSampler`, a resumed run begins to load where it was interrupted, and
-    random augmentations are seeded for each sample (:class:`~.SeededDataset`). With another
-    sampler it reads through the data again.
+    random augmentations are seeded for each sample (:class:`~.SeededDataset`, unless the data
+    loader is built already). With another sampler it reads through the data again.
 
     A loss or gradient that is not finite, where the model does not skip it, ends the training
     after the weights have been saved as ``nonfinite_iter_<iteration>.pth`` in the work dir, which
     ``--resume`` does not pick up.
-
-    Args:
-        runner: The Runner.
-        dataloader: Config of the data loader (or one that is built, whose samples are not seeded).
-        max_iters: Number of iterations.
-        kwargs: Further arguments of ``IterBasedTrainLoop``.
     """
 
     dataloader_iterator: Any
@@ -151,12 +145,11 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         try:
             super().run_iter(data_batch)
         except NonFiniteError as error:
-            name, folder = f'nonfinite_iter_{error.iteration}.pth', self.runner.work_dir
+            name, folder = f'nonfinite_iter_{self._iter}.pth', self.runner.work_dir
             atomic = dict(backend='mmcoordgan_atomic')
             self.runner.save_checkpoint(folder, name, by_epoch=False, backend_args=atomic)
             barrier()  # the first process to end may end the others
             raise NonFiniteError(
                 f'{error} The weights as they were before that step are in {folder}/{name}, which '
-                '--resume does not pick up.',
-                error.iteration,
+                '--resume does not pick up.'
             ) from None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -18,7 +16,6 @@ from mmengine.optim import (
     OptimWrapper,
     OptimWrapperDict,
 )
-from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from mmcoordgan.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
@@ -55,9 +52,6 @@ class MixedPrecisionOptimWrapper(AmpOptimWrapper):
         loss_scale: 'dynamic', a fixed factor, or arguments of ``torch.amp.GradScaler``; not used
             with bfloat16.
         kwargs: Of ``OptimWrapper``: ``optimizer``, ``clip_grad``.
-
-    Raises:
-        ValueError: The device cannot train in ``dtype``.
     """
 
     def __init__(
@@ -125,16 +119,15 @@ class CoordGANOptimWrapperConstructor:
                 regularization_interval=16))
 
     Args:
-        optim_wrapper_cfg: By key: ``optimizer`` and optionally ``regularization_interval`` (n;
-            None: no correction), ``paramwise_cfg`` (see MMEngine's
-            ``DefaultOptimWrapperConstructor``; names begin with the module's, such as
+        optim_wrapper_cfg: By key: ``optimizer`` and optionally ``regularization_interval`` (n),
+            ``paramwise_cfg`` (of MMEngine; names begin with the module's, such as
             ``generator.warp_net.first.weight``), ``type`` (an ``OptimWrapper``) and that type's
             arguments, such as ``clip_grad``, and ``accumulative_counts`` with ``encoder``.
         paramwise_cfg: Must be None.
 
     Raises:
-        ValueError: A key is missing, unknown or out of range, has nothing to train, or a name in
-            ``custom_keys`` matches nothing.
+        ValueError: A key is missing or unknown, has nothing to train, or a name in ``custom_keys``
+            matches nothing.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -158,8 +151,6 @@ def _build(name: str, cfg: dict, model: nn.Module) -> Any:
     place, cfg = f'optim_wrapper.{name}', dict(cfg)
     interval = cfg.pop('regularization_interval', None)
     paramwise = dict(cfg.pop('paramwise_cfg', None) or {})
-    if interval is not None and interval < 1:
-        raise ValueError(f'{place}.regularization_interval must be at least 1, got {interval}')
     if name != 'encoder' and cfg.get('accumulative_counts', 1) != 1:
         raise ValueError(
             f'{place}.accumulative_counts: set model.accumulative_counts instead, with a '
@@ -170,35 +161,26 @@ def _build(name: str, cfg: dict, model: nn.Module) -> Any:
     trainable = {name: p for name, p in modules.named_parameters() if p.requires_grad}
     if not trainable:
         raise ValueError(f'{place}: no parameter of {" and ".join(children)} requires gradients')
-    optimizer = dict(cfg['optimizer'])
-    kind = optimizer['type']
-    arguments = inspect.signature(OPTIMIZERS.get(kind) if isinstance(kind, str) else kind)
-    if interval is not None:
-        ratio = interval / (interval + 1)
-        for key, parameter in arguments.parameters.items():
-            if key in ('lr', 'betas') and parameter.default is not parameter.empty:
-                optimizer.setdefault(key, parameter.default)
-        _correct(optimizer, ratio)
-        if 'custom_keys' in paramwise:
-            paramwise['custom_keys'] = deepcopy(paramwise['custom_keys'])
-            for settings in paramwise['custom_keys'].values():
-                _correct(settings, ratio)
     for key in paramwise.get('custom_keys', {}):
         if not any(key in name for name in trainable):
             raise ValueError(
                 f"{place}.paramwise_cfg.custom_keys: {key!r} is part of no trainable parameter's "
                 f'name; the first names are {list(trainable)[:5]}'
             )
-    if 'fused' in arguments.parameters and all(p.is_cuda for p in trainable.values()):
+    optimizer = dict(cfg['optimizer'])
+    if optimizer['type'] in ('Adam', 'AdamW') and all(p.is_cuda for p in trainable.values()):
         optimizer.setdefault('fused', True)  # one pass over weights and moments
     constructor = DefaultOptimWrapperConstructor({**cfg, 'optimizer': optimizer}, paramwise)
     # Without parameter-wise settings MMEngine would take frozen parameters too.
-    return constructor(modules if paramwise else nn.ParameterList(trainable.values()))
+    wrapper = constructor(modules if paramwise else nn.ParameterList(trainable.values()))
+    if interval is not None:
+        for group in wrapper.param_groups:
+            _correct(group, interval / (interval + 1))
+    return wrapper
 
 
-def _correct(settings: dict, ratio: float) -> None:
-    """Multiply ``lr`` by ``ratio`` and raise ``betas`` to its power, where they are given."""
-    if 'lr' in settings:
-        settings['lr'] *= ratio
-    if 'betas' in settings:
-        settings['betas'] = tuple(beta**ratio for beta in settings['betas'])
+def _correct(group: dict, ratio: float) -> None:
+    """Multiply the learning rate of a parameter group by ``ratio``; raise betas to its power."""
+    group['lr'] *= ratio
+    if 'betas' in group:
+        group['betas'] = tuple(beta**ratio for beta in group['betas'])

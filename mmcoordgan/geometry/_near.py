@@ -17,7 +17,6 @@ MAX_PAIRS = {'cpu': 2**18, 'other': 2**24}
 ROUNDING = 1 + 1e-6
 """Bounds on distances are compared with this much room, so that rounding loses no neighbor."""
 
-
 USE_TRITON = os.environ.get('MMCOORDGAN_TRITON') == '1'
 """On a GPU, take all pairs in Triton instead (``_triton.py``), for float32."""
 
@@ -90,16 +89,11 @@ class Neighborhood:
     ) -> tuple[list[int], Iterator[tuple[Tensor, Tensor]]]:
         """Target blocks, each with all source blocks that are not farther than ``radius`` (R,).
 
-        Args:
-            radius: Of each target block.
-            longest: What this returned for the same radius before. Without it, the host waits for
-                the device, here and nowhere else.
-
-        Returns:
-            The numbers of sources of each target block, the largest first, and an iterator of
-            target blocks (n,) and their source blocks (n, L), so few that no more than
-            :data:`MAX_PAIRS` point pairs (or those of one target block) face each other. Rows with
-            fewer than L sources are filled up with ``no_source``, the block behind the last.
+        Returns the numbers of sources of each target block, the largest first. Give them back as
+        ``longest`` for the same radius: without, the host waits for the device, here and nowhere
+        else. Then an iterator of target blocks (n,) and their source blocks (n, L), of at most
+        :data:`MAX_PAIRS` point pairs or one target block. Rows with fewer than L sources are filled
+        up with ``no_source``, the block behind the last.
         """
         # Written so that what is not a number keeps everything.
         keep = ~(self.lower > ROUNDING * radius[:, None])

@@ -40,11 +40,9 @@ def chamfer_to_grid(coords: Tensor) -> Tensor:
 
 def _round_to_grid(points: Tensor, height: int, width: int) -> Tensor:
     """The point of the canonical grid nearest to each of ``points`` (B, 2, N)."""
-    rounded = [_round(c, n - 1) for c, n in zip(points.unbind(1), (width, height))]
+    rounded = []
+    for values, size in zip(points.unbind(1), (width, height)):
+        intervals = max(size - 1, 1)
+        place = ((values + 1) / 2 * intervals).round().clamp(0, size - 1)
+        rounded.append(place / intervals * 2 - 1)
     return torch.stack(rounded, dim=1)
-
-
-def _round(values: Tensor, last: int) -> Tensor:
-    """The nearest of ``last + 1`` values from -1 to 1; of a single one, -1."""
-    intervals = max(last, 1)
-    return ((values + 1) / 2 * intervals).round().clamp(0, last) / intervals * 2 - 1

@@ -17,12 +17,7 @@ def canonical_grid(
     Convention: channel 0 is x (left to right), channel 1 is y (top to bottom); both run over
     ``linspace(-1, 1, n)``, so the centres of the corner pixels lie on the corners of the frame
     (``align_corners=True``). A single row or column lies at -1.
-
-    Raises:
-        ValueError: If a size is smaller than 1.
     """
-    if height < 1 or width < 1:
-        raise ValueError(f'height and width must be at least 1, but got {height} x {width}')
     x = torch.linspace(-1, 1, width, device=device, dtype=dtype)
     y = torch.linspace(-1, 1, height, device=device, dtype=dtype)
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from ._blocks import Blocks, make_blocks
-from ._checks import check_coords
 from ._near import in_triton, nearest_index
+
+LIMIT = 1e12
+"""Largest coordinate that distances can be computed of in float32, with room to spare."""
 
 
 class IndexedCoords:
@@ -24,29 +27,32 @@ class IndexedCoords:
 
     Args:
         coords: (B, 2, H, W). Must not change afterwards.
-        name: Of ``coords`` in errors.
-
-    Raises:
-        ValueError: If ``coords`` is not of this shape.
+        name: Of ``coords``, in the ValueError for another shape.
     """
 
     def __init__(self, coords: Tensor, name: str = 'coords'):
-        check_coords(name, coords)
+        if coords.dim() != 4 or coords.shape[1] != 2:
+            raise ValueError(f'{name} must have shape (B, 2, H, W), but got {tuple(coords.shape)}')
         self.coords = coords
+
+    @property
+    def points(self) -> Tensor:
+        """(B, 2, N), in 24 bits or more; NaN where a coordinate is beyond 1e12."""
+        points = self.coords.flatten(2)
+        points = points.to(torch.promote_types(points.dtype, torch.float32))
+        return points.masked_fill(points.detach().abs() > LIMIT, math.nan)
 
     @cached_property
     def blocks(self) -> Blocks:
         """The points in blocks of neighbors, made on first use."""
-        points = self.coords.detach().flatten(2)
-        return make_blocks(points.to(torch.promote_types(points.dtype, torch.float32)))
+        return make_blocks(self.points.detach())
 
 
 def points_of(*maps: IndexedCoords, batch: int) -> list[Tensor]:
-    """Points (batch, 2, N) of each map, in one dtype of 24 bits or more."""
-    dtype = torch.float32
-    for m in maps:
-        dtype = torch.promote_types(dtype, m.coords.dtype)
-    return [m.coords.flatten(2).to(dtype).expand(batch, -1, -1) for m in maps]
+    """Points (batch, 2, N) of two maps, in one dtype."""
+    first, second = (m.points for m in maps)
+    dtype = torch.promote_types(first.dtype, second.dtype)
+    return [points.to(dtype).expand(batch, -1, -1) for points in (first, second)]
 
 
 @torch.no_grad()

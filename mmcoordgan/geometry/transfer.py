@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._checks import check_range, check_temperature, check_transfer, without_far
-from ._near import in_triton, on_cpu
+from ._near import in_triton
 from ._soft import SoftTransfer
-from .indexed import IndexedCoords, nearest_pixel, points_of
+from .indexed import LIMIT, IndexedCoords, nearest_pixel, points_of
 
 
 def soft_transfer(
@@ -30,8 +29,7 @@ def soft_transfer(
     the backward pass, so that memory grows with the number of pixels only.
 
     Convention: coordinate maps are x first, in the canonical frame [-1, 1]
-    (:func:`canonical_grid`); values travel from *source* to *target*: entry (i, j) of the result
-    is what target pixel (i, j) receives.
+    (:func:`canonical_grid`); values travel from *source* to *target*.
 
     Args:
         values: (B, C, Hs, Ws), one value per source pixel, e.g. colors or one-hot labels.
@@ -42,22 +40,17 @@ def soft_transfer(
 
     Returns:
         (B, C, Ht, Wt); each value is a convex combination of the source's. Of the dtype of
-        ``values``, or float32 where that is not floating point (one-hot labels in int64). NaN in
-        a map makes results NaN.
+        ``values``, or float32 where that is not floating point (one-hot labels in int64).
+        Coordinates that are NaN or beyond 1e12 make results NaN.
 
     Raises:
-        ValueError: If shapes do not fit together, ``temperature`` is no positive number, or finite
-            coordinates lie beyond 1e12 (on a GPU, results near them are NaN).
+        ValueError: If shapes do not fit together, or ``temperature`` is not positive.
     """
-    temperature = check_temperature(temperature)
+    if not temperature > 0:
+        raise ValueError(f'temperature must be positive, but got {temperature}')
     source, target = _indexed(values, source_coords, target_coords)
     batch = max(len(values), len(source.coords), len(target.coords))
     source_points, target_points = points_of(source, target, batch=batch)
-    if on_cpu(values):
-        check_range('source_coords', source.coords, finite=False)
-        check_range('target_coords', target.coords, finite=False)
-    else:
-        source_points, target_points = without_far(source_points), without_far(target_points)
     given = values.flatten(2).to(source_points.dtype).expand(batch, -1, -1)
     with torch.autocast(values.device.type, enabled=False):  # coordinates need 24 bits
         if in_triton(given):
@@ -90,8 +83,9 @@ def hard_transfer(
         ValueError: If shapes do not fit together, or coordinates are not finite or beyond 1e12.
     """
     source, target = _indexed(values, source_coords, target_coords)
-    check_range('source_coords', source.coords, finite=True)
-    check_range('target_coords', target.coords, finite=True)
+    for name, coords in (('source_coords', source.coords), ('target_coords', target.coords)):
+        if (~(coords.abs() <= LIMIT)).any():
+            raise ValueError(f'{name} must be finite, and within +-{LIMIT:g}')
     index = nearest_pixel(source, target)
     batch = max(len(values), len(index))
     index = index[:, None].expand(batch, values.shape[1], -1)
@@ -114,10 +108,21 @@ def carry(
 def _indexed(
     values: Tensor, source_coords: Tensor | IndexedCoords, target_coords: Tensor | IndexedCoords
 ) -> tuple[IndexedCoords, IndexedCoords]:
-    """Both maps with their index, checked with the values."""
+    """Both maps with their index; ValueError unless they fit to the values and to each other."""
     source, target = (
         coords if isinstance(coords, IndexedCoords) else IndexedCoords(coords, name)
         for coords, name in ((source_coords, 'source_coords'), (target_coords, 'target_coords'))
     )
-    check_transfer(values, source.coords, target.coords)
+    tensors = values, source.coords, target.coords
+    shapes = ', '.join(str(tuple(x.shape)) for x in tensors)
+    if values.dim() != 4 or values.shape[2:] != source.coords.shape[2:]:
+        raise ValueError(
+            f'values must be (B, C, H, W), with the height and width of source_coords, but values, '
+            f'source_coords and target_coords are {shapes}'
+        )
+    if len({len(x) for x in tensors} - {1}) > 1:
+        raise ValueError(
+            'values, source_coords and target_coords must have the same batch size, or 1, but are '
+            f'{shapes}'
+        )
     return source, target

@@ -7,7 +7,7 @@ import mmap
 import os
 import pickle
 import re
-import tempfile
+import secrets
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -56,35 +56,30 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
 
     Until then it is called ``<path>.<random>.part``. An error removes it and keeps the old file.
     """
-    folder, name = os.path.split(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f'{name}.', suffix='.part')
-    os.close(handle)
+    path = os.path.abspath(path)
+    temporary = f'{path}.{secrets.token_hex(4)}.part'
     try:
-        with open(temporary, 'wb') as file:  # whose name is a path, for those who read it again
+        with open(temporary, 'xb') as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        with suppress(OSError):  # some file systems have no modes to change
-            os.umask(mask := os.umask(0o022))  # it can only be read by setting it
-            os.chmod(temporary, 0o666 & ~mask)
         os.replace(temporary, path)
     except BaseException:
         with suppress(FileNotFoundError):  # it may have its name already
             os.unlink(temporary)
         raise
     with suppress(OSError):  # not every system can bring the names of a folder to the disk
-        folder_handle = os.open(folder, os.O_RDONLY)
+        folder = os.open(os.path.dirname(path), os.O_RDONLY)
         try:
-            os.fsync(folder_handle)
+            os.fsync(folder)
         finally:
-            os.close(folder_handle)
+            os.close(folder)
 
 
 def load_checkpoint(path: str | Path, trust: bool = False, advice: str = ADVICE) -> Any:
     """Read a local checkpoint without running code from it.
 
-    PyTorch's ``weights_only`` loading reads tensors and plain containers and refuses everything
-    else. Checksums in PyTorch's archives are compared, and nothing larger than the file is made.
+    Checksums in PyTorch's archives are compared, and nothing larger than the file is made.
 
     Args:
         path: A local file.
@@ -153,7 +148,7 @@ def _refuse_bytearray(data: Any) -> None:
 
 
 def _check_claims(content: Any, size: int) -> None:
-    """Refuse an object whose parts, counted wherever they occur, are more than its file holds."""
+    """Refuse an object that holds more values, counted wherever they occur, than its file can."""
     left, seen = [(content, 0)], 0
     while left:
         value, depth = left.pop()
@@ -181,11 +176,7 @@ def load_weights(source: str, config_key: str) -> dict[str, Tensor]:
     """Load a state dict onto the CPU with :func:`~.load_checkpoint`.
 
     A URL is downloaded once, to PyTorch's cache (``$TORCH_HOME/hub/checkpoints``), and checked
-    against the hash in its name, if any.
-
-    Args:
-        source: Path or http(s) URL.
-        config_key: Named in errors.
+    against the hash in its name, if any. Errors name ``config_key``.
 
     Raises:
         FileNotFoundError: The file does not exist or cannot be downloaded.

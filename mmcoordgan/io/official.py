@@ -16,6 +16,7 @@ from mmcoordgan.models.networks import (
     CoordGANPatchDiscriminator,
 )
 from mmcoordgan.models.networks.filters import blur_kernel
+from mmcoordgan.models.pretrained import misfits
 
 from .files import load_checkpoint
 from .official_names import (
@@ -47,14 +48,13 @@ def load_official_checkpoint(path: str | Path, trust: bool = False) -> dict[str,
     Args:
         path: A file with the keys 'g', 'd', 'g_ema' and 'd_patch' (stage 1) or 'g', 'e' and 'g_ema'
             (stage 2), or some of them. Other keys are ignored.
-        trust: Also read files that hold more than tensors and plain values, which may run any code.
+        trust: Also read files that hold more than tensors and plain values, which run any code.
 
     Returns:
         ``generator``, ``generator_ema``, ``encoder``, ``discriminator``, ``patch_discriminator``:
         those that the file holds, in evaluation mode, on the CPU.
 
     Raises:
-        FileNotFoundError: The file does not exist.
         ValueError: The file is unsafe, damaged or no checkpoint of the reference, or a tensor is
             missing, left over or misshapen, or a filter differs (lists them by name).
     """
@@ -173,32 +173,16 @@ def _expected(key: str, arguments: Arguments, source: str) -> Tensors:
 
 def _check(content: States, expected: Mapping[str, Tensors], source: str) -> None:
     """Raise unless networks have exactly the tensors that the reference stores."""
-    problems: list[str] = []
-    for key, tensors in expected.items():
-        state = content[key]
-        problems += [f'{key}.{name} is missing' for name in tensors if name not in state]
-        for name, value in state.items():
-            wanted = tensors.get(name)
-            if wanted is None:
-                problem = 'is not in this network'
-            elif not isinstance(value, Tensor) or not _is_plain(value):
-                problem = f'is no plain tensor, but {type(value).__name__}'
-            elif value.shape != wanted.shape:
-                problem = f'has shape {tuple(value.shape)}, needed is {tuple(wanted.shape)}'
-            elif not wanted.is_meta and not torch.equal(value.float(), wanted):
-                problem = 'is not the constant filter that the network applies'
-            else:
-                continue
-            problems.append(f'{key}.{name} {problem}')
-    if problems:
-        raise ValueError(
-            f'{source} does not fit the sizes that its weights show '
-            f'(problems: {len(problems)}): {"; ".join(problems)}'
-        )
-
-
-def _is_plain(value: Tensor) -> bool:
-    return value.layout == torch.strided and value.is_floating_point() and not value.is_meta
+    found, wanted = (
+        {f'{key}.{name}': value for key in expected for name, value in states[key].items()}
+        for states in (content, expected)
+    )
+    if problems := misfits(wanted, found):
+        raise ValueError(f'{source} does not fit the sizes that its weights show: {problems}')
+    filters = {name: value for name, value in wanted.items() if not value.is_meta}
+    others = [n for n, value in filters.items() if not torch.equal(found[n].float(), value)]
+    if others:
+        raise ValueError(f'{source}: other filters than the network applies: {"; ".join(others)}')
 
 
 def _add_from_rgb(state: Tensors, expected: Tensors) -> None:

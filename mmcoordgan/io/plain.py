@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
@@ -21,15 +21,10 @@ def to_plain(value: Any, place: str = 'value') -> Any:
 
     Tensors are not copied. NumPy arrays become tensors (arrays of text: lists), NumPy scalars
     Python scalars, paths text, sets lists, and histories of logged values dicts of tensors.
-    Subclasses of dict, list and tuple become plain ones; an ``OrderedDict`` keeps its attributes,
-    such as the ``_metadata`` of a state dict.
-
-    Args:
-        value: What to convert.
-        place: The name of ``value`` in the error message.
+    Subclasses of dict, list and tuple become plain ones.
 
     Raises:
-        TypeError: ``value`` holds something else; the message names its place.
+        TypeError: ``value`` holds something else; the message names its place, within ``place``.
     """
     if type(value) in (*_PLAIN, *_TENSORS):
         return value
@@ -47,16 +42,10 @@ def to_plain(value: Any, place: str = 'value') -> Any:
         history = dict(log_history=log, count_history=counts, max_length=int(value.max_length))
         return to_plain(history, place)
     if isinstance(value, Mapping):
-        pairs = (
-            (to_plain(k, f'the key {k!r} of {place}'), to_plain(item, f'{place}[{k!r}]'))
+        return {
+            to_plain(k, f'the key {k!r} of {place}'): to_plain(item, f'{place}[{k!r}]')
             for k, item in value.items()
-        )
-        if not isinstance(value, OrderedDict):
-            return dict(pairs)
-        plain = OrderedDict(pairs)
-        for name, attribute in vars(value).items():
-            setattr(plain, name, to_plain(attribute, f'{place}.{name}'))
-        return plain
+        }
     if isinstance(value, (tuple, list, deque, set, frozenset)):
         items = (to_plain(item, f'{place}[{i}]') for i, item in enumerate(value))
         return tuple(items) if isinstance(value, tuple) else list(items)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,18 +15,18 @@ from mmcoordgan.geometry import RandomWarps, sample_image
 from mmcoordgan.registry import MODELS, build_module
 
 from .counted import CountedModel, update_average
+from .distributed import average_gradients, average_values
 from .finite import FiniteGuard
 from .images import resize_square
 from .losses import DetachedFakes, Fakes, LossTerms, Stage1View
+from .pairs import check_even_batch
 from .pretrained import load_pretrained
-from .sampling import predict, read_request, request_codes, sample_codes, wants_average
-from .step import optimizer_step, split_batch
+from .sampling import predict, read_request, request_codes, wants_average
 
 STEPS = ('discriminator', 'regularization', 'generator')
 NETWORKS = ('generator', 'discriminator', 'patch_discriminator', 'perceptual')
 EMA_DECAY = 0.5 ** (32 / 10_000)
 """The average of the weights has a half-life of 10,000 images at 32 per iteration."""
-
 
 MicroBatch = tuple[Tensor, Fakes]
 """Real images (B, 3, S, S) and generated ones that pass through the networks together."""
@@ -164,37 +164,50 @@ class CoordGAN(CountedModel):
     def _generate(self, real: Tensor, steps: Sequence[str]) -> list[MicroBatch]:
         """Micro-batches of real images beside as many generated ones, from new latents."""
         count = self.accumulative_counts
-        chunks = split_batch(real, count)
+        check_even_batch(len(real))
+        if len(real) % (2 * count):
+            raise ValueError(
+                f'model.accumulative_counts={count} needs a train_dataloader.batch_size that is a '
+                f'multiple of {2 * count}, but got {len(real)}'
+            )
         latents = (z.chunk(count) for z in self.sample_codes(len(real)))
         terms = self.losses.active(steps, int(self.iteration)).values()
         grad, both = 'generator' in steps, any(term.swaps for term in terms)
         fakes = (Fakes(self.generator, s, t, grad, both) for s, t in zip(*latents))
-        return list(zip(chunks, fakes))
+        return list(zip(real.chunk(count), fakes))
 
     def _step(
         self, step: str, wrapper: OptimWrapper, batches: Sequence[MicroBatch]
     ) -> dict[str, Tensor]:
-        """Step one optimizer on the loss terms of a step; returns their weighted values."""
-        losses = self._losses(step, wrapper, batches)
-        return optimizer_step(wrapper, losses, len(batches), self.guard, int(self.iteration))
+        """Step one optimizer on the loss terms of a step, averaged over micro-batches and ranks.
 
-    def _losses(
-        self, step: str, wrapper: OptimWrapper, batches: Sequence[MicroBatch]
-    ) -> Iterator[dict[str, Tensor]]:
+        Returns their weighted values, on the CPU; nothing where the step is skipped.
+        """
+        iteration, log = int(self.iteration), dict[str, Any]()
         for real, fakes in batches:
             with wrapper.optim_context(self):
-                view = self.view(real, fakes)
-                values = self.losses.compute(step, view, view.iteration)
-            yield values
+                losses = self.losses.compute(step, self.view(real, fakes), iteration)
+            if losses:
+                wrapper.backward(sum(losses.values()) / len(batches))
+            for name, value in losses.items():
+                log[name] = log.get(name, 0) + value.detach().float() / len(batches)
+        if not log:
+            return {}
+        parameters = [p for group in wrapper.optimizer.param_groups for p in group['params']]
+        average_gradients(parameters)
+        scaler = getattr(wrapper, 'loss_scaler', None)
+        scaled = scaler is not None and scaler.is_enabled()  # then it looks after the gradients
+        gradients = [] if scaled else [p.grad for p in parameters if p.grad is not None]
+        log = self.guard.read(iteration, average_values(log), gradients)
+        if log:
+            wrapper.step()
+        wrapper.zero_grad()
+        return log
 
     def view(self, real: Tensor, fakes: Fakes) -> Stage1View:
         """What the loss terms see of a micro-batch."""
         networks = {name: getattr(self, name) for name in NETWORKS}
         return Stage1View(real=real, fakes=fakes, iteration=int(self.iteration), **networks)
-
-    def sample_codes(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Normal latents: structure (B, structure_dim), texture (B, texture_dim)."""
-        return sample_codes(self.generator, batch)
 
     def _train_discriminators(self, mode: bool) -> None:
         """Whether backward passes reach the discriminators' weights."""
@@ -202,7 +215,6 @@ class CoordGAN(CountedModel):
         if self.patch_discriminator is not None:
             self.patch_discriminator.requires_grad_(mode)
 
-    @torch.no_grad()
     def update_ema(self) -> None:
         """Move the averaged generator towards the current one."""
         update_average(self.generator_ema, self.generator, self.ema_decay)
@@ -213,12 +225,8 @@ class CoordGAN(CountedModel):
     def sample(
         self, structure_z: Tensor, texture_z: Tensor, use_ema: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """Images (B, 3, S, S) in about [-1, 1] and maps (B, 2, H, W) in (-1, 1) from latents.
-
-        Args:
-            structure_z: (B, structure_dim).
-            texture_z: (B, texture_dim).
-            use_ema: Use the averaged generator.
+        """Latents (B, structure_dim) and (B, texture_dim) -> images (B, 3, S, S) in about [-1, 1]
+        and maps (B, 2, H, W) in (-1, 1); of the averaged generator with ``use_ema``.
         """
         generator = self.generator_ema if use_ema else self.generator
         coords = generator.warp(generator.map_structure(structure_z))
@@ -237,15 +245,14 @@ class CoordGAN(CountedModel):
                 codes, or ``swap_seed``, B seeds, and optionally ``use_ema``; or a batch of
                 images, of which only the number counts. MMagic's metrics send ``num_batches``
                 and ``sample_model``, 'ema', 'orig' or 'ema/orig'.
-            data_samples: Not needed; their metadata goes into the predictions.
+            data_samples: Their metadata goes into the predictions.
             mode: 'tensor' or 'predict'.
 
         Returns:
             'tensor': images (B, 3, S, S). 'predict': B data elements with ``fake_img``
             (3, S, S) in about [-1, 1] and ``coords`` (2, H, W); with ``swap_seed`` also
-            ``texture_swap_img`` (same structure, other texture) and ``structure_swap_img``. Where
-            ``sample_model`` or MMagic's data samples came in, MMagic's data samples with images
-            as MMagic's metrics take them, see ``integrations.mmagic.answer``.
+            ``texture_swap_img`` (same structure, other texture) and ``structure_swap_img``.
+            MMagic's requests get MMagic's data samples, see ``integrations.mmagic.answer``.
 
         Raises:
             ValueError: If ``mode`` or a request is invalid.

@@ -1,4 +1,4 @@
-"""What both stages do alike: count iterations, and average weights."""
+"""What both stages do alike: count iterations, draw latents, and average weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from .sampling import sample_codes
+
 
 class CountedModel(BaseModel):
     """A model that counts its iterations.
@@ -15,6 +17,7 @@ class CountedModel(BaseModel):
     The count is saved with the weights, so that schedules continue where a checkpoint was written.
     """
 
+    generator: Any
     iteration: Tensor
 
     def __init__(self, data_preprocessor: nn.Module | None = None):
@@ -28,17 +31,17 @@ class CountedModel(BaseModel):
         self.iteration = iteration
         return self
 
+    def sample_codes(self, batch: int) -> tuple[Tensor, Tensor]:
+        """Normal latents: structure (B, structure_dim), texture (B, texture_dim)."""
+        return sample_codes(self.generator, batch)
+
 
 @torch.no_grad()
 def update_average(average: nn.Module, current: nn.Module, decay: float) -> None:
     """Move the saved values of a network towards those of another; integers become the same."""
-    values = current.state_dict()
-    floats: list[str] = []
-    kept = average.state_dict()
-    for name, value in kept.items():
-        if value.is_floating_point():
-            floats.append(name)
-        else:
-            value.copy_(values[name])
-    moved, towards = [kept[name] for name in floats], [values[name] for name in floats]
-    torch._foreach_lerp_(moved, towards, 1 - decay)
+    pairs = list(zip(average.state_dict().values(), current.state_dict().values()))
+    floats = [pair for pair in pairs if pair[0].is_floating_point()]
+    torch._foreach_lerp_([kept for kept, _ in floats], [new for _, new in floats], 1 - decay)
+    for kept, new in pairs:
+        if not kept.is_floating_point():
+            kept.copy_(new)

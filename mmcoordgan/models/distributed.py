@@ -27,17 +27,11 @@ def average_values(values: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @MODEL_WRAPPERS.register_module()
 class CoordGANDistributed(nn.Module):
-    """Wraps a model whose ``train_step`` averages its gradients itself.
+    """Wraps a model whose ``train_step`` averages its gradients itself, as ``averages_gradients``
+    says; copies rank 0's weights to all ranks. ValueError for other models.
 
     ``DistributedDataParallel`` synchronizes only what passes through its ``forward`` once;
     a GAN's networks are called several times per step, and differentiated twice.
-
-    Args:
-        module: The model, whose ``averages_gradients`` is true; rank 0's weights are copied to all
-            ranks.
-
-    Raises:
-        ValueError: If the model leaves averaging to its wrapper.
     """
 
     module: Any

@@ -18,9 +18,8 @@ PATIENCE = 100
 class NonFiniteError(UserError):
     """A loss or a gradient is infinite or not a number in an iteration."""
 
-    def __init__(self, message: str, iteration: int):
+    def __init__(self, message: str):
         super().__init__(message, exit_code=1)
-        self.iteration = iteration
 
 
 class FiniteGuard:
@@ -29,16 +28,14 @@ class FiniteGuard:
     Args:
         policy: 'error': raise :class:`NonFiniteError`; 'skip': skip the step with a warning, and
             raise it after 100 iterations in a row with skipped steps.
-
-    Raises:
-        ValueError: If ``policy`` is neither.
     """
 
     def __init__(self, policy: str):
         if policy not in POLICIES:
             raise ValueError(f'on_nonfinite must be one of {POLICIES}, but got {policy!r}')
         self.policy = policy
-        self._last, self._in_a_row = -1, 0
+        self.skipped: set[int] = set()
+        """Iterations in which a step was skipped."""
 
     def read(
         self, iteration: int, losses: Mapping[str, Tensor], gradients: Sequence[Tensor]
@@ -59,20 +56,13 @@ class FiniteGuard:
         if self.policy == 'error':
             raise NonFiniteError(
                 f"{message} Lower learning rates, clip gradients (optim_wrapper's clip_grad), or "
-                "skip such steps (model.on_nonfinite='skip').",
-                iteration,
+                "skip such steps (model.on_nonfinite='skip')."
             )
-        self._count(iteration, message)
-        MMLogger.get_current_instance().warning(f'{message} This step is skipped.')
-        return {}
-
-    def _count(self, iteration: int, message: str) -> None:
-        if iteration != self._last:
-            self._in_a_row = self._in_a_row + 1 if iteration == self._last + 1 else 1
-            self._last = iteration
-        if self._in_a_row >= PATIENCE:
+        self.skipped.add(iteration)
+        if self.skipped.issuperset(range(iteration - PATIENCE + 1, iteration + 1)):
             raise NonFiniteError(
                 f'{message} Steps were skipped in {PATIENCE} iterations in a row: training has '
-                'diverged.',
-                iteration,
+                'diverged.'
             )
+        MMLogger.get_current_instance().warning(f'{message} This step is skipped.')
+        return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,7 +22,6 @@ from .networks.protocols import Encoder, Encoding, check_codes_fit, encode, rend
 from .pairs import check_even_batch
 from .pretrained import STAGE1_KEY, averaged_part, check_fit, load_stage1_generator, part_of
 from .refinement import Refinement, refine_codes
-from .sampling import sample_codes
 
 NETWORKS = ('generator', 'encoder', 'perceptual')
 
@@ -34,25 +33,22 @@ class CoordGANInversion(CountedModel):
     It trains as MMEngine's models do: ``forward(mode='loss')`` within MMEngine's ``train_step``,
     its ``OptimWrapper`` (which accumulates gradients) and its ``MMDistributedDataParallel``.
 
-    The generator is the averaged one of stage 1. It is part of this model's checkpoints, so that
-    testing and resuming need nothing else. It is never trained: its parameters require no gradient,
-    and its noise is the same in every image.
+    The generator is the averaged one of stage 1 and part of this model's checkpoints. It is never
+    trained: its parameters require no gradient, and its noise is the same in every image.
 
     Args:
         generator: Config or module of a :class:`~.networks.Generator`.
         encoder: Config or module of an :class:`~.networks.Encoder` whose codes fit the generator:
             its ``num_texture_codes`` is the generator's (W+) or 1 (W).
         losses: Loss terms by name, each a config of a :class:`~.losses.ScheduledLoss`, or None to
-            leave it out. The published ones are, on real images, ``rec_l1``, ``rec_perceptual``
-            (image and reconstruction) and ``swap_perceptual`` (image, and its structure with its
-            partner's texture); on synthesized images, between what the encoder finds and the
-            truth, ``structure_w`` and ``coords``. ``texture_w`` is ours, other names are free. The
-            log shows a term as ``loss_<name>``, weighted.
+            leave it out. The published ones are ``rec_l1``, ``rec_perceptual`` and
+            ``swap_perceptual`` on real images, ``structure_w`` and ``coords`` on synthesized ones;
+            others are free. The log shows a term as ``loss_<name>``, weighted.
         perceptual: Config or module of a :class:`~.losses.PerceptualDistance`, e.g. ``LPIPSLoss``;
             needed by the perceptual terms and by ``refinement``.
         stage1_checkpoint: Where the generator's weights come from: path or URL of a checkpoint of
-            :class:`CoordGAN`, or the work dir of its training. Not needed (and may be missing)
-            where a checkpoint of this model is loaded. None: the weights are there already.
+            :class:`CoordGAN`, or the work dir of its training. May be missing where a checkpoint
+            of this model is loaded.
         refinement: None, or the arguments of :class:`~.refinement.Refinement`, e.g.
             ``dict(steps=50, lr=0.05)``: predictions also come refined by gradient descent. Needs
             an encoder that gives structure codes.
@@ -114,11 +110,16 @@ class CoordGANInversion(CountedModel):
         networks += ['teacher'] if ema_decay is not None else []
         self.losses = LossTerms(losses, ('encoder',), networks)
         self.refinement = Refinement(**refinement) if refinement else None
-        self._check_refinement()
+        if self.refinement and self.encoder.structure_width is None:
+            raise ValueError(
+                f'refinement needs structure codes, which a {type(self.encoder).__name__} '
+                'does not give'
+            )
+        if self.refinement and self.refinement.perceptual_weight > 0 and self.perceptual is None:
+            raise ValueError('refinement with perceptual_weight > 0 needs perceptual')
         self.render_predictions = render_predictions
         self.fresh_noise = fresh_noise
         self.stage1_checkpoint = stage1_checkpoint
-        self._generator_is_trained = stage1_checkpoint is None
         self.guard = FiniteGuard(on_nonfinite)
         self._ddp_params_and_buffers_to_ignore = ['iteration']  # NCCL takes no tensor on the CPU
 
@@ -134,49 +135,35 @@ class CoordGANInversion(CountedModel):
     # ------------------------------------------------------------------ weights
 
     def init_weights(self) -> None:
-        """Load ``stage1_checkpoint``; where it is missing, the first training step says so.
-
-        Until then a checkpoint of this model may bring the generator.
+        """Load ``stage1_checkpoint``. Where it is missing, a checkpoint of this model may bring the
+        generator; if none does, the first training step says so.
         """
         super().init_weights()
         with suppress(FileNotFoundError):
             self._load_stage1()
 
     def _load_stage1(self) -> None:
-        if not self._generator_is_trained and self.stage1_checkpoint is not None:
+        if self.stage1_checkpoint is not None:
             load_stage1_generator(self.generator, self.stage1_checkpoint)
-            self._generator_is_trained = True
-
-    def check_state_dict(self, state_dict: Mapping[str, Tensor]) -> None:
-        """Make sure that a state dict holds this model's generator and encoder.
-
-        Every way of loading weights into this model calls it, so that a checkpoint of stage 1, or
-        of other sizes, is refused rather than loaded in parts.
-
-        Raises:
-            ValueError: If it does not; says what is wrong, and lists what does not fit.
-        """
-        if not part_of(state_dict, 'encoder'):
-            stage1 = (
-                ': it is one of stage 1 (CoordGAN)' if part_of(state_dict, 'generator_ema') else ''
-            )
-            raise ValueError(
-                f'the checkpoint holds no encoder{stage1}. CoordGANInversion loads checkpoints of '
-                f'its own training; to train an encoder for the generator of a stage-1 '
-                f'checkpoint, set the config key {STAGE1_KEY} to it'
-            )
-        for name in ('generator', 'encoder'):
-            check_fit(getattr(self, name), part_of(state_dict, name), f'the checkpoint, {name},')
+            self.stage1_checkpoint = None
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        """Refuse a checkpoint of stage 1, or of other sizes: MMEngine would load parts of it."""
         own = {k[len(prefix) :]: v for k, v in state_dict.items() if k.startswith(prefix)}
-        self.check_state_dict(own)
+        if not part_of(own, 'encoder'):
+            raise ValueError(
+                'the checkpoint holds no encoder: it is no checkpoint of CoordGANInversion. To '
+                'train an encoder for the generator of a checkpoint of stage 1, set the config '
+                f'key {STAGE1_KEY} to it'
+            )
+        for name in ('generator', 'encoder'):
+            check_fit(getattr(self, name), part_of(own, name), f'the checkpoint, {name},')
         average = averaged_part(own, 'encoder')  # published models hold it as the encoder
         for copied in ('encoder_ema', 'encoder_teacher'):
             if getattr(self, copied) is not None and not part_of(own, copied):
                 state_dict.update({f'{prefix}{copied}.{name}': v for name, v in average.items()})
         super()._load_from_state_dict(state_dict, prefix, *args)
-        self._generator_is_trained = True
+        self.stage1_checkpoint = None
 
     # ------------------------------------------------------------------ training
 
@@ -198,15 +185,12 @@ class CoordGANInversion(CountedModel):
     def view(self, real: Tensor) -> Stage2View:
         """What the loss terms see of a micro-batch of the generator's size."""
         networks = {name: getattr(self, name) for name in NETWORKS}
+        teacher = self.encoder_teacher or self.encoder_ema
+        iteration, draw = int(self.iteration), self.sample_codes
         return Stage2View(
-            real=real,
-            iteration=int(self.iteration),
-            sample_codes=self.sample_codes,
-            teacher=self.encoder_teacher or self.encoder_ema,
-            **networks,
+            real=real, iteration=iteration, sample_codes=draw, teacher=teacher, **networks
         )
 
-    @torch.no_grad()
     def _update_ema(self) -> None:
         """Average the weights that the iteration before has left; early averages are short."""
         if self.encoder_ema is None:
@@ -231,10 +215,6 @@ class CoordGANInversion(CountedModel):
     def _zero(self) -> Tensor:
         """A loss of zero, whose gradient is zero for all of the encoder's parameters."""
         return torch.stack([0 * p.sum() for p in self.encoder.parameters()]).sum()
-
-    def sample_codes(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Normal latents: structure (B, structure_dim), texture (B, texture_dim)."""
-        return sample_codes(self.generator, batch)
 
     # ------------------------------------------------------------------ prediction
 
@@ -314,18 +294,3 @@ class CoordGANInversion(CountedModel):
             if self.render_predictions:
                 fields[f'{prefix}reconstruction'] = self.render(encoding)
         return fields
-
-    # ------------------------------------------------------------------ helpers
-
-    def _check_refinement(self) -> None:
-        if self.refinement is None:
-            return
-        if self.encoder.structure_width is None:
-            raise ValueError(
-                f'refinement needs structure codes, which a {type(self.encoder).__name__} '
-                'does not give'
-            )
-        if self.refinement.perceptual_weight > 0 and self.perceptual is None:
-            raise ValueError(
-                'refinement with perceptual_weight > 0 needs perceptual, a perceptual distance'
-            )

@@ -20,18 +20,10 @@ SHOWN = 20
 
 
 def load_pretrained(networks: Mapping[str, nn.Module], source: str) -> Tensor | None:
-    """Load networks of a CoordGAN from a checkpoint of stage 1.
+    """Load networks by their names in a checkpoint of stage 1; returns its iteration, if any.
 
-    Upsampling levels of the generators and a patch discriminator that the checkpoint lacks keep
-    their fresh weights.
-
-    Args:
-        networks: Receive the weights: ``generator``, ``generator_ema`` and optionally
-            ``patch_discriminator``.
-        source: Path or URL of a checkpoint, or the work dir of its training.
-
-    Returns:
-        The number of iterations that the checkpoint was trained for, if it says so.
+    Levels of the generators and a patch discriminator that the checkpoint lacks keep their fresh
+    weights. ``source`` is the path or URL of a checkpoint, or the work dir of its training.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -45,11 +37,13 @@ def load_pretrained(networks: Mapping[str, nn.Module], source: str) -> Tensor | 
                 raise ValueError(f'{path} ({CONFIG_KEY}) holds no {name}: not a CoordGAN')
             print_log(f'{name}: not in {path}, starts fresh', 'current')
             continue
-        fresh = _missing_levels(network, tensors)
-        check_fit(network, tensors, f'{path} ({CONFIG_KEY}), {name}', fresh)
-        network.load_state_dict(tensors, strict=False)
+        found = {_level(key) for key in tensors}
+        fresh = {k: v for k, v in network.state_dict().items() if _level(k) not in found}
+        check_fit(network, {**fresh, **tensors}, f'{path} ({CONFIG_KEY}), {name}')
+        network.load_state_dict({**fresh, **tensors})
         if fresh:
-            print_log(f'{name}: {", ".join(fresh)} are not in {path}, start fresh', 'current')
+            levels = ', '.join(dict.fromkeys(map(_level, fresh)))
+            print_log(f'{name}: {levels} are not in {path}, start fresh', 'current')
     return state.get('iteration')
 
 
@@ -72,6 +66,11 @@ def load_stage1_generator(generator: Any, source: str) -> None:
     print_log(f'generator: the averaged generator of {path}', 'current')
 
 
+def _level(key: str) -> str:
+    """The level of a generator that a tensor belongs to, such as 'levels.3'; empty for others."""
+    return '.'.join(key.split('.')[:2]) if key.startswith('levels.') else ''
+
+
 def part_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """The tensors of one child of a model, under the child's own names."""
     return {k[len(name) + 1 :]: v for k, v in state.items() if k.startswith(f'{name}.')}
@@ -82,18 +81,9 @@ def averaged_part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return part_of(state, f'{name}_ema') or part_of(state, name)
 
 
-def check_fit(
-    network: nn.Module, tensors: Mapping[str, Tensor], source: str, optional: tuple[str, ...] = ()
-) -> None:
-    """Raise ValueError unless the tensors are those of the network, named ``source`` in the error.
-
-    The tensors of the modules ``optional`` may be missing.
-    """
-    may_miss = tuple(f'{name}.' for name in optional)
-    own = network.state_dict()
-    needed = {k: v for k, v in own.items() if k in tensors or not k.startswith(may_miss)}
-    problems = misfits(needed, tensors)
-    if problems:
+def check_fit(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Raise ValueError, which names ``source``, unless the tensors are those of the network."""
+    if problems := misfits(network.state_dict(), tensors):
         raise ValueError(f'{source} does not fit: {problems}')
 
 
@@ -131,10 +121,3 @@ def _read(source: str, config_key: str) -> tuple[str, dict[str, Any]]:
             )
     state: Any = load_weights(path or source, config_key)
     return path or source, state.get('state_dict', state)
-
-
-def _missing_levels(network: Any, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Upsampling levels of a generator of which nothing is there."""
-    levels = enumerate(getattr(network, 'levels', ()))
-    names = (f'levels.{index}' for index, level in levels if level.scale > 1)
-    return tuple(n for n in names if not any(k.startswith(f'{n}.') for k in tensors))

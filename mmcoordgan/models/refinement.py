@@ -44,7 +44,7 @@ def refine_codes(
     texture_w: Tensor,
     refinement: Refinement,
 ) -> tuple[Tensor, Tensor]:
-    """Codes with which the generator reproduces the images better.
+    """Codes with which the generator reproduces the images better; of the same shapes.
 
     Images do not influence each other. Works under ``torch.no_grad``; changes no network.
 
@@ -55,9 +55,6 @@ def refine_codes(
         structure_w: Where to start, (B, structure_width).
         texture_w: Where to start, (B, texture_width) or (B, num_texture_codes, texture_width).
         refinement: Steps, learning rate, weights.
-
-    Returns:
-        Structure and texture codes of the same shapes, without gradient.
     """
     images = resize_square(images, generator.image_size).detach()
     codes = [w.detach().clone().requires_grad_() for w in (structure_w, texture_w)]

@@ -28,18 +28,16 @@ def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str
         inputs = {'num_batches': len(inputs)}
     request: dict[str, Any] = {k: v for k, v in inputs.items() if k != 'sample_kwargs' or v}
     images = request.pop('img', None)  # of MMagic's data sets
-    unknown = [key for key in request if key not in REQUEST_KEYS]
-    if unknown or request.get('sample_model', 'ema') not in SAMPLE_MODELS:
+    if set(request) - set(REQUEST_KEYS) or request.get('sample_model', 'ema') not in SAMPLE_MODELS:
         raise ValueError(
             f'a request for samples knows the keys {", ".join(REQUEST_KEYS)}, sample_model being '
             f'one of {SAMPLE_MODELS}, but got {request}'
         )
-    counted = [request.get(key) for key in ('structure_z', 'swap_seed')] + [images, data_samples]
+    for counted in (request.get('structure_z'), request.get('swap_seed'), images, data_samples):
+        if counted is not None:
+            request.setdefault('num_batches', len(counted))
     if 'num_batches' not in request:
-        counts = [len(values) for values in counted if values is not None]
-        if not counts:
-            raise ValueError('a request for samples needs num_batches, codes or swap_seed')
-        request['num_batches'] = counts[0]
+        raise ValueError('a request for samples needs num_batches, codes or swap_seed')
     return request
 
 
@@ -70,10 +68,8 @@ def sample_codes(generator: Generator, batch: int) -> tuple[Tensor, Tensor]:
 
 
 def seeded_codes(generator: Generator, seeds: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
-    """Two latent codes of each kind for every seed: the image's, and those to swap them for.
-
-    Returns:
-        Structure (2, B, structure_dim) and texture (2, B, texture_dim), on the generator's device.
+    """Latents (2, B, structure_dim) and (2, B, texture_dim) of B seeds, on the generator's device:
+    those of the images, and those to swap them for.
     """
     structure_z, texture_z = [], []
     for seed in seeds:
@@ -99,12 +95,13 @@ def predict(model: Any, request: Mapping, data_samples: Any) -> list[BaseDataEle
     else:
         codes = request_codes(model.generator, request)
         fields = dict(zip(('fake_img', 'coords'), model.sample(*codes, use_ema=use_ema)))
-    predictions = []
-    for index in range(len(fields['fake_img'])):
-        metainfo = data_samples[index].metainfo if data_samples else None
-        values = {name: field[index] for name, field in fields.items()}
-        predictions.append(BaseDataElement(metainfo=metainfo, **values))
-    return predictions
+    return [
+        BaseDataElement(
+            metainfo=data_samples[index].metainfo if data_samples else None,
+            **{name: field[index] for name, field in fields.items()},
+        )
+        for index in range(len(fields['fake_img']))
+    ]
 
 
 def swap_fields(model: Any, seeds: Sequence[int] | Tensor, use_ema: bool) -> dict[str, Tensor]:

@@ -56,7 +56,7 @@ def test_a_config_file_helps_a_checkpoint_without_one(untrained, tmp_path):
     for config, message in (
         (None, r'x\.pth cannot be used: the config has no model'),
         (CONFIGS / 'celeba_128.py', 'generator does not fit: '),
-        (tmp_path / 'bad.py', 'cannot be parsed'),
+        (tmp_path / 'bad.py', 'SyntaxError'),
         ('no.py', 'does not exist'),
     ):
         with pytest.raises(ValueError, match=message):

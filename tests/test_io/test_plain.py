@@ -24,7 +24,7 @@ Point = namedtuple('Point', 'x y')
         (ConfigDict(a=[ConfigDict(b=np.float32(2))]), {'a': [{'b': 2.0}]}),
         (deque([1, 2], 5), [1, 2]),
         (Point(1, np.int64(2)), (1, 2)),
-        ({np.int64(1): (2,)}, {1: (2,)}),
+        (OrderedDict({np.int64(1): (2,)}), {1: (2,)}),
         (frozenset({1}), [1]),
         (Path('a') / 'b', os.path.join('a', 'b')),
         ({'none': None, 'dtype': torch.float16}, None),
@@ -44,13 +44,6 @@ def test_arrays_become_tensors(array):
     assert isinstance(plain, torch.Tensor)
     assert plain.numpy().dtype == array.dtype
     np.testing.assert_array_equal(plain.numpy(), array)
-
-
-def test_state_dicts_keep_their_metadata_and_their_tensors():
-    state = torch.nn.Sequential(torch.nn.BatchNorm1d(2)).state_dict()
-    plain = to_plain(state)
-    assert type(plain) is OrderedDict and plain._metadata['0'] == {'version': 2}
-    assert all(plain[key] is state[key] for key in state)
 
 
 class Unknown:

@@ -31,7 +31,7 @@ def source(*key: int) -> torch.Generator:
 
 
 def build(seed: int, **changes):
-    """All nine terms act in iterations 0 and 2; regularization rests in iteration 1."""
+    """All nine terms are active in iterations 0 and 2; regularization rests in iteration 1."""
     torch.manual_seed(seed)
     config = copy.deepcopy(TINY)
     config['generator']['noise'] = 'zero'
@@ -41,16 +41,16 @@ def build(seed: int, **changes):
 
 
 class Inputs:
-    """Images, codes and crops of whole batches, of which a process takes its share.
+    """Images, codes and crops of whole batches, of which a process takes some.
 
     Args:
         model: Draws its codes and crops from here.
-        share: The images of this process.
-        parts: Into how many parts the model cuts its share.
+        own: The images of this process.
+        count: The micro-batches that the model makes of them.
     """
 
-    def __init__(self, model, share: slice, parts: int = 1):
-        self.share, self.parts = share, parts
+    def __init__(self, model, own: slice, count: int = 1):
+        self.own, self.count = own, count
         self.num_crops = model.patch_discriminator.num_crops
         model.sample_codes = self.codes
         model.patch_discriminator.sample_rectangles = self.rectangles
@@ -60,21 +60,21 @@ class Inputs:
         self.iteration, self.batch_number = iteration, 0
         phases = ['d', 'g'] if iteration == 1 else ['d', 'r1', 'g']
         self.calls = iter(
-            [(call, part) for p in phases for part in range(self.parts) for call in CALLS[p]]
+            [(call, k) for p in phases for k in range(self.count) for call in CALLS[p]]
         )
         real = torch.rand(BATCH, 3, 16, 16, generator=source(iteration, 1)) * 2 - 1
-        return {'inputs': real[self.share]}
+        return {'inputs': real[self.own]}
 
     def codes(self, batch: int):
         self.batch_number += 1
         key = (self.iteration, 2, self.batch_number)
         structure, texture = torch.randn(2, BATCH, 4, generator=source(*key))
-        return structure[self.share], texture[self.share]
+        return structure[self.own], texture[self.own]
 
     def rectangles(self, num_images: int, device) -> CropRectangles:
-        call, part = next(self.calls)
+        call, k = next(self.calls)
         u = torch.rand(BATCH, self.num_crops, 5, generator=source(self.iteration, 3, call))
-        u = u[self.share].chunk(self.parts)[part].flatten(0, 1)
+        u = u[self.own].chunk(self.count)[k].flatten(0, 1)
         assert len(u) == num_images * self.num_crops
         scale = 0.2 + 0.2 * u[:, 1:3]
         return CropRectangles((u[:, 0] - 0.5).sign(), scale, (2 * u[:, 3:] - 1) * (1 - scale))
@@ -99,19 +99,23 @@ def double():
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.fixture(scope='module')
-def whole_batch():
+def run_whole(model) -> tuple[list[dict], dict]:
     """One process with all images; the deviation within a batch is that of its halves."""
     original = discriminator.minibatch_stddev
+
+    def of_halves(x, group):
+        return torch.cat([original(half, group) for half in x.chunk(2)])
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            discriminator,
-            'minibatch_stddev',
-            lambda x, group: torch.cat([original(half, group) for half in x.chunk(2)]),
-        )
-        model = build(0)
-        start = copy.deepcopy(model.state_dict())
-        log, end = run(model, Inputs(model, slice(BATCH)))
+        patch.setattr(discriminator, 'minibatch_stddev', of_halves)
+        return run(model, Inputs(model, slice(BATCH)))
+
+
+@pytest.fixture(scope='module')
+def whole_batch():
+    model = build(0)
+    start = copy.deepcopy(model.state_dict())
+    log, end = run_whole(model)
     for name in NETWORKS:  # each of them has been trained
         moved = [(end[k] - start[k]).abs().max() for k in end if k.startswith(f'{name}.')]
         assert max(moved) > 1e-4, name
@@ -127,14 +131,19 @@ def assert_equal(result, expected):
         assert torch.allclose(end[name], value, rtol=0, atol=1e-12), name
 
 
-def process(rank: int, folder: str) -> None:
-    """One of two processes, with half of the images."""
+def meet(rank: int, folder: str) -> slice:
+    """Begin as one of two processes; returns its half of the images."""
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     dist.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
+    return slice(2 * rank, 2 * rank + 2)
+
+
+def process(rank: int, folder: str) -> None:
+    half = meet(rank, folder)
     model = build(seed=rank)  # the second process starts from other weights
     wrapped = CoordGANDistributed(model)
-    result = run(model, Inputs(model, slice(2 * rank, 2 * rank + 2)), wrapped)
+    result = run(model, Inputs(model, half), wrapped)
     torch.save(result, f'{folder}/{rank}.pth')
     torch.save(skipped_step(model, wrapped, bad=rank == 1), f'{folder}/{rank}_skipped.pth')
     leave_processes()
@@ -164,29 +173,21 @@ def test_two_processes_equal_one_with_both_batches(tmp_path: Path, whole_batch):
 
 
 @pytest.mark.parametrize('share_fakes', [False, True])
-def test_accumulated_parts_equal_the_whole_batch(whole_batch, share_fakes, monkeypatch):
+def test_micro_batches_equal_the_whole_batch(whole_batch, share_fakes):
     if share_fakes:
-        original = discriminator.minibatch_stddev
-        model = build(0, share_fakes=True)
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                discriminator,
-                'minibatch_stddev',
-                lambda x, group: torch.cat([original(half, group) for half in x.chunk(2)]),
-            )
-            whole_batch = run(model, Inputs(model, slice(BATCH)))
+        whole_batch = run_whole(build(0, share_fakes=True))
     model = build(0, accumulative_counts=2, share_fakes=share_fakes)
-    assert_equal(run(model, Inputs(model, slice(BATCH), parts=2)), whole_batch)
+    assert_equal(run(model, Inputs(model, slice(BATCH), count=2)), whole_batch)
     assert int(model.iteration) == ITERATIONS
 
 
-def run_stage2(model, share: slice, micro_batches: int = 1, wrapped=None) -> tuple[list, dict]:
+def run_stage2(model, own: slice, micro_batches: int = 1, wrapped=None) -> tuple[list, dict]:
     """As :func:`run`; gradients are accumulated by MMEngine's optimizer wrapper."""
     wrapper = optimizer(model, accumulative_counts=micro_batches)
     log = []
     for iteration in range(ITERATIONS):
-        codes = torch.randn(2, BATCH, 4, generator=source(iteration, 2))[:, share]
-        real = torch.rand(BATCH, 3, 16, 16, generator=source(iteration, 1))[share] * 2 - 1
+        codes = torch.randn(2, BATCH, 4, generator=source(iteration, 2))[:, own]
+        real = torch.rand(BATCH, 3, 16, 16, generator=source(iteration, 1))[own] * 2 - 1
         mean: dict[str, float] = {}
         for z, images in zip(codes.chunk(micro_batches, 1), real.chunk(micro_batches)):
             model.sample_codes = lambda batch, z=z: tuple(z)
@@ -214,14 +215,10 @@ def test_accumulation_in_stage_2_equals_the_whole_batch(whole_batch_of_stage_2):
 
 
 def process_stage2(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    torch.set_default_dtype(torch.float64)
-    dist.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
+    half = meet(rank, folder)
     model = stage2(seed=rank)  # the second process starts from other weights
     wrapped = MMDistributedDataParallel(model, broadcast_buffers=False)
-    torch.save(
-        run_stage2(model, slice(2 * rank, 2 * rank + 2), wrapped=wrapped), f'{folder}/{rank}'
-    )
+    torch.save(run_stage2(model, half, wrapped=wrapped), f'{folder}/{rank}')
     leave_processes()
 
 
@@ -233,7 +230,7 @@ def test_mmengines_wrapper_in_stage_2(tmp_path: Path, whole_batch_of_stage_2):
 
 def dying(rank: int, folder: str) -> None:
     """One of two processes, of which the second is gone when gradients are averaged."""
-    dist.init_process_group('gloo', init_method=f'file://{folder}/meeting', rank=rank, world_size=2)
+    meet(rank, folder)
     dist.barrier()
     if rank == 1:
         os._exit(9)
@@ -252,9 +249,9 @@ def test_a_process_that_dies_ends_the_others(tmp_path: Path):
     assert [process.exitcode for process in context.processes] == [0, 9]
 
 
-@pytest.mark.parametrize('parts', [3, 4])
-def test_parts_that_are_no_pairs(parts):
-    model = build(0, accumulative_counts=parts)
-    message = rf'accumulative_counts={parts} needs a train_dataloader.batch_size .* multiple of'
+@pytest.mark.parametrize('count', [3, 4])
+def test_micro_batches_that_are_no_pairs(count):
+    model = build(0, accumulative_counts=count)
+    message = rf'accumulative_counts={count} needs a train_dataloader.batch_size .* multiple of'
     with pytest.raises(ValueError, match=message):
         model.train_step({'inputs': torch.zeros(4, 3, 16, 16)}, optimizers(model))

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import reference
-import torch
-from reference import image, numbers, rnd
+from reference import image, numbers, rnd, stored_beside
 from tiny_inversion import optimizers
 
 from mmcoordgan.io.official_names import official_names
@@ -50,19 +49,13 @@ def test_terms_and_gradients(model, theirs):
     loss.backward()
     assert all(p.grad is None for p in model.generator.parameters())
     stored = numbers('small_s32_grads')
-    parameters = dict(model.encoder.named_parameters())
+    gradients = {name: p.grad for name, p in model.encoder.named_parameters()}
     tolerance = 1e-3 if theirs == 'g_enc_consistency' else 5e-3
     scale = max(np.abs(v).max() for k, v in stored.items() if k.startswith(f'E.{theirs}/'))
-    names = official_names('e', parameters)
-    assert sorted(names.values()) == sorted(parameters)
-    for official, ours in names.items():
-        grad = parameters[ours].grad
-        grad = torch.zeros_like(parameters[ours]) if grad is None else grad
-        found, key = grad.flatten().numpy(), f'E.{theirs}/{official}'
-        if f'{key}#idx' in stored:
-            found, expected = found[stored[f'{key}#idx']], stored[f'{key}#val']
-        else:
-            expected = stored[key].flatten()
+    names = official_names('e', gradients)
+    pairs = list(stored_beside(stored, f'E.{theirs}', names, gradients))
+    assert len(pairs) == len(gradients)
+    for official, found, expected in pairs:
         difference = np.abs(found - expected).max()
         assert difference <= tolerance * max(np.abs(expected).max(), 1e-3 * scale), official
 
@@ -81,13 +74,9 @@ def test_three_iterations_of_the_reference_loop(model):
     state = model.encoder.state_dict()
     names = official_names('e', state)
     before = reference.small_encoder().state_dict()
-    for official, ours in names.items():
-        found, start = state[ours].flatten().numpy(), before[ours].flatten().numpy()
-        if f'e/{official}#idx' in stored:
-            index, after = stored[f'e/{official}#idx'], stored[f'e/{official}#val']
-            found, start = found[index], start[index]
-        else:
-            after = stored[f'e/{official}'].flatten()
+    starts = stored_beside(stored, 'e', names, before)
+    ends = stored_beside(stored, 'e', names, state)
+    for (official, found, after), (_, start, _) in zip(ends, starts):
         # How far the weights went in three steps, and how far from the reference's they ended.
         moved, missed = np.abs(after - start).mean(), np.abs(found - after).mean()
         assert missed < 0.05 * moved, (official, moved, missed)

@@ -6,7 +6,7 @@ import reference
 import tiny_inversion
 import torch
 from mmengine.optim import OptimWrapperDict
-from reference import crops, image, numbers, relative_error, rnd
+from reference import crops, image, numbers, relative_error, rnd, stored_beside
 
 from mmcoordgan.io.official_names import official_names
 from mmcoordgan.models import CoordGAN
@@ -34,7 +34,7 @@ REFERENCE_NAMES = dict(  # ours -> theirs
     d_r1='D.d_r1_scaled',
     d_patch_r1='D.d_patch_r1_scaled',
 )
-FULL_STRENGTH = 32_000  # every term acts with its full weight, the lazy ones included
+FULL_STRENGTH = 32_000  # every term is active with its full weight, the lazy ones included
 
 
 @pytest.fixture
@@ -84,22 +84,16 @@ def test_terms_and_gradients(model, name):
     if name.startswith('d_'):
         key = 'd_patch' if 'patch' in name else 'd'
         network = model.patch_discriminator if 'patch' in name else model.discriminator
-    parameters = dict(network.named_parameters())
-    names = official_names(key, parameters, base_resolution=32)
+    found = {name: p.grad for name, p in network.named_parameters()}
+    names = official_names(key, found, base_resolution=32)
     # Rounding decides the kinks of ReLU and max-pooling: in g_patch a single neuron differs.
     tolerance = 5e-3 if name in ('g_texture_swap', 'g_warp', 'g_patch') else 1e-3
     scale = max(np.abs(gradients[k]).max() for k in gradients if k.startswith(f'{theirs}/'))
-    checked = 0
-    for official, ours in names.items():
-        stored = gradients.get(f'{theirs}/{official}')
-        if stored is None:
-            continue
-        grad = parameters[ours].grad
-        grad = torch.zeros_like(parameters[ours]) if grad is None else grad
-        difference = np.abs(grad.numpy().reshape(stored.shape) - stored).max()
+    pairs = list(stored_beside(gradients, theirs, names, found))
+    assert len(pairs) > 10
+    for official, grad, stored in pairs:
+        difference = np.abs(grad - stored).max()
         assert difference <= tolerance * max(np.abs(stored).max(), 1e-3 * scale), official
-        checked += 1
-    assert checked > 10
 
 
 def optimizers(model: CoordGAN) -> OptimWrapperDict:
@@ -130,12 +124,11 @@ def test_two_iterations_of_the_reference_loop(model):
 
     stored = numbers('small_train_early_i4000')
     for key, network in (('g', model.generator), ('d', model.discriminator)):
-        theirs = [k[len(key) + 1 :] for k in stored if k.startswith(f'{key}/') and '#' not in k]
-        assert theirs
-        names = official_names(key, network.state_dict(), base_resolution=32)
-        for official, ours in ((name, names[name]) for name in theirs):
-            after = stored[f'{key}/{official}']
-            found = network.state_dict()[ours].numpy().reshape(after.shape)
+        state = network.state_dict()
+        names = official_names(key, state, base_resolution=32)
+        pairs = list(stored_beside(stored, key, names, state))
+        assert len(pairs) > 10
+        for official, found, after in pairs:
             assert np.abs(found - after).mean() < 1e-4 + 1e-3 * np.abs(after).mean(), official
 
 

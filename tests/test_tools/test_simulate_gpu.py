@@ -25,7 +25,7 @@ print(json.dumps(found))
 READ = 'copy to the host at mmcoordgan/models/finite.py'
 NEAREST = 'search at mmcoordgan/geometry/_near.py'
 TRANSFER = 'search at mmcoordgan/geometry/_soft.py'
-RANGE = 'item at mmcoordgan/geometry/_checks.py'
+RANGE = 'item at mmcoordgan/geometry/transfer.py'
 # The host waits once for every optimizer step and once for every search, whatever the batch.
 STATED = {
     ('stage 1', 'training with R1'): {READ: 3, NEAREST: 1, TRANSFER: 1},

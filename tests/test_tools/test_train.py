@@ -75,7 +75,8 @@ def test_two_processes_on_cpus_from_a_path_with_spaces(tmp_path):
     assert any('GPU number: 2' in log.read_text() for log in work.glob('*/*.log'))
     checkpoint = torch.load(work / 'iter_4.pth', weights_only=True)
     first, second = checkpoint['random_states']  # of processes that draw different noise
-    assert all(not torch.equal(first[k], second[k]) for k in ('python', 'numpy', 'torch'))
+    assert all(first[k] != second[k] for k in ('python', 'numpy'))
+    assert not torch.equal(first['torch'], second['torch'])
     assert checkpoint['data']['position'] == 4 * 2 * 2
     # Files of the first process alone.
     assert len(list(work.rglob('*.log'))) == len(list(work.rglob('scalars.json'))) == 1

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.errors import UserError
+from mmcoordgan.geometry import chamfer_to_grid
 from mmcoordgan.models import CoordGAN
-from mmcoordgan.models.losses import Fakes, chamfer_loss, r1_penalty, warp_loss
+from mmcoordgan.models.losses import Fakes, r1_penalty, warp_loss
 
 WARM_UP, REPEAT = 3, 10
 
@@ -39,7 +40,7 @@ class Bench:
             'generator, forward': lambda: self.render(grad=False),
             'generator, both': lambda: self.drop(self.render(grad=True).sum()),
             'warp loss, both': self.warp_loss,
-            'chamfer, both': lambda: self.drop(chamfer_loss(self.maps())),
+            'chamfer, both': lambda: self.drop(chamfer_to_grid(self.maps()).mean()),
             'discriminator, both': self.discriminate,
             'R1': self.regularize,
             'iteration': lambda: self.iterate(LAZY + 1),

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.dist import all_gather_object, get_rank, get_world_size, is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import BaseLoop, EpochBasedTrainLoop
+from mmengine.runner import BaseLoop
 
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import AtomicLocalBackend, atomic_file
@@ -26,13 +26,11 @@ from ..fit import READ_ELSEWHERE, TRAINING_ONLY, model_misfits, resume_misfits, 
 class CoordGANCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook`` with exact resume, plain contents, bounded size, safe files.
 
-    * Checkpoints also hold the random states of every process and the place in the data (the
-      latter of :class:`~.ResumableTrainLoop`). A resumed training ends as if it had never stopped,
-      if as many processes resume as wrote the checkpoint; otherwise random states begin afresh,
-      with a warning. Validation leaves them as they were.
-    * They hold tensors and plain Python values only, so that ``torch.load(weights_only=True)``
-      reads them.
-    * Of everything that is logged, the newest ``max_history`` values are kept in memory and in
+    * Checkpoints also hold the random states of every process and the place in the data. A resumed
+      training ends as if it had never stopped, if as many processes resume as wrote the checkpoint;
+      otherwise random states begin afresh, with a warning. Validation leaves them as they were.
+    * ``torch.load(weights_only=True)`` reads them.
+    * The newest ``max_history`` values of everything that is logged are kept, in memory and in
       checkpoints. The log file has them all.
     * A file gets its name when it is complete. Then ``last_checkpoint`` in the work dir is
       replaced, and only then is the superfluous checkpoint removed.
@@ -45,13 +43,9 @@ class CoordGANCheckpointHook(CheckpointHook):
 
     Args:
         interval: Iterations between checkpoints. Default: -1, none but the last.
-        max_history: Number of values kept of each loss, learning rate and time, at least the
-            largest window of the log.
+        max_history: Number of values kept, at least the largest window of the log.
         backend_args: Of the file backend. Default: one that writes complete files only.
         kwargs: Of MMEngine's ``CheckpointHook``. ``by_epoch`` must be False.
-
-    Raises:
-        UserError: ``by_epoch`` is True.
     """
 
     # Last, to see what other hooks put into a checkpoint, and whether they stop the training.
@@ -85,12 +79,7 @@ class CoordGANCheckpointHook(CheckpointHook):
     # ------------------------------------------------------------------ loading
 
     def before_run(self, runner: Any) -> None:
-        """Refuse epochs. Find the checkpoint to resume from, if the config leaves that open."""
-        if isinstance(runner._train_loop, EpochBasedTrainLoop):
-            raise UserError(
-                'training counts iterations, not epochs: use '
-                "train_cfg = dict(type='ResumableTrainLoop', max_iters=...)"
-            )
+        """Find the checkpoint to resume from, if the config leaves that open."""
         if runner._resume and runner._load_from is None:
             runner._load_from, passed_over = intact_checkpoint(runner.work_dir)
             for reason in passed_over:
@@ -158,7 +147,7 @@ class CoordGANCheckpointHook(CheckpointHook):
                     raise ValueError(data)
                 runner.train_loop.go_to(**data)
             # Last, because a data loader draws when it starts.
-            if len(states) == get_world_size():
+            if len(states) == get_world_size() and 'python_gauss' not in states[0]:  # as of old
                 set_random_state(states[get_rank()])
                 return
         except Exception as error:  # nonsense fails in any way

@@ -27,9 +27,6 @@ class PredictionHook(Hook):
     Args:
         path: A file whose name ends in ``.npz``.
         keys: Tensors of the predictions to keep.
-
-    Raises:
-        ValueError: ``path`` does not end in ``.npz``.
     """
 
     def __init__(self, path: str, keys: Sequence[str] = ('coords', 'refined_coords')) -> None:

@@ -6,6 +6,7 @@ import logging
 import os.path as osp
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,7 @@ from ..optim import unwrap
 
 
 @HOOKS.register_module()
+@dataclass(eq=False)
 class CoordGANVisualizationHook(Hook):
     """Draw a grid of structures and textures every ``interval`` iterations.
 
@@ -51,23 +53,14 @@ class CoordGANVisualizationHook(Hook):
         captions: Say what rows and columns are.
     """
 
-    priority = 'NORMAL'
+    interval: int
+    num_structures: int = 4
+    num_textures: int = 6
+    seed: int = 0
+    use_ema: bool = True
+    captions: bool = True
 
-    def __init__(
-        self,
-        interval: int,
-        num_structures: int = 4,
-        num_textures: int = 6,
-        seed: int = 0,
-        use_ema: bool = True,
-        captions: bool = True,
-    ) -> None:
-        self.captions = captions
-        self.interval = interval
-        self.num_structures = num_structures
-        self.num_textures = num_textures
-        self.seed = seed
-        self.use_ema = use_ema
+    def __post_init__(self) -> None:
         self.last_drawn: int | None = None
 
     def before_train(self, runner: Any) -> None:
@@ -91,7 +84,7 @@ class CoordGANVisualizationHook(Hook):
         model: Any = unwrap(runner.model)
         generator: Any = unwrap(model.generator_ema if self.use_ema else model.generator)
         device = next(generator.parameters()).device
-        # A generator that draws noise while it renders must not shift the training's.
+        # Noise that is drawn while rendering must not shift the training's.
         with torch.random.fork_rng([device] if device.type == 'cuda' else []):
             draw = partial(torch.randn, generator=torch.Generator().manual_seed(self.seed))
             structure_z = draw(self.num_structures, generator.structure_dim)
@@ -105,6 +98,7 @@ class CoordGANVisualizationHook(Hook):
 
 
 @HOOKS.register_module()
+@dataclass(eq=False)
 class TransferVisualizationHook(Hook):
     """Draw a row of images for each query of a test or a validation.
 
@@ -122,27 +116,17 @@ class TransferVisualizationHook(Hook):
         captions: Write below the columns what they are.
     """
 
-    priority = 'NORMAL'
+    max_pictures: int = 20
+    out_dir: str | None = None
+    num_references: int = 5
+    mode: str = 'soft'
+    temperature: float = 0.01
+    reference_size: int | None = None
+    coords_key: str = 'coords'
+    captions: bool = True
 
-    def __init__(
-        self,
-        max_pictures: int = 20,
-        out_dir: str | None = None,
-        num_references: int = 5,
-        mode: str = 'soft',
-        temperature: float = 0.01,
-        reference_size: int | None = None,
-        coords_key: str = 'coords',
-        captions: bool = True,
-    ) -> None:
-        self.titles = TRANSFER_TITLES if captions else ()
-        self.max_pictures = max_pictures
-        self.out_dir = out_dir
-        self.num_references = num_references
-        self.mode = mode
-        self.temperature = temperature
-        self.reference_size = reference_size
-        self.coords_key = coords_key
+    def __post_init__(self) -> None:
+        self.titles = TRANSFER_TITLES if self.captions else ()
         self._references: dict[int, TransferPicture] = {}
         self._rows: dict[int, list[np.ndarray]] = {}
 

@@ -3,11 +3,9 @@
 from .base import LossTerms, ScheduledLoss
 from .equivariance import EquivarianceLoss, map_distance, photometric_noise
 from .functional import (
-    chamfer_loss,
     l1_loss,
     logistic_loss,
     nonsaturating_loss,
-    perceptual_loss,
     r1_penalty,
     warp_loss,
     warp_partners,
@@ -46,12 +44,10 @@ __all__ = [
     'StructureTensorLoss',
     'TextureSwapLoss',
     'WarpLoss',
-    'chamfer_loss',
     'l1_loss',
     'logistic_loss',
     'map_distance',
     'nonsaturating_loss',
-    'perceptual_loss',
     'photometric_noise',
     'r1_penalty',
     'structure_tensor',

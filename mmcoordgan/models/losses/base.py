@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,10 +13,9 @@ from mmcoordgan.registry import build_module
 class ScheduledLoss(nn.Module):
     """A loss term of a training config. A new term is a subclass with ``forward``.
 
-    ``forward(view)`` returns the unweighted scalar. The view is a
-    :class:`Stage1View` or :class:`Stage2View`: images, maps and networks of the
-    iteration, computed when a term first asks for them. The training step multiplies the scalar by
-    :meth:`weight_at` the iteration, and skips the term where that is zero.
+    ``forward(view)`` returns the unweighted scalar of a :class:`Stage1View` or
+    :class:`Stage2View`. The training step multiplies it by :meth:`weight_at` the iteration, and
+    skips the term where that is zero.
 
     Args:
         loss_weight: Weight at full strength.
@@ -41,7 +39,7 @@ class ScheduledLoss(nn.Module):
     swaps: bool | property = False
     """Whether stage 1 should render ``view.fakes.swapped`` together with the images."""
     choices: Mapping[str, tuple[str, ...]] = {}
-    """Values of ``on``, each with the networks that it needs. Empty: there is nothing to choose."""
+    """Values of ``on``, each with the networks that it needs; empty where there is no choice."""
     implied: Mapping[str, str] = {}
     """Names of terms in configs -> value of ``on``."""
 
@@ -58,8 +56,7 @@ class ScheduledLoss(nn.Module):
         if start < 0 or warmup < 0 or interval < 1 or not 0 <= warmup_floor <= 1:
             raise ValueError(
                 f'{type(self).__name__} needs start >= 0, warmup >= 0, interval >= 1 and '
-                f'0 <= warmup_floor <= 1, but got start={start}, warmup={warmup}, '
-                f'interval={interval}, warmup_floor={warmup_floor}'
+                '0 <= warmup_floor <= 1'
             )
         self.loss_weight = loss_weight
         self.start = start
@@ -95,7 +92,8 @@ class LossTerms(nn.ModuleDict):
         super().__init__()
         for name, config in terms.items():
             if config is not None:
-                self[name] = _checked(name, build_module(config), steps, networks)
+                self[name] = build_module(config)
+                _check(name, self[name], steps, networks)
 
     def active(self, steps: Sequence[str], iteration: int) -> dict[str, Any]:
         """The terms of these steps that are active in this iteration."""
@@ -108,26 +106,18 @@ class LossTerms(nn.ModuleDict):
         return {name: term.weight_at(iteration) * term(view) for name, term in terms.items()}
 
 
-def _checked(name: str, term: Any, steps: Sequence[str], networks: Sequence[str]) -> ScheduledLoss:
+def _check(name: str, term: Any, steps: Sequence[str], networks: Sequence[str]) -> None:
+    """Complete ``term.on`` by the term's name; refuse what no step of the training computes."""
     kind = type(term).__name__
-    if not isinstance(term, ScheduledLoss):
-        raise ValueError(f'loss term {name}: {kind} is not a ScheduledLoss')
-    if term.step not in steps:
-        raise ValueError(
-            f'loss term {name}: {kind} belongs to the {term.step} step, but this model has '
-            f'{", ".join(steps)}'
-        )
+    if getattr(term, 'step', None) not in steps:
+        raise ValueError(f'loss term {name}: {kind} is no loss term of {", ".join(steps)}')
     if term.choices:
-        if term.on is None:
-            term.on = term.implied.get(name)
+        term.on = term.on or term.implied.get(name)
         if term.on not in term.choices:
-            near = difflib.get_close_matches(name, term.implied, n=1)
-            hint = f'; did you mean {near[0]}?' if near and name not in term.implied else ''
             raise ValueError(
                 f'loss term {name}: {kind} needs on, one of {tuple(term.choices)}, but got '
-                f'{term.on!r} (the names {", ".join(term.implied)} imply it){hint}'
+                f'{term.on!r} (the names {", ".join(term.implied)} imply it)'
             )
-    for network in (*term.needs, *term.choices.get(term.on or '', ())):
+    for network in (*term.needs, *term.choices.get(term.on, ())):
         if network not in networks:
             raise ValueError(f'loss term {name} needs the network {network}')
-    return term

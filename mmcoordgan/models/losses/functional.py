@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmcoordgan.geometry import chamfer_to_grid, soft_transfer
+from mmcoordgan.geometry import soft_transfer
 from mmcoordgan.models.pairs import swap_partners
 
 from .perceptual import PerceptualDistance
@@ -47,29 +47,11 @@ def r1_penalty(logits: Tensor, inputs: Sequence[Tensor]) -> Tensor:
     return torch.stack(squares).sum(0).mean()
 
 
-def chamfer_loss(coords: Tensor) -> Tensor:
-    """Mean of :func:`~mmcoordgan.geometry.chamfer_to_grid` over maps (B, 2, H, W) (CoordGAN)."""
-    return chamfer_to_grid(coords).mean()
-
-
-def resize_to_map(images: Tensor, coords: Tensor) -> Tensor:
-    """Images (B, 3, H, W), resized bilinearly to the map's size where they differ from it."""
-    size = coords.shape[-2:]
-    if images.shape[-2:] == size:
-        return images
-    return F.interpolate(images, size=size, mode='bilinear', align_corners=False)
-
-
 def warp_partners(images: Tensor, coords: Tensor, temperature: float = 0.01) -> Tensor:
-    """Repaint every image with its partner's colours by soft correspondence.
+    """Repaint images (B, 3, H, W) with their partners' colours, along maps (B, 2, H, W).
 
     Convention: colours travel from the partner (source) to the image (target); images 2k and
-    2k + 1 are partners.
-
-    Args:
-        images: (B, 3, H, W), B even, of the maps' size.
-        coords: Correspondence maps (B, 2, H, W).
-        temperature: Of the soft correspondence, in units of the frame.
+    2k + 1 are partners. The temperature is in units of the frame.
     """
     return soft_transfer(swap_partners(images), swap_partners(coords), coords, temperature)
 
@@ -81,18 +63,20 @@ def warp_loss(
     target_features: list[Tensor] | None = None,
     temperature: float = 0.01,
 ) -> Tensor:
-    """Mean perceptual distance between warped partners and images, >= 0 (CoordGAN).
+    """Mean perceptual distance between :func:`warp_partners` and images, >= 0 (CoordGAN).
 
     Gradients flow into both coordinate maps and into the partner's colours, not into the target.
 
     Args:
         perceptual: The perceptual distance.
-        images: (B, 3, H, W), B even; resized to the maps' size if larger.
+        images: (B, 3, H, W), B even; resized to the maps' size.
         coords: Correspondence maps (B, 2, h, w).
         target_features: Features of the images at the maps' size, where they are known already.
         temperature: Of the soft correspondence, in units of the frame.
     """
-    images = resize_to_map(images, coords)
+    size = coords.shape[-2:]
+    if images.shape[-2:] != size:
+        images = F.interpolate(images, size=size, mode='bilinear', align_corners=False)
     if target_features is None:
         target_features = perceptual.features(images.detach())
     warped = warp_partners(images, coords, temperature)
@@ -111,10 +95,3 @@ def l1_loss(x: Tensor, target: Tensor) -> Tensor:
             f'x and target must have one shape, but got {tuple(x.shape)} and {tuple(target.shape)}'
         )
     return (x - target).abs().mean()
-
-
-def perceptual_loss(
-    perceptual: PerceptualDistance, features: list[Tensor], target_features: list[Tensor]
-) -> Tensor:
-    """Mean perceptual distance between two lists of features, >= 0 (CoordGAN)."""
-    return perceptual.distance(features, target_features).mean()

@@ -50,10 +50,6 @@ class LPIPSLoss(PerceptualDistance):
         weights: Path or URL of weights with torchvision's names for ``net``. 'torchvision':
             torchvision's own. None: untrained, to measure cost and to test.
         inputs: 'torchvision', or 'caffe' for networks trained on RGB in 0..255 minus the mean.
-
-    Raises:
-        FileNotFoundError: If the file is missing or cannot be downloaded.
-        ValueError: If the file holds something else.
     """
 
     shift: Tensor

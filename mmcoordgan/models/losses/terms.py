@@ -7,18 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmcoordgan.geometry import chamfer_to_grid
 from mmcoordgan.registry import MODELS
 
 from .base import ScheduledLoss
-from .functional import (
-    chamfer_loss,
-    l1_loss,
-    logistic_loss,
-    nonsaturating_loss,
-    perceptual_loss,
-    r1_penalty,
-    warp_loss,
-)
+from .functional import l1_loss, logistic_loss, nonsaturating_loss, r1_penalty, warp_loss
 from .views import Stage1View, Stage2View
 
 JUDGES = {'images': ('discriminator',), 'patches': ('patch_discriminator',)}
@@ -87,22 +80,22 @@ class R1Loss(ScheduledLoss):
 
 @MODELS.register_module()
 class ChamferLoss(ScheduledLoss):
-    """:func:`chamfer_loss` of the generated maps."""
+    """Mean of :func:`~mmcoordgan.geometry.chamfer_to_grid` over the generated maps."""
 
     def forward(self, view: Stage1View) -> Tensor:
-        return chamfer_loss(view.fakes.coords)
+        return chamfer_to_grid(view.fakes.coords).mean()
 
 
 @MODELS.register_module()
 class TextureSwapLoss(ScheduledLoss):
-    """:func:`perceptual_loss` between G(s, t) and G(s, t')."""
+    """Mean perceptual distance between G(s, t) and G(s, t')."""
 
     needs = ('perceptual',)
     swaps = True
 
     def forward(self, view: Stage1View) -> Tensor:
         swapped_features = view.swapped_features  # before the others
-        return perceptual_loss(view.perceptual, view.features, swapped_features)
+        return view.perceptual.distance(view.features, swapped_features).mean()
 
 
 @MODELS.register_module()
@@ -151,7 +144,7 @@ class L1Loss(ScheduledLoss):
 
 @MODELS.register_module()
 class PerceptualLoss(ScheduledLoss):
-    """:func:`perceptual_loss` between real images and what the encoder makes of them.
+    """Mean perceptual distance between real images and what the encoder makes of them.
 
     ``on`` is 'reconstruction', or 'swapped': the structure with its partner's texture.
     """
@@ -163,4 +156,5 @@ class PerceptualLoss(ScheduledLoss):
 
     def forward(self, view: Stage2View) -> Tensor:
         images = view.reconstruction if self.on == 'reconstruction' else view.swapped
-        return perceptual_loss(view.perceptual, view.perceptual.features(images), view.features)
+        features = view.perceptual.features(images)
+        return view.perceptual.distance(features, view.features).mean()

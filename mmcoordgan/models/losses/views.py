@@ -16,49 +16,43 @@ from mmcoordgan.models.pairs import swap_partners
 from .perceptual import PerceptualDistance
 
 
+@dataclass(eq=False)
 class Fakes:
     """Generated images of a micro-batch; images 2k and 2k + 1 are partners.
 
     Args:
-        generator: Renders them.
-        structure_z: Latents (B, structure_dim), B even.
-        texture_z: Latents (B, texture_dim).
+        generator: Renders them, from latents (B, structure_dim) and (B, texture_dim), B even.
         grad: Whether they are differentiable in the generator's parameters.
         both: ``images`` and ``swapped`` are both needed, and rendered in one pass.
     """
 
-    def __init__(
-        self,
-        generator: Generator,
-        structure_z: Tensor,
-        texture_z: Tensor,
-        grad: bool = True,
-        both: bool = False,
-    ):
-        self._generator, self._grad, self._both = generator, grad, both
-        self._structure_z, self._texture_z = structure_z, texture_z
+    generator: Generator
+    structure_z: Tensor
+    texture_z: Tensor
+    grad: bool = True
+    both: bool = False
 
     @cached_property
     def coords(self) -> Tensor:
         """(B, 2, H, W): correspondence maps."""
-        with torch.set_grad_enabled(self._grad):
-            return self._generator.warp(self._generator.map_structure(self._structure_z))
+        with torch.set_grad_enabled(self.grad):
+            return self.generator.warp(self.generator.map_structure(self.structure_z))
 
     @cached_property
     def texture_w(self) -> Tensor:
         """(B, texture_width)."""
-        with torch.set_grad_enabled(self._grad):
-            return self._generator.map_texture(self._texture_z)
+        with torch.set_grad_enabled(self.grad):
+            return self.generator.map_texture(self.texture_z)
 
     @cached_property
     def images(self) -> Tensor:
         """(B, 3, S, S): structure k with texture k."""
-        return self._pair[0] if self._both else self._render(self.texture_w)[0]
+        return self._pair[0] if self.both else self._render(self.texture_w)[0]
 
     @cached_property
     def swapped(self) -> Tensor:
         """(B, 3, S, S): structure k with its partner's texture."""
-        return self._pair[1] if self._both else self._render(swap_partners(self.texture_w))[0]
+        return self._pair[1] if self.both else self._render(swap_partners(self.texture_w))[0]
 
     @property
     def twins(self) -> Tensor:
@@ -71,9 +65,9 @@ class Fakes:
 
     def _render(self, *textures: Tensor) -> tuple[Tensor, ...]:
         """The structures with each of these textures (B, texture_width), in one pass."""
-        with torch.set_grad_enabled(self._grad):
+        with torch.set_grad_enabled(self.grad):
             coords = self.coords.repeat(len(textures), 1, 1, 1)
-            return self._generator.synthesize(coords, torch.cat(textures)).chunk(len(textures))
+            return self.generator.synthesize(coords, torch.cat(textures)).chunk(len(textures))
 
 
 class DetachedFakes(Fakes):

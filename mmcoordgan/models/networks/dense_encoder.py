@@ -12,7 +12,7 @@ from mmcoordgan.geometry import canonical_grid
 from mmcoordgan.models.images import resize_square
 from mmcoordgan.registry import MODELS
 
-from ._checks import check_images, check_power_of_two
+from ._checks import check_power_of_two
 from .protocols import Encoding
 
 
@@ -89,7 +89,6 @@ class DenseEncoder(nn.Module):
             No structure code; texture codes (B, texture_width); maps (B, 2, S, S) in about
             [-1, 1], S being ``input_size``.
         """
-        check_images(images)
         features = [self.stem(resize_square(images, self._side))]
         for down in self.down:
             features.append(down(features[-1]))

@@ -29,9 +29,6 @@ class CoordGANDiscriminator(nn.Module):
             ``channels``.
         stddev_group: Largest group over which the minibatch standard deviation is taken; a batch
             that it does not divide uses the largest divisor below.
-
-    Raises:
-        ValueError: If a size is no power of two.
     """
 
     def __init__(
@@ -46,8 +43,6 @@ class CoordGANDiscriminator(nn.Module):
         super().__init__()
         check_power_of_two('image_size', image_size, 2 * LAST_RESOLUTION)
         input_sizes = tuple(input_sizes or (image_size,))
-        for size in input_sizes:
-            check_power_of_two('input_sizes', size, 2 * LAST_RESOLUTION)
         self.image_size = image_size
         self.stddev_group = stddev_group
 
@@ -60,8 +55,7 @@ class CoordGANDiscriminator(nn.Module):
         self.blocks = nn.ModuleDict()
         resolution = image_size
         while resolution > LAST_RESOLUTION:
-            block = ResidualDown(width(resolution), width(resolution // 2))
-            self.blocks[str(resolution)] = block
+            self.blocks[str(resolution)] = ResidualDown(width(resolution), width(resolution // 2))
             resolution //= 2
         last = width(LAST_RESOLUTION)
         self.last_conv = EqualizedConv2d(last + 1, last, 3, padding=1, activation=True)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmcoordgan.models.images import resize_square
 from mmcoordgan.registry import MODELS
 
-from ._checks import check_images, check_power_of_two
+from ._checks import check_power_of_two
 from .layers import EqualizedConv2d, EqualizedLinear, PaddedDown, ResidualDown
 from .protocols import Encoding
 
@@ -38,10 +38,6 @@ class CoordGANEncoder(nn.Module):
         structure_channels: Channels of the structure head before it is flattened.
         texture_channels: Widths of the texture head's layers, each of which halves height and
             width.
-
-    Raises:
-        ValueError: If ``input_size`` is no power of two or too small for the depth, or if
-            ``channels`` has no residual block.
     """
 
     def __init__(
@@ -56,11 +52,6 @@ class CoordGANEncoder(nn.Module):
         texture_channels: Sequence[int] = (1024, 2048),
     ):
         super().__init__()
-        if len(channels) < 2:
-            raise ValueError(
-                f'channels must hold the width of the first layer and of one residual block or '
-                f'more, but got {tuple(channels)}'
-            )
         halvings = len(channels) - 1 + len(texture_channels)
         # Reflection by two pixels needs blocks of at least 4 x 4.
         check_power_of_two('input_size', input_size, max(2**halvings, 2 ** len(channels)))
@@ -92,7 +83,6 @@ class CoordGANEncoder(nn.Module):
             Structure codes (B, structure_width) and texture codes (B, num_texture_codes,
             texture_width), or (B, texture_width) where ``num_texture_codes`` is 1; no map.
         """
-        check_images(images)
         x = self.blocks(self.from_rgb(resize_square(images, self.input_size)))  # (B, C, h, w)
         structure_w = self.structure_head(self.structure_conv(x).flatten(1))
         pooled = self.texture_blocks(x).mean(dim=(2, 3))

@@ -12,12 +12,9 @@ from torch import Tensor, nn
 class Blur(nn.Module):
     """Low-pass filter with a separable kernel, normalized to sum ``gain``.
 
-    Args:
-        kernel: Taps of the one-dimensional kernel.
-        padding: Pixels added (before, after) in both directions.
-        gain: Sum of the two-dimensional kernel; 4 after upsampling by 2 with zeros.
-        mode: Padding, 'constant' (zeros) or 'reflect'.
-        stride: Step between outputs.
+    ``kernel`` holds the taps of one dimension; ``padding`` pixels are added (before, after) in both
+    directions, by ``mode`` 'constant' (zeros) or 'reflect'. After upsampling by 2 with zeros, the
+    gain is 4.
     """
 
     kernel: Tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from mmcoordgan.registry import MODELS
 
-from ._checks import check_codes, check_power_of_two
+from ._checks import check_power_of_two
 from .mapping import MappingNetwork
 from .styled import SideChannels, StyledConv, ToRGB
 from .warp import ExactConv1x1, WarpNetwork
@@ -95,10 +96,6 @@ class CoordGANGenerator(nn.Module):
         super().__init__()
         check_power_of_two('base_resolution', base_resolution, 8)
         check_power_of_two('image_size', image_size, base_resolution)
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f'kernel_size must be odd and positive, but got {kernel_size}')
-        for mode in (noise, eval_noise):
-            _check_noise(mode)
         self.image_size = image_size
         self.base_resolution = base_resolution
         self.structure_dim = structure_dim
@@ -112,18 +109,9 @@ class CoordGANGenerator(nn.Module):
         fourier_channels = fourier_channels or channels
         levels = num_levels or int(math.log2(base_resolution)) - 2
 
-        self.structure_mapping = MappingNetwork(
-            latent_dim=structure_dim,
-            code_dim=self.structure_width,
-            num_layers=mapping_layers,
-            lr_multiplier=mapping_lr_multiplier,
-        )
-        self.texture_mapping = MappingNetwork(
-            latent_dim=texture_dim,
-            code_dim=self.texture_width,
-            num_layers=mapping_layers,
-            lr_multiplier=mapping_lr_multiplier,
-        )
+        depth: dict[str, Any] = dict(num_layers=mapping_layers, lr_multiplier=mapping_lr_multiplier)
+        self.structure_mapping = MappingNetwork(structure_dim, self.structure_width, **depth)
+        self.texture_mapping = MappingNetwork(texture_dim, self.texture_width, **depth)
         self.warp_net = WarpNetwork(
             structure_width=self.structure_width, hidden=warp_channels, residual=warp_residual
         )
@@ -151,12 +139,10 @@ class CoordGANGenerator(nn.Module):
 
     def map_structure(self, z: Tensor) -> Tensor:
         """Structure latents (B, structure_dim) -> structure codes (B, structure_width)."""
-        check_codes('structure z', z, self.structure_dim)
         return self.structure_mapping(z)
 
     def map_texture(self, z: Tensor) -> Tensor:
         """Texture latents (B, texture_dim) -> texture codes (B, texture_width)."""
-        check_codes('texture z', z, self.texture_dim)
         return self.texture_mapping(z)
 
     def warp(self, structure_w: Tensor, resolution: int | None = None) -> Tensor:
@@ -165,7 +151,6 @@ class CoordGANGenerator(nn.Module):
         Convention: channel 0 is x; the value at a pixel is its place in the canonical frame. The
         warp network treats every pixel alone, so that any ``resolution`` R works.
         """
-        check_codes('structure_w', structure_w, self.structure_width)
         return self.warp_net(structure_w, resolution or self.base_resolution)
 
     def synthesize(
@@ -188,7 +173,9 @@ class CoordGANGenerator(nn.Module):
         Returns:
             RGB images (B, 3, S, S), S = H * image_size / base_resolution, in about [-1, 1].
         """
-        codes = self._texture_codes(texture_w, coords.shape[0])
+        if texture_w.dim() == 2:
+            texture_w = texture_w[:, None].expand(-1, self.num_texture_codes, -1)
+        codes = texture_w.unbind(1)
         image_size = image_size or self.image_size * coords.shape[-1] // self.base_resolution
         mode = noise or (self.noise if self.training else self.eval_noise)
         noise_maps = self.noise_maps
@@ -213,18 +200,6 @@ class CoordGANGenerator(nn.Module):
         coords = self.warp(self.map_structure(structure_z))
         return self.synthesize(coords, self.map_texture(texture_z))
 
-    def _texture_codes(self, texture_w: Tensor, batch: int) -> list[Tensor]:
-        """One (B, texture_width) code per layer."""
-        if texture_w.dim() == 2:
-            texture_w = texture_w[:, None].expand(-1, self.num_texture_codes, -1)
-        expected = (batch, self.num_texture_codes, self.texture_width)
-        if texture_w.shape != expected:
-            raise ValueError(
-                f'texture_w must have shape {(batch, self.texture_width)} or {expected}, '
-                f'but got {tuple(texture_w.shape)}'
-            )
-        return list(texture_w.unbind(dim=1))
-
 
 class SynthesisLevel(nn.Module):
     """Two styled convolutions that see the coordinates, and an image made from them.
@@ -243,7 +218,7 @@ class SynthesisLevel(nn.Module):
         self.to_rgb = ToRGB(channels, style_dim)
 
     def forward(
-        self, x: Tensor, sides: SideChannels, rgb: Tensor, codes: list[Tensor], noise: NoiseMaps
+        self, x: Tensor, sides: SideChannels, rgb: Tensor, codes: Sequence[Tensor], noise: NoiseMaps
     ) -> tuple[Tensor, Tensor]:
         x = self.conv1(x, codes[0], sides(noise(x)))
         x = self.conv2(x, codes[1], sides(None if self.last else noise(x)))
@@ -267,7 +242,7 @@ class UpsamplingLevel(nn.Module):
         self.to_rgb = ToRGB(out_channels, style_dim, sees_coords=False, upsample=True)
 
     def forward(
-        self, x: Tensor, sides: SideChannels, rgb: Tensor, codes: list[Tensor], noise: NoiseMaps
+        self, x: Tensor, sides: SideChannels, rgb: Tensor, codes: Sequence[Tensor], noise: NoiseMaps
     ) -> tuple[Tensor, Tensor]:
         coords = sides.coords.new_zeros(len(x), 2, 2 * x.shape[2], 2 * x.shape[3])
         sides = SideChannels(coords, SIDE_CHANNELS)
@@ -292,7 +267,8 @@ class NoiseMaps:
 
     def start(self, mode: str, coords: Tensor) -> None:
         """Begin a synthesis from these coordinates."""
-        _check_noise(mode)
+        if mode not in NOISE_MODES:
+            raise ValueError(f'noise must be one of {NOISE_MODES}, but got {mode!r}')
         self.mode, self.count = mode, 0
         key = coords.device, coords.shape[2:]
         if key != self.key:
@@ -314,8 +290,3 @@ class NoiseMaps:
 
     def __deepcopy__(self, memo: dict) -> NoiseMaps:
         return NoiseMaps()
-
-
-def _check_noise(mode: str) -> None:
-    if mode not in NOISE_MODES:
-        raise ValueError(f'noise must be one of {NOISE_MODES}, but got {mode!r}')

@@ -15,7 +15,7 @@ class MappingNetwork(nn.Module):
     """
 
     def __init__(
-        self, *, latent_dim: int, code_dim: int, num_layers: int = 8, lr_multiplier: float = 0.01
+        self, latent_dim: int, code_dim: int, *, num_layers: int = 8, lr_multiplier: float = 0.01
     ):
         super().__init__()
         dims = [latent_dim] + [code_dim] * num_layers

@@ -26,23 +26,15 @@ class CropRectangles(NamedTuple):
 
 
 def crop_images(images: Tensor, rectangles: CropRectangles, crop_size: int) -> Tensor:
-    """Cut rectangles from images and resample them; differentiable in the images.
+    """Images (B, 3, H, W) and n rectangles of each -> crops (B, n, 3, crop_size, crop_size).
+
+    Differentiable in the images.
 
     Convention: the crop's pixels lie on linspace(-1, 1, crop_size) of the rectangle
     (``align_corners=True``), while the image is sampled bilinearly with
     ``align_corners=False`` and zeros outside, as the reference implementation does.
-
-    Args:
-        images: (B, 3, H, W).
-        rectangles: A whole number n of rows per image.
-        crop_size: Side of the crops in pixels.
-
-    Returns:
-        (B, n, 3, crop_size, crop_size).
     """
     batch, rows = images.shape[0], rectangles.flip.shape[0]
-    if rows == 0 or rows % batch:
-        raise ValueError(f'{rows} rectangles cannot be divided evenly among {batch} images')
     line = torch.linspace(-1, 1, crop_size, device=images.device, dtype=images.dtype)
     flip, scale, offset = (part.to(images) for part in rectangles)
     x = line * (flip * scale[:, 0])[:, None] + offset[:, :1]  # (rows, crop_size)
@@ -77,9 +69,6 @@ class CoordGANPatchDiscriminator(nn.Module):
         channel_base: At resolution r there are ``channel_base // r`` channels, at most
             ``channels``.
         hidden: Width of the decision layer.
-
-    Raises:
-        ValueError: If ``crop_size`` is no power of two.
     """
 
     def __init__(
@@ -128,10 +117,7 @@ class CoordGANPatchDiscriminator(nn.Module):
         )
 
     def crop(self, images: Tensor, rectangles: CropRectangles | None = None) -> Tensor:
-        """Cut crops (B, n, 3, crop_size, crop_size) from ``images`` (B, 3, H, W).
-
-        Default: random rectangles. Differentiable in the images.
-        """
+        """:func:`crop_images`, by default with random rectangles."""
         if rectangles is None:
             rectangles = self.sample_rectangles(images.shape[0], images.device)
         return crop_images(images, rectangles, self.crop_size)

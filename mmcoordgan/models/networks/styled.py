@@ -91,15 +91,12 @@ class ModulatedConv2d(nn.Module):
         self.blur = Blur((1, 3, 3, 1), (1, 1), gain=4.0) if upsample else None
 
     def forward(self, x: Tensor, style: Tensor, noise_and_bias: Tensor) -> Tensor:
-        """Convolve features.
+        """(B, C, H, W) -> (B, out_channels, H, W), or twice the size; may be written over.
 
         Args:
-            x: (B, C, H, W): ``in_channels`` features and :class:`SideChannels`.
+            x: ``in_channels`` features and :class:`SideChannels`.
             style: (B, style_dim).
             noise_and_bias: (out_channels, 2): weights of the channels that hold noise and ones.
-
-        Returns:
-            (B, out_channels, H, W), or twice the size; may be written over.
         """
         with torch.autocast(style.device.type, enabled=False):
             weights = self._weights(style.to(self.weight.dtype), noise_and_bias, x)
@@ -138,40 +135,21 @@ class StyledConv(nn.Module):
     Arguments as :class:`ModulatedConv2d`.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        style_dim: int,
-        *,
-        sees_coords: bool = True,
-        upsample: bool = False,
-    ):
+    def __init__(self, *sizes: int, sees_coords: bool = True, upsample: bool = False):
         super().__init__()
-        self.conv = ModulatedConv2d(
-            in_channels,
-            out_channels,
-            kernel_size,
-            style_dim,
-            sees_coords=sees_coords,
-            upsample=upsample,
-            gain=GAIN,
-        )
+        options = dict(sees_coords=sees_coords, upsample=upsample)
+        self.conv = ModulatedConv2d(*sizes, gain=GAIN, **options)
         self.upsample = upsample
         self.noise_strength = nn.Parameter(torch.zeros(()))
-        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.bias = nn.Parameter(torch.zeros(len(self.conv.weight)))
 
     def forward(
         self, x: Tensor, style: Tensor, sides: Tensor, noise: Tensor | None = None
     ) -> Tensor:
         """Features with side channels (B, C + S, H, W) -> the same, or of twice the size.
 
-        Args:
-            x: The noise of this layer is among its side channels, unless it upsamples.
-            style: (B, style_dim).
-            sides: Side channels of the output.
-            noise: Of a layer that upsamples, in the output's size.
+        The noise of this layer is among the side channels of ``x``, or where it upsamples ``noise``
+        in the output's size. ``style`` is (B, style_dim), ``sides`` go beside the output.
         """
         noise_and_bias = torch.stack([self.noise_strength.expand_as(self.bias), self.bias], 1)
         if not self.upsample:
@@ -187,17 +165,11 @@ class ToRGB(nn.Module):
     """Modulated 1x1 convolution to three channels, added to the upsampled image so far."""
 
     def __init__(
-        self,
-        in_channels: int,
-        style_dim: int,
-        *,
-        sees_coords: bool = True,
-        upsample: bool = False,
+        self, channels: int, style_dim: int, sees_coords: bool = True, upsample: bool = False
     ):
         super().__init__()
-        self.conv = ModulatedConv2d(
-            in_channels, 3, 1, style_dim, sees_coords=sees_coords, demodulate=False
-        )
+        options = dict(sees_coords=sees_coords, demodulate=False)
+        self.conv = ModulatedConv2d(channels, 3, 1, style_dim, **options)
         self.bias = nn.Parameter(torch.zeros(3))
         self.upsample = UpsampleRGB() if upsample else None
 

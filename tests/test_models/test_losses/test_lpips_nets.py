@@ -1,53 +1,24 @@
-"""LPIPS on AlexNet and SqueezeNet, against networks put together from PyTorch's modules."""
+"""LPIPS on AlexNet and SqueezeNet, by hand."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from mmcoordgan.models.losses import LPIPSLoss, lpips
+from mmcoordgan.models.networks.imagenet_features import ImageNetFeatures
 
-
-class Fire(nn.Module):
-    def __init__(self, inputs: int, squeeze: int, expand: int):
-        super().__init__()
-        self.squeeze = nn.Conv2d(inputs, squeeze, 1)
-        self.expand1x1 = nn.Conv2d(squeeze, expand, 1)
-        self.expand3x3 = nn.Conv2d(squeeze, expand, 3, padding=1)
-
-    def forward(self, x):
-        x = self.squeeze(x).relu()
-        return torch.cat([self.expand1x1(x).relu(), self.expand3x3(x).relu()], 1)
-
-
-def relu() -> nn.Module:
-    return nn.ReLU()
-
-
-def build(net: str) -> tuple[nn.Sequential, list[int]]:
-    """The features as torchvision lists them, and the positions behind which LPIPS looks."""
-    torch.manual_seed(0)
-    if net == 'alex':
-        layers = [nn.Conv2d(3, 64, 11, 4, 2), relu(), nn.MaxPool2d(3, 2)]
-        layers += [nn.Conv2d(64, 192, 5, 1, 2), relu(), nn.MaxPool2d(3, 2)]
-        layers += [nn.Conv2d(192, 384, 3, 1, 1), relu(), nn.Conv2d(384, 256, 3, 1, 1), relu()]
-        layers += [nn.Conv2d(256, 256, 3, 1, 1), relu(), nn.MaxPool2d(3, 2)]
-        return nn.Sequential(*layers), [1, 4, 7, 9, 11]
-    pool = nn.MaxPool2d(3, 2, ceil_mode=True)
-    layers = [nn.Conv2d(3, 64, 3, 2), relu(), pool, Fire(64, 16, 64), Fire(128, 16, 64), pool]
-    layers += [Fire(128, 32, 128), Fire(256, 32, 128), pool, Fire(256, 48, 192)]
-    layers += [Fire(384, 48, 192), Fire(384, 64, 256), Fire(512, 64, 256)]
-    return nn.Sequential(*layers), [1, 4, 7, 9, 10, 11, 12]
+SIDES = {'alex': [15, 7, 3, 3, 3], 'squeeze': [31, 15, 7, 3, 3, 3, 3]}
+"""Of torchvision's features, for images of 64 x 64."""
 
 
 @pytest.mark.parametrize('net', ['alex', 'squeeze'])
 @torch.no_grad()
 def test_distance_by_hand(net: str, tmp_path: Path):
-    features, taps = build(net)
-    state = {f'features.{name}': value for name, value in features.state_dict().items()}
-    torch.save(state, tmp_path / 'net.pth')
+    network = ImageNetFeatures(net)
+    torch.save(dict(network.named_buffers()), tmp_path / 'net.pth')
+    taps = list(network.taps)
     x, y = torch.rand(2, 2, 3, 64, 64) * 2 - 1
     loss = LPIPSLoss(net=net, weights=str(tmp_path / 'net.pth'))
     plain = LPIPSLoss(net=net, weights=str(tmp_path / 'net.pth'), learned=False, inputs='caffe')
@@ -57,9 +28,10 @@ def test_distance_by_hand(net: str, tmp_path: Path):
 
     def distance(x, y, weights):
         total = 0
-        for position, layer in enumerate(features):
+        for position, layer in enumerate(network.features):
             x, y = layer(x), layer(y)
             if position in taps:
+                assert x.shape[-1] == SIDES[net][taps.index(position)]
                 a, b = (v / (v.norm(dim=1, keepdim=True) + 1e-10) for v in (x, y))
                 weight = weights[taps.index(position)] if weights else torch.ones(1)
                 total += ((a - b).square() * weight.view(1, -1, 1, 1)).sum(1).mean((1, 2))

@@ -151,27 +151,16 @@ def test_random_rectangles_lie_inside_and_crops_are_differentiable():
     [
         (lambda: tiny_generator(image_size=48), 'image_size must be a power of two .* got 48'),
         (lambda: tiny_generator(image_size=8), 'image_size must be a power of two of at least 16'),
-        (lambda: tiny_generator(kernel_size=2), 'kernel_size must be odd and positive'),
-        (lambda: tiny_generator(noise='none'), "noise must be one of .* but got 'none'"),
-        (lambda: CoordGANDiscriminator(image_size=100), 'image_size must be a power of two'),
-        (lambda: tiny_generator().warp(torch.randn(2, 4)), r'structure_w must .* \(B, 5\)'),
         (
-            lambda: tiny_generator().synthesize(torch.zeros(2, 2, 16, 16), torch.zeros(2, 3, 7)),
-            r'texture_w must have shape \(2, 7\) or \(2, 6, 7\), but got \(2, 3, 7\)',
+            lambda: tiny_generator(noise='none')(torch.zeros(1, 4), torch.zeros(1, 6)),
+            "noise must be one of .* but got 'none'",
         ),
+        (lambda: CoordGANDiscriminator(image_size=100), 'image_size must be a power of two'),
         (
             lambda: tiny_generator().synthesize(
                 torch.zeros(2, 2, 16, 16), torch.zeros(2, 7), image_size=32
             ),
             'image_size must be 16 times a power of two of at most 1, but got 32',
-        ),
-        (
-            lambda: crop_images(
-                torch.zeros(2, 3, 8, 8),
-                CropRectangles(torch.ones(3), torch.ones(3, 2), torch.zeros(3, 2)),
-                4,
-            ),
-            '3 rectangles cannot be divided evenly among 2 images',
         ),
     ],
 )
