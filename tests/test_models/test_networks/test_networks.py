@@ -54,16 +54,6 @@ def test_evaluation_is_repeatable_and_training_noise_is_not():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('image_size', [16, 32, 64])
-def test_image_and_map_sizes(image_size):
-    generator = tiny_generator(image_size=image_size)
-    coords = generator.warp(generator.map_structure(torch.randn(3, 4)))
-    assert coords.shape == (3, 2, 16, 16) and coords.abs().max() < 1
-    image = generator.synthesize(coords, generator.map_texture(torch.randn(3, 6)))
-    assert image.shape == (3, 3, image_size, image_size)
-
-
-@torch.no_grad()
 def test_residual_warp_starts_as_the_identity():
     generator = tiny_generator(warp_residual=True)
     for parameter in generator.warp_net.last.parameters():
