@@ -89,11 +89,11 @@ class Neighborhood:
     ) -> tuple[list[int], Iterator[tuple[Tensor, Tensor]]]:
         """Target blocks, each with all source blocks that are not farther than ``radius`` (R,).
 
-        Returns the numbers of sources of each target block, the largest first. Give them back as
-        ``longest`` for the same radius: without, the host waits for the device, here and nowhere
-        else. Then an iterator of target blocks (n,) and their source blocks (n, L), of at most
-        :data:`MAX_PAIRS` point pairs or one target block. Rows with fewer than L sources are filled
-        up with ``no_source``, the block behind the last.
+        Returns the numbers of sources of each target block, the largest first: pass them as
+        ``longest`` to ask again with the same radius, or the host waits for the device, here and
+        nowhere else. Also returns an iterator of target blocks (n,) and their source blocks (n, L),
+        of at most :data:`MAX_PAIRS` point pairs or one target block. Rows with fewer than L sources
+        are filled up with ``no_source``, the block behind the last.
         """
         # Written so that what is not a number keeps everything.
         keep = ~(self.lower > ROUNDING * radius[:, None])

@@ -27,11 +27,11 @@ def average_values(values: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @MODEL_WRAPPERS.register_module()
 class CoordGANDistributed(nn.Module):
-    """Wraps a model whose ``train_step`` averages its gradients itself, as ``averages_gradients``
-    says; copies rank 0's weights to all ranks. ValueError for other models.
+    """Wraps a model whose ``train_step`` averages its gradients itself; refuses others.
 
-    ``DistributedDataParallel`` synchronizes only what passes through its ``forward`` once;
-    a GAN's networks are called several times per step, and differentiated twice.
+    Copies rank 0's weights to all ranks. ``DistributedDataParallel`` synchronizes only what passes
+    through its ``forward`` once; a GAN's networks are called several times per step, and
+    differentiated twice.
     """
 
     module: Any

@@ -135,8 +135,10 @@ class CoordGANInversion(CountedModel):
     # ------------------------------------------------------------------ weights
 
     def init_weights(self) -> None:
-        """Load ``stage1_checkpoint``. Where it is missing, a checkpoint of this model may bring the
-        generator; if none does, the first training step says so.
+        """Load ``stage1_checkpoint``.
+
+        Where it is missing, a checkpoint of this model may bring the generator. If none does, the
+        first training step says so.
         """
         super().init_weights()
         with suppress(FileNotFoundError):
@@ -185,10 +187,12 @@ class CoordGANInversion(CountedModel):
     def view(self, real: Tensor) -> Stage2View:
         """What the loss terms see of a micro-batch of the generator's size."""
         networks = {name: getattr(self, name) for name in NETWORKS}
-        teacher = self.encoder_teacher or self.encoder_ema
-        iteration, draw = int(self.iteration), self.sample_codes
         return Stage2View(
-            real=real, iteration=iteration, sample_codes=draw, teacher=teacher, **networks
+            real=real,
+            iteration=int(self.iteration),
+            sample_codes=self.sample_codes,
+            teacher=self.encoder_teacher or self.encoder_ema,
+            **networks,
         )
 
     def _update_ema(self) -> None:

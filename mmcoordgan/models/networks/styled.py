@@ -148,8 +148,9 @@ class StyledConv(nn.Module):
     ) -> Tensor:
         """Features with side channels (B, C + S, H, W) -> the same, or of twice the size.
 
-        The noise of this layer is among the side channels of ``x``, or where it upsamples ``noise``
-        in the output's size. ``style`` is (B, style_dim), ``sides`` go beside the output.
+        The noise of this layer is a side channel of ``x``. A layer that upsamples takes it as
+        ``noise``, in the output's size. ``style`` is (B, style_dim); ``sides`` are the side
+        channels of the output.
         """
         noise_and_bias = torch.stack([self.noise_strength.expand_as(self.bias), self.bias], 1)
         if not self.upsample:
