@@ -115,7 +115,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
                 runner.val_loop.run()
         runner.call_hook('after_train_epoch')
         runner.call_hook('after_train')
-        self.dataloader_iterator = None
+        self.dataloader_iterator = self.dataloader._iterator = None  # also persistent workers
         return runner.model
 
     def _next_batch(self) -> Any:

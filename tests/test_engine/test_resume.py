@@ -62,7 +62,11 @@ def test_resumed_is_as_never_interrupted(whole, tmp_path, iteration, workers, mo
     monkeypatch.setattr(ToyNoise, '__getitem__', lambda s, i: asked.append(i) or original(s, i))
     start = str(whole / 'work' / f'iter_{iteration}.pth')
     more = {'train_dataloader.num_workers': workers}
-    runner(tmp_path, load_from=start, resume=True, **OPTIONS, **more).train()
+    more['train_dataloader.persistent_workers'] = bool(workers)
+    before = multiprocessing.active_children()  # left by other tests
+    run = runner(tmp_path, load_from=start, resume=True, **OPTIONS, **more)
+    run.train()
+    assert set(multiprocessing.active_children()) <= set(before)
     assert_same_end(whole, tmp_path)
     if not workers:  # nothing is loaded that was trained on before
         assert len(asked) == 2 * (6 - iteration)
