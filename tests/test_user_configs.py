@@ -131,6 +131,10 @@ REFUSED = {
         "custom_hooks = [dict(type='EarlyStoppingHook', monitor='iou', rule='greater')]",
         'EarlyStoppingHook never stops a training without validation: set val_dataloader',
     ),
+    'checkpoints': (
+        "default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False))",
+        'use CoordGANCheckpointHook, which takes the same arguments',
+    ),
     'scheduler': (
         "param_scheduler = dict(generator=[dict(type='torch.optim.lr_scheduler.CyclicLR')])",
         'hooks cannot step torch.optim.lr_scheduler.CyclicLR',

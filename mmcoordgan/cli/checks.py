@@ -30,6 +30,11 @@ def check_training(cfg: Config) -> None:
     for scheduler in _dicts(cfg.get('param_scheduler')):
         _check_scheduler(scheduler.get('type'))
     if stage in STAGES:
+        if any(type_name(h.get('type')) == 'CheckpointHook' for h in hooks(cfg)):
+            raise UserError(
+                '--resume and test.py cannot read what CheckpointHook writes: use '
+                'CoordGANCheckpointHook, which takes the same arguments'
+            )
         check_even_batch(cfg.train_dataloader.get('batch_size', 2))
     _check_folder(cfg.train_dataloader.get('dataset'))
     size = (cfg.model.get('generator') or {}).get('image_size', 0)
