@@ -32,7 +32,6 @@ METRICS = _child(root.METRICS, 'mmcoordgan.evaluation')
 MODELS = _child(root.MODELS, 'mmcoordgan.models', 'mmcoordgan.integrations.joint_latent')
 MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS, 'mmcoordgan.models')
 OPTIM_WRAPPERS = _child(root.OPTIM_WRAPPERS, 'mmcoordgan.engine')
-PARAM_SCHEDULERS = _child(root.PARAM_SCHEDULERS, 'mmcoordgan.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS, 'mmcoordgan.engine')
 # mmcv registers its transforms in MMEngine's root registry when it is imported.
 TRANSFORMS = _child(
@@ -46,6 +45,7 @@ for _parent in (
     root.FUNCTIONS,
     root.LOG_PROCESSORS,
     root.OPTIMIZERS,
+    root.PARAM_SCHEDULERS,
     root.RUNNERS,
     root.RUNNER_CONSTRUCTORS,
     root.STRATEGIES,
