@@ -165,3 +165,10 @@ def test_modules_named_on_the_command_line_are_imported(refused):
     options = ['train_cfg.max_iters=1', 'custom_imports.imports=[nowhere]']
     error = refused('train.py', CONFIGS / 'toyfaces_32.py', '--cfg-options', *options, code=1)
     assert "No module named 'nowhere'" in error
+
+
+def test_the_missing_package_of_a_module_is_named(refused, tmp_path, monkeypatch):
+    (tmp_path / 'my_own.py').write_text('import nowhere')
+    (tmp_path / 'mine.py').write_text("custom_imports = dict(imports=['my_own'])")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "(ModuleNotFoundError: No module named 'nowhere')" in refused('train.py', 'mine.py')

@@ -49,7 +49,7 @@ def explained_errors(program: str, after_interruption: str = '') -> Iterator[Non
         yield
         return
     except UserError as error:
-        message, code = str(error), error.exit_code
+        message, code = f'{error}{_root_cause(error)}', error.exit_code
     except OSError as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         message, code = f'{error} (asked for by {frame.filename}, line {frame.lineno})', 1
@@ -77,9 +77,10 @@ def explained() -> Iterator[None]:
 def _root_cause(error: BaseException) -> str:
     """What led to this error in the end, such as a missing package of a user's module."""
     cause = error
-    while cause.__cause__ or cause.__context__:
-        cause = cause.__cause__ or cause.__context__ or cause
-    return '' if cause is error else f' ({type(cause).__name__}: {cause})'
+    while inner := cause.__cause__ or (not cause.__suppress_context__ and cause.__context__):
+        cause = inner
+    told = str(cause) in str(error) or not isinstance(cause, ImportError)
+    return '' if told else f' ({type(cause).__name__}: {cause})'
 
 
 def forbid_unsafe_loading() -> None:
