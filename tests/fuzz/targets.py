@@ -9,8 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import torch
 from mutation import IMAGE, MARKER, checkpoints, images, labels, mutated, points
 
+from mmcoordgan.apis import load_trained
 from mmcoordgan.cli.points import read_points
 from mmcoordgan.datasets import BrokenImageError, LoadImage, PackInputs
 from mmcoordgan.datasets.celebamask_hq import mask_path, paint_labels, read_packed_labels
@@ -18,6 +20,7 @@ from mmcoordgan.datasets.keypoint_files import read_keypoints
 from mmcoordgan.datasets.label_files import read_labels
 from mmcoordgan.datasets.transforms import RandomFlip
 from mmcoordgan.io.files import load_checkpoint
+from mmcoordgan.zoo import model_path
 
 NUM_CLASSES = 7
 
@@ -95,6 +98,18 @@ def checkpoint(random: Random) -> str:
     return _try(random, checkpoints().values(), 'input.pth', load_checkpoint, ValueError)
 
 
+def config(random: Random) -> str:
+    """The damaged text of a config in a checkpoint builds what it describes, or is refused."""
+    content = load_checkpoint(str(model_path('toyfaces_32')))
+
+    def read(path: str) -> None:
+        text = Path(path).read_text('utf-8', 'replace')
+        torch.save({**content, 'meta': {'cfg': text}}, path)
+        load_trained(path)
+
+    return _try(random, [content['meta']['cfg'].encode()], 'input.pth', read, ValueError)
+
+
 def point_file(random: Random) -> str:
     """Points of one image or of many are finite pairs, or not visible, or refused."""
     kind, seeds = random.choice(('one', 'many')), points()
@@ -108,4 +123,4 @@ def point_file(random: Random) -> str:
     return _try(random, [seeds[n] for n in seeds if n[-4:] == path[-4:]], path, read)
 
 
-TARGETS = dict(image=image, mask=mask, checkpoint=checkpoint, points=point_file)
+TARGETS = dict(image=image, mask=mask, checkpoint=checkpoint, config=config, points=point_file)

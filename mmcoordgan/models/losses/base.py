@@ -88,9 +88,9 @@ class LossTerms(nn.ModuleDict):
         networks: Names of the networks that it has.
     """
 
-    def __init__(self, terms: dict, steps: Sequence[str], networks: Sequence[str]):
+    def __init__(self, terms: dict | None, steps: Sequence[str], networks: Sequence[str]):
         super().__init__()
-        for name, config in terms.items():
+        for name, config in (terms or {}).items():
             if config is not None:
                 self[name] = build_module(config)
                 _check(name, self[name], steps, networks)
