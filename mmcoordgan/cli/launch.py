@@ -17,6 +17,7 @@ from typing import Any
 import torch.distributed
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
@@ -128,6 +129,11 @@ class ToolRunner(Runner):
 
     def dump_config(self) -> None:
         """Write no config: the tools change it after the user."""
+
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """Register the default hooks; None switches any of them off."""
+        hooks = {name: Hook() if hook is None else hook for name, hook in (hooks or {}).items()}
+        super().register_default_hooks(hooks)
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build the logger. The screen shows no environment, config and hooks."""

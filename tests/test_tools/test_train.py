@@ -175,7 +175,8 @@ def test_the_config_in_the_work_dir_is_the_users(tmp_path):
     config = write_config(tmp_path, 'model["pretrained_generator"] = "start.pth"\n')
     torch.save(ToyGenerator().state_dict(), 'start.pth')
     run = [str(config), '--cfg-options', f'experiment_name={tmp_path.name}']
-    tool['main']([*run, 'train_cfg.max_iters=2'])
+    tool['main']([*run, 'train_cfg.max_iters=2', 'default_hooks.pictures=None'])
+    assert not Path('work_dirs/toy/pictures').exists()
     tool['main']([run[0], '--resume', *run[1:-1], f'experiment_name={tmp_path.name}_2'])
     written = Config.fromfile('work_dirs/toy/toy.py')
     assert written.model.pretrained_generator == 'start.pth'
