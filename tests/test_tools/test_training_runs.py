@@ -77,6 +77,7 @@ def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path):
     )
     assert full.returncode == 1
     assert re.search(r'error: checkpoint .*iter_4\.pth cannot be written \(File too', full.stderr)
+    assert full.stderr.strip().endswith('free some space and use --resume')
     assert path.read_bytes() == before
     assert (tmp_path / 'last_checkpoint').read_text() == 'iter_2.pth'
     assert sorted(p.name for p in tmp_path.glob('iter_*')) == ['iter_2.pth']
