@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -68,17 +67,11 @@ def test_a_program_runs_as_if_called_by_its_path(package, monkeypatch, capfd):
 
 
 def test_a_launcher_runs_in_bash_with_this_python(package, monkeypatch):
-    code = (
-        f'from mmcoordgan import __main__, shipped; shipped.PACKAGE = {str(package.parents[2])!r}'
-    )
-    code += '; from pathlib import Path; shipped.PACKAGE = Path(shipped.PACKAGE); __main__.main()'
-    environment = {key: value for key, value in os.environ.items() if key != 'PYTHON'}
-    done = subprocess.run(
-        [sys.executable, '-c', code, 'print-it', '-x', 'a b'],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    code = 'from mmcoordgan import __main__, shipped; from pathlib import Path; '
+    code += f'shipped.PACKAGE = Path({str(package.parents[2])!r}); __main__.main()'
+    monkeypatch.delenv('PYTHON', raising=False)
+    command = [sys.executable, '-c', code, 'print-it', '-x', 'a b']
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 4, done.stderr
     assert done.stdout == f'{package} {sys.executable} 2 -x a b\n'
 
