@@ -64,8 +64,6 @@ def _pretend() -> None:
     answers = {
         'is_available': True,
         'device_count': 1,
-        'current_device': 0,
-        'is_initialized': True,
         'is_bf16_supported': True,
         '_lazy_init': None,
     }
@@ -74,13 +72,6 @@ def _pretend() -> None:
     optimizers: Any = import_module('torch.optim.optimizer')
     optimizers._foreach_supported_types.append(FakeTensor)
     torch.nn.Module._apply = _apply
-    make = torch.tensor
-
-    def new_tensor(self: Any, data: Any, dtype: Any = None, device: Any = None) -> Any:
-        return make(data, dtype=dtype or self.dtype).to(device or self.device)
-
-    # The original makes a real tensor on the device.
-    torch.Tensor.new_tensor = FakeTensor.new_tensor = new_tensor
     # Copies of networks stay in the mode of the original.
     FakeTensorMode.__deepcopy__ = lambda self, memo: self
 

@@ -169,16 +169,21 @@ def time_training(report: Report, device: str) -> None:
             report.add('training', **row, note='left out: time is over')
             continue
         with unless_out_of_memory(row):
-            bench = Bench(f'coordgan/{name}.py', device, batch, amp)
-            for kind, iteration in (('', LAZY + 1), (' with R1', LAZY)):
-                with FlopCount() as count:
-                    bench.iterate(iteration)
-                cost = measure(partial(bench.iterate, iteration), device, 5)
-                row[f'ms{kind}'] = 1e3 * cost.seconds
-                row[f'images/s{kind}'] = batch / cost.seconds
-                row[f'of peak{kind}'] = count.total / cost.seconds / peak
-                row[f'MiB{kind}'] = cost.peak
+            row.update(_train(Bench(f'coordgan/{name}.py', device, batch, amp), peak))
         report.add('training', **row)
+
+
+def _train(bench: Bench, peak: float) -> dict[str, float]:
+    row = {}
+    for kind, iteration in (('', LAZY + 1), (' with R1', LAZY)):
+        with FlopCount() as count:
+            bench.iterate(iteration)
+        cost = measure(partial(bench.iterate, iteration), bench.device, 5)
+        row[f'ms{kind}'] = 1e3 * cost.seconds
+        row[f'images/s{kind}'] = bench.batch / cost.seconds
+        row[f'of peak{kind}'] = count.total / cost.seconds / peak
+        row[f'MiB{kind}'] = cost.peak
+    return row
 
 
 @contextmanager
