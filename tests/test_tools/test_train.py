@@ -151,7 +151,7 @@ def test_resume_from_a_file(prepared, tmp_path, refused):
     assert (cfg.load_from, cfg.resume) == (str(path), True)
     assert cfg.model.pretrained_generator is None
     error = refused('train.py', config, '--resume', 'none.pth')
-    assert error == 'checkpoint none.pth does not exist'
+    assert error == 'checkpoint none.pth does not exist, or is no file'
 
 
 def test_resume_from_the_last_one(prepared, tmp_path, refused, capsys, monkeypatch):
