@@ -29,7 +29,7 @@ class KnownImage(NamedTuple):
 class Measured(NamedTuple):
     """Key points carried from one image to another."""
 
-    doubt: np.ndarray  # (N,), see match_field
+    doubt: np.ndarray  # (N,), see matching.match
     error: np.ndarray  # (N,): distance to the true points, as a fraction of the side
     truth: np.ndarray  # (K, 2): the key points of the other image
     side: float  # of the other image, in pixels

@@ -38,7 +38,7 @@ class HeldOut(NamedTuple):
     scores: tuple[float, ...]
     """Quantiles of the images' scores (:class:`Domain`), at equal steps from 0 to 100 %."""
     doubts: tuple[float, ...] = ()
-    """Doubts of matches (``matching.match_field``), increasing."""
+    """Doubts of matches (``matching.match``), increasing."""
     errors: tuple[float, ...] = ()
     """The mean error of matches of each doubt, as a fraction of the side; empty if not measured."""
 

@@ -135,7 +135,7 @@ class Correspondence {
     return { pixel: there, cycle, error, grade };
   }
 
-  /** The error of matches that are as doubtful, see match_field in matching.py. */
+  /** The error of matches that are as doubtful, see match() in matching.py. */
   expectedError(from, pixel, to, there) {
     const { doubts, errors } = this.accuracy;
     const ends = this.mapErrors[from][pixel] + this.mapErrors[to][there];
