@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import reference_inputs as inputs  # NumPy only, stored beside the numbers
 import torch
+from mmengine.config import Config
 from torch import Tensor, nn
 
 from mmcoordgan.io.official_names import official_names
@@ -22,6 +23,7 @@ from mmcoordgan.models.networks import (
 )
 
 DATA = Path(__file__).parent / 'data' / 'reference'
+CONFIGS = Path(__file__).parents[1] / 'configs' / 'coordgan'
 
 
 @cache
@@ -124,6 +126,23 @@ def stored_beside(
             expected = stored[key if key in stored else f'{key}#val'].flatten()
             found = np.zeros(1) if tensor is None else tensor.detach().flatten().numpy()[index]
             yield official, found, expected
+
+
+def check_gradients(network: nn.Module, key: str, term: str, tolerance: float) -> int:
+    """Compare a network's gradients with the stored ones of a loss term; how many there are."""
+    stored = numbers('small_s32_grads')
+    gradients = {name: p.grad for name, p in network.named_parameters()}
+    names = official_names(key, gradients, base_resolution=32)
+    scale = max(np.abs(v).max() for k, v in stored.items() if k.startswith(f'{term}/'))
+    pairs = list(stored_beside(stored, term, names, gradients))
+    for official, found, expected in pairs:
+        difference = np.abs(found - expected).max()
+        assert difference <= tolerance * max(np.abs(expected).max(), 1e-3 * scale), official
+    return len(pairs)
+
+
+def published_losses(config: str) -> dict:
+    return Config.fromfile(CONFIGS / f'{config}.py').model.losses
 
 
 def vgg_state_dict() -> dict[str, Tensor]:

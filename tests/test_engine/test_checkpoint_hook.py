@@ -9,7 +9,7 @@ import torch
 from engine_toy import runner
 from mmengine.hooks import Hook
 from mmengine.visualization import LocalVisBackend
-from test_resume import flat
+from test_resume import flat, load
 
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import AtomicLocalBackend, load_checkpoint
@@ -27,13 +27,17 @@ VALIDATE = {
 }
 
 
-def load(folder, iteration, work_dir='work'):
-    return torch.load(folder / work_dir / f'iter_{iteration}.pth', weights_only=True)
-
-
 def resume(folder, path, **options):
     """A Runner that goes on from a file."""
     return runner(folder, load_from=str(path), resume=True, **options)
+
+
+def both_ends(folder, iterations, **options):
+    """The last checkpoints of a whole training and of one that goes on from iteration 2."""
+    options['train_cfg.max_iters'] = iterations
+    runner(folder, 'whole', **options).train()
+    resume(folder, folder / 'whole' / 'iter_2.pth', work_dir='rest', **options).train()
+    return [load(folder, iterations, work_dir) for work_dir in ('whole', 'rest')]
 
 
 def histories(run):
@@ -89,20 +93,14 @@ def test_every_scheduler_goes_on_as_if_never_stopped(tmp_path, name):
     by_iter = dict(type=name, by_epoch=False, **SCHEDULERS[name])
     if name == 'ReduceOnPlateauLR':
         by_iter.pop('by_epoch')
-    both = {'train_cfg.max_iters': 6, 'param_scheduler': [by_iter], 'randomness.seed': 0}
-    runner(tmp_path, 'whole', **both).train()
-    resume(tmp_path, tmp_path / 'whole' / 'iter_2.pth', work_dir='rest', **both).train()
-    ends = [load(tmp_path, 6, work_dir) for work_dir in ('whole', 'rest')]
+    ends = both_ends(tmp_path, 6, param_scheduler=[by_iter])
     groups = [end['optimizer']['generator']['param_groups'][0] for end in ends]
     assert groups[0] == groups[1]
     assert ends[0]['param_schedulers'] == ends[1]['param_schedulers']
 
 
 def test_averaged_weights_go_on_too(tmp_path):
-    average = {'custom_hooks': [dict(type='EMAHook', momentum=0.1)], 'randomness.seed': 0}
-    runner(tmp_path, 'whole', **average).train()
-    resume(tmp_path, tmp_path / 'whole' / 'iter_2.pth', work_dir='rest', **average).train()
-    ends = [load(tmp_path, 4, work_dir) for work_dir in ('whole', 'rest')]
+    ends = both_ends(tmp_path, 4, custom_hooks=[dict(type='EMAHook', momentum=0.1)])
     for key in ('state_dict', 'ema_state_dict'):
         assert all(torch.equal(value, ends[1][key][name]) for name, value in ends[0][key].items())
     assert not torch.equal(

@@ -11,43 +11,25 @@ from mmengine.config import Config
 CONFIGS = sorted((Path(__file__).parents[2] / 'configs' / 'coordgan').glob('*.py'))
 
 
-HISTORY = 'default_hooks.checkpoint.max_history'
-
-
-def lengths(folder: Path, iteration: int) -> set[int]:
-    checkpoint = torch.load(folder / 'work' / f'iter_{iteration}.pth', weights_only=True)
-    scalars = checkpoint['message_hub']['log_scalars']
-    return {len(value['log_history']) for value in scalars.values()}
-
-
-def train(folder: Path, **options):
-    options = {
-        'train_cfg.max_iters': 12,
-        'log_processor.window_size': 2,
-        'default_hooks.checkpoint': dict(interval=6, max_history=5),
-        **options,
-    }
-    folder.mkdir(exist_ok=True)
-    run = runner(folder, **options)
-    run.train()
-    return run
-
-
 def test_histories_and_checkpoints_stop_growing(tmp_path):
-    run = train(tmp_path)
-    assert lengths(tmp_path, 12) == {5}
-    sizes = [(tmp_path / 'work' / f'iter_{n}.pth').stat().st_size for n in (6, 12)]
-    assert abs(sizes[1] - sizes[0]) < 256
-    assert all(len(h.data[0]) == 5 for h in run.message_hub.log_scalars.values())
-
-
-def test_what_is_kept_are_the_newest_values(tmp_path):
-    whole = train(tmp_path / 'a', **{HISTORY: 100})
-    short = train(tmp_path / 'b')
+    """The newest values are kept."""
+    options = {'train_cfg.max_iters': 12, 'log_processor.window_size': 2}
+    runs = []
+    for length in (100, 5):
+        checkpoint = dict(interval=6, max_history=length)
+        runs.append(
+            runner(tmp_path, f'{length}', **options, **{'default_hooks.checkpoint': checkpoint})
+        )
+        runs[-1].train()
+    whole, short = (run.message_hub.log_scalars for run in runs)
     for name in ('train/loss_d', 'train/loss_g'):
-        values = [run.message_hub.get_scalar(name).data[0] for run in (whole, short)]
-        assert len(values[0]) == 12
-        np.testing.assert_array_equal(values[1], values[0][-5:])
+        assert len(whole[name].data[0]) == 12
+        np.testing.assert_array_equal(short[name].data[0], whole[name].data[0][-5:])
+    assert all(len(history.data[0]) == 5 for history in short.values())
+    files = [tmp_path / '5' / f'iter_{n}.pth' for n in (6, 12)]
+    assert abs(files[1].stat().st_size - files[0].stat().st_size) < 256
+    stored = torch.load(files[1], weights_only=True)['message_hub']['log_scalars']
+    assert {len(value['log_history']) for value in stored.values()} == {5}
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

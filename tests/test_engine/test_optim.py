@@ -1,6 +1,7 @@
 import copy
 
 import pytest
+from engine_toy import ToyGAN as Model
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from torch import nn
 
@@ -12,15 +13,6 @@ CONFIG = dict(
     generator=dict(optimizer=ADAM, regularization_interval=4),
     discriminator=dict(optimizer=ADAM, regularization_interval=16),
 )
-
-
-class Model(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.generator = nn.ModuleDict({'warp_net': nn.Linear(2, 3), 'synthesis': nn.Linear(3, 4)})
-        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
-        self.discriminator = nn.Linear(4, 1)
-        self.patch_discriminator = nn.Linear(4, 2)
 
 
 def changed(**updates):
@@ -53,10 +45,7 @@ def test_the_encoder_has_a_single_optimizer():
     model = Model()
     model.encoder = nn.Linear(4, 2)
     model.generator.requires_grad_(False)
-    config = dict(
-        constructor='mmcoordgan.CoordGANOptimWrapperConstructor',
-        encoder=dict(optimizer=ADAM, regularization_interval=4),
-    )
+    config = dict(constructor=CONFIG['constructor'], encoder=CONFIG['generator'])
     wrapper = build_optim_wrapper(model, config)
     assert isinstance(wrapper, OptimWrapper)
     assert trained(wrapper) == ids(model.encoder)
@@ -64,46 +53,38 @@ def test_the_encoder_has_a_single_optimizer():
 
 def test_who_trains_what():
     model = Model()
-    model.generator['synthesis'].bias.requires_grad_(False)
+    model.generator.paint.bias.requires_grad_(False)
     wrappers = build_optim_wrapper(model, CONFIG)
     expected = ids(model.generator)
-    expected.remove(id(model.generator['synthesis'].bias))
+    expected.remove(id(model.generator.paint.bias))
     assert trained(wrappers['generator']) == expected
     assert trained(wrappers['discriminator']) == ids(model.discriminator, model.patch_discriminator)
 
 
 def test_paramwise_lr_on_top_of_the_correction():
     model = Model()
-    custom = {'warp_net': dict(lr_mult=0.25), 'synthesis.bias': dict(lr=0.01)}
+    custom = {'warp_net': dict(lr_mult=0.25), 'paint.bias': dict(lr=0.01)}
     paramwise = dict(paramwise_cfg=dict(custom_keys=custom))
     wrapper = build_optim_wrapper(model, changed(generator=paramwise))['generator']
     lr = {id(g['params'][0]): g['lr'] for g in wrapper.param_groups}
-    assert lr[id(model.generator['warp_net'].weight)] == pytest.approx(0.0004)
-    assert lr[id(model.generator['warp_net'].bias)] == pytest.approx(0.0004)
-    assert lr[id(model.generator['synthesis'].weight)] == pytest.approx(0.0016)
-    assert lr[id(model.generator['synthesis'].bias)] == pytest.approx(0.008)
+    for layer, expected in ((model.generator.warp_net, 0.0004), (model.generator.paint, 0.0016)):
+        assert lr[id(layer.weight)] == pytest.approx(expected)
+    assert lr[id(model.generator.warp_net.bias)] == pytest.approx(0.0004)
+    assert lr[id(model.generator.paint.bias)] == pytest.approx(0.008)
     assert wrapper.get_lr()['base_lr'] == [pytest.approx(0.0016)]  # in the log
 
 
 BAD = {
     'missing key': (
         {k: v for k, v in CONFIG.items() if k != 'discriminator'},
-        ValueError,
         "exactly the keys 'generator' and 'discriminator'",
     ),
     'top-level paramwise': (
         dict(CONFIG, paramwise_cfg=dict(bias_lr_mult=2.0)),
-        ValueError,
         'paramwise_cfg belongs in one of them',
-    ),
-    'unknown key': (
-        changed(generator=dict(regularisation_interval=4)),
-        TypeError,
-        'regularisation_interval',
     ),
     'custom key that matches nothing': (
         changed(generator=dict(paramwise_cfg=dict(custom_keys={'warpnet': dict(lr_mult=0.1)}))),
-        ValueError,
         "'warpnet' is part of no trainable parameter's name.*generator.warp_net.weight",
     ),
 }
@@ -111,8 +92,8 @@ BAD = {
 
 @pytest.mark.parametrize('case', BAD)
 def test_bad_config(case):
-    config, error, message = BAD[case]
-    with pytest.raises(error, match=message):
+    config, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
         build_optim_wrapper(Model(), config)
 
 

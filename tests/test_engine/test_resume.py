@@ -26,8 +26,8 @@ OPTIONS = {
 }
 
 
-def load(folder, iteration):
-    return torch.load(folder / 'work' / f'iter_{iteration}.pth', weights_only=True)
+def load(folder, iteration, work_dir='work'):
+    return torch.load(folder / work_dir / f'iter_{iteration}.pth', weights_only=True)
 
 
 def flat(value, place=''):
@@ -188,29 +188,32 @@ def test_a_process_that_waits_for_data_ends_all(tmp_path, monkeypatch):
     assert last_checkpoint(tmp_path / 'work').endswith('iter_2.pth')
 
 
+def interruption_of(iteration, wrapper=None):
+    """The hook, and a runner for it."""
+    run = SimpleNamespace(iter=iteration, max_iters=9, optim_wrapper=wrapper, hooks=[])
+    run.train_loop = SimpleNamespace(stop_training=False)
+    run.logger = SimpleNamespace(warning=print)
+    return InterruptionHook(), run
+
+
 def test_processes_act_on_what_they_agreed_upon(monkeypatch):
     """A signal that arrives while they agree counts after the next iteration."""
-    hook, loop = InterruptionHook(), SimpleNamespace(stop_training=False)
-    run = SimpleNamespace(iter=0, max_iters=9, optim_wrapper=None, train_loop=loop, hooks=[])
-    run.logger = SimpleNamespace(warning=print)
+    hook, run = interruption_of(0)
 
     def arrives_now(value, op):
         hook.received = int(signal.SIGTERM)
 
     monkeypatch.setattr(interruption, 'all_reduce', arrives_now)
     hook.after_train_iter(run, 0)
-    assert not loop.stop_training
+    assert not run.train_loop.stop_training
     hook.after_train_iter(run, 1)
-    assert loop.stop_training
+    assert run.train_loop.stop_training
 
 
-def test_accumulated_gradients_are_not_lost(monkeypatch):
-    hook, loop = InterruptionHook(), SimpleNamespace(stop_training=False)
-    wrapper = SimpleNamespace(_accumulative_counts=3)
-    run = SimpleNamespace(iter=3, max_iters=9, optim_wrapper=wrapper, train_loop=loop, hooks=[])
-    run.logger, hook.received = SimpleNamespace(warning=print), int(signal.SIGTERM)
-    stopped = []
+def test_accumulated_gradients_are_not_lost():
+    hook, run = interruption_of(3, SimpleNamespace(_accumulative_counts=3))
+    hook.received, stopped = int(signal.SIGTERM), []
     for run.iter in (3, 4, 5):
         hook.after_train_iter(run, run.iter)
-        stopped.append(loop.stop_training)
+        stopped.append(run.train_loop.stop_training)
     assert stopped == [False, False, True]

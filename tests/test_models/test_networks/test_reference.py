@@ -16,28 +16,26 @@ TOLERANCE = 1e-4
 
 
 @torch.no_grad()
+def check_generator(network, expected, plain, latent, size, texture_codes):
+    """Both codes, their map and image; and with one texture code for each layer."""
+    structure_z, texture_z = rnd('z_struc', size), rnd('z_style', size)
+    structure_w, texture_w = network.map_structure(structure_z), network.map_texture(texture_z)
+    coords, latent_coords = network.warp(structure_w), network.warp(rnd('w_struc', size))
+    texture_codes = rnd('w_style', (size[0], texture_codes, size[1]))
+    for name, found in {
+        f'{plain}struc_w': structure_w,
+        f'{plain}style_w': texture_w,
+        f'{plain}warp': coords,
+        f'{plain}image': network(structure_z, texture_z),
+        f'{latent}warp': latent_coords,
+        f'{latent}image': network.synthesize(latent_coords, texture_codes),
+    }.items():
+        assert relative_error(found, expected[name]) < TOLERANCE, name
+
+
 def test_small_generator_matches_reference():
     expected = numbers('small_s32_forward')
-    network = reference.small_generator()
-    structure_w = network.map_structure(rnd('z_struc', (4, 32)))
-    texture_w = network.map_texture(rnd('z_style', (4, 32)))
-    coords = network.warp(structure_w)
-    assert relative_error(structure_w, expected['g/struc_w']) < TOLERANCE
-    assert relative_error(texture_w, expected['g/style_w']) < TOLERANCE
-    assert relative_error(coords, expected['g/warp']) < TOLERANCE
-    assert relative_error(network.synthesize(coords, texture_w), expected['g/image']) < TOLERANCE
-    forward = network(rnd('z_struc', (4, 32)), rnd('z_style', (4, 32)))
-    assert relative_error(forward, expected['g/image']) < TOLERANCE
-
-
-@torch.no_grad()
-def test_small_generator_takes_one_texture_code_per_layer():
-    expected = numbers('small_s32_forward')
-    network = reference.small_generator()
-    coords = network.warp(rnd('w_struc', (4, 32)))
-    image = network.synthesize(coords, rnd('w_style', (4, 8, 32)))
-    assert relative_error(coords, expected['g_latent/warp']) < TOLERANCE
-    assert relative_error(image, expected['g_latent/image']) < TOLERANCE
+    check_generator(reference.small_generator(), expected, 'g/', 'g_latent/', (4, 32), 8)
 
 
 @torch.no_grad()
@@ -85,22 +83,9 @@ def test_small_patch_discriminator_matches_reference():
 
 
 @pytest.mark.slow
-@torch.no_grad()
 def test_published_generator_matches_reference():
-    expected = numbers('full_g128')
-    network = CoordGANGenerator()
-    reference.fill(network, 'g', 'celebA_128', base_resolution=128)
-    structure_w = network.map_structure(rnd('z_struc', (2, 512)))
-    texture_w = network.map_texture(rnd('z_style', (2, 512)))
-    coords = network.warp(structure_w)
-    assert relative_error(structure_w, expected['struc_w']) < TOLERANCE
-    assert relative_error(texture_w, expected['style_w']) < TOLERANCE
-    assert relative_error(coords, expected['warp']) < TOLERANCE
-    assert relative_error(network.synthesize(coords, texture_w), expected['image']) < TOLERANCE
-    coords = network.warp(rnd('w_struc', (2, 512)))
-    image = network.synthesize(coords, rnd('w_style', (2, 12, 512)))
-    assert relative_error(coords, expected['latent_warp']) < TOLERANCE
-    assert relative_error(image, expected['latent_image']) < TOLERANCE
+    network = reference.fill(CoordGANGenerator(), 'g', 'celebA_128', base_resolution=128)
+    check_generator(network, numbers('full_g128'), '', 'latent_', (2, 512), 12)
 
 
 @pytest.mark.slow
