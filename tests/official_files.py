@@ -10,6 +10,16 @@ from reference import inputs, numbers
 from torch import Tensor
 
 
+class Call:
+    """Pickles as a call."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
 def line(*taps: float) -> Tensor:
     return torch.outer(torch.tensor(taps), torch.tensor(taps))
 

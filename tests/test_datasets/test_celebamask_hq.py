@@ -36,9 +36,8 @@ def block(left: int, right: int) -> np.ndarray:
 
 
 def test_benchmark_selection(celeba_root, eval_json):
-    dataset = DATASETS.build(
-        {'type': 'CelebAMaskHQ', 'data_root': str(celeba_root), 'subset': 'benchmark'}
-    )
+    settings = dict(data_root=str(celeba_root), subset='benchmark')
+    dataset = DATASETS.build(dict(type='CelebAMaskHQ', **settings))
     assert dataset.names == eval_json['celeba.selected_files']
     everything = CelebAMaskHQ(data_root=str(celeba_root)).names
     assert len(everything) == 210 and everything[:4] == ['0.jpg', '1.jpg', '10.jpg', '100.jpg']
@@ -59,10 +58,6 @@ def test_painted_labels_equal_the_reference(celeba_root, eval_json, short_sha):
         labels = dataset.get_data_info(entry)['gt_seg_map']
         name = dataset.names[entry]
         assert labels.shape == (512, 512) and labels.dtype == np.uint8
-        assert (
-            np.bincount(labels.ravel(), minlength=7).tolist()
-            == (eval_json['celeba.seg512_hist'][name])
-        )
         assert short_sha(labels) == eval_json['celeba.seg512_sha256'][name]
 
 
@@ -118,21 +113,17 @@ def test_packed_labels_are_of_their_number_of_classes(tmp_path):
         read_packed_labels(str(tmp_path / 'e.png'), 7)
 
 
+SIZES = {'skin': block(0, 4), 'nose': block(0, 4)[:4]}
 BAD = [
-    ({'subset': 'benchmark'}, ValueError, 'needs at least 200 images, but .* holds 1'),
-    ({'label_dir': 'x'}, FileNotFoundError, "x' does not exist.*label_dir of CelebAMaskHQ"),
-    ({}, FileNotFoundError, r'image 2001 has no mask at all.*1/02001_\*\.png'),
+    ({'subset': 'benchmark'}, {}, 'needs at least 200 images, but .* holds 1'),
+    ({'label_dir': 'x'}, {}, "x' does not exist.*label_dir of CelebAMaskHQ"),
+    ({}, {}, r'image 2001 has no mask at all.*1/02001_\*\.png'),
+    ({}, SIZES, r'nose\.png is 8x4 .* another mask of the image is 8x8'),
 ]
 
 
-@pytest.mark.parametrize(('arguments', 'error', 'message'), BAD)
-def test_what_is_missing_is_named(tmp_path, arguments, error, message):
-    root = small_root(tmp_path, {})
-    with pytest.raises(error, match=message):
+@pytest.mark.parametrize(('arguments', 'masks', 'message'), BAD)
+def test_what_does_not_fit_is_named(tmp_path, arguments, masks, message):
+    root = small_root(tmp_path, masks)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
         CelebAMaskHQ(data_root=str(root), **arguments)[0]
-
-
-def test_masks_of_several_sizes(tmp_path):
-    root = small_root(tmp_path, {'skin': block(0, 4), 'nose': block(0, 4)[:4]})
-    with pytest.raises(ValueError, match=r'nose\.png is 8x4 .* another mask of the image is 8x8'):
-        CelebAMaskHQ(data_root=str(root))[0]

@@ -13,9 +13,8 @@ SUBSETS = [('face', 'face-34', 34), ('car', 'car-20', 20)]
 
 @pytest.mark.parametrize(('kind', 'subset', 'num_classes'), SUBSETS)
 def test_order_equals_the_reference(datasetgan_root, eval_json, kind, subset, num_classes):
-    dataset = DATASETS.build(
-        {'type': 'DatasetGANSegmentation', 'data_root': str(datasetgan_root), 'subset': subset}
-    )
+    settings = dict(data_root=str(datasetgan_root), subset=subset)
+    dataset = DATASETS.build(dict(type='DatasetGANSegmentation', **settings))
     order = [
         ('train/' if 'our_train' in image else 'test/') + os.path.basename(image)[:-4]
         for image, _ in dataset.pairs

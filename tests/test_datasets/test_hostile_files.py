@@ -14,15 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from test_loading import load
 
 from mmcoordgan.datasets import BrokenImageError, ImageFolder, LoadImage
 from mmcoordgan.datasets.celebamask_hq import mask_path, paint_labels, read_packed_labels
 from mmcoordgan.datasets.image_folder import list_images
 from mmcoordgan.datasets.label_files import read_labels
-
-
-def load(path) -> np.ndarray:
-    return LoadImage()({'img_path': str(path)})['img']
 
 
 @pytest.fixture

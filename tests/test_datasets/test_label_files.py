@@ -7,8 +7,6 @@ import pytest
 from PIL import Image
 
 from mmcoordgan.datasets.label_files import (
-    check_labels,
-    check_size,
     default_palette,
     full_palette,
     label_image,
@@ -85,12 +83,3 @@ def test_what_is_no_mask(tmp_path):
     }.items():
         with pytest.raises((ValueError, OSError), match=message):
             read_labels(tmp_path / name, 255, 255)
-
-
-def test_labels_of_arrays_and_their_size():
-    check_labels(LABELS, 'mask')
-    with pytest.raises(ValueError, match=r'm holds 253, but labels are 0\.\.252$'):
-        check_labels(LABELS, 'm', 253)
-    check_size(LABELS, 'mask', 'image', (3, 4))
-    with pytest.raises(ValueError, match=r'm\.png is 4x3 \(width x height\), but p\.jpg is 5x6'):
-        check_size(LABELS, 'm.png', 'p.jpg', (6, 5))

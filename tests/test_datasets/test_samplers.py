@@ -1,4 +1,3 @@
-import pickle
 from itertools import islice
 
 import numpy as np
@@ -60,12 +59,6 @@ def test_it_can_begin_anywhere(monkeypatch, start):
     ]
     if start < 100:
         assert drawn(monkeypatch, 9, start=start) == drawn(monkeypatch, 30)[start : start + 9]
-
-
-def test_positions_reach_the_workers(monkeypatch):
-    index = next(iter(samplers.ResumableSampler(range(5), seed=3, start=8)))
-    there = pickle.loads(pickle.dumps(index))
-    assert there == index and there.draw == (3, 8)
 
 
 class Noise(torch.utils.data.Dataset):

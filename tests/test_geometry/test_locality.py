@@ -95,6 +95,10 @@ def assert_nearest(source: Tensor, target: Tensor) -> None:
 def test_soft_transfer_and_its_gradients_equal_those_over_all_pixels(
     source_name, target_name, temperature
 ):
+    assert_soft_as_over_all_pixels(source_name, target_name, temperature)
+
+
+def assert_soft_as_over_all_pixels(source_name: str, target_name: str, temperature: float) -> None:
     torch.manual_seed(0)
     source, target = MAPS[source_name](), MAPS[target_name]()
     values = torch.rand(1, 3, *source.shape[-2:])

@@ -10,8 +10,8 @@ from test_locality import (
     PAIRS,
     TEMPERATURE,
     assert_nearest,
+    assert_soft_as_over_all_pixels,
     dense_transfer,
-    with_gradients,
 )
 
 from mmcoordgan.geometry import _near, chamfer_to_grid, soft_transfer
@@ -38,19 +38,7 @@ def on_kernels(monkeypatch):
 @pytest.mark.parametrize('temperature', [TEMPERATURE, 0.002, 10.0])
 @pytest.mark.parametrize(('source_name', 'target_name'), PAIRS)
 def test_soft_transfer_and_its_gradients(source_name, target_name, temperature):
-    torch.manual_seed(0)
-    source, target = MAPS[source_name](), MAPS[target_name]()
-    values = torch.rand(1, 3, *source.shape[-2:])
-    weight = torch.randn(1, 3, *target.shape[-2:])
-    given = values, source, target, weight
-    found, gradients = with_gradients(soft_transfer, *given, temperature)
-    exact = (x.double() for x in given)
-    expected, true_gradients = with_gradients(dense_transfer, *exact, temperature)
-    torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)
-    for gradient, true_gradient in zip(gradients, true_gradients):
-        # Where one map is constant, large terms cancel to a gradient of nearly zero.
-        largest = true_gradient.abs().max().clamp(min=0.01 / temperature)
-        assert (gradient - true_gradient).abs().max() < 1e-3 * largest
+    assert_soft_as_over_all_pixels(source_name, target_name, temperature)
 
 
 def test_batches_channels_and_what_is_not_a_number():

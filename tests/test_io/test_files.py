@@ -9,21 +9,14 @@ import zipfile
 
 import pytest
 import torch
+from official_files import Call
 
 from mmcoordgan.io.files import AtomicLocalBackend, load_checkpoint
 
 
-class Malicious:
-    def __init__(self, target):
-        self.target = target
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.target),)
-
-
 def test_bare_pickles_damaged_and_missing_files(tmp_path):
     target, path = tmp_path / 'executed', tmp_path / 'bad.pth'
-    path.write_bytes(pickle.dumps(Malicious(target)))
+    path.write_bytes(pickle.dumps(Call(os.mkdir, str(target))))
     with pytest.raises(ValueError, match=r'bad\.pth'):
         load_checkpoint(path)
     assert not target.exists()
@@ -89,16 +82,6 @@ def test_a_flipped_bit_is_seen(tmp_path):
         except ValueError:
             refused += 1
     assert refused > 100
-
-
-class Call:
-    """Pickles as a call."""
-
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
 
 
 def deflated(path):

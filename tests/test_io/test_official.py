@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 import torch
-from official_files import official
+from official_files import Call, official
 from reference import image, numbers, relative_error, rnd
 
 from mmcoordgan.apis import load_official_checkpoint
@@ -28,17 +28,10 @@ def stored(tmp_path):
 @pytest.mark.parametrize('kind', KINDS)
 def test_names_and_shapes_are_the_manifests(kind):
     """Sizes that are read from every tensor's shape give networks with exactly these tensors."""
-    content = {}
+    content, filters = {}, set()
     for network, entries in numbers('manifest.json')[kind].items():
-        content[network] = {
-            name: torch.zeros(1).expand(entry['shape']) for name, entry in entries.items()
-        }
-    filters = {
-        f'{network}.{name}'
-        for network, entries in numbers('manifest.json')[kind].items()
-        for name, entry in entries.items()
-        if entry['kind'] == 'buffer'
-    }
+        content[network] = {n: torch.zeros(1).expand(e['shape']) for n, e in entries.items()}
+        filters |= {f'{network}.{n}' for n, entry in entries.items() if entry['kind'] == 'buffer'}
     with pytest.raises(ValueError, match='other filters than the network applies') as error:
         from_official(content, 'file')
     assert {*str(error.value).rpartition(': ')[2].split('; ')} == filters
@@ -147,19 +140,9 @@ def test_other_files(stored, content, message):
         load_official_checkpoint(stored(content))
 
 
-class Payload:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return pathlib.Path.touch, (self.path,)
-
-
 def test_code_in_files_runs_with_trust_alone(tmp_path):
     trap, path = tmp_path / 'trap', tmp_path / 'official.pt'
-    content = {**official('s32'), 'args': Payload(trap)}
+    content = {**official('s32'), 'args': Call(pathlib.Path.touch, trap)}
     torch.save(content, path)
     with pytest.raises(ValueError, match=r'refused: .* trust=True .*--trust'):
         load_official_checkpoint(path)

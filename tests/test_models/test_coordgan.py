@@ -146,7 +146,7 @@ def test_sampling_modes():
         model(request, mode='loss')
 
 
-def save(path, model: CoordGAN) -> str:
+def save(path, model: torch.nn.Module) -> str:
     torch.save({'state_dict': model.state_dict(), 'meta': {}}, path)
     return str(path)
 
@@ -172,12 +172,7 @@ def test_pretrained_generator_gains_upsampling_levels(tmp_path):
 
 
 def test_pretrained_generator_errors(tmp_path):
-    other = build(generator={**TINY['generator'], 'channels': 12})
-    model = build(pretrained_generator=save(tmp_path / 'other.pth', other))
-    message = r'other\.pth.*does not fit: .*stem\.bias has shape \(12,\), needed is \(8,\)'
-    with pytest.raises(ValueError, match=message):
-        model.init_weights()
-    model.pretrained_generator = str(tmp_path / 'nowhere.pth')
+    model = build(pretrained_generator=str(tmp_path / 'nowhere.pth'))
     with pytest.raises(FileNotFoundError, match=r'nowhere\.pth.*model\.pretrained_generator'):
         model.init_weights()
     torch.save({'state_dict': {'backbone.weight': torch.zeros(1)}}, tmp_path / 'foreign.pth')
@@ -202,5 +197,3 @@ def test_real_images_are_warped_from_the_start_on(monkeypatch):
     warp = RandomWarps(angle=0, scale=1, stretch=0, bend=0, shift=0.5).draw(2, 32)
     assert torch.equal(warped[0], resize_square(sample_image(images, warp), 16))
     assert not torch.equal(warped[0], warped[1])
-    with pytest.raises(ValueError, match='scale'):
-        build(real_warps=dict(scale=0.5))

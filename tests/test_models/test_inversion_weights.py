@@ -3,8 +3,8 @@
 import copy
 
 import pytest
-import torch
 from mmengine.runner import load_checkpoint
+from test_coordgan import save
 from test_inversion import batch, build, optimizer, same, snapshot, with_w
 from tiny_inversion import GENERATOR, STAGE1
 
@@ -20,11 +20,6 @@ def stage1() -> CoordGAN:
     for parameter in model.generator_ema.parameters():
         parameter.add_(0.1)
     return model
-
-
-def save(path, model: torch.nn.Module) -> str:
-    torch.save({'state_dict': model.state_dict(), 'meta': {}}, path)
-    return str(path)
 
 
 def test_the_generator_is_the_averaged_one_of_stage_1(stage1, tmp_path):

@@ -3,31 +3,21 @@
 import pytest
 import torch
 from mmengine.structures import BaseDataElement
+from tiny_inversion import GENERATOR, STAGE1
 
 from mmcoordgan.datasets import SwapSeeds
 from mmcoordgan.integrations.joint_latent import JointLatentGenerator
 from mmcoordgan.models import CoordGAN, GANDataPreprocessor
 from mmcoordgan.models.networks import CoordGANGenerator
+from mmcoordgan.registry import MODELS
 
-SIZES = dict(
-    image_size=16,
-    base_resolution=16,
-    structure_dim=4,
-    texture_dim=6,
-    mapping_layers=1,
-    channels=8,
-    warp_channels=8,
-    kernel_size=1,
-)
+SIZES = {**GENERATOR, 'texture_dim': 6}
+SIZES.pop('type')
 
 
 def build() -> CoordGAN:
-    return CoordGAN(
-        generator=CoordGANGenerator(**SIZES),
-        discriminator=dict(type='CoordGANDiscriminator', image_size=16, channels=8),
-        losses={},
-        data_preprocessor=dict(type='GANDataPreprocessor'),
-    ).eval()
+    settings = dict(generator=CoordGANGenerator(**SIZES), losses={})
+    return MODELS.build({**STAGE1, **settings, 'data_preprocessor': GANDataPreprocessor()}).eval()
 
 
 def test_swap_seeds_exchange_one_code():
@@ -108,5 +98,5 @@ def test_joint_latent_generator_equals_its_parent():
     assert torch.equal(found['latent'], codes[:, None])
     # What path length regularization needs: gradients of images with respect to the codes.
     (gradient,) = torch.autograd.grad(found['fake_img'].sum(), found['latent'])
-    assert (gradient[..., :4] != 0).any() and (gradient[..., 4:] != 0).any()
+    assert (gradient[..., :6] != 0).any() and (gradient[..., 6:] != 0).any()
     assert joint(None, num_batches=3).shape == (3, 3, 16, 16)
