@@ -21,6 +21,8 @@ from pathlib import Path
 from random import Random
 from typing import Callable, NamedTuple
 
+import torch
+
 Target = Callable[[Random], str]
 
 
@@ -35,6 +37,7 @@ class Limits(NamedTuple):
 def _work(target: Target, name: str, first: int, limits: Limits, results: Connection) -> None:
     """Try inputs one after the other and send their outcomes; runs in a process of its own."""
     warnings.simplefilter('ignore')  # Pillow's, about metadata and large images
+    torch.set_num_threads(1)  # threads of the parent do not live here: waiting for them never ends
     if sys.platform == 'linux':
         pages = int(Path('/proc/self/statm').read_text().split()[0])
         limit = pages * resource.getpagesize() + int(limits.gigabytes * 2**30)
