@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from tiny_inversion import SIZE, STAGE1, STAGE2, write_checkpoint
+from tiny_inversion import STAGE1, STAGE2, write_checkpoint
 
 from mmcoordgan.apis import load_trained
 from mmcoordgan.apis.checkpoint import ALLOWED
@@ -25,20 +25,6 @@ def test_stage_1_gives_the_averaged_generator(tmp_path):
     averaged = model.sample(*codes)[0]
     assert torch.equal(trained.generator(*codes), averaged)
     assert not torch.equal(model.sample(*codes, use_ema=False)[0], averaged)
-    with pytest.raises(ValueError, match='stage 1 and has no encoder'):
-        trained.invert(torch.zeros(1, 3, SIZE, SIZE))
-
-
-def test_stage_2_inverts_as_its_model_does(tmp_path):
-    model = write_checkpoint(tmp_path / 'x.pth')
-    trained = load_trained(tmp_path / 'x.pth')
-    images = torch.rand(2, 3, 24, 24) * 2 - 1
-    expected = model.predict(images)
-    for name, value in trained.invert(images)._asdict().items():
-        assert torch.equal(value, expected[name]), name
-    assert trained.refinement == model.refinement
-    assert trained.perceptual == {'type': 'StructureTensorLoss'}
-    assert trained.arguments['encoder']['input_size'] == SIZE
 
 
 def test_a_work_dir_stands_for_its_last_checkpoint(tmp_path):
@@ -66,8 +52,6 @@ def test_a_config_file_helps_a_checkpoint_without_one(untrained, tmp_path):
 
 
 def test_what_is_no_checkpoint(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'none\.pth does not exist'):
-        load_trained(tmp_path / 'none.pth')
     torch.save(torch.zeros(1), tmp_path / 'tensor.pth')
     torch.save({'g_ema': {}}, tmp_path / 'official.pth')
     (tmp_path / 'text.pth').write_text('hello')

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 from PIL import Image
 from tiny_inversion import pictures
 
 from mmcoordgan.apis.images import iter_sources, read_square, skipped_files
-from mmcoordgan.datasets import BrokenImageError, LoadImage
+from mmcoordgan.datasets import LoadImage
 
 IMAGE = pictures(1, 20, 30)[0]
 
@@ -50,17 +48,6 @@ def test_the_pixels_and_the_size_of_load_image(folder):
         found = read_square(source, 8, 'image 0')
         assert np.array_equal(found.image, expected)
         assert found.crop.shape == (20, 30) and found.name == name
-
-
-def test_broken_files(folder, inferencer):
-    (folder / 'a_broken.png').write_bytes(b'')
-    os.symlink('loop.png', folder / 'loop.png')
-    with pytest.raises(BrokenImageError, match=r'a_broken\.png'):
-        inferencer.encode(folder)
-    seen = {}
-    assert len(inferencer.encode(folder, on_broken=seen.__setitem__)) == 3
-    assert sorted(map(os.path.basename, seen)) == ['a_broken.png', 'loop.png']
-    assert all(isinstance(error, BrokenImageError) for error in seen.values())
 
 
 def test_what_is_no_image():

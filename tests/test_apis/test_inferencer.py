@@ -67,9 +67,6 @@ def test_own_sizes_come_back(inferencer):
     (carried,) = inferencer.transfer_labels(wide, mask, [tall])
     assert carried.labels.shape == (40, 30) and carried.labels.dtype == np.uint8
     assert carried.probabilities.shape == (len(carried.classes), SIZE, SIZE)
-    soft = torch.from_numpy(carried.probabilities)[None]
-    large = F.interpolate(soft, (40, 30), mode='bilinear', align_corners=False)[0]
-    assert np.array_equal(carried.labels, carried.classes[large.argmax(0).numpy()])
     ((swapped,),) = inferencer.swap_texture(tall, wide)
     assert swapped.image.shape == (40, 30, 3)
 

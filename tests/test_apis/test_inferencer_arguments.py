@@ -82,7 +82,6 @@ def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
         (lambda: generator.iter_interpolate(image, 2), 'stage 1 and has no encoder'),
         (lambda: inferencer.iter_encode(image, batch_size=0), 'batch_size must be at least 1'),
         (lambda: inferencer.iter_encode(image, refine=10**6), r'refinement takes 0\.\.10000 steps'),
-        (lambda: inferencer.iter_encode(image, refine=-1), 'refinement needs steps >= 0'),
         (
             lambda: inferencer.iter_transfer_labels(image, mask.T, image),
             r'mask 0 is 20x50 \(width x height\), but reference 0 is 50x20',
@@ -90,10 +89,7 @@ def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
         (lambda: inferencer.iter_transfer_labels([image], [mask] * 2, image), '1 references came'),
         (lambda: inferencer.iter_transfer_points(image, [1, 2], image), r'array \(N, 2\)'),
         (lambda: inferencer.iter_transfer_points(image, [[50, 2]], image), r'\(50, 2\) lies out'),
-        (lambda: inferencer.iter_transfer_points(image, [[np.nan, 2]], image), 'lies outside'),
-        (lambda: generator.iter_sample(0), 'n must be at least 1'),
         (lambda: generator.iter_sample(1, seed=-1), 'a seed must be an integer'),
-        (lambda: generator.iter_sample(1, truncation=(1, 2, 3)), 'truncation must be a number'),
         (lambda: generator.iter_sample(1, truncation=float('nan')), 'truncation must be'),
         (lambda: generator.iter_interpolate(1, 2, frames=1), 'frames must be at least 2'),
         (lambda: generator.iter_interpolate(1, 2, part='pose'), 'part must be one of'),
@@ -104,7 +100,6 @@ def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
         (lambda: CoordGANInferencer(stage2, temperature=-1), 'temperature must be at least 1e-06'),
         (lambda: CoordGANInferencer(stage2, temperature=np.nan), 'but got nan; 0 takes'),
         (lambda: CoordGANInferencer(stage2, device='cuda:7'), 'device cuda:7 is not available'),
-        (lambda: CoordGANInferencer(stage2, device='toaster'), 'toaster'),
     ):
         with pytest.raises(ValueError, match=message):
             call()

@@ -11,15 +11,12 @@ from mmcoordgan.registry import DATASETS
 SUBSETS = [('face', 'face-34', 34), ('car', 'car-20', 20)]
 
 
-@pytest.mark.parametrize(('kind', 'subset', 'num_classes'), SUBSETS)
-def test_order_equals_the_reference(datasetgan_root, eval_json, kind, subset, num_classes):
-    settings = dict(data_root=str(datasetgan_root), subset=subset)
-    dataset = DATASETS.build(dict(type='DatasetGANSegmentation', **settings))
+def check_order(dataset, expected, num_classes):
     order = [
         ('train/' if 'our_train' in image else 'test/') + os.path.basename(image)[:-4]
         for image, _ in dataset.pairs
     ]
-    assert order == eval_json[f'datasetgan.{kind}.order']
+    assert order == expected
     assert len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == num_classes
     assert len({tuple(colour) for colour in dataset.metainfo['palette']}) == num_classes
     assert all(type(value) is int for colour in dataset.metainfo['palette'] for value in colour)
@@ -30,11 +27,10 @@ def test_order_equals_the_reference(datasetgan_root, eval_json, kind, subset, nu
 def test_samples_equal_the_reference(
     datasetgan_root, eval_json, eval_npz, short_sha, kind, subset, num_classes, size
 ):
-    dataset = DatasetGANSegmentation(
-        data_root=str(datasetgan_root),
-        subset=subset,
-        pipeline=[LoadImage(), ResizeWithSoftLabels(size=size), PackInputs()],
-    )
+    pipeline = [LoadImage(), ResizeWithSoftLabels(size=size), PackInputs()]
+    settings = dict(data_root=str(datasetgan_root), subset=subset, pipeline=pipeline)
+    dataset = DATASETS.build(dict(type='DatasetGANSegmentation', **settings))
+    check_order(dataset, eval_json[f'datasetgan.{kind}.order'], num_classes)
     numbers = f'datasetgan.{kind}.{size}'
     assert len(dataset) == eval_json[f'{numbers}.count']
     for entry in range(len(dataset)):

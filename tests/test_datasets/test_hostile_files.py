@@ -27,9 +27,6 @@ def pixels() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
 
 
-# ------------------------------------------------------------------------ images
-
-
 @pytest.mark.parametrize('mode', ['RGB', 'L', 'P', '1', 'RGBA', 'LA', 'I;16'])
 @pytest.mark.parametrize('size', [1, 8, 40])
 def test_resizing_while_reading_equals_resizing_afterwards(tmp_path, pixels, mode, size):
@@ -154,9 +151,6 @@ def test_eps_is_not_handed_to_ghostscript(tmp_path, pixels, monkeypatch):
     assert started
 
 
-# ------------------------------------------------------------------------ masks
-
-
 @pytest.mark.parametrize('mode', ['L', 'P', 'RGB', 'RGBA', 'LA', '16-bit'])
 def test_part_masks_of_any_kind(place, mode):
     levels = np.array([[0, 100, 127, 128, 200, 255]], np.uint8)
@@ -179,9 +173,6 @@ def test_arrays_that_claim_gigabytes_set_no_memory_aside(tmp_path):
             read_labels(path)
 
     assert peak_of(refused) < 1e6
-
-
-# ------------------------------------------------------------------------ folders
 
 
 def test_every_circle_of_links_ends(tmp_path):

@@ -209,17 +209,22 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
 
 
 def test_what_a_disk_refuses_does_not_end_hours_of_training(tmp_path, monkeypatch):
-    """To remove a file, or to take a line of numbers."""
+    """To remove a file, or to take a line of numbers or an image."""
 
     def refuse(*_):
         raise OSError(errno.EIO, 'Input/output error')
 
+    told = []
+    monkeypatch.setattr('mmcoordgan.engine.hooks.visualization._write_image', refuse)
     monkeypatch.setattr(os, 'remove', refuse)
     monkeypatch.setattr(LocalVisBackend, '_dump', refuse)
     (tmp_path / 'work').mkdir()
     (tmp_path / 'work' / 'iter_8.pth.abc.part').touch()
     more = {f'{HOOK}.max_keep_ckpts': 1, f'{HOOK}.save_best': 'toy/iou', **VALIDATE}
-    runner(tmp_path, **more).train()
+    run = runner(tmp_path, **more)
+    monkeypatch.setattr(run.logger, 'warning', told.append)
+    run.train()
+    assert [t for t in told if 'an image is left out, because it cannot be written' in t]
     names = sorted(path.name for path in (tmp_path / 'work').glob('*.pth'))
     assert names == [f'{best}iter_{n}.pth' for best in ('best_toy_iou_', '') for n in (2, 4)]
 

@@ -8,9 +8,11 @@ from test_resume import load
 from mmcoordgan.engine import CoordGANCheckpointHook
 from mmcoordgan.errors import UserError
 
+WEIGHT = 'generator.warp_net.weight'
 
-def first_weight(checkpoint) -> str:
-    return next(iter(checkpoint['state_dict']))
+
+def replace(checkpoint, value) -> None:
+    checkpoint['state_dict'][WEIGHT] = value
 
 
 def generator(checkpoint) -> dict:
@@ -20,15 +22,9 @@ def generator(checkpoint) -> dict:
 
 OTHER = 'optimizer generator .*belongs to other parameters'
 MISFITS = {
-    'missing': (lambda c: c['state_dict'].pop(first_weight(c)), 'is missing'),
-    'other size': (
-        lambda c: c['state_dict'].update({first_weight(c): torch.zeros(7)}),
-        r'has shape \(7,\), needed is',
-    ),
-    'no numbers': (
-        lambda c: c['state_dict'].update({first_weight(c): torch.zeros(2, 2, device='meta')}),
-        'is no plain tensor',
-    ),
+    'missing': (lambda c: c['state_dict'].pop(WEIGHT), 'is missing'),
+    'other size': (lambda c: replace(c, torch.zeros(7)), r'has shape \(7,\), needed is'),
+    'no numbers': (lambda c: replace(c, torch.zeros(2, 2, device='meta')), 'is no plain tensor'),
     'half of the optimizers': (
         lambda c: c['optimizer'].pop('discriminator'),
         'its state of the optimizer discriminator is missing or belongs',
@@ -42,10 +38,7 @@ MISFITS = {
     'other names': (lambda c: generator(c)['state'].update({'0': {}}), OTHER),
     'nonsense': (lambda c: generator(c).update(param_groups=3), OTHER),
     'half a hub': (lambda c: c['message_hub'].pop('resumed_keys'), 'it holds no message_hub'),
-    'flags': (
-        lambda c: c['message_hub']['resumed_keys'].update(iter='x'),
-        'it holds no message_hub',
-    ),
+    'flags': (lambda c: c['message_hub']['resumed_keys'].update(iter='x'), 'holds no message_hub'),
     'negative': (lambda c: c['meta'].update(iter=-3), 'not say which iteration it is of'),
     'no hub': (lambda c: c.update(message_hub=None), 'it holds no message_hub'),
     'no iteration': (lambda c: c.update(meta={'iter': 'two'}), 'not say which iteration it is of'),

@@ -110,9 +110,6 @@ def test_starting_from_weights_is_not_resuming(whole, tmp_path):
     assert load(tmp_path, 6)['data']['seed'] != load(whole, 6)['data']['seed']
 
 
-# ---------------------------------------------------------------------- signals
-
-
 class Sender(Hook):
     """Sends a signal in the fifth iteration, also to the data loader's workers, as Slurm does.
 

@@ -67,10 +67,6 @@ def test_against_loops_over_pixels(foreground):
 def test_ground_truth_is_needed():
     samples = random_samples()
     metric = KeypointTransferPCK(num_references=2)
-    for one in samples[2:]:
-        del one['gt_coords']
-    metric.process(None, samples)
-    assert metric.evaluate(6) == {}
     del samples[0]['gt_coords']
     with pytest.raises(
         ValueError, match='the reference sample 0 has neither gt_points nor gt_coords'

@@ -56,9 +56,6 @@ def test_atomic_writes(tmp_path, monkeypatch):
     assert os.listdir(path.parent) == ['a.pth']
 
 
-# ---------------------------------------------------------------------- damage
-
-
 def flat(value, place=''):
     """All values, by their places; tensors as lists."""
     if isinstance(value, dict):

@@ -80,9 +80,6 @@ def test_small_checkpoint(stored):
     assert relative_error(texture_w, expected['e/style']) < 1e-5
 
 
-# ------------------------------------------------------------------------ errors
-
-
 @pytest.mark.parametrize('change', ['missing', 'wider'])
 def test_each_tensor_is_named(change):
     """But for a few wider ones that a size is read from: then those that disagree are named."""

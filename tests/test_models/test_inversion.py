@@ -9,7 +9,6 @@ from tiny_inversion import GENERATOR, STAGE2, batch, optimizers, same, snapshot
 
 from mmcoordgan.models import CoordGANInversion
 from mmcoordgan.models.finite import NonFiniteError
-from mmcoordgan.models.networks import Encoding
 from mmcoordgan.registry import MODELS
 
 TINY = dict(
@@ -123,33 +122,21 @@ def test_images_that_no_term_needs_are_not_encoded(names, encoded):
     assert sizes == encoded
 
 
-class DenseEncoder(torch.nn.Module):
-    """Finds a map by itself, and no structure code."""
-
-    input_size, structure_width, texture_width, num_texture_codes = 16, None, 5, 1
-
-    def __init__(self):
-        super().__init__()
-        self.conv = torch.nn.Conv2d(3, 2 + 5, 3, padding=1)
-
-    def forward(self, images):
-        x = self.conv(images)
-        return Encoding(None, x[:, 2:].mean(dim=(2, 3)), x[:, :2].tanh())
-
-
 def test_an_encoder_may_find_the_map_itself():
     losses = {name: term for name, term in TINY['losses'].items() if name != 'structure_w'}
-    model = build(losses=losses, replace_encoder=DenseEncoder())
+    dense = dict(type='DenseEncoder', input_size=16, texture_width=5, channels=(4, 6, 8))
+    model = build(losses=losses, replace_encoder=dense)
     model.generator.warp_net = None  # for the synthesized images alone
     found = model.predict(batch(2)['inputs'])
     assert found.keys() == {'texture_w', 'coords'} and found['coords'].shape == (2, 2, 16, 16)
-    model = build(losses=losses, replace_encoder=DenseEncoder())
+    model = build(losses=losses, replace_encoder=dense)
+    torch.nn.init.normal_(model.encoder.to_map.weight)
     wrapper = optimizer(model)
     before = snapshot(model.encoder)
     assert terms(model.train_step(batch(), wrapper)) == set(losses)
     assert all(not torch.equal(v, before[k]) for k, v in model.encoder.state_dict().items())
     with pytest.raises(ValueError, match='refinement needs structure codes, which a DenseEncoder'):
-        build(replace_encoder=DenseEncoder(), refinement=dict(steps=1, lr=0.1))
+        build(replace_encoder=dense, refinement=dict(steps=1, lr=0.1))
 
 
 @pytest.mark.parametrize(

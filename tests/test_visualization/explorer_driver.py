@@ -154,9 +154,6 @@ class Page:
         """What a screen reader was told last."""
         return self.find('#status')[0].get_attribute('textContent')
 
-    def focused(self) -> str:
-        return self.browser.switch_to.active_element.get_attribute('id')
-
     def asks_before_closing(self) -> bool:
         """Newer browsers ask if the event is prevented, older ones if it has a returnValue."""
         prevented, value = self.browser.execute_script(
