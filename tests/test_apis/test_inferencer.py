@@ -7,16 +7,13 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from tiny_inversion import EVALUATOR, SIZE, STAGE2, labels, model_input, pictures, write_checkpoint
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.apis.checkpoint import ALLOWED
 from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
-from mmcoordgan.models.networks import CoordGANEncoder, CoordGANGenerator
-from mmcoordgan.models.networks import Encoding as NetworkEncoding
+from mmcoordgan.models.networks import CoordGANGenerator
 from mmcoordgan.registry import MODELS
 from mmcoordgan.visualization import images_to_uint8
 
@@ -138,20 +135,10 @@ def test_nothing_is_rendered_that_is_not_asked_for(inferencer, monkeypatch):
 
 
 @pytest.fixture
-def dense(tmp_path, monkeypatch) -> CoordGANInferencer:
-    """An encoder of another class, which finds maps without structure codes."""
-
-    class MapsFromColors(CoordGANEncoder):
-        structure_width = None
-
-        def forward(self, images):
-            coords = F.interpolate(images[:, :2], (SIZE, SIZE), mode='bilinear')
-            return NetworkEncoding(None, super().forward(images).texture_w, 0.9 * coords)
-
-    monkeypatch.setitem(MODELS.module_dict, 'MapsFromColors', MapsFromColors)
-    monkeypatch.setitem(ALLOWED, 'encoder', {'MapsFromColors'})
-    encoder = {**STAGE2['encoder'], 'type': 'MapsFromColors'}
-    write_checkpoint(tmp_path / 'x.pth', {**STAGE2, 'encoder': encoder})
+def dense(tmp_path) -> CoordGANInferencer:
+    """An encoder that finds maps without structure codes."""
+    encoder = dict(type='DenseEncoder', input_size=SIZE, texture_width=5, channels=(4, 6, 8))
+    write_checkpoint(tmp_path / 'x.pth', {**STAGE2, 'encoder': encoder, 'refinement': None})
     return CoordGANInferencer(tmp_path / 'x.pth', device='cpu', show_progress=False)
 
 
@@ -159,8 +146,8 @@ def test_maps_without_structure_codes(dense):
     a, b = images = pictures(2)
     first, last = dense.encode(images)
     assert first.structure_w is None and first.texture_w.shape == (5,)
-    red_and_green = 0.9 * (np.moveaxis(a, -1, 0)[:2] / 127.5 - 1)
-    assert np.allclose(first.coords, red_and_green, atol=1e-5)
+    expected = dense.networks.encoder(model_input(images)).coords.detach()
+    assert np.allclose([first.coords, last.coords], expected, atol=1e-5)
     assert np.isfinite(dense.correspond(a, b).matches).all()
     assert len(dense.transfer_labels(a, labels(1)[0], images)) == 2
     frames = dense.interpolate(a, b, 3)

@@ -12,7 +12,7 @@ from mmengine.visualization import LocalVisBackend
 from test_resume import flat, load
 
 from mmcoordgan.errors import UserError
-from mmcoordgan.io.files import AtomicLocalBackend, load_checkpoint
+from mmcoordgan.io.files import AtomicLocalBackend
 
 HOOK = 'default_hooks.checkpoint'
 VALIDATE = {
@@ -42,17 +42,6 @@ def both_ends(folder, iterations, **options):
 
 def histories(run):
     return {name: h.data for name, h in run.message_hub.log_scalars.items()}
-
-
-def test_checkpoints_are_plain(trained):
-    folder, run = trained
-    checkpoint = load(folder, 4)
-    assert checkpoint['meta']['iter'] == 4
-    scalars = checkpoint['message_hub']['log_scalars']
-    np.testing.assert_array_equal(
-        scalars['train/loss_g']['log_history'].numpy(), histories(run)['train/loss_g'][0]
-    )
-    load_checkpoint(folder / 'work' / 'iter_4.pth')
 
 
 def test_what_was_logged_is_resumed(trained, tmp_path):
@@ -129,6 +118,15 @@ def test_the_hook_knows_which_metrics_are_better_high(tmp_path, save_best, itera
     assert best.name.endswith(f'_iter_{iteration}.pth')
 
 
+def resume_claiming(checkpoint, folder, path, options, **claims):
+    hub = checkpoint['message_hub']
+    for key, value in claims.items():
+        hub['runtime_info'][key], hub['resumed_keys'][key] = value, True
+    torch.save(checkpoint, folder / path)
+    more = {f'{HOOK}.save_best': 'toy/iou', **VALIDATE}
+    resume(folder, folder / path, **options, **more).train()
+
+
 def test_only_own_files_are_removed(trained, tmp_path):
     """A checkpoint from elsewhere names files and numbers: nothing of them is believed."""
     checkpoint = load(trained[0], 2)
@@ -138,13 +136,8 @@ def test_only_own_files_are_removed(trained, tmp_path):
     others = [tmp_path / 'work' / name for name in ('iter_1.pth', 'best_toy_iou_iter_1.pth')]
     for path in others:
         path.write_text('of another run')
-    hub = checkpoint['message_hub']
     claims = dict(best_ckpt=str(victim), best_score='high', keep_ckpt_ids=[1, '../home', 2, 3])
-    for key, value in claims.items():
-        hub['runtime_info'][key], hub['resumed_keys'][key] = value, True
-    torch.save(checkpoint, tmp_path / 'evil.pth')
-    options = {f'{HOOK}.save_best': 'toy/iou', f'{HOOK}.max_keep_ckpts': 1, **VALIDATE}
-    resume(tmp_path, tmp_path / 'evil.pth', **options).train()
+    resume_claiming(checkpoint, tmp_path, 'evil.pth', {f'{HOOK}.max_keep_ckpts': 1}, **claims)
     assert victim.is_dir() and all(path.exists() for path in others)
     names = sorted(p.name for p in (tmp_path / 'work').glob('*.pth'))
     assert names == [
@@ -159,11 +152,7 @@ def test_no_folder_is_removed(trained, tmp_path):
     """Not even one that a checkpoint of the same work dir calls the best one."""
     checkpoint, folder = load(trained[0], 2), tmp_path / 'work' / 'best_of_all'
     folder.mkdir(parents=True)
-    hub = checkpoint['message_hub']
-    hub['runtime_info']['best_ckpt'], hub['resumed_keys']['best_ckpt'] = str(folder), True
-    torch.save(checkpoint, tmp_path / 'work' / 'evil.pth')
-    options = {f'{HOOK}.save_best': 'toy/iou', **VALIDATE}
-    resume(tmp_path, tmp_path / 'work' / 'evil.pth', **options).train()
+    resume_claiming(checkpoint, tmp_path, 'work/evil.pth', {}, best_ckpt=str(folder))
     assert folder.is_dir()
 
 

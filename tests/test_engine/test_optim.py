@@ -1,11 +1,7 @@
-import copy
-
 import pytest
 from engine_toy import ToyGAN as Model
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from torch import nn
-
-from mmcoordgan.engine import CoordGANOptimWrapperConstructor
 
 ADAM = dict(type='Adam', lr=0.002, betas=(0.0, 0.99))
 CONFIG = dict(
@@ -15,11 +11,8 @@ CONFIG = dict(
 )
 
 
-def changed(**updates):
-    config = copy.deepcopy(CONFIG)
-    for key, value in updates.items():
-        config[key].update(value)
-    return config
+def with_generator(**settings):
+    return {**CONFIG, 'generator': {**CONFIG['generator'], **settings}}
 
 
 def ids(*modules):
@@ -64,8 +57,8 @@ def test_who_trains_what():
 def test_paramwise_lr_on_top_of_the_correction():
     model = Model()
     custom = {'warp_net': dict(lr_mult=0.25), 'paint.bias': dict(lr=0.01)}
-    paramwise = dict(paramwise_cfg=dict(custom_keys=custom))
-    wrapper = build_optim_wrapper(model, changed(generator=paramwise))['generator']
+    config = with_generator(paramwise_cfg=dict(custom_keys=custom))
+    wrapper = build_optim_wrapper(model, config)['generator']
     lr = {id(g['params'][0]): g['lr'] for g in wrapper.param_groups}
     for layer, expected in ((model.generator.warp_net, 0.0004), (model.generator.paint, 0.0016)):
         assert lr[id(layer.weight)] == pytest.approx(expected)
@@ -84,7 +77,7 @@ BAD = {
         'paramwise_cfg belongs in one of them',
     ),
     'custom key that matches nothing': (
-        changed(generator=dict(paramwise_cfg=dict(custom_keys={'warpnet': dict(lr_mult=0.1)}))),
+        with_generator(paramwise_cfg=dict(custom_keys={'warpnet': dict(lr_mult=0.1)})),
         "'warpnet' is part of no trainable parameter's name.*generator.warp_net.weight",
     ),
 }
@@ -100,10 +93,7 @@ def test_bad_config(case):
 def test_bad_model():
     frozen = Model()
     frozen.generator.requires_grad_(False)
-    constructor = CoordGANOptimWrapperConstructor(
-        {key: value for key, value in CONFIG.items() if key != 'constructor'}
-    )
     with pytest.raises(ValueError, match='generator: no parameter'):
-        constructor(frozen)
+        build_optim_wrapper(frozen, CONFIG)
     with pytest.raises(ValueError, match='no parameter of discriminator and patch_discriminator'):
-        constructor(nn.ModuleDict({'generator': nn.Linear(1, 1)}))
+        build_optim_wrapper(nn.ModuleDict({'generator': nn.Linear(1, 1)}), CONFIG)

@@ -205,16 +205,12 @@ def test_references_must_come_first():
         metric().process(None, samples)
 
 
-def test_queries_that_count_twice():
+def test_samples_of_two_data_sets():
+    """Each counts its own samples; together they need positions of their own."""
     made, samples = metric(num_references=3), random_samples()
     made.process(None, [*samples, samples[3]])
     with pytest.raises(ValueError, match=r'9 queries were counted, but the data set has only 8'):
         made.evaluate(11)
-
-
-def test_samples_of_two_data_sets():
-    """Each counts its own samples; together they need positions of their own."""
-    made, samples = metric(num_references=3), random_samples()
     made.process(None, samples)
     with pytest.raises(
         ValueError, match=r'two samples have sample_idx 1, .*mmcoordgan\.ConcatData'

@@ -16,17 +16,13 @@ from mmcoordgan.io.files import AtomicLocalBackend, load_checkpoint
 
 def test_bare_pickles_damaged_and_missing_files(tmp_path):
     target, path = tmp_path / 'executed', tmp_path / 'bad.pth'
-    path.write_bytes(pickle.dumps(Call(os.mkdir, str(target))))
-    with pytest.raises(ValueError, match=r'bad\.pth'):
-        load_checkpoint(path)
-    assert not target.exists()
     torch.save({'a': torch.zeros(1000)}, path)
-    path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(ValueError, match=r'bad\.pth'):
-        load_checkpoint(path)
-    path.write_bytes(b'')
-    with pytest.raises(ValueError, match=r'bad\.pth'):
-        load_checkpoint(path)
+    damaged = path.read_bytes()[:-500]
+    for content in (pickle.dumps(Call(os.mkdir, str(target))), damaged, b''):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r'bad\.pth'):
+            load_checkpoint(path)
+    assert not target.exists()
     with pytest.raises(FileNotFoundError, match=r'none\.pth does not exist'):
         load_checkpoint(tmp_path / 'none.pth')
 

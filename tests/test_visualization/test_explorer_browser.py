@@ -39,9 +39,6 @@ def test_all_matches(page):
         points, places = levels[b].flatten(2)[0], levels[a].flatten(2)[0]
         distances = [(points[:, i] - places).norm(dim=0) for i in (index, found[a][b])]
         assert torch.equal(*distances)
-
-
-def test_hover(page):
     for picture, pixel in ((0, 0), (2, 5 * SIZE + 9), (3, SIZE * SIZE - 1)):
         page.mouse(picture, pixel)
         check_shown(page, picture, pixel)

@@ -10,14 +10,12 @@ from mmcoordgan.geometry import chamfer_to_grid
 from mmcoordgan.models.losses import r1_penalty, warp_partners
 
 
-def values() -> dict:
-    return numbers('losses.json')
-
-
 def test_r1_of_a_known_function():
     x = image('r1', (4, 3, 8, 8)).requires_grad_()
     penalty = r1_penalty(x.pow(3).sum(dim=(1, 2, 3)), [x])
-    assert penalty.item() == pytest.approx(values()['d_r1_loss(sum of cubes)'], rel=1e-6)
+    assert penalty.item() == pytest.approx(
+        numbers('losses.json')['d_r1_loss(sum of cubes)'], rel=1e-6
+    )
     by_hand = (3 * x.detach() ** 2).square().sum() / 4
     assert penalty.item() == pytest.approx(by_hand.item(), rel=1e-6)
 
@@ -45,7 +43,7 @@ def test_chamfer(size):
     case = f'chamfer/warp{size}_std{size}'
     coords = torch.from_numpy(data[f'{case}/warp']).requires_grad_()
     loss = chamfer_to_grid(coords).mean()
-    assert loss.item() == pytest.approx(values()[case], rel=1e-4)
+    assert loss.item() == pytest.approx(numbers('losses.json')[case], rel=1e-4)
     loss.backward()
     assert relative_error(coords.grad, data[f'{case}/grad_warp']) < 1e-3
 
@@ -56,7 +54,7 @@ def test_lpips(lpips, size):
     x = image('lp-x', (2, 3, size, size)).requires_grad_()
     y = image('lp-y', (2, 3, size, size)).requires_grad_()
     loss = lpips(x, y).mean()
-    assert loss.item() == pytest.approx(values()[f'lpips/{size}'], rel=1e-4)
+    assert loss.item() == pytest.approx(numbers('losses.json')[f'lpips/{size}'], rel=1e-4)
     loss.backward()
     for gradient, name in ((x.grad, 'grad_input'), (y.grad, 'grad_target')):
         expected = data[f'lpips/{size}/{name}']

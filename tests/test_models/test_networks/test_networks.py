@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tiny_inversion import GENERATOR
 
 from mmcoordgan.geometry import canonical_grid
 from mmcoordgan.models.networks import (
@@ -13,21 +14,11 @@ from mmcoordgan.models.networks import (
 from mmcoordgan.models.networks.discriminator import minibatch_stddev
 from mmcoordgan.models.networks.patch_discriminator import crop_images
 from mmcoordgan.models.networks.styled import ModulatedConv2d, SideChannels
-
-TINY = dict(
-    structure_dim=4,
-    texture_dim=6,
-    structure_width=5,
-    texture_width=7,
-    mapping_layers=2,
-    channels=8,
-    channel_base=256,
-    warp_channels=8,
-)
+from mmcoordgan.registry import MODELS
 
 
 def tiny_generator(**changes) -> CoordGANGenerator:
-    return CoordGANGenerator(**{'image_size': 16, 'base_resolution': 16, **TINY, **changes})
+    return MODELS.build({**GENERATOR, 'kernel_size': 3, **changes})
 
 
 def noisy(generator: CoordGANGenerator) -> CoordGANGenerator:
@@ -40,7 +31,7 @@ def noisy(generator: CoordGANGenerator) -> CoordGANGenerator:
 @torch.no_grad()
 def test_evaluation_is_repeatable_and_training_noise_is_not():
     generator = noisy(tiny_generator())
-    z = torch.randn(2, 4), torch.randn(2, 6)
+    z = torch.randn(2, 4), torch.randn(2, 4)
     generator.eval()
     torch.testing.assert_close(generator(*z), generator(*z), atol=0, rtol=0)
     torch.testing.assert_close(generator(*z)[:1], generator(z[0][:1], z[1][:1]))
@@ -55,10 +46,10 @@ def test_evaluation_is_repeatable_and_training_noise_is_not():
 
 @torch.no_grad()
 def test_residual_warp_starts_as_the_identity():
-    generator = tiny_generator(warp_residual=True)
+    generator = tiny_generator()
     for parameter in generator.warp_net.last.parameters():
         parameter.zero_()
-    coords = generator.warp(torch.randn(1, 5))
+    coords = generator.warp(torch.randn(1, 6))
     torch.testing.assert_close(coords[0], 0.9 * canonical_grid(16, 16), atol=1e-6, rtol=1e-5)
 
 
@@ -141,12 +132,12 @@ def test_random_rectangles_lie_inside_and_crops_are_differentiable():
     [
         (lambda: tiny_generator(image_size=48), 'image_size must be a power of two .* got 48'),
         (
-            lambda: tiny_generator(noise='none')(torch.zeros(1, 4), torch.zeros(1, 6)),
+            lambda: tiny_generator(noise='none')(torch.zeros(1, 4), torch.zeros(1, 4)),
             "noise must be one of .* but got 'none'",
         ),
         (
             lambda: tiny_generator().synthesize(
-                torch.zeros(2, 2, 16, 16), torch.zeros(2, 7), image_size=32
+                torch.zeros(2, 2, 16, 16), torch.zeros(2, 5), image_size=32
             ),
             'image_size must be 16 times a power of two of at most 1, but got 32',
         ),
