@@ -129,6 +129,8 @@ def test_what_is_missing_is_named(root):
         LabelledFolder(data_root=root, keypoints='points.npz')
     with pytest.raises(FileNotFoundError, match=r'no file of key points .*none\.csv'):
         LabelledFolder(data_root=root, keypoints='none.csv')
+    with pytest.raises(ValueError, match='label_dir needs classes'):
+        LabelledFolder(data_root=root, label_dir='labels')
 
 
 def test_masks_that_do_not_fit(root):
@@ -143,13 +145,3 @@ def test_masks_that_do_not_fit(root):
     exif[0x0112] = 6  # shown 3 x 2
     Image.new('RGB', (2, 3)).save(root / 'images' / 'b.png', exif=exif)
     assert labelled(root)[1]['inputs'].shape == (3, 2, 3)
-
-
-def test_arguments(root):
-    with pytest.raises(ValueError, match='label_dir needs classes'):
-        LabelledFolder(data_root=root, label_dir='labels')
-    with pytest.raises(FileNotFoundError, match='comes from img_dir of LabelledFolder'):
-        labelled(root, img_dir='none')
-    (root / 'empty').mkdir()
-    with pytest.raises(ValueError, match=r'LabelledFolder .*/empty: indices must be'):
-        labelled(root, img_dir='empty')

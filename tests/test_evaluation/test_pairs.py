@@ -27,12 +27,9 @@ def test_intersection_and_union_of_the_reference(num_classes):
 @pytest.mark.parametrize('mode', ['soft', 'hard'])
 @pytest.mark.parametrize('case', ['celeba.oracle32', 'face.oracle32', 'celeba.oracle128'])
 def test_oracle_maps(predictions, case, mode):
-    kind, size = case.split('.oracle')
-    check_pair(predictions(kind, int(size)), f'pair.{case}', kind, mode)
-
-
-def check_pair(pair, case, kind, mode):
     """Labels both ways, and the counts that the metric makes of them."""
+    kind, size = case.split('.oracle')
+    pair, case = predictions(kind, int(size)), f'pair.{case}'
     arrays, expected = numbers('eval'), numbers('eval.json')[f'{case}.{mode}']
     for direction, (source, target) in {'12': (pair[1], pair[0]), '21': pair}.items():
         soft = source['gt_soft_seg']['data'][None]

@@ -43,10 +43,6 @@ def optimizer(model: CoordGANInversion, **settings) -> OptimWrapper:
     return optimizers(model, encoder=settings)
 
 
-def synthesize(model: CoordGANInversion, *latents: torch.Tensor) -> torch.Tensor:
-    return model.generator(*latents)
-
-
 def terms(log: dict) -> set[str]:
     """Names of the terms in a log, which also has their sum."""
     values = {name: value.item() for name, value in log.items()}
@@ -75,15 +71,15 @@ def test_the_frozen_generator_has_constant_noise_while_training():
     model = build().train()
     torch.nn.init.ones_(model.generator.stem.noise_strength)
     z = torch.randn(2, 4), torch.randn(2, 4)
-    images = [synthesize(model, *z) for _ in range(2)]
+    images = [model.generator(*z) for _ in range(2)]
     assert torch.equal(*images)
     model.generator.noise = 'zero'  # of a generator in training mode
-    assert torch.equal(synthesize(model, *z), images[0])
+    assert torch.equal(model.generator(*z), images[0])
     model = build(fresh_noise=True).train()
     torch.nn.init.ones_(model.generator.stem.noise_strength)
-    assert not torch.equal(synthesize(model, *z), synthesize(model, *z))
+    assert not torch.equal(model.generator(*z), model.generator(*z))
     model.eval()
-    assert torch.equal(synthesize(model, *z), synthesize(model, *z))
+    assert torch.equal(model.generator(*z), model.generator(*z))
 
 
 @pytest.mark.parametrize('policy', ['error', 'skip'])
@@ -105,7 +101,7 @@ def test_texture_codes_by_their_definition(build_model):
     model = build_model(losses=dict(texture_w=dict(type='L1Loss', loss_weight=3.0)))
     z = torch.randn(4, 4), torch.randn(4, 4)
     model.sample_codes = lambda n: z
-    found = model.encoder(synthesize(model, *z)).texture_w.view(4, -1, 5)
+    found = model.encoder(model.generator(*z)).texture_w.view(4, -1, 5)
     expected = 3 * (found - model.generator.map_texture(z[1])[:, None]).abs().mean()
     losses = model(batch()['inputs'], mode='loss')
     assert losses['loss_texture_w'].item() == pytest.approx(expected.item(), rel=1e-4)

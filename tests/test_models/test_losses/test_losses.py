@@ -119,13 +119,9 @@ def test_lpips_dropout_is_active_while_training():
     assert len(set(values)) == 20 and np.mean(values) == pytest.approx(exact, rel=0.05)
 
 
-def test_missing_vgg_weights_name_file_and_key(tmp_path):
-    path = tmp_path / 'nowhere.pth'
+def test_missing_vgg_weights_name_file_and_key(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r'nowhere\.pth.*perceptual\.vgg_weights'):
-        LPIPSLoss(vgg_weights=str(path))
-
-
-def test_download_failure_names_where_to_put_the_file(tmp_path, monkeypatch):
+        LPIPSLoss(vgg_weights=str(tmp_path / 'nowhere.pth'))
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
     url = 'http://127.0.0.1:9/vgg16-397923af.pth'  # nothing listens there
     with pytest.raises(FileNotFoundError, match=r'hub/checkpoints/vgg16-397923af\.pth.*config key'):

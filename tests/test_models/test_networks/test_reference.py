@@ -50,21 +50,15 @@ def test_upsampling_levels_match_reference(size):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('batch', [1, 2, 4, 8])
-def test_small_discriminator_matches_reference(batch):
-    expected = numbers('small_s32_forward')[f'd/logits_b{batch}']
-    network = reference.small_discriminator()
-    logits = network(image('real', (batch, 3, 32, 32)))
-    assert relative_error(logits, expected) < TOLERANCE
-
-
-@torch.no_grad()
-@pytest.mark.parametrize('size', [32, 64, 128])
-def test_larger_discriminator_matches_reference_at_each_input_size(size):
-    expected = numbers('small_s32_forward')[f'd_x4/logits_cur{size}_b2']
-    network = reference.small_discriminator(image_size=128)
-    logits = network(image('real', (2, 3, size, size)))
-    assert relative_error(logits, expected) < TOLERANCE
+@pytest.mark.parametrize(
+    ('image_size', 'batch', 'size', 'name'),
+    [(32, batch, 32, f'd/logits_b{batch}') for batch in (1, 2, 4, 8)]
+    + [(128, 2, size, f'd_x4/logits_cur{size}_b2') for size in (32, 64, 128)],
+)
+def test_small_discriminators_match_reference(image_size, batch, size, name):
+    network = reference.small_discriminator(image_size)
+    logits = network(image('real', (batch, 3, size, size)))
+    assert relative_error(logits, numbers('small_s32_forward')[name]) < TOLERANCE
 
 
 @torch.no_grad()
