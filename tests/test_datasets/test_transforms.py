@@ -1,12 +1,9 @@
-import sys
-
 import numpy as np
 import pytest
 import torch
 
 from mmcoordgan.datasets import PackInputs, RandomFlip, ToyFaces
 from mmcoordgan.datasets.toy_faces.shape import face_labels
-from mmcoordgan.integrations.mmagic_data import PackMMagicInputs
 from mmcoordgan.registry import TRANSFORMS
 
 
@@ -67,10 +64,3 @@ def test_flip_mirrors_soft_labels(direction, axes):
     results = {'img': np.zeros((3, 4, 3), np.uint8), 'gt_soft_seg': soft}
     flipped = RandomFlip(prob=1.0, direction=direction)(results)['gt_soft_seg']
     np.testing.assert_array_equal(flipped, np.flip(soft, axes))
-
-
-def test_mmagics_samples_need_it_from_the_start(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'mmagic', None)
-    monkeypatch.setitem(sys.modules, 'mmagic.structures', None)
-    with pytest.raises(ImportError, match=r'PackMMagicInputs needs MMagic, .* or take PackInputs'):
-        PackMMagicInputs()

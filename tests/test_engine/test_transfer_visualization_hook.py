@@ -28,17 +28,12 @@ def batch(*indices: int, labelled: bool = True):
 
 
 def run(hook, tmp_path, *batches, meta=META, phase='test'):
-    dataset = SimpleNamespace(metainfo=meta)
-    loader = SimpleNamespace(dataset=dataset)
-    shown = []
-    visualizer = SimpleNamespace(add_image=lambda *args, step: shown.append((*args, step)))
-    runner = SimpleNamespace(
-        work_dir=str(tmp_path),
-        **{f'{phase}_dataloader': loader},
-        visualizer=visualizer,
-        iter=250,
-        shown=shown,
+    runner = SimpleNamespace(work_dir=str(tmp_path), iter=250, shown=[])
+    runner.visualizer = SimpleNamespace(
+        add_image=lambda *args, step: runner.shown.append((*args, step))
     )
+    loader = SimpleNamespace(dataset=SimpleNamespace(metainfo=meta))
+    setattr(runner, f'{phase}_dataloader', loader)
     getattr(hook, f'before_{phase}_epoch')(runner)
     for index, (data, outputs) in enumerate(batches):
         getattr(hook, f'after_{phase}_iter')(runner, index, data, outputs)

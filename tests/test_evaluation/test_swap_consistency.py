@@ -36,13 +36,9 @@ class Faces(nn.Module):
         return torch.eye(2)[face]
 
 
-def flat_image(value: float) -> torch.Tensor:
-    return torch.full((3, 4, 4), value)
-
-
 def sample(fake: float, texture: float, structure: float) -> dict:
     values = dict(fake_img=fake, texture_swap_img=texture, structure_swap_img=structure)
-    return {name: flat_image(value) for name, value in values.items()}
+    return {name: torch.full((3, 4, 4), value) for name, value in values.items()}
 
 
 def test_distances_by_hand():
@@ -79,13 +75,8 @@ def test_loops_and_batches_agree(tmp_path):
         'swap/texture_swap_StructureTensor',
     ]
     # MMagic's evaluator: the metric sends the requests, in batches of another size.
-    metric = METRICS.build(
-        dict(
-            type='SwapConsistency',
-            perceptual=dict(type='StructureTensorLoss'),
-            num_samples=5,
-        )
-    )
+    perceptual = dict(type='StructureTensorLoss')
+    metric = METRICS.build(dict(type='SwapConsistency', perceptual=perceptual, num_samples=5))
     loader = types.SimpleNamespace(batch_size=3)
     metric.prepare(run.model, loader)
     for request in metric.get_metric_sampler(run.model, loader, [metric]):
@@ -114,7 +105,7 @@ def test_processes_share_the_requests_of_one(monkeypatch):
 def test_errors(monkeypatch, tmp_path):
     metric = SwapConsistency(MeanLoss())
     with pytest.raises(ValueError, match=r"no texture_swap_img.*type='SwapSeeds'"):
-        metric.process(None, [{'fake_img': flat_image(0)}])
+        metric.process(None, [{'fake_img': torch.zeros(3, 4, 4)}])
     identity = dict(type='mmagic.IDLossModel', ir_se50_weights=str(tmp_path / 'no.pth'))
     with pytest.raises(FileNotFoundError, match=r'identity.ir_se50_weights: there is no file'):
         SwapConsistency(MeanLoss(), identity=copy.deepcopy(identity))

@@ -21,16 +21,12 @@ def tiny_generator(**changes) -> CoordGANGenerator:
     return MODELS.build({**GENERATOR, 'kernel_size': 3, **changes})
 
 
-def noisy(generator: CoordGANGenerator) -> CoordGANGenerator:
+@torch.no_grad()
+def test_evaluation_is_repeatable_and_training_noise_is_not():
+    generator = tiny_generator()
     for name, parameter in generator.named_parameters():
         if name.endswith('noise_strength'):
             torch.nn.init.constant_(parameter, 0.5)
-    return generator
-
-
-@torch.no_grad()
-def test_evaluation_is_repeatable_and_training_noise_is_not():
-    generator = noisy(tiny_generator())
     z = torch.randn(2, 4), torch.randn(2, 4)
     generator.eval()
     torch.testing.assert_close(generator(*z), generator(*z), atol=0, rtol=0)
