@@ -321,6 +321,6 @@ class CoordGANInferencer(BaseInferencer):
         return load_trained(weights, self._config, device)
 
     def _init_pipeline(self, cfg: Any) -> None:
-        """Nothing: :class:`ImageEncoder` reads images."""
+        """Do nothing: ``encode`` reads images."""
 
     _init_collate = visualize = postprocess = _init_pipeline

@@ -117,7 +117,7 @@ class CoordGANPatchDiscriminator(nn.Module):
         )
 
     def crop(self, images: Tensor, rectangles: CropRectangles | None = None) -> Tensor:
-        """:func:`crop_images`, by default with random rectangles."""
+        """Square crops of images, by default at random rectangles."""
         if rectangles is None:
             rectangles = self.sample_rectangles(images.shape[0], images.device)
         return crop_images(images, rectangles, self.crop_size)
