@@ -18,7 +18,7 @@ from mmcoordgan.progress import progress
 from .checkpoint import TrainedNetworks
 from .cropping import Cropper
 from .domain import Domain, map_error
-from .images import OnBroken, Source, Sources, SquareImage, iter_sources, read_square
+from .images import OnBroken, Source, Sources, SquareImage, iter_sources, name_of, read_square
 from .refining import build_perceptual, choose_refinement
 from .results import Encoding
 
@@ -117,7 +117,7 @@ class ImageEncoder:
         self, sources: Iterable[Source], on_broken: OnBroken | None, kind: str
     ) -> Iterator[SquareImage]:
         for number, source in enumerate(sources):
-            name = f'{kind} {number}' if isinstance(source, np.ndarray) else os.fspath(source)
+            name = name_of(source, f'{kind} {number}')
             try:
                 yield self.read(source, name)
             except BrokenImageError as error:

@@ -77,9 +77,7 @@ def read_square(
 
     An array is called ``name``. ``cropper`` finds what is to be seen; default: all of it.
     """
-    image = original(source)
-    if not isinstance(source, np.ndarray):
-        name = os.fspath(source)
+    image, name = original(source), name_of(source, name)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(
             f'{name} must be an array (H, W, 3) of uint8 in RGB order, but is {image.shape} of '
@@ -88,6 +86,11 @@ def read_square(
     crop = whole(image.shape[:2]) if cropper is None else cropper(name, image)
     seen = image if cropper is None else crop.take(image)
     return SquareImage(name, resize_to(seen, (size, size)), crop)
+
+
+def name_of(source: Source, otherwise: str) -> str:
+    """What messages and results call a source: its path, or ``otherwise`` for an array."""
+    return otherwise if isinstance(source, np.ndarray) else os.fspath(source)
 
 
 def original(source: Source) -> np.ndarray:

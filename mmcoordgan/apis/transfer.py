@@ -14,7 +14,7 @@ from mmcoordgan.datasets.label_files import check_labels, check_size, read_label
 from mmcoordgan.geometry import IndexedCoords
 
 from .encoding import Codes, ImageEncoder, as_array
-from .images import Source, Sources, SquareImage
+from .images import Source, Sources, SquareImage, name_of
 from .matching import LabelledReferences, best_class, match, pixel_centres
 from .results import Correspondence, LabelTransfer, PointTransfer
 
@@ -70,9 +70,12 @@ def read_references(
     coords, labels = [], []
     for number, (source, mask) in enumerate(zip(sources, masks)):
         image = encoder.read(source, f'reference {number}')
-        name = f'mask {number}' if isinstance(mask, np.ndarray) else os.fspath(mask)
-        values = mask if isinstance(mask, np.ndarray) else read_labels(mask)[0]
-        check_labels(values, name)
+        name = name_of(mask, f'mask {number}')
+        if isinstance(mask, np.ndarray):
+            values = mask
+            check_labels(values, name)
+        else:
+            values, _ = read_labels(mask)
         check_size(values, name, image.name, image.crop.shape)
         if encoder.cropper is not None:
             values = image.crop.take(values.astype(np.uint8), ignore_label or 0)

@@ -174,7 +174,7 @@ def interpolate(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     images = []
     for number, found in enumerate(frames):
         images.append(Image.fromarray(enlarged(found.image, args.scale)))
-        out.save(args.start, f'frames/frame{number:04}.png', partial(images.__getitem__, number))
+        out.save(args.start, f'frames/frame{number:04}.png', lambda: images[-1])
     gif = dict(save_all=True, loop=0, duration=10 * round(100 / args.fps), append_images=images[1:])
     out.save(args.start, 'frames.gif', lambda: images[0], **gif)
 

@@ -113,5 +113,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    os.environ.setdefault('OMP_NUM_THREADS', '1')
     sys.exit(main())

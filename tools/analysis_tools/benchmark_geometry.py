@@ -120,9 +120,7 @@ def main() -> None:
         print(f'\n{function}\n{"size":>6} {"method":18}{"s":>9}{"MiB":>9}')
         for size in args.sizes:
             for method in methods_of(function, size, args.device):
-                with ProcessPoolExecutor(
-                    1, get_context('spawn'), torch.set_num_threads, (1,)
-                ) as new:
+                with ProcessPoolExecutor(1, get_context('spawn')) as new:
                     cost = new.submit(cost_of, function, method, size, args.device).result()
                 print(f'{size:6} {method:18}{cost.seconds:9.3f}{cost.peak:9.1f}', flush=True)
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmcoordgan.geometry import mean_of_sides, move_to_template
+from mmcoordgan.models.images import resize_square
 from mmcoordgan.registry import MODELS
 
 from .dense_encoder import DenseEncoder
@@ -24,7 +25,7 @@ GRID = 32
 
 def template_features(layers: list[Tensor]) -> Tensor:
     """Feature maps of a trunk (B, C_k, H_k, W_k) -> (B, sum of C_k, 32, 32), float32."""
-    return torch.cat([_resize(_unit(layer), GRID) for layer in layers], 1)
+    return torch.cat([resize_square(_unit(layer), GRID) for layer in layers], 1)
 
 
 def _unit(layer: Tensor) -> Tensor:
@@ -33,11 +34,7 @@ def _unit(layer: Tensor) -> Tensor:
 
 def template_images(images: Tensor, side: int) -> Tensor:
     """Images of the side at which features are computed; a third less time on CPUs."""
-    return _resize(images, side).contiguous(memory_format=torch.channels_last)
-
-
-def _resize(images: Tensor, side: int) -> Tensor:
-    return F.interpolate(images, (side, side), mode='bilinear', antialias=True)
+    return resize_square(images, side).contiguous(memory_format=torch.channels_last)
 
 
 @MODELS.register_module()
@@ -100,11 +97,12 @@ class TemplateEncoder(DenseEncoder):
 
     def forward(self, images: Tensor) -> Encoding:
         """As :class:`DenseEncoder`; the maps have no gradient."""
-        encoding = self.unmoved(images)
+        seen = resize_square(images, self._side)
+        encoding = self.unmoved(seen)
         coords = encoding.coords
         assert coords is not None
         if self.mirror:
-            mirrored = self.unmoved(images.flip(-1)).coords
+            mirrored = self.unmoved(seen.flip(-1)).coords
             assert mirrored is not None
             coords = mean_of_sides(coords, mirrored)
         x = (template_images(images, self.feature_size) - self.shift) / self.scale
@@ -113,7 +111,7 @@ class TemplateEncoder(DenseEncoder):
             # Few directions are resized in place of many channels: both are linear.
             parts = self.projection.split([layer.shape[1] for layer in layers], 1)
             reduced = [torch.einsum('dc,bchw->bdhw', p, _unit(x)) for p, x in zip(parts, layers)]
-            features = torch.stack([_resize(x, GRID) for x in reduced]).sum(0)
+            features = torch.stack([resize_square(x, GRID) for x in reduced]).sum(0)
             size = (self.map_size, self.map_size)
             coords = F.interpolate(coords.float(), size, mode='bilinear', align_corners=True)
             coords = move_to_template(features, self.template, coords, **self.movement)
