@@ -96,7 +96,7 @@ def test_errors(refused, untrained):
     cases = {
         ('--samples', 17): '2 to 16 images, not 17',
         (): 'either image files or --samples N',
-        ('--samples', 2, '--size', 300): '--size must be 8 to 256',
+        ('--samples', 2, '--size', 300): 'one S in 8..256',
         ('--samples', 2, '--out', 'x.htm/'): 'x.htm/: the name must end in .html or .htm',
     }
     for arguments, message in cases.items():

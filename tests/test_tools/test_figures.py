@@ -85,7 +85,7 @@ def test_errors(refused, untrained):
     cases = {
         ('--only', 'label_transfer'): 'needs labels: --reference IMAGE MASK, or --toy',
         ('a.png',): 'interpolation needs 2 images and 2 steps, but got 1 and 8',
-        ('--num', 0): '--num must be at least 1',
+        ('--num', 0): 'n must be at least 1, but got 0',
         ('a.png', '--toy-faces'): '--toy-faces brings its own images and labels',
     }
     for arguments, message in cases.items():

@@ -133,7 +133,6 @@ def test_errors(capsys):
     base = ['--base-config', str(ROOT / 'configs/coordgan/celeba_128.py')]
     for tool, arguments, message in (
         (to_mm, ['d.pt'], 'd.pt holds no generator (g or g_ema)'),
-        (to_mm, ['e.pt', '--dump-config', 'a.yaml'], 'the name must end in .py'),
         (to_mm, ['e.pt', *base], 'a config of CoordGAN, but e.pt needs one of CoordGANInversion'),
         (to_official, ['e.pt'], 'is no checkpoint of CoordGAN'),
     ):

@@ -18,18 +18,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import PIL
 import torch
 from measuring import machine
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from PIL import Image, features
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from mmcoordgan.cli.config import load_config
-from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.datasets.image_folder import list_images
 from mmcoordgan.registry import MODELS
 
@@ -38,7 +36,7 @@ class PlainFolder(Dataset):
     """What one would write without any framework."""
 
     def __init__(self, root: str, size: int) -> None:
-        self.paths = [str(Path(root) / path) for path in list_images(root)]
+        self.paths = [Path(root, path) for path in list_images(root)]
         self.size = size
 
     def __len__(self) -> int:
@@ -69,18 +67,13 @@ def our_batches(cfg: Config) -> Iterator[Tensor]:
         yield preprocessor(batch, True)['inputs']
 
 
-def cpu_seconds() -> float:
-    """Of this process and of those that it has waited for."""
-    return sum(os.times()[:4])
-
-
 def measure(batches: Iterable[Tensor], images: int) -> tuple[float, float]:
     """Images per second over ``images`` images, after the workers have started.
 
     The second figure is CPU milliseconds per image, all processes and the start included. Other
     work on the machine disturbs it less.
     """
-    busy = cpu_seconds()
+    busy = sum(os.times()[:4])  # of this process and of those that it has waited for
     iterator = iter(batches)
     before = sum(len(next(iterator)) for _ in range(20))
     start, count = time.perf_counter(), 0
@@ -88,19 +81,20 @@ def measure(batches: Iterable[Tensor], images: int) -> tuple[float, float]:
         count += len(next(iterator))
     speed = count / (time.perf_counter() - start)
     del iterator, batches  # ends the workers
-    return speed, 1000 * (cpu_seconds() - busy) / (count + before)
+    return speed, 1000 * (sum(os.times()[:4]) - busy) / (count + before)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Measures a config's training data beside a plain loop with Pillow."
+        description="Measures a config's training data beside a plain loop with Pillow.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
     add('config', help='config file that trains on an ImageFolder')
     add('data_root', help='folder of images')
-    add('--workers', type=int, default=2, help='worker processes of each [2]')
-    add('--images', type=int, default=1000, help='in each round [1000]')
-    add('--rounds', type=int, default=5, help='of each; the median counts [5]')
+    add('--workers', type=int, default=2, help='worker processes of each')
+    add('--images', type=int, default=1000, help='in each round')
+    add('--rounds', type=int, default=5, help='of each; the median counts')
     args = parser.parse_args()
     cfg = load_config(args.config, None)
     init_default_scope(cfg.default_scope)
@@ -108,21 +102,17 @@ def main() -> None:
     loader.update(num_workers=args.workers, persistent_workers=args.workers > 0)
     loader.dataset.data_root = args.data_root
     torch.set_num_threads(1)  # the workers compute; threads here would only take their cores
-    kinds, rounds = {'plain': plain_batches, 'ours': our_batches}, {'plain': [], 'ours': []}
-    for _ in range(args.rounds):
-        for name, make in kinds.items():
-            rounds[name].append(measure(make(cfg), args.images))
-    jpeg = features.version('libjpeg_turbo')
-    print(f'{machine("cpu")}, Pillow {PIL.__version__} with libjpeg-turbo {jpeg}')
-    print(f'{args.config}, batch {loader.batch_size}, {args.workers} workers')
-    speeds = {}
-    for name, found in rounds.items():
-        speeds[name], busy = (statistics.median(values) for values in zip(*found))
-        every = ', '.join(f'{speed:.0f}' for speed, _ in found)
-        print(f'{name:6}{speeds[name]:7.1f} images/s ({every}), {busy:5.2f} CPU-ms per image')
-    print(f'ours / plain: {speeds["ours"] / speeds["plain"]:.2f}')
+    rounds = [
+        [measure(make(cfg), args.images) for make in (plain_batches, our_batches)]
+        for _ in range(args.rounds)
+    ]
+    print(f'{machine("cpu")}\n{args.config}, batch {loader.batch_size}, {args.workers} workers')
+    for name, found in zip(('plain', 'ours'), zip(*rounds)):
+        speeds, busy = zip(*found)
+        every = ', '.join(f'{speed:.0f}' for speed in speeds)
+        speed, cost = statistics.median(speeds), statistics.median(busy)
+        print(f'{name:6}{speed:7.1f} images/s ({every}), {cost:5.2f} CPU-ms per image')
 
 
 if __name__ == '__main__':
-    with explained_errors('benchmark_data.py'):
-        main()
+    main()

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +26,8 @@ from measuring import machine, measure
 from PIL import Image
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.label_files import label_image
-from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
 from mmcoordgan.registry import MODELS
 from mmcoordgan.shipped import read_config
@@ -58,11 +56,12 @@ def print_costs(path: Path, count: int = 3) -> None:
     """CPU seconds for each image, at batch size 1."""
     inferencer = CoordGANInferencer(path, device='cpu', show_progress=False, check_domain=False)
     size = inferencer.networks.generator.image_size
-    faces = ToyFaces(size=size, length=count + 1, seed=TEST_SEED, cache=False)
-    (image, mask), *queries = (faces_of(faces, index) for index in range(count + 1))
-    carried = inferencer.iter_transfer_labels(image, mask, [q for q, _ in queries], batch_size=1)
+    first, *others = map(ToyFaces(size=size, seed=TEST_SEED).get_data_info, range(count + 1))
+    queries = [face['img'] for face in others]
+    given = first['img'], first['gt_seg_map'], queries
+    carried = inferencer.iter_transfer_labels(*given, batch_size=1)
     transfer = measure(lambda: list(carried), 'cpu').seconds / count
-    found = inferencer.encode(image)[0]
+    found = inferencer.encode(first['img'])[0]
     rendering = measure(lambda: inferencer.reconstruct(found), 'cpu').seconds
     print(f'CPU seconds for an image of {size} x {size}')
     print(f'label transfer{transfer:10.2f}')
@@ -70,20 +69,13 @@ def print_costs(path: Path, count: int = 3) -> None:
     print(f'both together{transfer + rendering:11.2f}')
 
 
-def faces_of(faces: ToyFaces, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Image (S, S, 3) and labels (S, S)."""
-    sample = faces.render(index, index)
-    return sample['img'], sample['gt_seg_map']
-
-
 def run_infer(*arguments: object) -> str:
     """Call infer.py in a new process; wall and CPU seconds, and MiB held at most."""
     start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *map(str, arguments), '--device=cpu', '--quiet'])
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise UserError(f'infer.py ended with exit code {process.returncode}')
+    command = [sys.executable, *map(str, arguments), '--device=cpu', '--quiet']
+    _, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.executable, command), 0)
+    if status:
+        sys.exit(f'infer.py ended with exit code {os.waitstatus_to_exitcode(status)}')
     cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
     return f'{time.perf_counter() - start:9.1f}{cpu:8.1f}{peak:10.1f}'
 
@@ -94,20 +86,21 @@ def iou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> float:
     return float(iou_per_class(confusion_matrix(found[:, None], true, classes)).mean())
 
 
+def read(paths: Sequence[Path]) -> np.ndarray:
+    """Labels (N, S, S)."""
+    return np.stack([np.asarray(Image.open(path)) for path in paths])
+
+
 def print_transfers(args: argparse.Namespace, root: Path) -> None:
     """Label toy faces in files; costs, and IoU beside copied labels."""
     k, length = args.references, args.references + max(args.counts)
-    faces = ToyFaces(size=args.size, length=length, seed=TEST_SEED, cache=False)
+    faces = ToyFaces(size=args.size, seed=TEST_SEED, cache=False)
     classes, palette = len(faces.metainfo['classes']), np.uint8(faces.metainfo['palette'])
     images, masks = ([root / f'{kind}{i:05}.png' for i in range(length)] for kind in ('', 'mask'))
     for index in range(length):
-        image, mask = faces_of(faces, index)
-        Image.fromarray(image).save(images[index])
-        label_image(mask, palette).save(masks[index])
-
-    def read(paths: list[Path]) -> np.ndarray:
-        return np.stack([np.asarray(Image.open(path)) for path in paths])
-
+        face = faces.get_data_info(index)
+        Image.fromarray(face['img']).save(images[index])
+        label_image(face['gt_seg_map'], palette).save(masks[index])
     references = [x for pair in zip(images[:k], masks[:k]) for x in ('--reference', *pair)]
     print(f'{args.checkpoint}, {k} references, {args.size} x {args.size}, seed {TEST_SEED}')
     print('  images  batch   wall s   CPU s  peak MiB     IoU  copied')
@@ -134,8 +127,6 @@ def main() -> None:
     add('--references', type=int, default=5, metavar='K', help='[5]')
     add('--size', type=int, default=32, help='side of the images [32]')
     args = parser.parse_args()
-    if (args.checkpoint is None) == (args.untrained is None):
-        parser.error('give a checkpoint or --untrained CONFIG')
     print(machine('cpu'))
     with tempfile.TemporaryDirectory() as folder:
         if args.untrained:
@@ -146,5 +137,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    with explained_errors('benchmark_inference.py'):
-        main()
+    main()

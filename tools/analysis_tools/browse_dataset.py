@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 from PIL import Image
@@ -22,27 +20,10 @@ from mmcoordgan.visualization import arrange_cells, overlay_labels
 from mmcoordgan.visualization.drawings import draw_points
 
 
-def samples(cfg: Config, phase: str, seed: int) -> Iterator[tuple[torch.Tensor, Any, dict]]:
-    """Images (3, H, W) uint8, their ``data_samples`` or None, and facts about the data set."""
-    loader_cfg = cfg.get(f'{phase}_dataloader')
-    if loader_cfg is None:
-        raise UserError(f'{cfg.filename} has no {phase}_dataloader')
-    loader_cfg.update(num_workers=0, persistent_workers=False)
-    set_random_seed(seed)
-    loader = Runner.build_dataloader(loader_cfg, seed=seed)
-    meta = getattr(loader.dataset, 'metainfo', None) or {}
-    for batch in loader:
-        labelled = batch.get('data_samples') or itertools.repeat(None)
-        for image, sample in zip(batch['inputs'], labelled):
-            if getattr(image, 'dtype', None) != torch.uint8:
-                raise UserError(f'{phase}_dataloader of {cfg.filename} gives no uint8 images')
-            yield image, sample, meta
-
-
-def draw(image: torch.Tensor, sample: Any, meta: dict) -> np.ndarray:
+def draw(image: torch.Tensor, sample: Any, palette: Any) -> np.ndarray:
     """Image and, where there is something to draw, image with labels and points; uint8 RGB."""
     plain = image.permute(1, 2, 0).contiguous().numpy()
-    drawn, palette, sample = plain, meta.get('palette'), {} if sample is None else sample
+    drawn, sample = plain, {} if sample is None else sample
     if palette and 'gt_soft_seg' in sample:
         drawn = overlay_labels(plain, sample.gt_soft_seg.data.argmax(0), palette)
     elif palette and 'gt_sem_seg' in sample:
@@ -53,6 +34,7 @@ def draw(image: torch.Tensor, sample: Any, meta: dict) -> np.ndarray:
     return arrange_cells([[plain] if drawn is plain else [plain, drawn]], min_cell=256)
 
 
+@explained_errors('browse_dataset.py')
 def main() -> None:
     parser = argparse.ArgumentParser(
         description='Draws the images that a data loader gives, after the whole pipeline: image, '
@@ -70,14 +52,25 @@ def main() -> None:
     args = parser.parse_args()
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmcoordgan'))
+    settings = cfg.get(f'{args.phase}_dataloader')
+    if settings is None:
+        raise UserError(f'{cfg.filename} has no {args.phase}_dataloader')
+    settings.update(num_workers=0, persistent_workers=False)
+    set_random_seed(args.seed)
+    loader = Runner.build_dataloader(settings, seed=args.seed)
+    palette = (getattr(loader.dataset, 'metainfo', None) or {}).get('palette')
     os.makedirs(args.out, exist_ok=True)
     number = 0
-    for found in itertools.islice(samples(cfg, args.phase, args.seed), args.number):
-        Image.fromarray(draw(*found)).save(os.path.join(args.out, f'{number:05d}.png'))
-        number += 1
+    for batch in loader:
+        labelled = batch.get('data_samples') or itertools.repeat(None)
+        for image, sample in zip(batch['inputs'][: args.number - number], labelled):
+            drawn = Image.fromarray(draw(image, sample, palette))
+            drawn.save(os.path.join(args.out, f'{number:05d}.png'))
+            number += 1
+        if number == args.number:
+            break
     print(f'{number} images are in {args.out}')
 
 
 if __name__ == '__main__':
-    with explained_errors('browse_dataset.py'):
-        main()
+    main()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.evaluation.map_quality import separation
 from mmcoordgan.models.losses import LPIPSLoss, PerceptualDistance, StructureTensorLoss
@@ -27,18 +27,17 @@ class L1Distance(PerceptualDistance):
 
 
 def distances(args: argparse.Namespace) -> dict[str, PerceptualDistance]:
-    """Those to compare, by name."""
-    found = {'L1': L1Distance(), 'StructureTensorLoss': StructureTensorLoss()}
+    """Those to compare, by name; ``weights=None`` are random."""
+    settings: list[dict[str, Any]] = []
     for net in NETS:
         file = getattr(args, net)
-        for learned in (True, False) if file else (False,):
-            name = f"LPIPSLoss(net='{net}', learned={learned})" + ('' if file else ', random')
-            found[name] = LPIPSLoss(net=net, weights=file, learned=learned)
-    if args.caffe_squeeze:
-        settings = dict(net='squeeze', learned=False, inputs='caffe')
-        name = "LPIPSLoss(net='squeeze', learned=False, inputs='caffe')"
-        found[name] = LPIPSLoss(weights=args.caffe_squeeze, **settings)
-    return found
+        kinds = (True, False) if file else (False,)
+        settings += [dict(net=net, learned=learned, weights=file) for learned in kinds]
+    if file := args.caffe_squeeze:
+        settings.append(dict(net='squeeze', learned=False, inputs='caffe', weights=file))
+    names = [', '.join(f'{key}={value!r}' for key, value in one.items()) for one in settings]
+    found = {f'LPIPSLoss({name})': LPIPSLoss(**one) for name, one in zip(names, settings)}
+    return {'L1': L1Distance(), 'StructureTensorLoss': StructureTensorLoss(), **found}
 
 
 def main() -> None:
@@ -75,5 +74,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    with explained_errors('compare_distances.py'):
-        main()
+    main()

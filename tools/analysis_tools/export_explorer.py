@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-from collections import Counter
 
 import torch
 
@@ -22,9 +21,7 @@ from mmcoordgan.io.files import atomic_file
 from mmcoordgan.visualization.explorer import (
     DOUBTFUL,
     MAX_PICTURES,
-    MAX_SIZE,
     MIN_PICTURES,
-    MIN_SIZE,
     Accuracy,
     ExplorerPicture,
     explorer_page,
@@ -35,12 +32,8 @@ from mmcoordgan.visualization.explorer import (
 def display_names(paths: list[str]) -> list[str]:
     """File names without folders, which a shared page should not tell; equal ones are numbered."""
     names = [os.path.basename(path) for path in paths]
-    counts, seen = Counter(names), Counter[str]()
-    for place, name in enumerate(names):
-        seen[name] += 1
-        if counts[name] > 1:
-            names[place] = f'{name} ({seen[name]})'
-    return names
+    numbers = [names[: place + 1].count(name) for place, name in enumerate(names)]
+    return [f'{x} ({n})' if names.count(x) > 1 else x for x, n in zip(names, numbers)]
 
 
 @torch.no_grad()
@@ -95,34 +88,7 @@ def changed_by_rounding(pictures: list[ExplorerPicture]) -> tuple[float, float]:
     return changed / total, excess
 
 
-def export(args: argparse.Namespace) -> None:
-    paths = list_images(args.images)
-    count = len(paths) or args.samples
-    if not MIN_PICTURES <= count <= MAX_PICTURES:
-        raise UserError(f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} images, not {count}')
-    protected = [args.checkpoint, *paths]
-    check_file(args.out, ['.html', '.htm'], force=args.force, protected=protected)
-    with explained():
-        inferencer = load(args)
-        if paths:
-            pictures = read_pictures(inferencer, paths, args.size, args.refine)
-        else:
-            pictures = sample_pictures(inferencer, count, args.seed, args.size)
-        known = inferencer.encoder.held_out
-        accuracy = Accuracy(inferencer.temperature, *known[1:]) if known and known.errors else None
-        page = explorer_page(pictures, args.title, accuracy).encode('utf-8')
-    with atomic_file(args.out) as file:
-        file.write(page)
-    print(f'{args.out}: {count} images, {len(page) / 1e6:.2f} MB')
-    if args.measure:
-        changed, excess = changed_by_rounding(pictures)
-        print(
-            f'rounding changes {changed:.3%} of the matches, to pixels at most {excess:.1e} pixels '
-            'farther away in the canonical frame'
-        )
-
-
-def main() -> None:
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Writes one HTML file that shows which pixels of images correspond: point at '
         'a pixel of one to see it in all others, place points, paint labels that spread. Open it '
@@ -146,10 +112,35 @@ def main() -> None:
     args = parser.parse_args()
     if bool(args.images) == (args.samples is not None):
         parser.error('give either image files or --samples N')
-    if args.size is not None and not MIN_SIZE <= args.size <= MAX_SIZE:
-        parser.error(f'--size must be {MIN_SIZE} to {MAX_SIZE}, but got {args.size}')
-    with explained_errors('export_explorer.py'):
-        export(args)
+    return args
+
+
+@explained_errors('export_explorer.py')
+@explained()
+def main() -> None:
+    args = parse_args()
+    paths = list_images(args.images)
+    count = len(paths) or args.samples
+    if not MIN_PICTURES <= count <= MAX_PICTURES:
+        raise UserError(f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} images, not {count}')
+    check_file(args.out, ['.html', '.htm'], force=args.force, protected=[args.checkpoint, *paths])
+    inferencer = load(args)
+    if paths:
+        pictures = read_pictures(inferencer, paths, args.size, args.refine)
+    else:
+        pictures = sample_pictures(inferencer, count, args.seed, args.size)
+    known = inferencer.encoder.held_out
+    accuracy = Accuracy(inferencer.temperature, *known[1:]) if known and known.errors else None
+    page = explorer_page(pictures, args.title, accuracy).encode('utf-8')
+    with atomic_file(args.out) as file:
+        file.write(page)
+    print(f'{args.out}: {count} images, {len(page) / 1e6:.2f} MB')
+    if args.measure:
+        changed, excess = changed_by_rounding(pictures)
+        print(
+            f'rounding changes {changed:.3%} of the matches, to pixels at most {excess:.1e} pixels '
+            'farther away in the canonical frame'
+        )
 
 
 if __name__ == '__main__':

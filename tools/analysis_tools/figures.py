@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +26,6 @@ from mmcoordgan.visualization import (
     TRANSFER_TITLES,
     TransferPicture,
     arrange_cells,
-    images_to_uint8,
     paper_figures,
     transfer_row,
 )
@@ -65,76 +63,62 @@ def encode(inferencer: CoordGANInferencer, sources: Sequence, refine: int) -> Co
     return CodedPictures(images, structure_w, *map(torch.cat, others))
 
 
-@torch.no_grad()
-def generate(generator: Any, count: int, seed: int) -> CodedPictures:
+def generate(inferencer: CoordGANInferencer, count: int, seed: int) -> CodedPictures:
     """Images of the seeds ``seed``, ``seed + 1``, ..."""
+    images = np.stack([sample.image for sample in inferencer.sample(count, seed)])
+    generator = inferencer.networks.generator
     codes = [seed_codes(generator, number) for number in range(seed, seed + count)]
-    structure_w, texture_w = (torch.cat(parts) for parts in zip(*codes))
-    coords = generator.warp(structure_w)
-    pairs = zip(coords.split(1), texture_w.split(1))
-    images = [images_to_uint8(generator.synthesize(*pair))[0] for pair in pairs]
-    return CodedPictures(np.stack(images), structure_w, texture_w, coords)
+    structure_w, texture_w = map(torch.cat, zip(*codes))
+    with torch.no_grad():
+        return CodedPictures(images, structure_w, texture_w, generator.warp(structure_w))
 
 
-def with_labels(pictures: CodedPictures, labels: list[np.ndarray]) -> list[TransferPicture]:
-    """Images with their maps, and with labels (H, W), which the first images have."""
-    size, classes = pictures.coords.shape[-1], range(1 + max(int(one.max()) for one in labels))
-    soft = [soft_labels(one, classes, size).to(pictures.coords) for one in labels]
-    soft += [None] * (len(pictures.images) - len(soft))
-    return [TransferPicture(*fields) for fields in zip(pictures.images, pictures.coords, soft)]
+def with_labels(coded: CodedPictures, labels: Sequence[np.ndarray]) -> list[TransferPicture]:
+    """Images with their maps and their labels (H, W)."""
+    size, classes = coded.coords.shape[-1], range(1 + max(int(one.max()) for one in labels))
+    soft = [soft_labels(one, classes, size).to(coded.coords) for one in labels]
+    return [TransferPicture(*fields) for fields in zip(coded.images, coded.coords, soft)]
 
 
 def collect(
     args: argparse.Namespace, inferencer: CoordGANInferencer
 ) -> tuple[CodedPictures, list[TransferPicture], list]:
     """Images to draw; those of label_transfer, its reference first; a color for each label."""
-    generator = inferencer.networks.generator
     if args.toy_faces:
-        faces = ToyFaces(size=generator.image_size, length=args.num, seed=args.seed)
+        size = inferencer.networks.generator.image_size
+        faces = ToyFaces(size=size, seed=args.seed)
         samples = [faces.get_data_info(index) for index in range(args.num)]
-        pictures = encode(inferencer, [sample['img'] for sample in samples], args.refine)
-        transfer = with_labels(pictures, [sample['gt_seg_map'] for sample in samples])
-        return pictures, transfer, faces.METAINFO['palette']
+        coded = encode(inferencer, [sample['img'] for sample in samples], args.refine)
+        labelled = with_labels(coded, [sample['gt_seg_map'] for sample in samples])
+        return coded, labelled, faces.METAINFO['palette']
     if args.images:
-        pictures = encode(inferencer, list_images(args.images), args.refine)
+        coded = encode(inferencer, list_images(args.images), args.refine)
     else:
-        pictures = generate(generator, args.num, args.seed)
+        coded = generate(inferencer, args.num, args.seed)
     if not args.reference:
-        return pictures, [], []
+        return coded, [], []
     image, mask = args.reference
     labels, colors = read_labels(mask)
     check_size(labels, f'mask {mask}', image, read_rgb(image).shape[:2])
-    reference = encode(inferencer, [image], args.refine)
-    joined = reference._replace(
-        images=np.concatenate([reference.images, pictures.images]),
-        coords=torch.cat([reference.coords, pictures.coords]),
-    )
-    return pictures, with_labels(joined, [labels]), full_palette(colors).tolist()
+    (reference,) = with_labels(encode(inferencer, [image], args.refine), [labels])
+    queries = [TransferPicture(*fields, None) for fields in zip(coded.images, coded.coords)]
+    return coded, [reference, *queries], full_palette(colors).tolist()
 
 
-def draw(args: argparse.Namespace) -> Iterator[tuple[str, Rows]]:
-    """Names of the figures, and their cells."""
-    labelled = args.toy_faces or args.reference
-    names = args.only or [n for n in FIGURES if labelled or n != 'label_transfer']
-    if 'label_transfer' in names and not labelled:
-        raise UserError('label_transfer needs labels: --reference IMAGE MASK, or --toy-faces')
-    for name in names:
-        path = os.path.join(args.out, f'{name}.png')
-        protected = [args.checkpoint, *args.images, *(args.reference or [])]
-        check_file(path, ['.png'], force=args.force, protected=protected)
+def draw(args: argparse.Namespace, names: Sequence[str]) -> Iterator[Rows]:
+    """The cells of each figure."""
     inferencer = load(args)
-    pictures, transfer, palette = collect(args, inferencer)
+    coded, labelled, palette = collect(args, inferencer)
     for name in names:
         if name == 'label_transfer':
             settings = palette, inferencer.temperature
-            yield name, [transfer_row(transfer[0], q, *settings) for q in transfer[1:]]
+            yield [transfer_row(labelled[0], query, *settings) for query in labelled[1:]]
         else:
             steps = [args.steps] if 'interpolation' in name else []
-            function = getattr(paper_figures, name)
-            yield name, function(inferencer.networks.generator, pictures, *steps)
+            yield getattr(paper_figures, name)(inferencer.networks.generator, coded, *steps)
 
 
-def main() -> None:
+def parse_args() -> argparse.Namespace:
     figures = '\n'.join(f'  {name}: {text}' for name, text in FIGURES.items())
     parser = argparse.ArgumentParser(
         description='Draws figures from a checkpoint, one PNG each, of image files, of generated '
@@ -153,7 +137,7 @@ def main() -> None:
         'labelled image for label_transfer; MASK is a PNG of its size with the class of each pixel '
         'as palette index or grey value'
     )
-    add('--reference', nargs=2, metavar=('IMAGE', 'MASK'), help=text)
+    add('--reference', nargs=2, default=[], metavar=('IMAGE', 'MASK'), help=text)
     add('--num', type=int, default=6, metavar='N', help='images if no IMAGE is given [6]')
     add('--seed', type=int, default=0, help='seed of generated or toy images [0]')
     add('--steps', type=int, default=8, help='cells of an interpolation [8]')
@@ -163,17 +147,26 @@ def main() -> None:
     args = parser.parse_args()
     if args.toy_faces and (args.images or args.reference):
         parser.error('--toy-faces brings its own images and labels: give nothing else to draw')
-    if args.num < 1:
-        parser.error('--num must be at least 1')
-    with explained_errors('figures.py'):
-        with explained():
-            drawn = dict(draw(args))
-        for name, rows in drawn.items():
-            path = os.path.join(args.out, f'{name}.png')
-            texts = ([], []) if args.no_captions else captions(name, rows)
-            with atomic_file(path) as file:
-                Image.fromarray(arrange_cells(rows, 96, *texts)).save(file, 'PNG', optimize=True)
-            print(f'{path}: {FIGURES[name]}')
+    return args
+
+
+@explained_errors('figures.py')
+@explained()
+def main() -> None:
+    args = parse_args()
+    labelled = args.toy_faces or args.reference
+    names = args.only or [n for n in FIGURES if labelled or n != 'label_transfer']
+    if 'label_transfer' in names and not labelled:
+        raise UserError('label_transfer needs labels: --reference IMAGE MASK, or --toy-faces')
+    paths = [os.path.join(args.out, f'{name}.png') for name in names]
+    for path in paths:
+        protected = [args.checkpoint, *args.images, *args.reference]
+        check_file(path, ['.png'], force=args.force, protected=protected)
+    for name, path, rows in zip(names, paths, list(draw(args, names))):
+        texts = ([], []) if args.no_captions else captions(name, rows)
+        with atomic_file(path) as file:
+            Image.fromarray(arrange_cells(rows, 96, *texts)).save(file, 'PNG', optimize=True)
+        print(f'{path}: {FIGURES[name]}')
 
 
 if __name__ == '__main__':

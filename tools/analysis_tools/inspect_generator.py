@@ -34,16 +34,17 @@ def figures(generator: torch.nn.Module, samples: int, seed: int) -> dict[str, fl
         images = generator.synthesize(maps, w)
         same.append(perceptual(images, generator.synthesize(maps, other_w)).cpu())
         other.append(perceptual(images, generator.synthesize(other_maps, w)).cpu())
-    same, other = torch.cat(same), torch.cat(other)
     return {
-        'same structure': same.mean().item(),
-        'other structure': other.mean().item(),
-        'AUC': separation(same, other),
+        'same structure': torch.cat(same).mean().item(),
+        'other structure': torch.cat(other).mean().item(),
+        'AUC': separation(torch.cat(same), torch.cat(other)),
         'spread of maps': structure_spread(coords),
         'folded pixels': folded_fraction(coords),
     }
 
 
+@explained_errors('inspect_generator.py')
+@explained()
 def main() -> None:
     parser = argparse.ArgumentParser(
         description='Prints, for the averaged generator of a checkpoint and for an untrained one: '
@@ -56,10 +57,7 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0, help='seed of the latent codes [0]')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ... [a GPU if there is one]')
     args = parser.parse_args()
-    if args.samples < 2:
-        parser.error(f'--samples must be at least 2, but is {args.samples}')
-    with explained():
-        inferencer = CoordGANInferencer(args.checkpoint, device=args.device, check_domain=False)
+    inferencer = CoordGANInferencer(args.checkpoint, device=args.device, check_domain=False)
     trained = inferencer.networks
     torch.manual_seed(args.seed)
     fresh = CoordGANGenerator(**trained.arguments['generator']).to(inferencer.device)
@@ -72,5 +70,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    with explained_errors('inspect_generator.py'):
-        main()
+    main()

@@ -11,12 +11,10 @@ names must be complete, and no iterations may be lost but those since the last c
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import re
 import shutil
 import signal
-import socket
 import sys
 import time
 from collections import Counter
@@ -49,10 +47,7 @@ class Training:
         self.work_dir.mkdir(parents=True)
         program = [sys.executable, TRAIN]
         if args.processes > 1:
-            with socket.socket() as free:
-                free.bind(('127.0.0.1', 0))
-                port = free.getsockname()[1]
-            program = [sys.executable, '-m', 'torch.distributed.run', f'--master_port={port}']
+            program = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
             program += [f'--nproc_per_node={args.processes}', TRAIN, '--launcher', 'pytorch']
         program += [args.config, '--work-dir', str(self.work_dir), '--resume', '--cfg-options']
         program += [f'train_cfg.max_iters={args.iterations}', f'randomness.seed={seed}']
@@ -73,8 +68,9 @@ class Training:
                 process.send_signal(number)
         return self.process.wait()
 
-    def finish(self) -> dict:
-        """Wait for the end; what the last checkpoint holds."""
+    def run(self) -> dict:
+        """Start, wait for the end; what the last checkpoint holds."""
+        self.start()
         if self.process.wait() != 0:
             self.fail('the training failed')
         return load_checkpoint(last_checkpoint(self.work_dir))
@@ -94,7 +90,7 @@ class Training:
 
     def unfinished(self) -> set[str]:
         """Files that are being written, or that a kill left behind."""
-        return {name for name in os.listdir(self.work_dir) if name.endswith('.part')}
+        return {path.name for path in self.work_dir.glob('*.part')}
 
     def writing(self) -> bool:
         """Whether this start is writing a file, or was killed while it did."""
@@ -120,24 +116,22 @@ def wait_for_moment(training: Training, kind: str, source: random.Random) -> Non
 def kill_repeatedly(training: Training, args: argparse.Namespace) -> Counter:
     """Start and kill ``args.kills`` times; count the kills by what they interrupted."""
     source, counts, terminate = random.Random(0), Counter(), args.signal == 'TERM'
+    # A logged iteration that ends an interval may not have been saved yet.
+    bearable = 0 if terminate else INTERVAL
     for number in range(args.kills):
         saved, kind = training.saved(), 'training' if terminate else KINDS[number % len(KINDS)]
         training.start()
         wait_for_moment(training, kind, source)
         if training.process.poll() is not None:
-            sys.exit(f'the training ended before kill {number + 1}: give more --iterations')
-        if terminate:
-            code = training.send(signal.SIGTERM, everyone=number % 2 == 0)
-            if code != 143 and not (code > 0 and args.processes > 1):  # torchrun has its own
-                training.fail(f'SIGTERM led to exit code {code}')
-        else:
-            training.send(signal.SIGKILL)
+            training.fail(f'the training ended before kill {number + 1}: give more --iterations')
+        everyone = not terminate or number % 2 == 0
+        code = training.send(signal.Signals[f'SIG{args.signal}'], everyone)
+        if terminate and code != 143 and args.processes == 1:  # torchrun has its own
+            training.fail(f'SIGTERM led to exit code {code}')
         seen, now = training.iteration(), training.saved()
         caught = 'saving' if training.writing() else 'training' if seen else 'starting'
         counts[caught] += 1
         print(f'kill {number + 1}, while {caught}: at {seen or saved}, goes on from {now}')
-        # A logged iteration that ends an interval may not have been saved yet.
-        bearable = 0 if terminate else INTERVAL
         if now < saved or seen - now > bearable:
             sys.exit(f'iterations {now + 1} to {seen} are lost: more than {bearable}')
     return counts
@@ -172,11 +166,8 @@ def main() -> None:
     # The run that is killed first: the other one needs its seed, which the run chose by itself.
     killed = Training(args, 'killed')
     counts = kill_repeatedly(killed, args)
-    killed.start()
-    end = killed.finish()
-    alone = Training(args, 'alone', end['meta']['seed'])
-    alone.start()
-    one, other = flat(alone.finish()), flat(end)
+    end = killed.run()
+    one, other = flat(Training(args, 'alone', end['meta']['seed']).run()), flat(end)
     different = [p for p in {*one, *other} if p not in one or one[p] != other.get(p)]
     if different:
         sys.exit(f'{len(different)} values differ, such as {sorted(different)[:5]}')

@@ -11,11 +11,12 @@ import torch
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.calibration import TOYFACES, calibrate, carry_points, measure, read_known
 from mmcoordgan.cli.launch import explained, explained_errors
-from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation.map_quality import separation
 
 
-def parse_args() -> argparse.Namespace:
+@explained_errors('measure_confidence.py')
+@explained()
+def main() -> None:
     parser = argparse.ArgumentParser(
         description='Carries the key points of every image to the next one. Prints how often a bad '
         'match (see --alpha) is less trusted than a good '
@@ -30,16 +31,10 @@ def parse_args() -> argparse.Namespace:
     text = 'fraction of the distance of the eyes above which an error is bad [0.1]'
     add('--alpha', type=float, default=0.1, help=text)
     add('--positions', default=':', help='of the images, such as 500:870 [all]')
-    return parser.parse_args()
-
-
-def run(args: argparse.Namespace) -> None:
-    with explained():
-        inferencer = CoordGANInferencer(args.model, show_progress=False)
-        first, last = (int(number) if number else None for number in args.positions.split(':'))
-        known = list(islice(read_known(args.source, args.jitter), first, last))
-    if len(known) < 4:
-        raise UserError(f'--positions {args.positions} leaves {len(known)} images: 4 are needed')
+    args = parser.parse_args()
+    inferencer = CoordGANInferencer(args.model, show_progress=False)
+    first, last = (int(number) if number else None for number in args.positions.split(':'))
+    known = list(islice(read_known(args.source, args.jitter), first, last))
     left, right = (0, 1) if args.source == TOYFACES else (36, 45)
     doubts, errors, bads = [], [], []
     for found in measure(inferencer, known):
@@ -64,5 +59,4 @@ def run(args: argparse.Namespace) -> None:
 
 
 if __name__ == '__main__':
-    with explained_errors('measure_confidence.py'):
-        run(parse_args())
+    main()

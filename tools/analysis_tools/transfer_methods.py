@@ -7,7 +7,6 @@ of the corner pixels.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -18,8 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.cli.launch import explained
-from mmcoordgan.errors import UserError
 from mmcoordgan.evaluation.transfer_metric import OUT_OF_REACH, temperature_at
 from mmcoordgan.geometry import canonical_grid
 
@@ -61,48 +58,26 @@ class Method:
 class Registration(Method):
     """SimpleITK: an affine map, then a B-spline, that match the edges of a pair of images.
 
-    The metric is ANTS' neighborhood correlation. Of some twenty settings, the defaults are the best
-    on average over ToyFaces and faces, aligned and jittered. Tried were edges and images, global
-    and local correlation, a similarity and an affine map, one and three rotations to start from, 3
-    to 5 cells, and 3 to 20 iterations.
-
-    Args:
-        size: Side of the maps.
-        work_size: Side of the images that are registered.
-        sigma: Of the Gaussian whose gradient finds edges, in pixels of ``work_size``.
-        radius: Of the neighborhoods, in pixels.
-        mesh: Number of B-spline cells along each side.
-        iterations: Of L-BFGS-B for the B-spline; many let it fold.
+    The metric is ANTS' neighborhood correlation. Of some twenty settings, these are the best on
+    average over ToyFaces and faces, aligned and jittered. Tried were edges and images, global and
+    local correlation, a similarity and an affine map, one and three rotations to start from, 3 to 5
+    cells, and 3 to 20 iterations.
     """
 
     name = 'registration'
     mode = 'soft'
+    SIDE, SIGMA = 64, 1.0
+    """Of the registered images, and of the Gaussian whose gradient finds edges; in pixels."""
+    RADIUS, CELLS, ITERATIONS = 5, 5, 8
+    """Of neighborhoods, in pixels; of the B-spline, along a side and of L-BFGS-B. Many iterations
+    let it fold."""
 
-    def __init__(
-        self,
-        size: int,
-        work_size: int = 64,
-        sigma: float = 1.0,
-        radius: int = 5,
-        mesh: int = 5,
-        iterations: int = 8,
-    ) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__(size)
-        try:
-            import SimpleITK
-        except ImportError as error:
-            raise UserError(
-                f'registration needs SimpleITK, whose import fails ({error}). Run: pip install '
-                "'mmcoordgan[rivals]'"
-            ) from None
+        import SimpleITK
+
         self.sitk: Any = SimpleITK
         self.sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(torch.get_num_threads())
-        self.work_size = work_size
-        self.sigma = sigma
-        self.radius = radius
-        self.mesh = mesh
-        self.iterations = iterations
-        self.references: list[Any] = []
 
     def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
         """Keep the references' edges."""
@@ -117,17 +92,15 @@ class Registration(Method):
     def edges(self, image: np.ndarray) -> Any:
         """Strength of the edges of a grey image, of standard deviation 1."""
         grey = torch.from_numpy(image.astype(np.float32).mean(2))[None, None]
-        size = (self.work_size, self.work_size)
-        grey = F.interpolate(grey, size, mode='bilinear', align_corners=False, antialias=True)
+        grey = F.interpolate(grey, (self.SIDE, self.SIDE), mode='bilinear', antialias=True)
         given = self.sitk.GetImageFromArray(grey[0, 0].numpy())
-        edges = self.sitk.GradientMagnitudeRecursiveGaussian(given, self.sigma)
-        return self.sitk.Normalize(edges)
+        return self.sitk.Normalize(self.sitk.GradientMagnitudeRecursiveGaussian(given, self.SIGMA))
 
     def register(self, query: Any, reference: Any) -> Tensor:
         """Where each pixel of the query looks in the reference (2, size, size)."""
         sitk = self.sitk
         affine = sitk.AffineTransform(2)
-        affine.SetCenter([(self.work_size - 1) / 2] * 2)
+        affine.SetCenter([(self.SIDE - 1) / 2] * 2)
         method = self._method([4, 2])
         method.SetInitialTransform(affine, inPlace=True)
         method.SetOptimizerAsRegularStepGradientDescent(
@@ -135,36 +108,25 @@ class Registration(Method):
         )
         method.SetOptimizerScalesFromPhysicalShift()
         method.Execute(query, reference)
-        spline = sitk.BSplineTransformInitializer(query, [self.mesh, self.mesh])
+        spline = sitk.BSplineTransformInitializer(query, [self.CELLS, self.CELLS])
         method = self._method([2])
         method.SetMovingInitialTransform(affine)
         method.SetInitialTransform(spline, inPlace=True)
         method.SetOptimizerAsLBFGSB(
-            gradientConvergenceTolerance=1e-5, numberOfIterations=self.iterations
+            gradientConvergenceTolerance=1e-5, numberOfIterations=self.ITERATIONS
         )
         method.Execute(query, reference)
-        moved = sitk.TransformToDisplacementField(
-            sitk.CompositeTransform([affine, spline]),
-            sitk.sitkVectorFloat64,
-            query.GetSize(),
-            query.GetOrigin(),
-            query.GetSpacing(),
-            query.GetDirection(),
-        )
-        offsets = torch.from_numpy(sitk.GetArrayFromImage(moved)).float().permute(2, 0, 1)
-        return self._to_map(offsets)
-
-    def _to_map(self, offsets: Tensor) -> Tensor:
-        """Displacements (2, w, w) in pixels of the work size -> a map of the size of the maps."""
+        field = sitk.TransformToDisplacementFieldFilter()
+        field.SetReferenceImage(query)
+        moved = sitk.GetArrayFromImage(field.Execute(sitk.CompositeTransform([affine, spline])))
         # The places of pixels as fractions of the sides, at both sizes.
-        offsets = F.interpolate(
-            offsets[None] / self.work_size, (self.size, self.size), mode='bicubic'
-        )[0]
+        offsets = torch.from_numpy(moved).float().permute(2, 0, 1)[None] / self.SIDE
+        offsets = F.interpolate(offsets, (self.size, self.size), mode='bicubic')[0]
         return canonical_grid(self.size, self.size) + 2 * offsets * self.size / (self.size - 1)
 
     def _method(self, levels: Sequence[int]) -> Any:
         method = self.sitk.ImageRegistrationMethod()
-        method.SetMetricAsANTSNeighborhoodCorrelation(self.radius)
+        method.SetMetricAsANTSNeighborhoodCorrelation(self.RADIUS)
         method.SetInterpolator(self.sitk.sitkLinear)
         method.SetShrinkFactorsPerLevel(levels)
         method.SetSmoothingSigmasPerLevel([level / 2 for level in levels])
@@ -180,45 +142,20 @@ class DINOv2(Method):
 
     Args:
         size: Side of the maps; features of patches are interpolated to it.
-        path: The ONNX file: images (1, 3, H, W), normalized as for ImageNet -> tokens
-            (1, T, channels), of which the last are the patches of 14 pixels, row by row.
-        tensor: Name of the tensor of the tokens, such as an inner block's; None: the first output.
+        path: The ONNX file: images (1, 3, H, W), normalized as for ImageNet -> as its first output
+            tokens (1, T, channels), of which the last are the patches of 14 pixels, row by row.
     """
 
     name = 'DINOv2'
     IMAGE_SIZE, PATCHES = 448, 32
 
-    def __init__(self, size: int, path: str, tensor: str | None = None) -> None:
+    def __init__(self, size: int, path: str) -> None:
         super().__init__(size)
-        if not os.path.isfile(path):
-            raise UserError(f'--dinov2: there is no file {path}')
-        try:
-            import onnx
-            import onnxruntime
-        except ImportError as error:
-            raise UserError(
-                f'DINOv2 needs onnx and onnxruntime, whose import fails ({error}). Run: pip '
-                "install 'mmcoordgan[rivals]'"
-            ) from None
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        try:
-            content: Any = path
-            if tensor is not None:
-                model = onnx.load(path)
-                names = [name for node in model.graph.node for name in node.output]
-                if tensor not in names:
-                    near = ', '.join(difflib.get_close_matches(tensor, names, cutoff=0.1)) or 'none'
-                    raise UserError(f'{path} has no tensor {tensor}; similar names: {near}')
-                model.graph.output.append(onnx.ValueInfoProto(name=tensor))
-                content = model.SerializeToString()
-            self.session = onnxruntime.InferenceSession(content, options)
-        except UserError:
-            raise
-        except Exception as error:  # onnx and onnxruntime have many of their own
-            raise UserError(f'--dinov2: cannot read {path}: {error}') from None
-        self.output = tensor or self.session.get_outputs()[0].name
-        self.references: list[Tensor] = []
+        self.session = onnxruntime.InferenceSession(path, options)
 
     def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
         """Keep the references' features."""
@@ -235,30 +172,19 @@ class DINOv2(Method):
     def features(self, image: np.ndarray) -> Tensor:
         """Normalized features (size * size, channels)."""
         x = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
-        size = (self.IMAGE_SIZE, self.IMAGE_SIZE)
-        x = F.interpolate(x, size, mode='bicubic', align_corners=False, antialias=True)
+        x = F.interpolate(x, (self.IMAGE_SIZE, self.IMAGE_SIZE), mode='bicubic', antialias=True)
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
         feed = {self.session.get_inputs()[0].name: ((x - mean) / std).numpy()}
-        tokens = torch.from_numpy(self.session.run([self.output], feed)[0])
-        count = self.PATCHES**2
-        if tokens.dim() != 3 or tokens.shape[1] < count:
-            raise UserError(
-                f'{self.output} of --dinov2 must be tokens (1, T, channels), at least {count} of '
-                f'them for {self.IMAGE_SIZE} x {self.IMAGE_SIZE} pixels, but is '
-                f'{tuple(tokens.shape)}'
-            )
-        patches = tokens[0, -count:].T.reshape(1, -1, self.PATCHES, self.PATCHES)
-        features = F.interpolate(
-            patches, (self.size, self.size), mode='bilinear', align_corners=False
-        )
+        tokens = torch.from_numpy(self.session.run(None, feed)[0])
+        patches = tokens[0, -(self.PATCHES**2) :].T.reshape(1, -1, self.PATCHES, self.PATCHES)
+        features = F.interpolate(patches, (self.size, self.size), mode='bilinear')
         return F.normalize(features[0].flatten(1).T, dim=1)
 
     def match(self, query: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
         """Maps (2, size, size) of the query: all nearest neighbors, and mutual ones alone."""
         similar = query @ reference.T
         there, back = similar.argmax(1), similar.argmax(0)
-        grid = canonical_grid(self.size, self.size).flatten(1)
-        coords = grid[:, there]
+        coords = canonical_grid(self.size, self.size).flatten(1)[:, there]
         mutual = back[there] == torch.arange(len(there))
         point_coords = coords.masked_fill(~mutual, OUT_OF_REACH)
         shape = (2, self.size, self.size)
@@ -274,11 +200,9 @@ class Trained(Method):
     """
 
     def __init__(self, model: str, refine: bool = False) -> None:
-        with explained():
-            self.inferencer = CoordGANInferencer(
-                weights=model, device='cpu', show_progress=False, check_domain=False
-            )
-            self.inferencer.networks.require_encoder()
+        self.inferencer = CoordGANInferencer(
+            model, device='cpu', show_progress=False, check_domain=False
+        )
         super().__init__(self.inferencer.networks.generator.base_resolution)
         name = os.path.basename(os.path.normpath(model))
         self.name = f'{name}, refined' if refine else name

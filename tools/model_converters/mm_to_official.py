@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from official_to_mm import TRUST
 
 from mmcoordgan.apis.plain_config import read_setting
 from mmcoordgan.cli.launch import explained, explained_errors
@@ -40,38 +41,28 @@ def check_settings(meta: Mapping[str, Any]) -> None:
             )
 
 
-def convert(src: str, dst: str, trust: bool) -> None:
-    checkpoint = read_checkpoint_file(src, trust)
-    state = checkpoint.get('state_dict', checkpoint)
-    if not isinstance(state, Mapping):
-        raise UserError(f'{src}: state_dict is no dict, but {type(state).__name__}')
-    state = {str(name): value for name, value in state.items()}
-    parts = {part: part_of(state, part) for part, _ in NETWORKS.values()}
-    parts = {part: tensors for part, tensors in parts.items() if tensors}
-    if 'encoder' in parts and 'generator' in parts:  # stage 2 holds the averaged one alone
-        parts.setdefault('generator_ema', parts['generator'])
-    content = to_official(parts, src)
-    check_settings(checkpoint.get('meta', {}))
-    Path(dst).parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(dst) as file:
-        torch.save(content, file)
-    print(f'{dst}: {", ".join(content)}')
-
-
+@explained_errors('mm_to_official.py')
+@explained()
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog='mm_to_official.py', description=__doc__)
     add = parser.add_argument
     add('src', help='checkpoint of a training here, or of official_to_mm.py')
     text = 'checkpoint to write; the reference takes the iteration from the name: 300000.pt'
     add('dst', help=text)
-    text = (
-        'read SRC even if it holds more than tensors and plain values. This may run any code in '
-        'it: use it only for files whose origin you know'
-    )
-    add('--trust', action='store_true', help=text)
+    add('--trust', action='store_true', help=TRUST)
     args = parser.parse_args(argv)
-    with explained_errors('mm_to_official.py'), explained():
-        convert(args.src, args.dst, args.trust)
+    checkpoint = read_checkpoint_file(args.src, args.trust)
+    state = {str(name): value for name, value in checkpoint.get('state_dict', checkpoint).items()}
+    parts = {part: part_of(state, part) for part, _ in NETWORKS.values()}
+    parts = {part: tensors for part, tensors in parts.items() if tensors}
+    if 'encoder' in parts and 'generator' in parts:  # stage 2 holds the averaged one alone
+        parts.setdefault('generator_ema', parts['generator'])
+    content = to_official(parts, args.src)
+    check_settings(checkpoint.get('meta', {}))
+    Path(args.dst).parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(args.dst) as file:
+        torch.save(content, file)
+    print(f'{args.dst}: {", ".join(content)}')
 
 
 if __name__ == '__main__':

@@ -25,7 +25,7 @@ from mmcoordgan.io.official import (
     read_checkpoint_file,
 )
 from mmcoordgan.registry import type_name
-from mmcoordgan.shipped import find_config, shipped_root
+from mmcoordgan.shipped import read_config
 from mmcoordgan.version import __version__
 
 STAGE1 = {
@@ -39,6 +39,31 @@ STAGE2 = {'generator': ('g_ema', 'g'), 'encoder': ('e',)}
 
 Stage 2 renders with the averaged generator of stage 1."""
 OFFICIAL_LARGE_ITERATIONS = 600_000
+TRUST = (
+    'read SRC even if it holds more than tensors and plain values. This may run any code in '
+    'it: use it only for files whose origin you know'
+)
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='official_to_mm.py', description=__doc__)
+    add = parser.add_argument
+    add('src', help='checkpoint of the reference')
+    add('dst', help='checkpoint to write')
+    add('--dump-config', metavar='FILE', help='also write the matching config (FILE.py)')
+    text = (
+        'config whose data, losses and schedule to take [celeba_128.py, celeba_512.py or '
+        'celeba_128_encoder.py of configs/coordgan]'
+    )
+    add('--base-config', metavar='FILE', help=text)
+    text = "iterations that SRC was trained for [the number in SRC's name, as in 300000.pt, or 0]"
+    add('--iteration', type=int, metavar='N', help=text)
+    add('--trust', action='store_true', help=TRUST)
+    args = parser.parse_args(argv)
+    if args.iteration is None:
+        name = Path(args.src).stem
+        args.iteration = int(name) if name.isdecimal() and len(name) >= 6 else 0
+    return args
 
 
 def matching_config(model: dict[str, Any], source: str, base: str | None) -> Config:
@@ -51,8 +76,8 @@ def matching_config(model: dict[str, Any], source: str, base: str | None) -> Con
     name = 'celeba_128' if size == resolution else 'celeba_512'
     if model['type'] == 'CoordGANInversion':
         name = 'celeba_128_encoder'
-    path = find_config(base or str(shipped_root() / 'configs' / 'coordgan' / f'{name}.py'))
-    cfg = Config.fromfile(path)
+    path = base or f'coordgan/{name}.py'
+    cfg = read_config(path)
     kind = type_name(cfg.get('model', {}).get('type'))
     if kind != model['type']:
         raise UserError(
@@ -61,7 +86,7 @@ def matching_config(model: dict[str, Any], source: str, base: str | None) -> Con
         )
     if 'discriminator' in cfg.model:
         cfg.model.discriminator.image_size = size
-    for key, settings in model.items():
+    for key, settings in model.items():  # update() would merge
         cfg.model[key] = settings
     for key in ('stage1_checkpoint', 'pretrained_generator'):
         cfg.model.pop(key, None)
@@ -76,24 +101,24 @@ def matching_config(model: dict[str, Any], source: str, base: str | None) -> Con
 
 def set_sizes(part: Any, image_size: int, resolution: int) -> None:
     """Train with images of side ``image_size``; test at the correspondence map's resolution."""
-    if isinstance(part, (list, tuple)):
-        part = dict(enumerate(part))
-    if not isinstance(part, dict):
+    if isinstance(part, dict):
+        if part.get('type') == 'LoadImage' and 'size' in part:
+            part['size'] = image_size
+        elif part.get('type') == 'ResizeWithSoftLabels':
+            part['size'] = resolution
+        elif 'reference_size' in part:
+            part['reference_size'] = resolution
+        part = part.values()
+    elif not isinstance(part, (list, tuple)):
         return
-    for inner in part.values():
+    for inner in part:
         set_sizes(inner, image_size, resolution)
-    kind = part.get('type')
-    if kind == 'Resize':
-        part['scale'] = (image_size, image_size)
-    elif kind == 'LoadImage' and 'size' in part:
-        part['size'] = image_size
-    elif kind == 'ResizeWithSoftLabels':
-        part['size'] = resolution
-    elif 'reference_size' in part:
-        part['reference_size'] = resolution
 
 
-def convert(args: argparse.Namespace) -> None:
+@explained_errors('official_to_mm.py')
+@explained()
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
     content = read_checkpoint_file(args.src, args.trust)
     arguments = official_arguments(content, args.src)
     networks = from_official(content, args.src)
@@ -132,34 +157,6 @@ def convert(args: argparse.Namespace) -> None:
     if args.dump_config is not None:
         Path(args.dump_config).write_text(text)
         print(f'{args.dump_config}: the matching config')
-
-
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog='official_to_mm.py', description=__doc__)
-    add = parser.add_argument
-    add('src', help='checkpoint of the reference')
-    add('dst', help='checkpoint to write')
-    add('--dump-config', metavar='FILE', help='also write the matching config (FILE.py)')
-    text = (
-        'config whose data, losses and schedule to take [celeba_128.py, celeba_512.py or '
-        'celeba_128_encoder.py of configs/coordgan]'
-    )
-    add('--base-config', metavar='FILE', help=text)
-    text = "iterations that SRC was trained for [the number in SRC's name, as in 300000.pt, or 0]"
-    add('--iteration', type=int, metavar='N', help=text)
-    text = (
-        'read SRC even if it holds more than tensors and plain values. This may run any code in '
-        'it: use it only for files whose origin you know'
-    )
-    add('--trust', action='store_true', help=text)
-    args = parser.parse_args(argv)
-    if args.dump_config is not None and Path(args.dump_config).suffix != '.py':
-        parser.error(f'--dump-config {args.dump_config}: the name must end in .py')
-    if args.iteration is None:
-        name = Path(args.src).stem
-        args.iteration = int(name) if name.isdecimal() and len(name) >= 6 else 0
-    with explained_errors('official_to_mm.py'), explained():
-        convert(args)
 
 
 if __name__ == '__main__':
