@@ -40,20 +40,9 @@ TRANSFORMS = _child(
 VISBACKENDS = _child(root.VISBACKENDS, 'mmcoordgan.engine')
 
 # The package adds nothing to these, but MMEngine warns about each registry that a scope lacks.
-for _parent in (
-    root.EVALUATOR,
-    root.FUNCTIONS,
-    root.LOG_PROCESSORS,
-    root.OPTIMIZERS,
-    root.PARAM_SCHEDULERS,
-    root.RUNNERS,
-    root.RUNNER_CONSTRUCTORS,
-    root.STRATEGIES,
-    root.TASK_UTILS,
-    root.VISUALIZERS,
-    root.WEIGHT_INITIALIZERS,
-):
-    _child(_parent, 'mmcoordgan')
+for _parent in [value for value in vars(root).values() if isinstance(value, Registry)]:
+    if 'mmcoordgan' not in _parent.children:
+        _child(_parent, 'mmcoordgan')
 
 
 def build_module(part: dict | nn.Module | None) -> Any:

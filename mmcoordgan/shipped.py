@@ -61,10 +61,4 @@ def read_config(path: str) -> Config:
     try:
         return Config.fromfile(path)
     except Exception as error:  # MMEngine fails in many ways
-        hint = ''
-        if 'mmcoordgan::' in Path(path).read_text('utf-8'):
-            hint = (
-                ". MMEngine finds 'mmcoordgan::' in wheels only, with setuptools<82; in a "
-                f"checkout, write the path, _base_ = '{shipped_root() / 'configs'}/...'"
-            )
-        raise UserError(f'config file {path}: {type(error).__name__}: {error}{hint}') from error
+        raise UserError(f'config file {path}: {type(error).__name__}: {error}') from error

@@ -122,22 +122,13 @@ def test_a_compiled_encoder(stage1):
 
 
 REFUSED = {
-    'compile': ('compile = True', 'PyTorch cannot differentiate a compiled model twice'),
     'epochs': (
         "train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=1)",
         "use train_cfg = dict(type='ResumableTrainLoop', max_iters=...)",
     ),
-    'early stopping': (
-        "custom_hooks = [dict(type='EarlyStoppingHook', monitor='iou', rule='greater')]",
-        'EarlyStoppingHook never stops a training without validation: set val_dataloader',
-    ),
     'checkpoints': (
         "default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False))",
         'use CoordGANCheckpointHook, which takes the same arguments',
-    ),
-    'scheduler': (
-        "param_scheduler = dict(generator=[dict(type='torch.optim.lr_scheduler.CyclicLR')])",
-        'hooks cannot step torch.optim.lr_scheduler.CyclicLR',
     ),
 }
 
@@ -153,12 +144,6 @@ def test_a_folder_is_looked_into_before_anything_is_downloaded(refused):
     option = 'train_dataloader.dataset.data_root=none'
     error = refused('train.py', CONFIGS / 'celeba_128.py', '--cfg-options', option, code=1)
     assert "'none' does not exist. It comes from data_root" in error
-
-
-def test_another_type_on_the_command_line(refused):
-    options = ['train_dataloader.dataset.type=ImageFolder', 'train_dataloader.dataset.data_root=x']
-    error = refused('train.py', CONFIGS / 'toyfaces_32.py', '--cfg-options', *options)
-    assert 'it does not take length, seed, size, which train_dataloader.dataset has' in error
 
 
 def test_modules_named_on_the_command_line_are_imported(refused):

@@ -22,13 +22,12 @@ STAGES = ('CoordGAN', 'CoordGANInversion')
 def check_training(cfg: Config) -> None:
     """Refuse what cannot work, with what to use instead; warn about what will take too long."""
     stage = type_name(cfg.model.get('type'))
-    if cfg.get('compile') and stage == 'CoordGAN':
+    loop = cfg.train_cfg
+    if type_name(loop.get('type')) == 'EpochBasedTrainLoop' or 'max_epochs' in loop:
         raise UserError(
-            'compile: PyTorch cannot differentiate a compiled model twice, as R1 does. Leave it out'
+            'train_cfg: training counts iterations, not epochs: use '
+            "train_cfg = dict(type='ResumableTrainLoop', max_iters=...)"
         )
-    _check_loop(cfg)
-    for scheduler in _dicts(cfg.get('param_scheduler')):
-        _check_scheduler(scheduler.get('type'))
     if stage in STAGES:
         if any(type_name(h.get('type')) == 'CheckpointHook' for h in hooks(cfg)):
             raise UserError(
@@ -46,40 +45,8 @@ def check_training(cfg: Config) -> None:
         )
 
 
-def _check_loop(cfg: Config) -> None:
-    loop = cfg.train_cfg
-    if type_name(loop.get('type')) == 'EpochBasedTrainLoop' or 'max_epochs' in loop:
-        raise UserError(
-            'train_cfg: training counts iterations, not epochs: use '
-            "train_cfg = dict(type='ResumableTrainLoop', max_iters=...)"
-        )
-    stops = any(type_name(h.get('type')) == 'EarlyStoppingHook' for h in hooks(cfg))
-    if stops and cfg.get('val_cfg') is None:
-        raise UserError(
-            'EarlyStoppingHook never stops a training without validation: set val_dataloader, '
-            'val_evaluator and val_cfg, as configs/coordgan/toyfaces_32_encoder.py does'
-        )
-
-
-def _check_scheduler(kind: Any) -> None:
-    module = kind.rpartition('.')[0] if isinstance(kind, str) else getattr(kind, '__module__', '')
-    if module == 'torch.optim.lr_scheduler':
-        raise UserError(
-            f"param_scheduler: MMEngine's hooks cannot step {module}.{type_name(kind)}; "
-            'docs/configs.md says which schedulers there are'
-        )
-
-
 def _check_folder(dataset: Any) -> None:
     """List the images of a folder now, rather than after the weights of VGG16 are downloaded."""
     if isinstance(dataset, dict) and type_name(dataset.get('type')) == 'ImageFolder':
         note_skipped(dataset['data_root'])
         ImageFolder(**{key: dataset[key] for key in ('data_root', 'extensions') if key in dataset})
-
-
-def _dicts(value: Any) -> list[dict]:
-    """The dicts that have a type, in lists and dicts at any depth."""
-    if isinstance(value, dict) and 'type' in value:
-        return [value]
-    inner = value.values() if isinstance(value, dict) else value or ()
-    return [found for part in inner for found in _dicts(part)]

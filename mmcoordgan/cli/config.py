@@ -55,16 +55,12 @@ class CfgOptionsAction(DictAction):
     def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
         """Add the options in ``values``, texts of the form KEY=VALUE, to ``namespace``."""
         for text in values:
-            if '=' not in text:
-                parser.error(f'{option} takes KEY=VALUE, got {text!r}')
             try:
                 super().__call__(parser, namespace, [text], option)
-            except AssertionError as error:  # brackets that do not match
-                parser.error(f'{option} {text}: {error}')
-            except RecursionError:
+            except (AssertionError, RecursionError, ValueError):  # no =, or odd brackets
                 parser.error(
-                    f'{option} {text[:100]}: the brackets cannot be read; lists of lists need '
-                    'brackets around the whole, as in [(1,2),(3,4)]'
+                    f'{option} cannot read {text[:100]}: it takes KEY=VALUE; a list is written '
+                    '[1,2], a list of lists [(1,2),(3,4)]'
                 )
 
 
@@ -77,7 +73,13 @@ def load_config(path: str, options: dict | None, work_dir: str | None = None) ->
     if options:
         for note in check_cfg_options(cfg, options):
             print(note, file=sys.stderr)
-        cfg.merge_from_dict(options)
+        try:
+            cfg.merge_from_dict(options)
+        except (AttributeError, TypeError) as error:
+            raise UserError(
+                f'--cfg-options contradict each other or set an element of a list: {error}. Set a '
+                'list as a whole, as in KEY=[1,2]'
+            ) from error
         if any(key.startswith('custom_imports.') for key in options):
             import_modules_from_strings(**cfg.custom_imports)
     default = os.path.join('work_dirs', Path(path).stem)
@@ -95,14 +97,10 @@ def check_cfg_options(cfg: Config, options: dict) -> list[str]:
     """Make sure that every option, a dotted key, has a place in the config before it is merged.
 
     It must exist in the config, or be an argument of the class that the ``type`` beside it names
-    (or that MMEngine takes without one). A number picks an element of a list. A ``type`` among the
-    options counts; its class must take what the config gives the old one. Returns notes for the
-    user about options that will change nothing by themselves.
+    (or that MMEngine takes without one); a ``type`` among the options counts. A number picks an
+    element of a list. Returns notes for the user about options that will change nothing by
+    themselves.
     """
-    for key in options:
-        inner = next((other for other in options if other.startswith(f'{key}.')), None)
-        if inner is not None:
-            raise UserError(f'the options {key} and {inner} contradict each other')
     with root.MODELS.switch_scope_and_registry(cfg.get('default_scope', 'mmengine')):
         for key in options:
             _check_option(cfg, options, key)
@@ -115,52 +113,31 @@ def check_cfg_options(cfg: Config, options: dict) -> list[str]:
 
 
 def _check_option(cfg: Config, options: dict, key: str) -> None:
-    *place, last = parts = key.split('.')
     node: Any = cfg._cfg_dict
+    parts = key.split('.')
     for depth, part in enumerate(parts):
-        parent = node
-        if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
-            node = node[int(part)]
-        elif isinstance(node, dict) and part in node:
-            node = node[part]
-        else:
-            names = _names(node, options, parts[:depth]) if isinstance(node, dict) else set()
-            if names is not None and part not in names:
-                raise UserError(f'unknown option {key}: {_hint(cfg, node, names, parts, depth)}')
-            return
-    where = '.'.join(place)
-    if isinstance(parent, list):
-        raise UserError(f'unknown option {key}: set {where} as a whole, as in {where}=[1,2]')
-    names = _names(parent, options, place) if last == 'type' else None
-    left = ', '.join(sorted(set(parent) - names)) if names is not None else ''
-    if left:
-        raise UserError(
-            f'{key}={options[key]}: it does not take {left}, which {where} has already. Write a '
-            'config file with _delete_=True in that dict (docs/configs.md); '
-            'configs/coordgan/photos_32.py trains on a folder of images'
-        )
+        inner = {str(i): item for i, item in enumerate(node)} if isinstance(node, list) else node
+        if isinstance(inner, dict) and part in inner:
+            node = inner[part]
+            continue
+        names = _names(node, options, parts[:depth]) if isinstance(node, dict) else set()
+        if names is not None and part not in names:
+            names = {*map(str, inner if isinstance(inner, dict) else ()), *names} - _EVERYWHERE
+            hint = _hint(parts, depth, names, _keys(cfg._cfg_dict))
+            raise UserError(f'unknown option {key}: {hint}')
+        return
 
 
-def _hint(cfg: Config, node: Any, names: set[str], parts: list[str], depth: int) -> str:
-    """What the user may have meant by ``parts[depth]``, which ``node`` lacks."""
-    place = '.'.join(parts[:depth])
-    if isinstance(node, list):
-        return f'{place} is a list of {len(node)} elements, {place}.0 and so on'
-    if not isinstance(node, dict):
-        return f'{place} is {node!r}, which has no parts to set; give {place} a whole new value'
-    keys = list(_keys(cfg._cfg_dict))
-    meant = [key for key in keys if key.endswith(f'.{".".join(parts)}')][:3]
-    names = {*map(str, node), *names} - _EVERYWHERE
-    if not meant:
-        near = difflib.get_close_matches(parts[depth], sorted(names), n=1)
-        meant = ['.'.join([*parts[:depth], *near, *parts[depth + 1 :]])] if near else []
-    if not meant:
-        last = {key.rpartition('.')[2]: key for key in keys}
-        near = difflib.get_close_matches(parts[-1], sorted(last), n=1, cutoff=0.8)
-        meant = [last[name] for name in near]
-    if meant:
-        return f'did you mean {" or ".join(meant)}?'
-    return f'{place or "the config"} takes {", ".join(sorted(names)) or "nothing else"}.'
+def _hint(parts: list[str], depth: int, names: set[str], keys: Iterator[str]) -> str:
+    """What the user may have meant by ``parts[depth]``, which is none of ``names``."""
+    place = parts[:depth]
+    meant = {key.rpartition('.')[2]: key for key in reversed([*keys])}
+    meant.update({name: '.'.join([*place, name]) for name in names})
+    near = difflib.get_close_matches(parts[depth], sorted(meant), n=1)
+    if near:
+        return f'did you mean {".".join([meant[near[0]], *parts[depth + 1 :]])}?'
+    where = '.'.join(place) or 'the config'
+    return f'{where} takes {", ".join(sorted(names)) or "no keys"}.'
 
 
 def _keys(node: Any, prefix: str = '') -> Iterator[str]:

@@ -51,8 +51,6 @@ def resume_misfits(checkpoint: Mapping, optim_wrapper: Any, schedulers: Any) -> 
     counters = [meta.get(k) for k in ('epoch', 'iter')] if isinstance(meta, Mapping) else [None]
     if any(type(counter) is not int or counter < 0 for counter in counters):
         reasons.append('it does not say which iteration it is of')
-    if not _is_hub(checkpoint.get('message_hub')):
-        reasons.append('it holds no message_hub')
     if _counts(checkpoint.get('param_schedulers', schedulers)) != _counts(schedulers):
         reasons.append('its scheduler state belongs to other schedulers')
     if 'optimizer' not in checkpoint:  # converted, or published without; the hook warns
@@ -87,15 +85,6 @@ def _counts(schedulers: Any) -> Any:
     if isinstance(schedulers, Mapping):
         return {name: _counts(listed) for name, listed in schedulers.items()}
     return len(schedulers) if isinstance(schedulers, list) else schedulers or 0
-
-
-def _is_hub(hub: Any) -> bool:
-    """Whether MMEngine can go on from a state of its message hub."""
-    parts = ('log_scalars', 'runtime_info', 'resumed_keys')
-    if not isinstance(hub, Mapping) or not all(isinstance(hub.get(k), Mapping) for k in parts):
-        return False
-    texts = all(isinstance(name, str) for part in parts for name in hub[part])
-    return texts and all(isinstance(flag, bool) for flag in hub['resumed_keys'].values())
 
 
 def _optimizer_fits(optimizer: torch.optim.Optimizer, state: Any) -> bool:

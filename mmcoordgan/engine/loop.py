@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from mmcoordgan.registry import LOOPS
 
 
 class WaitInterrupted(Exception):
-    """Raised by a signal, whose number it holds, while the training waits for data."""
+    """Raised by a signal while the training waits for data."""
 
 
 def outlive_signals(worker_id: int, trainer: int) -> None:
@@ -39,13 +40,6 @@ def outlive_signals(worker_id: int, trainer: int) -> None:
         threading.Thread(target=obey, daemon=True).start()
 
 
-def accumulates(runner: Any, iteration: int) -> bool:
-    """Whether the optimizer's next step waits for gradients of iterations after this one."""
-    wrapper = runner.optim_wrapper
-    wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
-    return any(iteration % getattr(one, '_accumulative_counts', 1) for one in wrappers)
-
-
 @LOOPS.register_module()
 class ResumableTrainLoop(IterBasedTrainLoop):
     """MMEngine's ``IterBasedTrainLoop``, with its arguments, that resumes exactly, and at once.
@@ -61,9 +55,8 @@ class ResumableTrainLoop(IterBasedTrainLoop):
 
     dataloader_iterator: Any
     waiting = False  # Whether the training waits for data
-    complete = True  # Whether the gradients of all iterations so far have been applied
     received = 0  # The signal that this process received
-    interrupted = 0  # The signal that came while a process waited for data, on all processes
+    interrupted = 0  # The signal that ends the training, on all processes
 
     def __init__(self, runner: Any, dataloader: Any, max_iters: int, **kwargs: Any) -> None:
         if isinstance(dataloader, dict):
@@ -106,9 +99,11 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         while self._iter < self._max_iters and not self.stop_training:
             runner.model.train()
             data_batch = self._next_batch()
-            if data_batch is None:
+            self._agree(data_batch is None)
+            if self.stop_training:
                 break
             self.run_iter(data_batch)
+            self._agree(self.complete or self._iter >= self._max_iters)
             self._decide_current_val_interval()
             due = self._iter % self.val_interval == 0 or self._iter == self._max_iters
             if runner.val_loop and due and self._iter >= self.val_begin and not self.stop_training:
@@ -118,27 +113,30 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         self.dataloader_iterator = self.dataloader._iterator = None  # also persistent workers
         return runner.model
 
+    @property
+    def complete(self) -> bool:
+        """Whether the gradients of all iterations so far have been applied."""
+        wrapper = self.runner.optim_wrapper
+        wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+        return not any(self._iter % getattr(w, '_accumulative_counts', 1) for w in wrappers)
+
     def _next_batch(self) -> Any:
-        """The next batch, or None if a signal came first on any process."""
-        batch, received = None, 0
-        self.complete = not accumulates(self.runner, self._iter)
-        try:
+        """The next batch, or None if a signal came first."""
+        with suppress(WaitInterrupted):
             self.waiting = True
-            if self.received and self.complete:  # as during a validation
-                raise WaitInterrupted(self.received)
-            batch = next(self.dataloader_iterator)
+            # A signal during a validation, or while processes agree, has interrupted no wait.
+            batch = None if self.received and self.complete else next(self.dataloader_iterator)
             self.waiting = False
-        except WaitInterrupted as signal_number:
-            self.waiting, received = False, signal_number.args[0]
-        if get_world_size() > 1:  # the others must not wait for one that leaves
-            agreed = torch.tensor(received)
-            all_reduce(agreed, 'max')
-            received = int(agreed)
+            return batch
+
+    def _agree(self, ready: bool) -> None:
+        """End the training on all processes if one that is ``ready`` received a signal."""
+        received = torch.tensor(self.received if ready else 0)
+        all_reduce(received, 'max')
         if received:
-            self.interrupted, self.stop_training = received, True
-            self.runner.logger.warning('A signal came while waiting for data: saving for --resume')
-            return None
-        return batch
+            self.interrupted, self.stop_training = int(received), True
+            name = signal.Signals(self.interrupted).name
+            self.runner.logger.warning(f'{name}: ending after iteration {self._iter}')
 
     def run_iter(self, data_batch: Any) -> None:
         """One iteration; NonFiniteError names the checkpoint that was saved."""

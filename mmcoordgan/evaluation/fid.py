@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -49,15 +48,13 @@ class FID(BaseMetric):
             raise ImportError(
                 f'FID needs torch-fidelity ({error}). Run: pip install torch-fidelity'
             ) from error
-        if weights is not None and not Path(weights).is_file():
-            raise FileNotFoundError(f'FID.weights: there is no file {weights}')
         self.layer = layer
         try:
             self.extractor = FeatureExtractorInceptionV3(EXTRACTOR, [layer], weights).eval()
         except OSError as error:
             raise FileNotFoundError(
-                f'FID: could not download Inception weights ({error}). Download {URL_INCEPTION_V3} '
-                'on another machine and set FID.weights to its path'
+                f'FID: could not read or download Inception weights ({error}). Download '
+                f'{URL_INCEPTION_V3} on another machine and set FID.weights to its path'
             ) from error
 
     @torch.no_grad()

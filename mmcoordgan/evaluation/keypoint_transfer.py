@@ -58,8 +58,8 @@ class KeypointTransferPCK(TransferMetric):
         **settings: See :class:`TransferMetric`.
 
     Raises:
-        ValueError: ``alpha`` or ``normalize_by`` is invalid; from ``process``: a reference has
-            neither ``gt_points`` nor ``gt_coords``, or images differ in their number of points.
+        ValueError: From ``process``: a reference has neither ``gt_points`` nor ``gt_coords``, or
+            images differ in their number of points.
     """
 
     def __init__(
@@ -71,12 +71,6 @@ class KeypointTransferPCK(TransferMetric):
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
-        if not alpha > 0:
-            raise ValueError(f'alpha must be positive, but got {alpha}')
-        if normalize_by is not None and len(set(normalize_by)) != 2:
-            raise ValueError(
-                f'normalize_by must be two different indices of points, but got {normalize_by}'
-            )
         self.alpha = alpha
         self.normalize_by = normalize_by
         self.foreground_only = foreground_only
@@ -93,18 +87,12 @@ class KeypointTransferPCK(TransferMetric):
         return {**sums, 'sparse': torch.zeros(1)}  # whether key points were carried
 
     def check_reference(self, reference: Example) -> None:
-        """References need key points, ``normalize_by`` among them, or true coordinates."""
+        """References need key points or true coordinates."""
         if reference.points is None and reference.true_coords is None:
             raise ValueError(
                 f'the reference {reference.name} has neither gt_points nor gt_coords: point '
                 'transfer needs key points (LabelledFolder) or true coordinates (ToyFaces)'
             )
-        if self.normalize_by is not None and reference.points is not None:
-            count = len(reference.points)
-            if not 0 <= min(self.normalize_by) <= max(self.normalize_by) < count:
-                raise ValueError(
-                    f'normalize_by={tuple(self.normalize_by)} must be indices of the {count} points'
-                )
 
     def usable(self, query: Example) -> bool:
         """Queries count where they have the ground truth of the references, and labels if needed.

@@ -39,19 +39,15 @@ def answer(request: Mapping, samples: list | None, batch: int, sample: Sample) -
     """
     from mmagic.structures import DataSample
 
+    from mmcoordgan.models.images import to_bytes
+
     average = 'ema' if request.get('use_ema', True) else 'orig'
     kinds = request.get('sample_model', average).split('/')
     drawn = {kind: sample(kind == 'ema') for kind in kinds}
     answers = samples or [DataSample() for _ in range(batch)]
     for index, data_sample in enumerate(answers):
         for kind, (images, coords) in drawn.items():
-            fields = dict(fake_img=to_mmagic(images[index]), coords=coords[index])
+            bgr = to_bytes(images[index]).flip(0).float()
+            fields = dict(fake_img=bgr, coords=coords[index])
             data_sample.set_data(fields if len(kinds) == 1 else {kind: DataSample(**fields)})
     return answers
-
-
-def to_mmagic(images: Tensor) -> Tensor:
-    """RGB in [-1, 1] -> BGR in 0..255, (..., 3, H, W), whole numbers in floats, as MMagic's are."""
-    from mmcoordgan.models.images import to_bytes
-
-    return to_bytes(images).flip(-3).float()

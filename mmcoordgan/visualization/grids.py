@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmcoordgan.geometry import canonical_grid, carry
 from mmcoordgan.progress import patient_progress
@@ -40,7 +39,7 @@ def sample_grid(
     colours of :func:`coords_to_colors`; the cells of a column share a texture. The first row is
     the canonical frame: the key to the colours, then the frame painted without any warp.
 
-    The generator runs in evaluation mode and is left in the mode it was in.
+    The generator runs in evaluation mode.
 
     Args:
         generator: A :class:`~mmcoordgan.models.networks.Generator`.
@@ -52,18 +51,20 @@ def sample_grid(
         uint8 RGB of R + 1 rows and C + 1 columns of cells, see :func:`arrange_cells`.
     """
     device = next((p.device for p in generator.parameters()), structure_z.device)
-    with _evaluation_mode(generator):
-        textures = generator.map_texture(texture_z.to(device))  # (C, texture_width)
-        structures = generator.map_structure(structure_z.to(device))  # (R, structure_width)
-        maps = [generator.warp(w[None]) for w in structures]  # R of (1, 2, H, W)
-        height, width = maps[0].shape[-2:]
-        maps.insert(0, canonical_grid(height, width, device=device, dtype=maps[0].dtype)[None])
-        # One at a time: a row of large images need not fit beside a training step.
-        pairs = [(coords, texture[None]) for coords in maps for texture in textures]
-        shown = patient_progress(pairs, 'Drawing samples')
-        images = (images_to_uint8(generator.synthesize(*pair))[0] for pair in shown)
-        rows = [[coords_to_colors(coords[0]), *islice(images, len(textures))] for coords in maps]
-        next(images, None)  # ends the bar
+    training = generator.training
+    generator.eval()
+    textures = generator.map_texture(texture_z.to(device))  # (C, texture_width)
+    structures = generator.map_structure(structure_z.to(device))  # (R, structure_width)
+    maps = [generator.warp(w[None]) for w in structures]  # R of (1, 2, H, W)
+    height, width = maps[0].shape[-2:]
+    maps.insert(0, canonical_grid(height, width, device=device, dtype=maps[0].dtype)[None])
+    # One at a time: a row of large images need not fit beside a training step.
+    pairs = [(coords, texture[None]) for coords in maps for texture in textures]
+    shown = patient_progress(pairs, 'Drawing samples')
+    images = (images_to_uint8(generator.synthesize(*pair))[0] for pair in shown)
+    rows = [[coords_to_colors(coords[0]), *islice(images, len(textures))] for coords in maps]
+    next(images, None)  # ends the bar
+    generator.train(training)
     if not captions:
         return arrange_cells(rows)
     columns = ['map', *(f'texture {n + 1}' for n in range(len(texture_z)))]
@@ -117,18 +118,6 @@ def _band(texts: Sequence[str], step: int, length: int) -> np.ndarray:
         place = (2 * MARGIN + number * step, CAPTION - 5)
         cv2.putText(band, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
     return band
-
-
-@contextmanager
-def _evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Switch to evaluation mode, and afterwards every submodule back to the mode it was in."""
-    training = [child for child in module.modules() if child.training]
-    module.eval()
-    try:
-        yield
-    finally:
-        for child in training:
-            child.training = True
 
 
 class TransferPicture(NamedTuple):

@@ -37,10 +37,7 @@ MISFITS = {
     'never stepped': (lambda c: generator(c)['state'].clear(), OTHER),
     'other names': (lambda c: generator(c)['state'].update({'0': {}}), OTHER),
     'nonsense': (lambda c: generator(c).update(param_groups=3), OTHER),
-    'half a hub': (lambda c: c['message_hub'].pop('resumed_keys'), 'it holds no message_hub'),
-    'flags': (lambda c: c['message_hub']['resumed_keys'].update(iter='x'), 'holds no message_hub'),
     'negative': (lambda c: c['meta'].update(iter=-3), 'not say which iteration it is of'),
-    'no hub': (lambda c: c.update(message_hub=None), 'it holds no message_hub'),
     'no iteration': (lambda c: c.update(meta={'iter': 'two'}), 'not say which iteration it is of'),
 }
 

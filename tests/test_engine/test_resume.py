@@ -5,16 +5,14 @@ import os
 import signal
 import subprocess
 import time
-from types import SimpleNamespace
 
 import pytest
 import torch
 from engine_toy import ToyNoise, runner
 from mmengine.hooks import Hook
 
-from mmcoordgan.engine import InterruptionHook, loop
+from mmcoordgan.engine import loop
 from mmcoordgan.engine.fit import steps_on_cpu
-from mmcoordgan.engine.hooks import interruption
 from mmcoordgan.work_dir import last_checkpoint
 
 EQUAL = ('state_dict', 'optimizer', 'param_schedulers', 'random_states', 'data')
@@ -169,15 +167,16 @@ def test_a_signal_while_waiting_for_data_saves_what_there_is(whole, tmp_path, mo
     assert_same_end(whole, tmp_path)
 
 
-def test_a_process_that_waits_for_data_ends_all(tmp_path, monkeypatch):
-    """Here another process says before the third iteration that it got a signal."""
+def test_processes_act_on_what_they_agreed_upon(tmp_path, monkeypatch):
+    """Another process got a signal before the third iteration; this one's own came too late."""
     asked = []
 
     def told(value, op):
         asked.append(op)
-        value.fill_(int(signal.SIGTERM) if len(asked) == 3 else 0)
+        value.fill_(int(signal.SIGTERM) if len(asked) == 5 else 0)
+        if len(asked) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(loop, 'get_world_size', lambda: 2)
     monkeypatch.setattr(loop, 'all_reduce', told)
     with pytest.raises(SystemExit) as end:
         runner(tmp_path, **OPTIONS).train()
@@ -185,32 +184,12 @@ def test_a_process_that_waits_for_data_ends_all(tmp_path, monkeypatch):
     assert last_checkpoint(tmp_path / 'work').endswith('iter_2.pth')
 
 
-def interruption_of(iteration, wrapper=None):
-    """The hook, and a runner for it."""
-    run = SimpleNamespace(iter=iteration, max_iters=9, optim_wrapper=wrapper, hooks=[])
-    run.train_loop = SimpleNamespace(stop_training=False)
-    run.logger = SimpleNamespace(warning=print)
-    return InterruptionHook(), run
-
-
-def test_processes_act_on_what_they_agreed_upon(monkeypatch):
-    """A signal that arrives while they agree counts after the next iteration."""
-    hook, run = interruption_of(0)
-
-    def arrives_now(value, op):
-        hook.received = int(signal.SIGTERM)
-
-    monkeypatch.setattr(interruption, 'all_reduce', arrives_now)
-    hook.after_train_iter(run, 0)
-    assert not run.train_loop.stop_training
-    hook.after_train_iter(run, 1)
-    assert run.train_loop.stop_training
-
-
-def test_accumulated_gradients_are_not_lost():
-    hook, run = interruption_of(3, SimpleNamespace(_accumulative_counts=3))
-    hook.received, stopped = int(signal.SIGTERM), []
-    for run.iter in (3, 4, 5):
-        hook.after_train_iter(run, run.iter)
-        stopped.append(run.train_loop.stop_training)
-    assert stopped == [False, False, True]
+def test_accumulated_gradients_are_not_lost(tmp_path, monkeypatch):
+    """A signal in the fifth iteration, where gradients are applied in every seventh one."""
+    complete = property(lambda self: self._iter % 7 == 0)
+    monkeypatch.setattr(loop.ResumableTrainLoop, 'complete', complete)
+    run = runner(tmp_path, **{**OPTIONS, 'train_cfg.max_iters': 9})
+    run.register_hook(Sender(signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        run.train()
+    assert last_checkpoint(tmp_path / 'work').endswith('iter_7.pth')

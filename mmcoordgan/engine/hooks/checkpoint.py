@@ -48,7 +48,7 @@ class CoordGANCheckpointHook(CheckpointHook):
         kwargs: Of MMEngine's ``CheckpointHook``. ``by_epoch`` must be False.
     """
 
-    # Last, to see what other hooks put into a checkpoint, and whether they stop the training.
+    # Last, to see what other hooks put into a checkpoint.
     priority = 'LOWEST'
     keep_ckpt_ids: Any
 
@@ -165,12 +165,11 @@ class CoordGANCheckpointHook(CheckpointHook):
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        """Save every ``interval`` iterations, after the last one, and where training stops."""
+        """Save every ``interval`` iterations and after the last one."""
         for history in runner.message_hub.log_scalars.values():
             history.max_length = min(history.max_length, self.max_history)
         regular = self.every_n_train_iters(runner, self.interval, self.save_begin)
-        ends = self.is_last_train_iter(runner) or runner.train_loop.stop_training
-        if regular or (self.save_last and ends):
+        if regular or (self.save_last and self.is_last_train_iter(runner)):
             self._save(runner, runner.iter + 1)
 
     def before_val(self, runner: Any) -> None:
@@ -182,11 +181,10 @@ class CoordGANCheckpointHook(CheckpointHook):
         set_random_state(self._training_state)
         self._training_state = {}
 
-    def after_train(self, runner: Any) -> None:
-        """Save what has not been saved yet, as when validation stops the training."""
+    def after_train_epoch(self, runner: Any) -> None:
+        """Save what has not been saved yet, where a signal or a validation stops the training."""
         if self.save_last and runner.iter > self._saved_at:
             self._save(runner, runner.iter)
-        super().after_train(runner)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Add the states of all processes, and make everything plain."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,19 +20,17 @@ class PredictionHook(Hook):
     """Write the predicted maps of a test to a NumPy archive, without pickled objects.
 
     The archive holds, ordered by ``sample_idx``: ``sample_idx`` (N,) int64; ``img_path`` (N,)
-    text, empty where an image has no file; and for each of ``keys`` that the model predicts, an
-    array (N, ...) float32. Every image appears once.
+    text, empty where an image has no file; and ``coords`` and ``refined_coords`` (N, 2, h, w)
+    float32, where the model predicts them. Every image appears once.
 
     Args:
         path: A file whose name ends in ``.npz``.
-        keys: Tensors of the predictions to keep.
     """
 
-    def __init__(self, path: str, keys: Sequence[str] = ('coords', 'refined_coords')) -> None:
+    def __init__(self, path: str) -> None:
         if not str(path).endswith('.npz'):
             raise ValueError(f'{type(self).__name__}: path must end in .npz, got {path}')
         self.path = str(path)
-        self.keys = tuple(keys)
         self._rows: list[dict[str, Any]] = []
 
     def before_test_epoch(self, runner: Any) -> None:
@@ -47,7 +44,7 @@ class PredictionHook(Hook):
         for output in outputs or ():
             path = str(output.metainfo.get('img_path') or '')
             row: dict[str, Any] = dict(sample_idx=sample_index(output.metainfo), img_path=path)
-            for key in (key for key in self.keys if key in output):
+            for key in (key for key in ('coords', 'refined_coords') if key in output):
                 row[key] = getattr(output, key).detach().float().cpu().numpy()
             self._rows.append(row)
 
