@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -17,13 +18,15 @@ MAX_PAIRS = {'cpu': 2**18, 'other': 2**24}
 ROUNDING = 1 + 1e-6
 """Bounds on distances are compared with this much room, so that rounding loses no neighbor."""
 
-USE_TRITON = os.environ.get('MMCOORDGAN_TRITON') == '1'
-"""On a GPU, take all pairs in Triton instead (``_triton.py``), for float32."""
+USE_TRITON = os.environ.get('MMCOORDGAN_TRITON') != '0' and find_spec('triton') is not None
+"""On a GPU, take all pairs in Triton instead (``_triton.py``): up to 128 x 128 that is faster."""
+TRITON_PAIRS = 2**28
 
 
-def in_triton(tensor: Tensor) -> bool:
-    """Whether to take all pairs."""
-    return USE_TRITON and not on_cpu(tensor) and tensor.dtype == torch.float32
+def in_triton(sources: Tensor, targets: Tensor) -> bool:
+    """Whether to take all pairs of points (B, 2, N) and (B, 2, M)."""
+    few = sources.shape[2] * targets.shape[2] <= TRITON_PAIRS
+    return USE_TRITON and few and not on_cpu(sources) and sources.dtype == torch.float32
 
 
 def on_cpu(tensor: Tensor) -> bool:

@@ -1,7 +1,8 @@
 """Soft transfer and nearest points over all pairs, fused in Triton; the host never waits.
 
-Tiles of targets meet tiles of sources in registers; nothing that grows with the number of pairs is
-stored. Sums run in one order, so that results are deterministic. Float32 only.
+A program computes a tile of points and meets the others a tile at a time. Sums stay in registers,
+one for each place of the tile, until the last of the others was met: nothing that grows with the
+number of pairs is stored. Sums run in one order, so that results are deterministic. Float32 only.
 """
 
 # mypy: disallow-incomplete-defs=False
@@ -17,120 +18,160 @@ from torch import Tensor
 
 from ._soft import first_order_only
 
-SIDE = 64
-"""Points in a tile, of each kind."""
+OWN, OTHERS, WARPS = 16, 128, 4
+"""Points that a program computes; most points that it meets at a time; its warps. The fastest of
+eight settings on an H100."""
+
+
+@triton.jit
+def _points(coords, item, index, count):
+    """x and y of points of an item; far away where there is none."""
+    place = coords + item * 2 * count + index
+    x = tl.load(place, mask=index < count, other=1e18)
+    return x, tl.load(place + count, mask=index < count, other=1e18)
+
+
+@triton.jit
+def _values(values, item, index, count, C: tl.constexpr, CHANNELS: tl.constexpr):
+    """Values (CHANNELS, points) of points of an item; 0 where there is none."""
+    c = tl.arange(0, CHANNELS)[:, None]
+    place = values + (item * C + c) * count + index[None, :]
+    return tl.load(place, mask=(c < C) & (index[None, :] < count), other=0.0)
+
+
+@triton.jit
+def _store(values, new, item, index, count, C: tl.constexpr, CHANNELS: tl.constexpr):
+    """Write ``new`` (CHANNELS, points) where :func:`_values` reads."""
+    c = tl.arange(0, CHANNELS)[:, None]
+    place = values + (item * C + c) * count + index[None, :]
+    tl.store(place, new, mask=(c < C) & (index[None, :] < count))
+
+
+@triton.jit
+def _nearest(source, target, index, distance, n, m, OWN: tl.constexpr, OTHERS: tl.constexpr):
+    """The nearest source of each target, and how far it is."""
+    item = tl.program_id(1).to(tl.int64)
+    t = tl.program_id(0) * OWN + tl.arange(0, OWN)
+    tx, ty = _points(target, item, t, m)
+    least = tl.full((OWN, OTHERS), float('inf'), tl.float32)
+    found = tl.zeros((OWN, OTHERS), tl.int32)
+    for start in range(0, n, OTHERS):
+        sx, sy = _points(source, item, start + tl.arange(0, OTHERS), n)
+        dx, dy = tx[:, None] - sx[None, :], ty[:, None] - sy[None, :]
+        squares = dx * dx + dy * dy
+        found = tl.where(squares < least, start, found)
+        least = tl.minimum(squares, least)
+    smallest = tl.min(least, 1)
+    found += tl.arange(0, OTHERS)[None, :]
+    found = tl.min(tl.where(least == smallest[:, None], found, n - 1), 1)
+    tl.store(index + item * m + t, found.to(tl.int64), mask=t < m)
+    tl.store(distance + item * m + t, tl.sqrt(smallest), mask=t < m)
 
 
 @triton.jit
 def _forward(
-    values, source, target, out, nearest, total, n, m, scale,
-    C: tl.constexpr, CHANNELS: tl.constexpr, SIDE: tl.constexpr,
+    values, source, target, nearest, out, total, n, m, scale,
+    C: tl.constexpr, CHANNELS: tl.constexpr, OWN: tl.constexpr, OTHERS: tl.constexpr,
 ):  # fmt: skip
-    """Weights 2 ** (-distance * scale), relative to the nearest source so far."""
+    """Mean values, by weights 2 ** ((nearest - distance) * scale), and the sums of weights."""
     item = tl.program_id(1).to(tl.int64)
-    t = tl.program_id(0) * SIDE + tl.arange(0, SIDE)
-    c = tl.arange(0, CHANNELS)
-    tx = tl.load(target + item * 2 * m + t, mask=t < m, other=0.0)[:, None]
-    ty = tl.load(target + item * 2 * m + m + t, mask=t < m, other=0.0)[:, None]
-    least = tl.full((SIDE,), float('inf'), tl.float32)
-    weights = tl.zeros((SIDE,), tl.float32)
-    carried = tl.zeros((SIDE, CHANNELS), tl.float32)
-    for start in range(0, n, SIDE):
-        s = start + tl.arange(0, SIDE)
-        dx = tx - tl.load(source + item * 2 * n + s, mask=s < n, other=0.0)[None, :]
-        dy = ty - tl.load(source + item * 2 * n + n + s, mask=s < n, other=0.0)[None, :]
-        v = (s[:, None] < n) & (c[None, :] < C)
-        v = tl.load(values + (item * C + c[None, :]) * n + s[:, None], mask=v, other=0.0)
-        distance = tl.where(s[None, :] < n, tl.sqrt(dx * dx + dy * dy), float('inf'))
-        nearer = tl.minimum(least, tl.min(distance, 1))
-        weight = tl.exp2((nearer[:, None] - distance) * scale)
-        shrink = tl.exp2((nearer - least) * scale)
-        weights = weights * shrink + tl.sum(weight, 1)
-        carried = carried * shrink[:, None] + tl.dot(weight, v, input_precision='ieee')
-        least = nearer
-    tl.store(nearest + item * m + t, least, mask=t < m)
-    tl.store(total + item * m + t, weights, mask=t < m)
-    place = out + (item * C + c[None, :]) * m + t[:, None]
-    kept = (t[:, None] < m) & (c[None, :] < C)
-    tl.store(place, carried / weights[:, None], mask=kept)
+    t = tl.program_id(0) * OWN + tl.arange(0, OWN)
+    tx, ty = _points(target, item, t, m)
+    least = tl.load(nearest + item * m + t, mask=t < m, other=0.0)
+    weights = tl.zeros((OWN, OTHERS), tl.float32)
+    carried = tl.zeros((CHANNELS, OWN, OTHERS), tl.float32)
+    for start in range(0, n, OTHERS):
+        s = start + tl.arange(0, OTHERS)
+        sx, sy = _points(source, item, s, n)
+        dx, dy = tx[:, None] - sx[None, :], ty[:, None] - sy[None, :]
+        weight = tl.exp2((least[:, None] - tl.sqrt(dx * dx + dy * dy)) * scale)
+        weights += weight
+        carried += weight[None] * _values(values, item, s, n, C, CHANNELS)[:, None, :]
+    sums = tl.sum(weights, 1)
+    tl.store(total + item * m + t, sums, mask=t < m)
+    _store(out, tl.sum(carried, 2) / sums[None, :], item, t, m, C, CHANNELS)
 
 
 @triton.jit
-def _backward(
-    values, source, target, grad, mean, nearest, total, grad_points, grad_values, n, m, scale,
-    OF_TARGETS: tl.constexpr, C: tl.constexpr, CHANNELS: tl.constexpr, SIDE: tl.constexpr,
+def _target_gradients(
+    values, source, target, grad, mean, nearest, total, grad_target, n, m, scale,
+    C: tl.constexpr, CHANNELS: tl.constexpr, OWN: tl.constexpr, OTHERS: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of a tile of targets, or of a tile of sources and their values, times tau."""
+    """Gradients of a tile of targets, times tau."""
     item = tl.program_id(1).to(tl.int64)
-    c = tl.arange(0, CHANNELS)
-    sum_x = tl.zeros((SIDE,), tl.float32)
-    sum_y = tl.zeros((SIDE,), tl.float32)
-    sum_v = tl.zeros((SIDE, CHANNELS), tl.float32)
-    own = tl.program_id(0) * SIDE + tl.arange(0, SIDE)
-    for start in range(0, n if OF_TARGETS else m, SIDE):
-        other = start + tl.arange(0, SIDE)
-        t = own if OF_TARGETS else other
-        s = other if OF_TARGETS else own
-        dx = tl.load(target + item * 2 * m + t, mask=t < m, other=0.0)[:, None]
-        dy = tl.load(target + item * 2 * m + m + t, mask=t < m, other=0.0)[:, None]
-        dx -= tl.load(source + item * 2 * n + s, mask=s < n, other=0.0)[None, :]
-        dy -= tl.load(source + item * 2 * n + n + s, mask=s < n, other=0.0)[None, :]
-        v = (s[None, :] < n) & (c[:, None] < C)
-        v = tl.load(values + (item * C + c[:, None]) * n + s[None, :], mask=v, other=0.0)
-        g = (t[:, None] < m) & (c[None, :] < C)
-        g = tl.load(grad + (item * C + c[None, :]) * m + t[:, None], mask=g, other=0.0)
-        least = tl.load(nearest + item * m + t, mask=t < m, other=0.0)[:, None]
-        weights = tl.load(total + item * m + t, mask=t < m, other=1.0)[:, None]
-        middle = tl.load(mean + item * m + t, mask=t < m, other=0.0)[:, None]
-        distance = tl.sqrt(dx * dx + dy * dy)
-        inside = (t[:, None] < m) & (s[None, :] < n)
-        weight = tl.where(inside, tl.exp2((least - distance) * scale) / weights, 0.0)
-        slope = tl.dot(g, v, input_precision='ieee') - middle
-        slope = slope * weight / tl.maximum(distance, 1e-20)
-        sum_x += tl.sum(dx * slope, 1 if OF_TARGETS else 0)
-        sum_y += tl.sum(dy * slope, 1 if OF_TARGETS else 0)
-        if not OF_TARGETS:
-            sum_v += tl.dot(tl.trans(weight), g, input_precision='ieee')
-    count = m if OF_TARGETS else n
-    sign = -1.0 if OF_TARGETS else 1.0
-    tl.store(grad_points + item * 2 * count + own, sign * sum_x, mask=own < count)
-    tl.store(grad_points + item * 2 * count + count + own, sign * sum_y, mask=own < count)
-    if not OF_TARGETS:
-        kept = (own[:, None] < n) & (c[None, :] < C)
-        tl.store(grad_values + (item * C + c[None, :]) * n + own[:, None], sum_v, mask=kept)
+    t = tl.program_id(0) * OWN + tl.arange(0, OWN)
+    tx, ty = _points(target, item, t, m)
+    least = tl.load(nearest + item * m + t, mask=t < m, other=0.0)
+    middle = tl.load(mean + item * m + t, mask=t < m, other=0.0)
+    sums = tl.load(total + item * m + t, mask=t < m, other=1.0)
+    g = _values(grad, item, t, m, C, CHANNELS)[:, :, None]
+    sum_x = tl.zeros((OWN, OTHERS), tl.float32)
+    sum_y = tl.zeros((OWN, OTHERS), tl.float32)
+    for start in range(0, n, OTHERS):
+        s = start + tl.arange(0, OTHERS)
+        sx, sy = _points(source, item, s, n)
+        v = _values(values, item, s, n, C, CHANNELS)[:, None, :]
+        dx, dy = tx[:, None] - sx[None, :], ty[:, None] - sy[None, :]
+        squares = tl.maximum(dx * dx + dy * dy, 1e-36)
+        inverse = tl.rsqrt(squares)
+        weight = tl.exp2((least[:, None] - squares * inverse) * scale)
+        slope = (tl.sum(g * v, 0) - middle[:, None]) * weight * inverse
+        sum_x += dx * slope
+        sum_y += dy * slope
+    place = grad_target + item * 2 * m + t
+    tl.store(place, -tl.sum(sum_x, 1) / sums, mask=t < m)
+    tl.store(place + m, -tl.sum(sum_y, 1) / sums, mask=t < m)
 
 
 @triton.jit
-def _nearest(source, target, index, n, m, SIDE: tl.constexpr):
+def _source_gradients(
+    values, source, target, grad, mean, nearest, total, grad_source, grad_values, n, m, scale,
+    C: tl.constexpr, CHANNELS: tl.constexpr, OWN: tl.constexpr, OTHERS: tl.constexpr,
+):  # fmt: skip
+    """Gradients of a tile of sources, times tau, and of their values."""
     item = tl.program_id(1).to(tl.int64)
-    t = tl.program_id(0) * SIDE + tl.arange(0, SIDE)
-    tx = tl.load(target + item * 2 * m + t, mask=t < m, other=0.0)[:, None]
-    ty = tl.load(target + item * 2 * m + m + t, mask=t < m, other=0.0)[:, None]
-    least = tl.full((SIDE,), float('inf'), tl.float32)
-    found = tl.zeros((SIDE,), tl.int32)
-    for start in range(0, n, SIDE):
-        s = start + tl.arange(0, SIDE)
-        dx = tx - tl.load(source + item * 2 * n + s, mask=s < n, other=0.0)[None, :]
-        dy = ty - tl.load(source + item * 2 * n + n + s, mask=s < n, other=0.0)[None, :]
-        squares = tl.where(s[None, :] < n, dx * dx + dy * dy, float('inf'))
-        nearer, place = tl.min(squares, 1, return_indices=True)
-        found = tl.where(nearer < least, start + place, found)
-        least = tl.minimum(nearer, least)
-    tl.store(index + item * m + t, found.to(tl.int64), mask=t < m)
+    s = tl.program_id(0) * OWN + tl.arange(0, OWN)
+    sx, sy = _points(source, item, s, n)
+    v = _values(values, item, s, n, C, CHANNELS)[:, :, None]
+    sum_x = tl.zeros((OWN, OTHERS), tl.float32)
+    sum_y = tl.zeros((OWN, OTHERS), tl.float32)
+    carried = tl.zeros((CHANNELS, OWN, OTHERS), tl.float32)
+    for start in range(0, m, OTHERS):
+        t = start + tl.arange(0, OTHERS)
+        tx, ty = _points(target, item, t, m)
+        least = tl.load(nearest + item * m + t, mask=t < m, other=0.0)
+        middle = tl.load(mean + item * m + t, mask=t < m, other=0.0)
+        sums = tl.load(total + item * m + t, mask=t < m, other=1.0)
+        g = _values(grad, item, t, m, C, CHANNELS)[:, None, :]
+        dx, dy = sx[:, None] - tx[None, :], sy[:, None] - ty[None, :]
+        squares = tl.maximum(dx * dx + dy * dy, 1e-36)
+        inverse = tl.rsqrt(squares)
+        weight = tl.exp2((least[None, :] - squares * inverse) * scale) * (1 / sums)[None, :]
+        slope = (tl.sum(g * v, 0) - middle[None, :]) * weight * inverse
+        sum_x += dx * slope
+        sum_y += dy * slope
+        carried += weight[None] * g
+    place = grad_source + item * 2 * n + s
+    tl.store(place, -tl.sum(sum_x, 1), mask=s < n)
+    tl.store(place + n, -tl.sum(sum_y, 1), mask=s < n)
+    _store(grad_values, tl.sum(carried, 2), item, s, n, C, CHANNELS)
 
 
 def launch(kernel: Any, points: int, batch: int, *arguments: Any, **constants: Any) -> None:
     """Run a kernel on every tile of ``points`` of each item of a batch."""
+    others = max(1, OTHERS * 4 // constants.get('CHANNELS', 4))
+    constants.update(OWN=OWN, OTHERS=min(OTHERS, others), num_warps=WARPS)
     with torch.cuda.device_of(arguments[0]):
-        kernel[(triton.cdiv(points, SIDE), batch)](*arguments, **constants, SIDE=SIDE, num_warps=8)
+        kernel[(triton.cdiv(points, OWN), batch)](*arguments, **constants)
 
 
-def nearest_of_all(target: Tensor, source: Tensor) -> Tensor:
-    """Index (B, M) of the source (B, 2, N) that is nearest to each target (B, 2, M)."""
+def nearest_of_all(target: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+    """For each target (B, 2, M) the nearest source of (B, 2, N): its index and distance (B, M)."""
     (batch, _, m), n = target.shape, source.shape[2]
-    index = torch.empty(batch, m, dtype=torch.int64, device=target.device)
-    launch(_nearest, m, batch, source.contiguous(), target.contiguous(), index, n, m)
-    return index
+    distance = target.new_empty(batch, m)
+    index = torch.empty_like(distance, dtype=torch.int64)
+    launch(_nearest, m, batch, source.contiguous(), target.contiguous(), index, distance, n, m)
+    return index, distance
 
 
 class AllPairs(torch.autograd.Function):
@@ -142,10 +183,10 @@ class AllPairs(torch.autograd.Function):
         (batch, channels, n), m = values.shape, target.shape[2]
         ctx.temperature = given[3]
         ctx.counts = n, m, 1 / (ctx.temperature * math.log(2))
-        ctx.constants = dict(C=channels, CHANNELS=max(16, triton.next_power_of_2(channels)))
-        out = values.new_empty(batch, channels, m)
-        nearest, total = values.new_empty(2, batch, m)
-        arguments = values, source, target, out, nearest, total, *ctx.counts
+        ctx.constants = dict(C=channels, CHANNELS=triton.next_power_of_2(channels))
+        _, nearest = nearest_of_all(target, source)
+        out, total = values.new_empty(batch, channels, m), torch.empty_like(nearest)
+        arguments = values, source, target, nearest, out, total, *ctx.counts
         launch(_forward, m, batch, *arguments, **ctx.constants)
         ctx.save_for_backward(*given[:3], out, nearest, total)
         return out
@@ -153,12 +194,13 @@ class AllPairs(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         *inputs, out, nearest, total = ctx.saved_tensors
+        (n, m, _), batch = ctx.counts, len(out)
         with torch.no_grad():
             given = *(x.contiguous() for x in (*inputs, grad)), (grad * out).sum(1), nearest, total
-            results = [torch.empty_like(x) for x in given[:3]]
-            for points, to_targets in ((results[1], False), (results[2], True)):
-                arguments = *given, points, results[0], *ctx.counts
-                constants = dict(OF_TARGETS=to_targets, **ctx.constants)
-                launch(_backward, points.shape[2], len(points), *arguments, **constants)
+            values, source, target = (torch.empty_like(x) for x in given[:3])
+            launch(_target_gradients, m, batch, *given, target, *ctx.counts, **ctx.constants)
+            results = source, values
+            launch(_source_gradients, n, batch, *given, *results, *ctx.counts, **ctx.constants)
+            for points in (source, target):
                 points.div_(ctx.temperature)
-        return *first_order_only(results, grad, *inputs), None
+        return *first_order_only((values, source, target), grad, *inputs), None

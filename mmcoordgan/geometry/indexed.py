@@ -60,9 +60,9 @@ def nearest_pixel(source: IndexedCoords, target: IndexedCoords) -> Tensor:
     """Number (B, M) of the source pixel that is nearest to each target pixel, or one of them."""
     batch = max(len(source.coords), len(target.coords))
     targets, sources = points_of(target, source, batch=batch)
-    if in_triton(targets):
+    if in_triton(sources, targets):
         from ._triton import nearest_of_all
 
-        return nearest_of_all(targets, sources)
+        return nearest_of_all(targets, sources)[0]
     blocks = [m.blocks.of_batch(batch, targets.dtype) for m in (target, source)]
     return nearest_index(blocks[0], blocks[1], targets, sources)

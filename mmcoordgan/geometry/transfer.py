@@ -53,7 +53,7 @@ def soft_transfer(
     source_points, target_points = points_of(source, target, batch=batch)
     given = values.flatten(2).to(source_points.dtype).expand(batch, -1, -1)
     with torch.autocast(values.device.type, enabled=False):  # coordinates need 24 bits
-        if in_triton(given):
+        if in_triton(source_points, target_points):
             from ._triton import AllPairs
 
             out = AllPairs.apply(given, source_points, target_points, temperature)

@@ -28,7 +28,8 @@ def on_kernels(monkeypatch):
     kernels = importlib.import_module('mmcoordgan.geometry._triton')
     monkeypatch.setattr(_near, 'USE_TRITON', True)
     monkeypatch.setattr(_near, 'on_cpu', lambda tensor: False)
-    monkeypatch.setattr(kernels, 'SIDE', 256)  # the interpreter's time is that of the steps
+    for name in ('OWN', 'OTHERS'):  # the interpreter's time is that of the steps
+        monkeypatch.setattr(kernels, name, 256)
     launched, launch = [], kernels.launch
     monkeypatch.setattr(kernels, 'launch', lambda *args, **c: launched.append(launch(*args, **c)))
     yield

@@ -23,7 +23,9 @@ from mmcoordgan.geometry import (
 )
 
 TEMPERATURE_TIMES_SIZE = 1.28  # 0.01 at 128 x 128
-ALL_PAIRS_LIMIT = 128  # at 256 x 256 a single matrix of distances has 16 GiB
+ALL_PAIRS_LIMIT = {'cpu': 128, 'cuda': 64}
+"""Largest side for brute force: on a CPU, a matrix of distances at 256 x 256 has 16 GiB; on a GPU,
+``cdist`` fails on a batch of 8 at 128."""
 
 
 def smooth_map(size: int, seed: int) -> Tensor:
@@ -75,7 +77,7 @@ METHODS: dict[str, dict[str, Any]] = {
 
 def methods_of(function: str, size: int, device: str) -> list[str]:
     """What can be measured at this size."""
-    names = list(METHODS[function]) if size <= ALL_PAIRS_LIMIT else ['near pixels']
+    names = list(METHODS[function]) if size <= ALL_PAIRS_LIMIT[device] else ['near pixels']
     return [*names, 'Triton'] if device == 'cuda' and find_spec('triton') else names
 
 
