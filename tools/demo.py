@@ -39,6 +39,7 @@ img {{ max-width: 100% }} iframe {{ width: 100%; height: 90vh; border: 0 }}</sty
 """
 
 
+@explained_errors('demo.py')
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog='demo.py', description=f'Writes one HTML page that shows what {MODEL} can do.'
@@ -46,12 +47,11 @@ def main() -> None:
     parser.add_argument('--out', default='demo.html', help='file to write [demo.html]')
     parser.add_argument('--force', action='store_true', help='overwrite it')
     args = parser.parse_args()
-    with explained_errors('demo.py'):
-        check_file(args.out, ['.html'], force=args.force)
-        page = make_page().encode()
-        with atomic_file(args.out) as file:
-            file.write(page)
-        print(f'{args.out}: open it in a browser. Your own photographs: mmcoordgan infer --help')
+    check_file(args.out, ['.html'], force=args.force)
+    page = make_page().encode()
+    with atomic_file(args.out) as file:
+        file.write(page)
+    print(f'{args.out}: open it in a browser. Your own photographs: mmcoordgan infer --help')
 
 
 def make_page() -> str:
@@ -85,12 +85,12 @@ def make_page() -> str:
     sections = ''.join(
         f'<h2>{title}</h2><p>{text}</p>{picture(text, *cells)}' for title, text, *cells in shown
     )
-    known, pictures = model.networks.held_out, []
+    pictures = []
     for sample, seen in zip(samples, model.encode(faces)):
         coords, verdict = torch.from_numpy(seen.coords), DOUBTFUL * seen.domain.doubtful
         fields = sample.name, sample.image, coords, verdict, seen.map_error
         pictures.append(ExplorerPicture(*fields))
-    accuracy = Accuracy(model.temperature, *known[1:])
+    accuracy = Accuracy(model.temperature, *model.networks.held_out[1:])
     explorer = html.escape(explorer_page(pictures, accuracy=accuracy))
     return PAGE.format(model=MODEL, sections=sections, explorer=explorer)
 

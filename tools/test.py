@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from mmcoordgan.cli.checks import STAGES
 from mmcoordgan.cli.config import hooks, load_config
 from mmcoordgan.cli.launch import (
     ToolRunner,
@@ -65,8 +66,7 @@ def choose_checkpoint(cfg: Config, checkpoint: str) -> None:
     cfg.load_from, cfg.resume = checkpoint, False
     for key in [key for key in cfg.model if str(key).startswith('pretrained')]:
         cfg.model[key] = None
-    ours = _is(cfg.model, 'CoordGAN') or _is(cfg.model, 'CoordGANInversion')
-    if ours and not cfg.model.get('refinement'):
+    if type_name(cfg.model.get('type')) in STAGES and not cfg.model.get('refinement'):
         cfg.model.losses, cfg.model.perceptual = {}, None  # VGG16's weights need not be there
 
 
@@ -84,44 +84,40 @@ def check_test(cfg: Config) -> None:
 
 def drop_refined(cfg: Config) -> None:
     """Leave out the metrics of refined maps where the config switches refinement off."""
-    refinement = cfg.model.get('refinement') or {}
-    evaluators = cfg.test_evaluator
-    refines = refinement.get('steps') or not _is(cfg.model, 'CoordGANInversion')
-    if refines or not isinstance(evaluators, (list, tuple)):
+    refines = (cfg.model.get('refinement') or {}).get('steps')
+    if refines or type_name(cfg.model.get('type')) != 'CoordGANInversion':
         return
-    kept = [m for m in evaluators if not str(m.get('coords_key')).startswith('refined_')]
-    if len(kept) < len(evaluators):
+    every = metrics_of(cfg)
+    cfg.test_evaluator = [m for m in every if 'refined_' not in m.get('coords_key', '')]
+    if len(cfg.test_evaluator) < len(every):
         print('refinement is off: its metrics are left out', file=sys.stderr)
-        cfg.test_evaluator = kept
 
 
 def draw_into(cfg: Config, folder: str) -> None:
     """Let the config's ``TransferVisualizationHook`` draw into ``folder``; add one if need be."""
-    if _is(cfg.model, 'CoordGAN'):
+    if type_name(cfg.model.get('type')) == 'CoordGAN':
         raise UserError(
             '--show-dir draws transfers between images, which need an encoder (stage 2); '
             f'{cfg.filename} is one of stage 1'
         )
     for hook in hooks(cfg):
-        if _is(hook, 'TransferVisualizationHook'):
+        if type_name(hook.get('type')) == 'TransferVisualizationHook':
             hook.out_dir = folder
             return
-    evaluators = cfg.test_evaluator
-    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
-    metric = next((m for m in evaluators if _is(m, 'SegTransferIoU')), {})
+    transfers = (m for m in metrics_of(cfg) if type_name(m.get('type')) == 'SegTransferIoU')
+    metric = next(transfers, {})
     settings = {key: metric[key] for key in SHARED if key in metric}
-    drawing = dict(type='mmcoordgan.TransferVisualizationHook', out_dir=folder, **settings)
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), drawing]
+    add_hook(cfg, type='mmcoordgan.TransferVisualizationHook', out_dir=folder, **settings)
 
 
-def _is(component: Any, name: str) -> bool:
-    """Whether a config's dict configures the class ``name``, whatever the form of its type."""
-    return isinstance(component, dict) and type_name(component.get('type')) == name
+def metrics_of(cfg: Config) -> list[dict]:
+    """The dicts of all metrics of the test."""
+    found = cfg.test_evaluator
+    return list(found) if isinstance(found, (list, tuple)) else [found]
 
 
-def one_loader(runner: Any) -> Any:
-    """The data loader of the test, in the main process; MMagic's loop has several: None."""
-    return getattr(runner.test_loop, 'dataloader', None) if is_main_process() else None
+def add_hook(cfg: Config, **settings: Any) -> None:
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), settings]
 
 
 class MetricsHook(Hook):
@@ -130,9 +126,11 @@ class MetricsHook(Hook):
     metrics: dict = {}
 
     def before_test_epoch(self, runner: Any) -> None:
-        loader = one_loader(runner)
-        batches = () if loader is None else range(len(loader))
-        self.bar = patient_progress(batches, 'Testing')
+        # MMagic's loop has several data loaders.
+        loader = getattr(runner.test_loop, 'dataloader', ()) if is_main_process() else ()
+        if loader:
+            print(f'Testing {runner._load_from} on {len(loader.dataset)} samples', flush=True)
+        self.bar = patient_progress(range(len(loader)), 'Testing')
         next(self.bar, None)
 
     def after_test_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
@@ -150,42 +148,43 @@ def write_metrics(path: str, metrics: dict) -> None:
         file.write(f'{json.dumps(finite, indent=2)}\n'.encode())
 
 
+def report(metrics: dict, cfg: Config, out: str | None) -> None:
+    """Write and print what was measured."""
+    if out is not None:
+        if out.endswith('.json'):
+            write_metrics(out, metrics)
+        print(f'written: {out}', file=sys.stderr)
+    shown = [name for name in metrics if not re.search(r'iou/|/ref\d', name)]
+    width = max(map(len, shown), default=0)
+    for name in shown:  # classes and references stand in tables of their own
+        print(f'{name:<{width}}  {float(metrics[name]):10.4f}')
+    print(f'Done. The log, and pictures/ if some were drawn, are in {cfg.work_dir}')
+
+
+@explained_errors('test.py')
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with explained_errors('test.py'):
-        forbid_unsafe_loading()
-        cfg = load_config(args.config, args.cfg_options, args.work_dir)
-        check_test(cfg)
-        drop_refined(cfg)
-        if args.out is not None:
-            check_file(args.out, ['.json', '.npz'], force=True)
-        choose_checkpoint(cfg, args.checkpoint)
-        cfg.merge_from_dict({'default_hooks.checkpoint': FIT})
-        if args.amp:
-            cfg.test_cfg.fp16 = True
-        if args.show_dir is not None:
-            draw_into(cfg, args.show_dir)
-        if args.out is not None and args.out.endswith('.npz'):
-            predictions = dict(type='mmcoordgan.PredictionHook', path=args.out)
-            cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), predictions]
-        join_processes(cfg, args.launcher, args.local_rank)
-        kept, runner = MetricsHook(), ToolRunner.from_cfg(cfg)
-        runner.register_hook(kept, 'LOWEST')
-        loader = one_loader(runner)
-        if loader is not None:
-            print(f'Testing {args.checkpoint} on {len(loader.dataset)} samples', flush=True)
-        runner.test()
-        if args.out is not None and is_main_process():
-            if args.out.endswith('.json'):
-                write_metrics(args.out, kept.metrics)
-            print(f'written: {args.out}', file=sys.stderr)
-        if is_main_process():
-            shown = [name for name in kept.metrics if not re.search(r'iou/|/ref\d', name)]
-            width = max(map(len, shown), default=0)
-            for name in shown:  # classes and references stand in tables of their own
-                print(f'{name:<{width}}  {float(kept.metrics[name]):10.4f}')
-            print(f'Done. The log, and pictures/ if some were drawn, are in {cfg.work_dir}')
-        leave_processes()
+    forbid_unsafe_loading()
+    cfg = load_config(args.config, args.cfg_options, args.work_dir)
+    check_test(cfg)
+    drop_refined(cfg)
+    if args.out is not None:
+        check_file(args.out, ['.json', '.npz'], force=True)
+    choose_checkpoint(cfg, args.checkpoint)
+    cfg.merge_from_dict({'default_hooks.checkpoint': FIT})
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    if args.show_dir is not None:
+        draw_into(cfg, args.show_dir)
+    if args.out is not None and args.out.endswith('.npz'):
+        add_hook(cfg, type='mmcoordgan.PredictionHook', path=args.out)
+    join_processes(cfg, args.launcher, args.local_rank)
+    kept, runner = MetricsHook(), ToolRunner.from_cfg(cfg)
+    runner.register_hook(kept, 'LOWEST')
+    runner.test()
+    if is_main_process():
+        report(kept.metrics, cfg, args.out)
+    leave_processes()
 
 
 if __name__ == '__main__':

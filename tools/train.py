@@ -61,10 +61,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def use_amp(cfg: Config, precision: str) -> None:
     """Switch every optimizer wrapper to mixed precision, 'bf16' or 'fp16'."""
-    wrapper = cfg.optim_wrapper
-    single = 'optimizer' in wrapper
-    wrappers = [wrapper] if single else [w for w in wrapper.values() if isinstance(w, dict)]
-    for wrapper in wrappers:
+    wrappers = cfg.optim_wrapper
+    single = 'optimizer' in wrappers
+    for wrapper in [wrappers] if single else [w for w in wrappers.values() if isinstance(w, dict)]:
         kind = type_name(wrapper.get('type', 'OptimWrapper'))
         if kind not in ('OptimWrapper', type_name(MIXED), 'AmpOptimWrapper'):
             raise UserError(f'--amp cannot replace the optimizer wrapper {kind} of the config')
@@ -78,16 +77,6 @@ def limit_threads(cfg: Config) -> None:
         torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
-def scale_lr(cfg: Config) -> None:
-    """Switch on the Runner's scaling of learning rates."""
-    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
-        raise UserError(
-            f'--auto-scale-lr: {cfg.filename} does not say which batch size its learning rates are '
-            'for; add auto_scale_lr=dict(base_batch_size=...) to it'
-        )
-    cfg.auto_scale_lr.enable = True
-
-
 def choose_checkpoint(cfg: Config, resume: str | None, named: bool = False) -> None:
     """Set what the Runner loads (``load_from``), and whether it resumes it or only starts from it.
 
@@ -99,52 +88,50 @@ def choose_checkpoint(cfg: Config, resume: str | None, named: bool = False) -> N
         found, passed_over = intact_checkpoint(cfg.work_dir)
         for reason in passed_over:
             print(f'--resume: {reason}', file=sys.stderr)
-        going_on = f'no checkpoint in {cfg.work_dir} yet, starting from the beginning'
-        print(f'--resume: {going_on if found is None else f"going on from {found}"}')
-        if found is None and named and sys.stdin.isatty() and input('Go on? [y/N] ') != 'y':
+        starting = f'no checkpoint in {cfg.work_dir} yet, starting from the beginning'
+        print(f'--resume: {f"going on from {found}" if found else starting}')
+        if not found and named and sys.stdin.isatty() and input('Go on? [y/N] ') != 'y':
             raise UserError(f'there is no checkpoint in {cfg.work_dir}: look for the right folder')
-        cfg.resume = found is not None
-        cfg.load_from = found or cfg.get('load_from')
+        cfg.resume, cfg.load_from = found is not None, found or cfg.get('load_from')
     elif resume is not None:
         cfg.load_from, cfg.resume = resume, True
     if cfg.get('load_from') is not None:
         check_checkpoint(cfg.load_from)
     if cfg.get('resume'):
-        for key in ('pretrained_generator', 'stage1_checkpoint'):
-            if cfg.model.get(key) is not None:
-                cfg.model[key] = None
+        for key in {'pretrained_generator', 'stage1_checkpoint'} & set(cfg.model):
+            cfg.model[key] = None
 
 
+@explained_errors('train.py', '; --resume goes on from the last checkpoint')
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    with explained_errors('train.py', '; --resume goes on from the last checkpoint'):
-        forbid_unsafe_loading()
-        cfg = load_config(args.config, args.cfg_options, args.work_dir)
-        if args.amp:
-            use_amp(cfg, args.amp)
-        if args.auto_scale_lr:
-            scale_lr(cfg)
-        if args.no_validate:
-            cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-        check_training(cfg)
-        limit_threads(cfg)
-        first = next((os.environ[name] for name in RANKS if name in os.environ), '0') == '0'
-        with locked_work_dir(cfg.work_dir) if first else nullcontext():
-            if first:
-                cfg.dump(os.path.join(cfg.work_dir, os.path.basename(cfg.filename)))
-            choose_checkpoint(cfg, args.resume, named=args.work_dir is not None)
-            join_processes(cfg, args.launcher, args.local_rank)
-            if first:
-                print(
-                    f'Training {cfg.train_cfg.get("max_iters")} iterations; the log says how long '
-                    f'it will take. Look at {os.path.join(cfg.work_dir, "pictures")} meanwhile. '
-                    'Ctrl-C saves and ends; the same command with --resume goes on.',
-                    flush=True,
-                )
-            ToolRunner.from_cfg(cfg).train()
-            leave_processes()
-            if first:
-                print(f'Done. Checkpoints, the log and pictures/ are in {cfg.work_dir}')
+    forbid_unsafe_loading()
+    cfg = load_config(args.config, args.cfg_options, args.work_dir)
+    if args.amp:
+        use_amp(cfg, args.amp)
+    if args.auto_scale_lr:
+        cfg.merge_from_dict({'auto_scale_lr.enable': True})
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    check_training(cfg)
+    limit_threads(cfg)
+    first = next((os.environ[name] for name in RANKS if name in os.environ), '0') == '0'
+    with locked_work_dir(cfg.work_dir) if first else nullcontext():
+        if first:
+            cfg.dump(os.path.join(cfg.work_dir, os.path.basename(cfg.filename)))
+        choose_checkpoint(cfg, args.resume, named=args.work_dir is not None)
+        join_processes(cfg, args.launcher, args.local_rank)
+        if first:
+            print(
+                f'Training {cfg.train_cfg.get("max_iters")} iterations; the log says how long '
+                f'it will take. Look at {os.path.join(cfg.work_dir, "pictures")} meanwhile. '
+                'Ctrl-C saves and ends; the same command with --resume goes on.',
+                flush=True,
+            )
+        ToolRunner.from_cfg(cfg).train()
+        leave_processes()
+        if first:
+            print(f'Done. Checkpoints, the log and pictures/ are in {cfg.work_dir}')
 
 
 if __name__ == '__main__':

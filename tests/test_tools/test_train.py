@@ -34,7 +34,7 @@ def prepared(monkeypatch):
                 got.append(cfg)
                 raise Stop
 
-        monkeypatch.setitem(tool['main'].__globals__, 'ToolRunner', Recorder)
+        monkeypatch.setitem(tool['use_amp'].__globals__, 'ToolRunner', Recorder)
         with pytest.raises(Stop):
             tool['main']([str(argument) for argument in arguments])
         return got[0]

@@ -1,8 +1,5 @@
 """Images per second of a config's training data, beside a plain loop with Pillow.
 
-    python tools/dataset_converters/skimage_photos.py data/photos --stride 64 --enlarge 1024
-    python tools/analysis_tools/benchmark_data.py configs/coordgan/celeba_128.py data/photos
-
 The plain loop does the same work in a DataLoader of torch with as many workers: open the
 file, convert it to RGB, resize it (bilinear, antialiased), flip it at random, make it a tensor in
 [-1, 1]. Both take turns.
@@ -85,16 +82,13 @@ def measure(batches: Iterable[Tensor], images: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description="Measures a config's training data beside a plain loop with Pillow.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('config', help='config file that trains on an ImageFolder')
     add('data_root', help='folder of images')
-    add('--workers', type=int, default=2, help='worker processes of each')
-    add('--images', type=int, default=1000, help='in each round')
-    add('--rounds', type=int, default=5, help='of each; the median counts')
+    add('--workers', type=int, default=2, help='worker processes of each [2]')
+    add('--images', type=int, default=1000, help='in each round [1000]')
+    add('--rounds', type=int, default=5, help='of each; the median counts [5]')
     args = parser.parse_args()
     cfg = load_config(args.config, None)
     init_default_scope(cfg.default_scope)

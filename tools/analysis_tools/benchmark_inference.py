@@ -1,12 +1,9 @@
 """Label transfer by tools/infer.py: time, memory, and how good the labels are.
 
-    python tools/analysis_tools/benchmark_inference.py work_dirs/toyfaces_32_encoder
-    python tools/analysis_tools/benchmark_inference.py --untrained coordgan/celeba_128_encoder.py
-
 Writes ToyFaces as images and masks into a temporary folder and labels all but the first ones from
 those, in a process of its own for each number of images. Prints wall and CPU time, peak memory and
 the IoU of the written PNGs, beside batch size 1 and labels that are copied without moving them.
-``--untrained`` prints the CPU time of label transfer for an image, and of rendering one, which
+--untrained prints the CPU time of label transfer for an image, and of rendering one, which
 label transfer leaves out.
 """
 
@@ -116,9 +113,7 @@ def print_transfers(args: argparse.Namespace, root: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description='Measures label transfer by tools/infer.py on ToyFaces.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('checkpoint', nargs='?', help='stage 2, trained on ToyFaces')
     text = 'of stage 2; time its untrained networks instead'

@@ -1,4 +1,9 @@
-"""Time and memory of one training iteration of stage 1, and of its parts."""
+"""Time and memory of one training iteration of stage 1, and of its parts.
+
+Takes random images and, where the config wants LPIPS, untrained VGG16 weights, which cost the same.
+Prints seconds (on the CPU, summed over threads), peak memory, and the fraction of what a plain
+matrix product reaches on this machine.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +16,7 @@ from benchmark_geometry import smooth_map
 from measuring import LAZY, FlopCount, build_training, machine, measure
 from torch import Tensor
 
-from mmcoordgan.cli.launch import explained_errors
-from mmcoordgan.errors import UserError
 from mmcoordgan.geometry import chamfer_to_grid
-from mmcoordgan.models import CoordGAN
 from mmcoordgan.models.losses import Fakes, r1_penalty, warp_loss
 
 WARM_UP, REPEAT = 3, 10
@@ -27,21 +29,20 @@ class Bench:
         torch.manual_seed(0)
         self.device, self.batch = device, batch
         self.model, self.optimizers = build_training(config, device, amp)
-        if not isinstance(self.model, CoordGAN):
-            raise UserError(f'{config} is no config of stage 1: its model is not a CoordGAN')
         self.autocast = torch.autocast(device, torch.bfloat16, enabled=amp)
         size, coords = self.model.generator.image_size, self.model.generator.base_resolution
         self.real = torch.rand(batch, 3, size, size, device=device) * 2 - 1
         self.images = torch.rand(batch, 3, coords, coords, device=device) * 2 - 1
+        self.maps = torch.cat([smooth_map(coords, seed) for seed in range(batch)]).to(device)
 
     def parts(self) -> dict[str, Callable[[], Any]]:
         """Names and calls."""
         return {
             'generator, forward': lambda: self.render(grad=False),
             'generator, both': lambda: self.drop(self.render(grad=True).sum()),
-            'warp loss, both': self.warp_loss,
-            'chamfer, both': lambda: self.drop(chamfer_to_grid(self.maps()).mean()),
-            'discriminator, both': self.discriminate,
+            'warp loss, both': lambda: self.drop(self.warp_loss()),
+            'chamfer, both': lambda: self.drop(chamfer_to_grid(leaf(self.maps)).mean()),
+            'discriminator, both': lambda: self.drop(self.logits().sum()),
             'R1': self.regularize,
             'iteration': lambda: self.iterate(LAZY + 1),
             'iteration with R1': lambda: self.iterate(LAZY),
@@ -52,23 +53,16 @@ class Bench:
         with self.autocast:
             return Fakes(self.model.generator, *latents, grad=grad).images
 
-    def maps(self) -> Tensor:
-        size = self.model.generator.base_resolution
-        maps = torch.cat([smooth_map(size, seed) for seed in range(self.batch)])
-        return maps.to(self.device).requires_grad_()
-
-    def warp_loss(self) -> None:
-        images = self.images.clone().requires_grad_()
+    def warp_loss(self) -> Tensor:
         with self.autocast:
-            self.drop(warp_loss(self.model.perceptual, images, self.maps()))
+            return warp_loss(self.model.perceptual, leaf(self.images), leaf(self.maps))
 
-    def discriminate(self) -> None:
+    def logits(self) -> Tensor:
         with self.autocast:
-            logits = self.model.discriminator(self.real)
-        self.drop(logits.sum())
+            return self.model.discriminator(self.real)
 
     def regularize(self) -> None:
-        real = self.real.clone().requires_grad_()
+        real = leaf(self.real)
         self.drop(r1_penalty(self.model.discriminator(real), [real]))
 
     def iterate(self, iteration: int) -> None:
@@ -79,6 +73,11 @@ class Bench:
     def drop(self, loss: Tensor) -> None:
         loss.backward()
         self.model.zero_grad(set_to_none=True)
+
+
+def leaf(values: Tensor) -> Tensor:
+    """A copy that requires a gradient."""
+    return values.clone().requires_grad_()
 
 
 def matmul_peak(device: str) -> float:
@@ -114,14 +113,9 @@ def print_parts(bench: Bench, peak: float, counted: dict[str, int]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description='Times a training iteration of a stage-1 config and its parts, with random '
-        'images and, where the config wants LPIPS, untrained VGG16 weights, which cost the same. '
-        'Prints seconds (on the CPU, summed over threads), peak memory, and the fraction '
-        'of what a plain matrix product reaches on this machine.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('config', nargs='?', default='configs/coordgan/celeba_128.py')
+    add('config', nargs='?', default='coordgan/celeba_128.py')
     add('--device', choices=['cpu', 'cuda'], default='cpu')
     add('--batch-size', type=int, default=2, help='even [2]')
     add('--threads', type=int, default=2, help='threads on the CPU [2]')
@@ -148,5 +142,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    with explained_errors('benchmark_training.py'):
-        main()
+    main()

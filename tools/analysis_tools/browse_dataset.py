@@ -1,4 +1,8 @@
-"""Draw what the data loader of a config gives, with labels and points."""
+"""Draw what the data loader of a config gives, with labels and points.
+
+Draws images after the whole pipeline, each beside itself with its labels and its points, where it
+has some.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +40,7 @@ def draw(image: torch.Tensor, sample: Any, palette: Any) -> np.ndarray:
 
 @explained_errors('browse_dataset.py')
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description='Draws the images that a data loader gives, after the whole pipeline: image, '
-        'and beside it the image with its labels and its points, where it has some.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('config', help='config file')
     add('--out', required=True, metavar='DIR', help='folder for the drawings')

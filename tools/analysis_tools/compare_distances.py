@@ -1,4 +1,10 @@
-"""Which perceptual distance tells structure from texture? Judged on ToyFaces, which know both."""
+"""Which perceptual distance tells structure from texture? Judged on ToyFaces, which know both.
+
+Prints for each distance the AUC that an image with the same structure and another texture is closer
+than one with another structure and the same texture (what the texture swap loss and the warp loss
+need), and CPU milliseconds to compare a pair, forward and backward. Without weights a network has
+random ones.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +19,7 @@ from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.evaluation.map_quality import separation
 from mmcoordgan.models.losses import LPIPSLoss, PerceptualDistance, StructureTensorLoss
 
-NETS = dict(vgg='VGG16', alex='AlexNet', squeeze='SqueezeNet 1.1')
+NETS = ('vgg', 'alex', 'squeeze')
 
 
 class L1Distance(PerceptualDistance):
@@ -41,16 +47,11 @@ def distances(args: argparse.Namespace) -> dict[str, PerceptualDistance]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description='Prints for each distance: the AUC that an image with the same structure and '
-        'another texture is closer than one with another structure and the same texture (what '
-        'the texture swap loss and the warp loss need), and CPU milliseconds to compare a pair, '
-        'forward and backward. Without weights a network has random ones.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--size', type=int, default=64, help='side of the images [64]')
     parser.add_argument('--count', type=int, default=100, help='pairs of each kind [100]')
-    for net, title in NETS.items():
-        parser.add_argument(f'--{net}', metavar='FILE', help=f"torchvision's {title}")
+    for net in NETS:
+        parser.add_argument(f'--{net}', metavar='FILE', help="torchvision's weights")
     parser.add_argument('--caffe-squeeze', metavar='FILE', help='SqueezeNet 1.1 of Caffe')
     args = parser.parse_args()
     torch.manual_seed(0)

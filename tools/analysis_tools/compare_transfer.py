@@ -1,4 +1,10 @@
-"""How well labels and key points move from image to image: trained encoders beside their rivals."""
+"""How well labels and key points move from image to image: trained encoders beside their rivals.
+
+Carries labels and key points of 5 references to queries by several methods: copying, registration,
+DINOv2 (--dinov2) and trained encoders (--model). Prints one Markdown table for each data set: IoU
+by the rule of CelebA-7, NME (mean error over the distance of the outer eye corners) and PCK@.1, in
+percent, and CPU seconds to find the maps of one query image.
+"""
 
 from __future__ import annotations
 
@@ -51,13 +57,7 @@ def read_positions(text: str) -> list[int]:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Carries labels and key points of 5 references to queries by several methods: '
-        'copying, registration, DINOv2 (--dinov2) and trained encoders (--model). Prints one '
-        'Markdown table for each data set: IoU by the rule of CelebA-7, in percent; NME (mean '
-        'error over the distance of the outer eye corners) and PCK@.1, in percent; and CPU seconds '
-        'to find the maps of one query image.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument_group('data, at least one').add_argument
     text = 'CelebAMask-HQ: CelebA-HQ-img/ and labels of 7 classes, see --label-dir'
     add('--celebamask', metavar='DIR', help=text)

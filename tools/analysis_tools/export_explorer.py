@@ -1,4 +1,8 @@
-"""Write the correspondence explorer: one HTML file to open in any browser, without a network."""
+"""Write the correspondence explorer: one HTML file to open in any browser, without a network.
+
+It shows which pixels of images correspond: point at a pixel of one to see it in all others, place
+points, paint labels that spread.
+"""
 
 from __future__ import annotations
 
@@ -89,12 +93,7 @@ def changed_by_rounding(pictures: list[ExplorerPicture]) -> tuple[float, float]:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Writes one HTML file that shows which pixels of images correspond: point at '
-        'a pixel of one to see it in all others, place points, paint labels that spread. Open it '
-        'in a browser; it needs no server and no network.',
-        epilog='example: export_explorer.py work_dirs/celeba_128_encoder faces/*.jpg --out a.html',
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('checkpoint', help='checkpoint, or work dir of a training, which stands for its last one')
     text = f'{MIN_PICTURES} to {MAX_PICTURES} files, or folders of them; need an encoder (stage 2)'
@@ -116,7 +115,6 @@ def parse_args() -> argparse.Namespace:
 
 
 @explained_errors('export_explorer.py')
-@explained()
 def main() -> None:
     args = parse_args()
     paths = list_images(args.images)
@@ -124,14 +122,15 @@ def main() -> None:
     if not MIN_PICTURES <= count <= MAX_PICTURES:
         raise UserError(f'the explorer shows {MIN_PICTURES} to {MAX_PICTURES} images, not {count}')
     check_file(args.out, ['.html', '.htm'], force=args.force, protected=[args.checkpoint, *paths])
-    inferencer = load(args)
-    if paths:
-        pictures = read_pictures(inferencer, paths, args.size, args.refine)
-    else:
-        pictures = sample_pictures(inferencer, count, args.seed, args.size)
-    known = inferencer.encoder.held_out
-    accuracy = Accuracy(inferencer.temperature, *known[1:]) if known and known.errors else None
-    page = explorer_page(pictures, args.title, accuracy).encode('utf-8')
+    with explained():
+        inferencer = load(args)
+        if paths:
+            pictures = read_pictures(inferencer, paths, args.size, args.refine)
+        else:
+            pictures = sample_pictures(inferencer, count, args.seed, args.size)
+        known = inferencer.encoder.held_out
+        accuracy = Accuracy(inferencer.temperature, *known[1:]) if known and known.errors else None
+        page = explorer_page(pictures, args.title, accuracy).encode('utf-8')
     with atomic_file(args.out) as file:
         file.write(page)
     print(f'{args.out}: {count} images, {len(page) / 1e6:.2f} MB')

@@ -151,7 +151,6 @@ def parse_args() -> argparse.Namespace:
 
 
 @explained_errors('figures.py')
-@explained()
 def main() -> None:
     args = parse_args()
     labelled = args.toy_faces or args.reference
@@ -162,7 +161,9 @@ def main() -> None:
     for path in paths:
         protected = [args.checkpoint, *args.images, *args.reference]
         check_file(path, ['.png'], force=args.force, protected=protected)
-    for name, path, rows in zip(names, paths, list(draw(args, names))):
+    with explained():
+        figures = list(draw(args, names))
+    for name, path, rows in zip(names, paths, figures):
         texts = ([], []) if args.no_captions else captions(name, rows)
         with atomic_file(path) as file:
             Image.fromarray(arrange_cells(rows, 96, *texts)).save(file, 'PNG', optimize=True)

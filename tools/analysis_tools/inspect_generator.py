@@ -1,4 +1,9 @@
-"""How well a trained generator splits structure from texture, beside an untrained one."""
+"""How well a trained generator splits structure from texture, beside an untrained one.
+
+Prints for both, with averaged weights: the distance between images of one structure in two textures
+and of two structures in one texture (structure tensor), how often the first is the smaller (AUC),
+the spread of the maps over structures, and the fraction of folded pixels.
+"""
 
 from __future__ import annotations
 
@@ -46,12 +51,7 @@ def figures(generator: torch.nn.Module, samples: int, seed: int) -> dict[str, fl
 @explained_errors('inspect_generator.py')
 @explained()
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description='Prints, for the averaged generator of a checkpoint and for an untrained one: '
-        'the distance between images of one structure in two textures and of two structures in '
-        'one texture (structure tensor), how often the first is the smaller (AUC), the spread of '
-        'the maps over structures, and the fraction of folded pixels.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('checkpoint', help='checkpoint of either stage, or its work dir')
     parser.add_argument('--samples', type=int, default=256, help='number of images [256]')
     parser.add_argument('--seed', type=int, default=0, help='seed of the latent codes [0]')

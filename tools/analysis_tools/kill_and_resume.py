@@ -1,11 +1,9 @@
 """Kill a training again and again, and compare its end with that of one that was left alone.
 
-    python tools/analysis_tools/kill_and_resume.py configs/coordgan/toyfaces_32.py --kills 20
-
-Kills are ``kill -9`` of all processes at random moments: while the program starts, while it
-trains, and while it writes a checkpoint. After each one, the checkpoint that ``last_checkpoint``
+Kills are kill -9 of all processes at random moments: while the program starts, while it
+trains, and while it writes a checkpoint. After each one, the checkpoint that last_checkpoint
 names must be complete, and no iterations may be lost but those since the last checkpoint. With
-``--signal TERM``, processes are asked to end while they train, and no iteration may be lost.
+--signal TERM, processes are asked to end while they train, and no iteration may be lost.
 """
 
 from __future__ import annotations
@@ -55,7 +53,6 @@ class Training:
         self.command = [*program, 'default_hooks.logger.interval=1', *args.cfg_options]
 
     def start(self) -> None:
-        self.left_behind = self.unfinished()
         with open(self.output, 'wb') as output:
             self.process = psutil.Popen(self.command, stdout=output, stderr=output)
 
@@ -88,13 +85,12 @@ class Training:
         path = last_checkpoint(self.work_dir)
         return int(load_checkpoint(path)['meta']['iter']) if path else 0
 
-    def unfinished(self) -> set[str]:
-        """Files that are being written, or that a kill left behind."""
-        return {path.name for path in self.work_dir.glob('*.part')}
-
     def writing(self) -> bool:
-        """Whether this start is writing a file, or was killed while it did."""
-        return bool(self.unfinished() - self.left_behind)
+        """Whether it is writing a file, or was killed while it did.
+
+        A training removes what earlier ones left before its first iteration.
+        """
+        return any(self.work_dir.glob('*.part'))
 
 
 def wait_for_moment(training: Training, kind: str, source: random.Random) -> None:
@@ -129,7 +125,7 @@ def kill_repeatedly(training: Training, args: argparse.Namespace) -> Counter:
         if terminate and code != 143 and args.processes == 1:  # torchrun has its own
             training.fail(f'SIGTERM led to exit code {code}')
         seen, now = training.iteration(), training.saved()
-        caught = 'saving' if training.writing() else 'training' if seen else 'starting'
+        caught = 'starting' if not seen else 'saving' if training.writing() else 'training'
         counts[caught] += 1
         print(f'kill {number + 1}, while {caught}: at {seen or saved}, goes on from {now}')
         if now < saved or seen - now > bearable:
@@ -149,9 +145,7 @@ def flat(checkpoint: dict) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('config', help='config file')
     add('--kills', type=int, default=20, help='how often to kill [20]')

@@ -1,4 +1,10 @@
-"""How well a model tells its good matches from its bad ones, on key points that are known."""
+"""How well a model tells its good matches from its bad ones, on key points that are known.
+
+Carries the key points of every image to the next one. Prints how often a bad match (see --alpha) is
+less trusted than a good one (AUC): by the cycle error alone, and by the doubt that expected errors
+come from. Then calibrates on the first half of the images, and prints expected and measured errors
+on the second.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +23,7 @@ from mmcoordgan.evaluation.map_quality import separation
 @explained_errors('measure_confidence.py')
 @explained()
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description='Carries the key points of every image to the next one. Prints how often a bad '
-        'match (see --alpha) is less trusted than a good '
-        'one (AUC): by the cycle error alone, and by the doubt that expected errors come from. '
-        'Then calibrates on the first half of the images, and prints expected and measured errors '
-        'on the second.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('model', help='checkpoint of stage 2, its work dir, or a bundled model')
     add('source', help=f'folder with images/ and landmarks.npz (68 points a face), or {TOYFACES}')

@@ -1,10 +1,8 @@
-"""Whether a training's memory grows: trains, and prints slopes.
-
-    python tools/analysis_tools/measure_memory.py configs/coordgan/toyfaces_32.py --iters 2000
+"""Whether a training's memory grows: trains into a temporary folder, and prints slopes.
 
 The slope is a least squares fit through the resident memory in the second half of the run, in KiB
-per 1000 iterations; workers of the data loader are counted apart. Needs psutil (``pip install
-psutil``).
+per 1000 iterations; workers of the data loader are counted apart. Needs psutil (pip install
+psutil).
 """
 
 from __future__ import annotations
@@ -42,9 +40,7 @@ class MemoryHook(Hook):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description='Trains for a while, into a temporary folder, and prints how memory grows.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('config', help='config file')
     add('--iters', type=int, default=2000, help='iterations [2000]')

@@ -37,15 +37,11 @@ class Method:
 
     def __init__(self, size: int) -> None:
         self.size = size
-
-    @property
-    def temperature(self) -> float:
-        """Of the soft transfer, for the size of the maps: 0.01 at 128."""
-        return temperature_at(self.size, 'soft', 0.01, 128)
+        self.temperature = temperature_at(size, 'soft', 0.01, 128)
 
     def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
         """References (H, W, 3) uint8 RGB -> their maps (K, 2, h, w)."""
-        return canonical_grid(self.size, self.size).expand(len(images), -1, -1, -1)
+        return torch.stack([self.read_query(image)['coords'] for image in images])
 
     def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
         """A query (H, W, 3) uint8 RGB -> ``coords``, (2, h, w) or (K, 2, h, w).
@@ -55,7 +51,30 @@ class Method:
         return {'coords': canonical_grid(self.size, self.size)}
 
 
-class Registration(Method):
+class PairMethod(Method):
+    """A method that compares the features of a query with those of each reference."""
+
+    def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Keep the references' features; their maps are canonical grids."""
+        self.references = [self.features(image) for image in images]
+        return canonical_grid(self.size, self.size).expand(len(images), -1, -1, -1)
+
+    def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
+        """Match the query with each reference."""
+        features = self.features(image)
+        found = [self.match(features, reference) for reference in self.references]
+        return {key: torch.stack([one[key] for one in found]) for key in found[0]}
+
+    def features(self, image: np.ndarray) -> Any:
+        """What is compared."""
+        raise NotImplementedError
+
+    def match(self, query: Any, reference: Any) -> dict[str, Tensor]:
+        """Where each pixel of the query looks in the reference: maps (2, size, size)."""
+        raise NotImplementedError
+
+
+class Registration(PairMethod):
     """SimpleITK: an affine map, then a B-spline, that match the edges of a pair of images.
 
     The metric is ANTS' neighborhood correlation. Of some twenty settings, these are the best on
@@ -79,25 +98,15 @@ class Registration(Method):
         self.sitk: Any = SimpleITK
         self.sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(torch.get_num_threads())
 
-    def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
-        """Keep the references' edges."""
-        self.references = [self.edges(image) for image in images]
-        return super().read_references(images)
-
-    def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
-        """Register the query with each reference."""
-        query = self.edges(image)
-        return {'coords': torch.stack([self.register(query, one) for one in self.references])}
-
-    def edges(self, image: np.ndarray) -> Any:
+    def features(self, image: np.ndarray) -> Any:
         """Strength of the edges of a grey image, of standard deviation 1."""
         grey = torch.from_numpy(image.astype(np.float32).mean(2))[None, None]
         grey = F.interpolate(grey, (self.SIDE, self.SIDE), mode='bilinear', antialias=True)
         given = self.sitk.GetImageFromArray(grey[0, 0].numpy())
         return self.sitk.Normalize(self.sitk.GradientMagnitudeRecursiveGaussian(given, self.SIGMA))
 
-    def register(self, query: Any, reference: Any) -> Tensor:
-        """Where each pixel of the query looks in the reference (2, size, size)."""
+    def match(self, query: Any, reference: Any) -> dict[str, Tensor]:
+        """Register the edges of both."""
         sitk = self.sitk
         affine = sitk.AffineTransform(2)
         affine.SetCenter([(self.SIDE - 1) / 2] * 2)
@@ -122,7 +131,8 @@ class Registration(Method):
         # The places of pixels as fractions of the sides, at both sizes.
         offsets = torch.from_numpy(moved).float().permute(2, 0, 1)[None] / self.SIDE
         offsets = F.interpolate(offsets, (self.size, self.size), mode='bicubic')[0]
-        return canonical_grid(self.size, self.size) + 2 * offsets * self.size / (self.size - 1)
+        moves = 2 * offsets * self.size / (self.size - 1)
+        return {'coords': canonical_grid(self.size, self.size) + moves}
 
     def _method(self, levels: Sequence[int]) -> Any:
         method = self.sitk.ImageRegistrationMethod()
@@ -134,7 +144,7 @@ class Registration(Method):
         return method
 
 
-class DINOv2(Method):
+class DINOv2(PairMethod):
     """Nearest neighbors of DINOv2's patch features (cosine), from an ONNX file.
 
     A query's pixels look at their nearest neighbors in the reference. Points follow mutual nearest
@@ -157,18 +167,6 @@ class DINOv2(Method):
         options.intra_op_num_threads = torch.get_num_threads()
         self.session = onnxruntime.InferenceSession(path, options)
 
-    def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
-        """Keep the references' features."""
-        self.references = [self.features(image) for image in images]
-        return super().read_references(images)
-
-    def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
-        """Find the query's nearest neighbors in each reference."""
-        features = self.features(image)
-        pairs = [self.match(features, reference) for reference in self.references]
-        coords, point_coords = zip(*pairs)
-        return {'coords': torch.stack(coords), 'point_coords': torch.stack(point_coords)}
-
     def features(self, image: np.ndarray) -> Tensor:
         """Normalized features (size * size, channels)."""
         x = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
@@ -180,15 +178,15 @@ class DINOv2(Method):
         features = F.interpolate(patches, (self.size, self.size), mode='bilinear')
         return F.normalize(features[0].flatten(1).T, dim=1)
 
-    def match(self, query: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps (2, size, size) of the query: all nearest neighbors, and mutual ones alone."""
+    def match(self, query: Tensor, reference: Tensor) -> dict[str, Tensor]:
+        """All nearest neighbors, and mutual ones alone for points."""
         similar = query @ reference.T
         there, back = similar.argmax(1), similar.argmax(0)
         coords = canonical_grid(self.size, self.size).flatten(1)[:, there]
         mutual = back[there] == torch.arange(len(there))
         point_coords = coords.masked_fill(~mutual, OUT_OF_REACH)
         shape = (2, self.size, self.size)
-        return coords.view(shape), point_coords.view(shape)
+        return {'coords': coords.view(shape), 'point_coords': point_coords.view(shape)}
 
 
 class Trained(Method):
@@ -203,25 +201,14 @@ class Trained(Method):
         self.inferencer = CoordGANInferencer(
             model, device='cpu', show_progress=False, check_domain=False
         )
-        super().__init__(self.inferencer.networks.generator.base_resolution)
+        networks = self.inferencer.networks
+        super().__init__(networks.generator.base_resolution)
         name = os.path.basename(os.path.normpath(model))
         self.name = f'{name}, refined' if refine else name
         self.refine = refine
+        self.can_refine = networks.require_encoder().structure_width is not None
         self.mode = 'soft' if self.inferencer.temperature else 'hard'
-
-    @property
-    def temperature(self) -> float:
-        """As the checkpoint's config says."""
-        return self.inferencer.temperature or super().temperature
-
-    @property
-    def can_refine(self) -> bool:
-        """Whether the encoder gives structure codes, which can be refined."""
-        return self.inferencer.networks.require_encoder().structure_width is not None
-
-    def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
-        """Their maps, from one forward pass each."""
-        return torch.stack([self.read_query(image)['coords'] for image in images])
+        self.temperature = self.inferencer.temperature or self.temperature
 
     def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
         """Its map, from one forward pass."""

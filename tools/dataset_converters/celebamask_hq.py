@@ -11,12 +11,12 @@ can be stopped and started again; it goes on with the images that are missing.
 from __future__ import annotations
 
 import argparse
-import glob
 import os
 import sys
 from contextlib import nullcontext
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 from mmengine.utils import track_iter_progress
@@ -34,7 +34,7 @@ from mmcoordgan.datasets.label_files import default_palette
 from mmcoordgan.io.files import atomic_file
 
 
-def pack(number: int, mask_dir: str, out_dir: str, num_classes: int) -> str:
+def pack(number: int, mask_dir: str, out_dir: Path, num_classes: int) -> str:
     """Write the labels of one image; return what went wrong, or an empty string."""
     try:
         labels = paint_labels(mask_dir, number, num_classes)
@@ -42,7 +42,7 @@ def pack(number: int, mask_dir: str, out_dir: str, num_classes: int) -> str:
         image.putpalette(default_palette(num_classes).ravel().tolist())
         info = PngInfo()
         info.add_text(PNG_CLASSES_KEY, str(num_classes))
-        with atomic_file(os.path.join(out_dir, f'{number}.png')) as file:
+        with atomic_file(out_dir / f'{number}.png') as file:
             image.save(file, format='PNG', pnginfo=info)
             file.flush()
             if not np.array_equal(read_packed_labels(file.name, num_classes), labels):
@@ -52,6 +52,7 @@ def pack(number: int, mask_dir: str, out_dir: str, num_classes: int) -> str:
     return ''
 
 
+@explained_errors('celebamask_hq.py')
 def main(argv: list[str] | None = None) -> int:
     """Pack all images; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
@@ -61,18 +62,16 @@ def main(argv: list[str] | None = None) -> int:
     add('--out-dir', help='default: data_root/CelebAMask-HQ-labels-<classes>')
     add('--workers', type=int, default=min(8, os.cpu_count() or 1))
     args = parser.parse_args(argv)
-    out_dir = args.out_dir or os.path.join(
-        args.data_root, f'CelebAMask-HQ-labels-{args.num_classes}'
-    )
-    names = list_numbered_images(os.path.join(args.data_root, 'CelebA-HQ-img'))
-    os.makedirs(out_dir, exist_ok=True)
-    for unfinished in glob.glob(os.path.join(glob.escape(out_dir), '*.png.*.part')):
-        os.unlink(unfinished)
-    numbers, done = [int(os.path.splitext(name)[0]) for name in names], set(os.listdir(out_dir))
-    missing = [number for number in numbers if f'{number}.png' not in done]
+    root = Path(args.data_root)
+    out_dir = Path(args.out_dir or root / f'CelebAMask-HQ-labels-{args.num_classes}')
+    numbers = [int(Path(name).stem) for name in list_numbered_images(root / 'CelebA-HQ-img')]
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for unfinished in out_dir.glob('*.png.*.part'):
+        unfinished.unlink()
+    missing = [number for number in numbers if not (out_dir / f'{number}.png').exists()]
     print(f'{len(numbers)} images, {len(numbers) - len(missing)} packed before', flush=True)
-    mask_dir = os.path.join(args.data_root, 'CelebAMask-HQ-mask-anno')
-    work = partial(pack, mask_dir=mask_dir, out_dir=out_dir, num_classes=args.num_classes)
+    masks = str(root / 'CelebAMask-HQ-mask-anno')
+    work = partial(pack, mask_dir=masks, out_dir=out_dir, num_classes=args.num_classes)
     # 'spawn' behaves alike on all systems and does not fork threads of OpenCV or torch.
     with get_context('spawn').Pool(args.workers) if args.workers > 1 else nullcontext() as pool:
         results = pool.imap_unordered(work, missing, chunksize=8) if pool else map(work, missing)
@@ -84,5 +83,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    with explained_errors('celebamask_hq.py'):
-        sys.exit(main())
+    sys.exit(main())

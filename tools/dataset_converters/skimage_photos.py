@@ -7,52 +7,39 @@ The photographs ship with scikit-image (``pip install scikit-image``; public dom
 from __future__ import annotations
 
 import argparse
+import itertools
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 PHOTOS = ('astronaut', 'chelsea', 'coffee', 'rocket', 'retina', 'hubble_deep_field')
 """Functions of ``skimage.data`` that return photographs shipped inside the package."""
 
 
-def crops(photo: np.ndarray, side: int, stride: int) -> list[np.ndarray]:
-    """Square pieces (side, side, 3) of a photograph (H, W, 3), on a grid of ``stride`` pixels."""
-    height, width = photo.shape[:2]
-    return [
-        photo[top : top + side, left : left + side]
-        for top in range(0, height - side + 1, stride)
-        for left in range(0, width - side + 1, stride)
-    ]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description='Cut photographs of scikit-image into a folder.')
-    parser.add_argument('out', type=Path, help='folder for the images')
-    parser.add_argument('--side', type=int, default=256, help='height and width in pixels [256]')
-    parser.add_argument('--stride', type=int, default=128, help='distance of the cuts [128]')
-    parser.add_argument(
-        '--enlarge',
-        type=int,
-        metavar='SIDE',
-        help='enlarge to this height and width and save as JPEG, as large data are',
-    )
+    add = parser.add_argument
+    add('out', type=Path, help='folder for the images')
+    add('--side', type=int, default=256, help='height and width in pixels [256]')
+    add('--stride', type=int, default=128, help='distance of the cuts [128]')
+    text = 'enlarge to this height and width and save as JPEG, as large data are'
+    add('--enlarge', type=int, metavar='SIDE', help=text)
     args = parser.parse_args()
-    try:
-        from skimage import data
-    except ImportError:
-        parser.error('this needs scikit-image: pip install scikit-image')
-    photos = {name: getattr(data, name)() for name in PHOTOS}
+    from skimage import data
+
     args.out.mkdir(parents=True, exist_ok=True)
     count = 0
-    for name, photo in photos.items():
-        for index, piece in enumerate(crops(photo, args.side, args.stride)):
-            image, path = Image.fromarray(piece), args.out / f'{name}_{index:02d}'
+    for name in PHOTOS:
+        photo = Image.fromarray(getattr(data, name)())
+        tops, lefts = (range(0, n - args.side + 1, args.stride) for n in photo.size[::-1])
+        for index, (top, left) in enumerate(itertools.product(tops, lefts)):
+            piece = photo.crop((left, top, left + args.side, top + args.side))
+            path = args.out / f'{name}_{index:02d}'
             if args.enlarge is None:
-                image.save(path.with_suffix('.png'))
+                piece.save(path.with_suffix('.png'))
             else:
-                image = image.resize((args.enlarge, args.enlarge), Image.Resampling.BICUBIC)
-                image.save(path.with_suffix('.jpg'), quality=95)
+                piece = piece.resize((args.enlarge, args.enlarge), Image.Resampling.BICUBIC)
+                piece.save(path.with_suffix('.jpg'), quality=95)
             count += 1
     print(f'{count} images in {args.out}')
 

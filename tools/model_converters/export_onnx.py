@@ -51,9 +51,8 @@ class Correspondence(nn.Module):
         super().__init__()
         self.encoder = trained.require_encoder()
         self.generator = trained.generator
-        self.outputs = ['coords', 'structure_w', 'texture_w']
-        if self.encoder.structure_width is None:
-            self.outputs.remove('structure_w')
+        direct = self.encoder.structure_width is None
+        self.outputs = ['coords', *([] if direct else ['structure_w']), 'texture_w']
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         encoding = encode(self.encoder, self.generator, images)
@@ -81,8 +80,6 @@ def to_onnx(network: Correspondence, source: str) -> bytes:
     ).model_proto
     side = network.encoder.input_size
     meaning = {key: MEANING[key].format(side=side) for key in ['images', *network.outputs]}
-    for value in (*model.graph.input, *model.graph.output):
-        value.doc_string = meaning[value.name]
     about = {'checkpoint': Path(source).name, 'mmcoordgan': __version__}
     onnx.helper.set_model_props(model, {**meaning, **about})
     onnx.checker.check_model(model, full_check=True)
@@ -99,13 +96,23 @@ def start_session(model: bytes, threads: int) -> Callable[[Tensor], list[np.ndar
     return lambda images: session.run(None, {'images': images.numpy()})
 
 
+@explained_errors('export_onnx.py')
 @torch.no_grad()
-def export(args: argparse.Namespace) -> None:
-    """Export, compare, write and time.
-
-    Raises:
-        UserError: With exit code 1 where results differ.
-    """
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog='export_onnx.py',
+        description=__doc__,
+        epilog='Exit codes: 0: the results are the same, and the model is written. 1: they are '
+        'not, or writing failed; FILE is as it was. 2: wrong arguments or checkpoint.',
+    )
+    add = parser.add_argument
+    add('checkpoint', help='checkpoint of stage 2 (an encoder), or its work dir')
+    add('--out', required=True, metavar='FILE', help='the model: FILE.onnx')
+    add('--force', action='store_true', help='replace FILE if it exists')
+    add('--config', help='config file, for a checkpoint that does not hold its own')
+    text = "threads of both when timed [PyTorch's default]"
+    add('--threads', type=int, default=torch.get_num_threads(), metavar='N', help=text)
+    args = parser.parse_args(argv)
     check_file(args.out, ['.onnx'], force=args.force, protected=[args.checkpoint])
     torch.manual_seed(0)
     torch.set_num_threads(args.threads)
@@ -131,25 +138,6 @@ def export(args: argparse.Namespace) -> None:
     times = (timeit.repeat(lambda f=f: f(images), number=1) for f in (network, session))
     theirs, ours = (1000 * statistics.median(seconds) for seconds in times)
     print(f'one image, {args.threads} threads: PyTorch {theirs:.1f} ms, ONNX {ours:.1f} ms')
-
-
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog='export_onnx.py',
-        description=__doc__,
-        epilog='Exit codes: 0: the results are the same, and the model is written. 1: they are '
-        'not, or writing failed; FILE is as it was. 2: wrong arguments or checkpoint.',
-    )
-    add = parser.add_argument
-    add('checkpoint', help='checkpoint of stage 2 (an encoder), or its work dir')
-    add('--out', required=True, metavar='FILE', help='the model: FILE.onnx')
-    add('--force', action='store_true', help='replace FILE if it exists')
-    add('--config', help='config file, for a checkpoint that does not hold its own')
-    text = "threads of both when timed [PyTorch's default]"
-    add('--threads', type=int, default=torch.get_num_threads(), metavar='N', help=text)
-    args = parser.parse_args(argv)
-    with explained_errors('export_onnx.py'):
-        export(args)
 
 
 if __name__ == '__main__':
