@@ -78,7 +78,8 @@ METHODS: dict[str, dict[str, Any]] = {
 def methods_of(function: str, size: int, device: str) -> list[str]:
     """What can be measured at this size."""
     names = list(METHODS[function]) if size <= ALL_PAIRS_LIMIT[device] else ['near pixels']
-    return [*names, 'Triton'] if device == 'cuda' and find_spec('triton') else names
+    kernels = device == 'cuda' and size**4 <= _near.TRITON_PAIRS and find_spec('triton')
+    return [*names, 'Triton'] if kernels else names
 
 
 def inputs_of(function: str, size: int, device: str, batch: int = 1) -> list[Any]:
