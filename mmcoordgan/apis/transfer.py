@@ -43,17 +43,14 @@ def how_sure(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Confidences, and expected errors in pixels of an image.
 
-    Without expected errors, confidences come from the cycle errors.
+    Confidence falls from 1 to 0 at an error of :data:`ZERO_CONFIDENCE`. Without expected errors, it
+    comes from the cycle error.
     """
-    if encoder.held_out is None or not encoder.held_out.errors:
-        return confidence(cycle), None
-    error = encoder.held_out.expected_error(doubt)
-    return confidence(error), as_array(error * image.crop.side)
-
-
-def confidence(error: Tensor) -> np.ndarray:
-    """1 where there is no error, falling linearly to 0 at ZERO_CONFIDENCE."""
-    return as_array((1 - error / ZERO_CONFIDENCE).clamp(min=0))
+    error, expected = cycle, None
+    if encoder.held_out is not None and encoder.held_out.errors:
+        error = encoder.held_out.expected_error(doubt)
+        expected = as_array(error * image.crop.side)
+    return as_array((1 - error / ZERO_CONFIDENCE).clamp(min=0)), expected
 
 
 def read_references(
@@ -70,12 +67,9 @@ def read_references(
     coords, labels = [], []
     for number, (source, mask) in enumerate(zip(sources, masks)):
         image = encoder.read(source, f'reference {number}')
-        name = name_of(mask, f'mask {number}')
-        if isinstance(mask, np.ndarray):
-            values = mask
-            check_labels(values, name)
-        else:
-            values, _ = read_labels(mask)
+        name = name_of(mask, f'the mask of {image.name}')
+        values = mask if isinstance(mask, np.ndarray) else read_labels(mask)[0]
+        check_labels(values, name)
         check_size(values, name, image.name, image.crop.shape)
         if encoder.cropper is not None:
             values = image.crop.take(values.astype(np.uint8), ignore_label or 0)

@@ -74,12 +74,15 @@ def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> Iterator[Non
         --reference anna.jpg anna_mask.png --reference bob.jpg correspondences.json
     """
     names = name_results(args.images)
-    references, masks = map(list, zip(*args.reference))
-    palettes = [read_labels(m)[1] for m in masks if not m.lower().endswith('.json')]
-    palette = full_palette(next((p for p in palettes if p is not None), None))
-    for number, (image, mask) in enumerate(args.reference):
-        if mask.lower().endswith('.json'):
-            masks[number] = read_painted(mask, image, original(image).shape[:2])
+    references = [image for image, _ in args.reference]
+    read: list[Any] = [
+        (read_painted(mask, image, original(image).shape[:2]), None)
+        if mask.lower().endswith('.json')
+        else read_labels(mask)
+        for image, mask in args.reference
+    ]
+    masks = [labels for labels, _ in read]
+    palette = full_palette(next((colors for _, colors in read if colors is not None), None))
     images = [image for image, name in names.items() if out.lacks(f'labels/{name}.png')]
     settings = dict(ignore_label=args.ignore_label, **batches(args, out))
     results = load(args, out).iter_transfer_labels(references, masks, images, **settings)

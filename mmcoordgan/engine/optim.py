@@ -28,7 +28,6 @@ MODULES = {
     'discriminator': ('discriminator', 'patch_discriminator'),
     'encoder': ('encoder',),
 }
-STAGES = (('generator', 'discriminator'), ('encoder',))
 
 
 def unwrap(module: nn.Module) -> nn.Module:
@@ -106,18 +105,6 @@ class CoordGANOptimWrapperConstructor:
     The key ``discriminator`` trains ``model.discriminator`` and ``model.patch_discriminator``, with
     one optimizer. Parameters that do not require gradients are left out.
 
-    Example::
-
-        optim_wrapper = dict(
-            constructor='CoordGANOptimWrapperConstructor',
-            generator=dict(
-                optimizer=dict(type='Adam', lr=0.002, betas=(0.0, 0.99)),
-                regularization_interval=4,
-                paramwise_cfg=dict(custom_keys={'warp_net': dict(lr_mult=0.25)})),
-            discriminator=dict(
-                optimizer=dict(type='Adam', lr=0.002, betas=(0.0, 0.99)),
-                regularization_interval=16))
-
     Args:
         optim_wrapper_cfg: By key: ``optimizer`` and optionally ``regularization_interval`` (n),
             ``paramwise_cfg`` (of MMEngine; names begin with the module's, such as
@@ -126,17 +113,12 @@ class CoordGANOptimWrapperConstructor:
         paramwise_cfg: Must be None.
 
     Raises:
-        ValueError: A key is missing or unknown, has nothing to train, or a name in ``custom_keys``
-            matches nothing.
+        ValueError: There is nothing to train, or a name in ``custom_keys`` matches nothing.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
-        if paramwise_cfg is not None or set(optim_wrapper_cfg) not in map(set, STAGES):
-            raise ValueError(
-                'optim_wrapper of CoordGANOptimWrapperConstructor takes exactly the keys '
-                "'generator' and 'discriminator', or 'encoder' alone, besides 'constructor', got "
-                f'{sorted(optim_wrapper_cfg)}; paramwise_cfg belongs in one of them'
-            )
+        if paramwise_cfg is not None:
+            raise ValueError('paramwise_cfg belongs in optim_wrapper.<network>')
         self.configs = optim_wrapper_cfg
 
     def __call__(self, model: nn.Module) -> OptimWrapper | OptimWrapperDict:
@@ -159,8 +141,6 @@ def _build(name: str, cfg: dict, model: nn.Module) -> Any:
     children = {child: getattr(model, child, None) for child in MODULES[name]}
     modules = nn.ModuleDict({k: unwrap(m) for k, m in children.items() if m is not None})
     trainable = {name: p for name, p in modules.named_parameters() if p.requires_grad}
-    if not trainable:
-        raise ValueError(f'{place}: no parameter of {" and ".join(children)} requires gradients')
     for key in paramwise.get('custom_keys', {}):
         if not any(key in name for name in trainable):
             raise ValueError(

@@ -86,8 +86,7 @@ class SegTransferIoU(TransferMetric):
         **settings: See :class:`TransferMetric`.
 
     Raises:
-        ValueError: From ``process``: a reference has no labels, labels are out of range, or
-            ``ignore_classes`` names no class.
+        ValueError: From ``process``: a reference has no labels, or there is no such class.
     """
 
     def __init__(
@@ -184,13 +183,5 @@ class SegTransferIoU(TransferMetric):
         """(C - 1,) bool: whether a class other than the background enters means."""
         names, kept = self.class_names, torch.ones(self.num_classes, dtype=torch.bool)
         for item in self.ignore_classes:
-            label = names.index(item) if item in names else item
-            if not isinstance(label, int) or not 0 <= label < self.num_classes:
-                raise ValueError(
-                    f'ignore_classes holds {item!r}, which is no class: known are '
-                    f'{", ".join(f"{i} ({n})" for i, n in enumerate(names))}'
-                )
-            kept[label] = False
-        if not kept[1:].any():
-            raise ValueError('ignore_classes leaves no class for the mean')
+            kept[item if isinstance(item, int) else names.index(item)] = False
         return kept[1:]

@@ -90,11 +90,6 @@ class TransferMetric(BaseMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(prefix=prefix)
-        if num_references < 1 or mode not in MODES or not temperature > 0:
-            raise ValueError(
-                f'a transfer needs num_references >= 1, mode in {MODES} and temperature > 0, but '
-                f'got num_references={num_references}, mode={mode!r}, temperature={temperature}'
-            )
         self.num_references = num_references
         self.mode = mode
         self.temperature = temperature
@@ -193,12 +188,6 @@ class TransferMetric(BaseMetric):
         for total in totals.values():
             all_reduce(total)
         self.reset()
-        counted, expected = int(totals['queries'][0]), size - self.num_references
-        if counted > expected:
-            raise ValueError(
-                f'{type(self).__name__}: {counted} queries were counted, but the data set has '
-                f'only {expected}: some came more than once. {self._advice()}'
-            )
         metrics = self.compute_metrics([totals])
         return {f'{self.prefix}/{k}' if self.prefix else k: v for k, v in metrics.items()}
 
@@ -250,16 +239,11 @@ class TransferMetric(BaseMetric):
             if missing:
                 raise ValueError(
                     f'{type(self).__name__}: the query {query} came before the references '
-                    f'{missing} (sample_idx). {self._advice()}'
+                    f"{missing} (sample_idx). Use sampler=dict(type='ReferenceSampler', "
+                    f'num_references={self.num_references}) in the dataloader'
                 )
             self._references = stack([self._found[i] for i in range(self.num_references)])
         return self._references
-
-    def _advice(self) -> str:
-        return (
-            "Use sampler=dict(type='ReferenceSampler', "
-            f'num_references={self.num_references}) in the dataloader'
-        )
 
 
 def format_table(

@@ -18,7 +18,7 @@ from .distributed import average_values
 from .finite import FiniteGuard
 from .images import resize_square
 from .losses import LossTerms, Stage2View
-from .networks.protocols import Encoder, Encoding, check_codes_fit, encode, render
+from .networks.protocols import Encoding, check_codes_fit, encode, render
 from .pairs import check_even_batch
 from .pretrained import STAGE1_KEY, averaged_part, check_fit, load_stage1_generator, part_of
 from .refinement import Refinement, refine_codes
@@ -243,8 +243,7 @@ class CoordGANInversion(CountedModel):
             begin with ``refined_``.
 
         Raises:
-            ValueError: If ``mode`` is another one, or if there are not as many data samples as
-                images.
+            ValueError: If ``mode`` is another one.
         """
         if mode == 'loss':
             return self.loss(inputs)
@@ -252,8 +251,6 @@ class CoordGANInversion(CountedModel):
             return self.render(self.encode(inputs))
         if mode != 'predict':
             raise ValueError(f"mode must be 'loss', 'tensor' or 'predict', but got {mode!r}")
-        if data_samples is not None and len(data_samples) != len(inputs):
-            raise ValueError(f'{len(inputs)} images came with {len(data_samples)} data samples')
         samples = data_samples or [BaseDataElement() for _ in inputs]
         predictions = [sample.new() for sample in samples]
         for name, values in self.predict(inputs).items():
@@ -261,14 +258,12 @@ class CoordGANInversion(CountedModel):
                 setattr(prediction, name, value)
         return predictions
 
-    @property
-    def predictor(self) -> Encoder:
-        """The encoder that makes predictions: the average, where there is one."""
-        return self.encoder if self.encoder_ema is None else self.encoder_ema
-
     def encode(self, images: Tensor) -> Encoding:
-        """Codes and maps of RGB images (B, 3, H, W) in [-1, 1]; renders nothing."""
-        return encode(self.predictor, self.generator, images)
+        """Codes and maps of RGB images (B, 3, H, W) in [-1, 1], by the averaged encoder if there
+        is one; renders nothing.
+        """
+        encoder = self.encoder if self.encoder_ema is None else self.encoder_ema
+        return encode(encoder, self.generator, images)
 
     def render(self, encoding: Encoding) -> Tensor:
         """Encodings with maps -> RGB images (B, 3, S, S) in about [-1, 1]; differentiable."""

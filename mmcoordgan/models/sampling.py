@@ -21,8 +21,7 @@ def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str
     """Read the inputs of :meth:`CoordGAN.forward` as a request; of images only the number counts.
 
     Raises:
-        ValueError: If a key is unknown, as are MMagic's ``sample_kwargs``, or the number of images
-            is missing.
+        ValueError: If a key is unknown, as are MMagic's ``sample_kwargs``.
     """
     if not isinstance(inputs, Mapping):
         inputs = {'num_batches': len(inputs)}
@@ -36,8 +35,6 @@ def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str
     for counted in (request.get('structure_z'), request.get('swap_seed'), images, data_samples):
         if counted is not None:
             request.setdefault('num_batches', len(counted))
-    if 'num_batches' not in request:
-        raise ValueError('a request for samples needs num_batches, codes or swap_seed')
     return request
 
 

@@ -84,7 +84,7 @@ def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
         (lambda: inferencer.iter_encode(image, refine=10**6), r'refinement takes 0\.\.10000 steps'),
         (
             lambda: inferencer.iter_transfer_labels(image, mask.T, image),
-            r'mask 0 is 20x50 \(width x height\), but reference 0 is 50x20',
+            r'the mask of reference 0 is 20x50 \(width x height\), but reference 0 is 50x20',
         ),
         (lambda: inferencer.iter_transfer_labels([image], [mask] * 2, image), '1 references came'),
         (lambda: inferencer.iter_transfer_points(image, [1, 2], image), r'array \(N, 2\)'),

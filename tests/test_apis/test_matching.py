@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch.nn.functional as F
 
 from mmcoordgan.apis.cropping import whole
 from mmcoordgan.apis.matching import LabelledReferences, best_class, match, pixel_centres
-from mmcoordgan.apis.transfer import confidence
+from mmcoordgan.apis.transfer import how_sure
 from mmcoordgan.geometry import IndexedCoords, canonical_grid
 
 T = 0.1
@@ -112,8 +114,9 @@ def test_pixels_by_hand():
 
 
 def test_confidence_by_hand():
-    sure = confidence(torch.tensor([0.0, 0.025, 0.1, 0.7]))
-    assert np.allclose(sure, [1.0, 0.75, 0.0, 0.0])
+    cycle = torch.tensor([0.0, 0.025, 0.1, 0.7])
+    sure, expected = how_sure(SimpleNamespace(held_out=None), cycle, cycle, None)
+    assert np.allclose(sure, [1.0, 0.75, 0.0, 0.0]) and expected is None
 
 
 def samples() -> tuple[torch.Tensor, np.ndarray]:

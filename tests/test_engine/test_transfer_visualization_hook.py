@@ -3,7 +3,6 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
-import pytest
 import torch
 from mmengine.structures import BaseDataElement, PixelData
 
@@ -70,15 +69,6 @@ def test_a_validation_draws_one_sheet_and_shows_it(tmp_path):
     ((name, image, step),) = runner.shown
     assert (name, step) == ('transfer', 250) and image.shape[0] == 2 * 98 + MARGIN
     np.testing.assert_array_equal(image, cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
-
-
-def test_errors(tmp_path):
-    with pytest.raises(ValueError, match='query 1 came before all 1 references: use sampler='):
-        run(TransferVisualizationHook(num_references=1), tmp_path, batch(1))
-    with pytest.raises(ValueError, match=r"mode must be one of .*'hard'\), but got 'x'"):
-        run(TransferVisualizationHook(num_references=1, mode='x'), tmp_path, batch(0, 1))
-    with pytest.raises(ValueError, match=r'path must end in \.npz, got maps\.pkl'):
-        PredictionHook('maps.pkl')
 
 
 def test_predictions_of_several_processes(tmp_path, monkeypatch):

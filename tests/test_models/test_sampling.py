@@ -53,7 +53,6 @@ def test_swap_seeds_data_set():
     ('request_', 'message'),
     [
         ({'num_batch': 3}, "knows the keys structure_z, .* got {'num_batch': 3}"),
-        ({'use_ema': True}, 'needs num_batches, codes or swap_seed'),
         ({'num_batches': 2, 'sample_kwargs': {'a': 1}}, 'knows the keys'),
         ({'num_batches': 2, 'sample_model': 'avg'}, "sample_model being one of .*'avg'"),
     ],

@@ -28,8 +28,6 @@ class PredictionHook(Hook):
     """
 
     def __init__(self, path: str) -> None:
-        if not str(path).endswith('.npz'):
-            raise ValueError(f'{type(self).__name__}: path must end in .npz, got {path}')
         self.path = str(path)
         self._rows: list[dict[str, Any]] = []
 

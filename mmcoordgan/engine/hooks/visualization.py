@@ -182,18 +182,10 @@ class TransferVisualizationHook(Hook):
             if index < self.num_references:
                 self._references[index] = drawn
             elif len(self._rows) < self.max_pictures:
-                self._rows[index] = self._row(index, drawn, palette)
+                self._rows[index] = self._row(drawn, palette)
 
-    def _row(
-        self, index: int, query: TransferPicture, palette: Sequence | None
-    ) -> list[np.ndarray]:
-        reference = self._references.get(len(self._rows) % self.num_references)
-        if reference is None:
-            raise ValueError(
-                f'{type(self).__name__}: query {index} came before all {self.num_references} '
-                "references: use sampler=dict(type='ReferenceSampler', "
-                f'num_references={self.num_references}) in the dataloader'
-            )
+    def _row(self, query: TransferPicture, palette: Sequence | None) -> list[np.ndarray]:
+        reference = self._references[len(self._rows) % self.num_references]
         temperature = temperature_at(
             query.coords.shape[-1], self.mode, self.temperature, self.reference_size
         )
