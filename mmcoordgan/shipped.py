@@ -31,14 +31,8 @@ def config_names() -> list[str]:
 
 
 def find_config(path: str) -> str:
-    """The path of a config file.
-
-    Args:
-        path: Its path, or where no such file exists one of :func:`config_names`, with or without
-            'configs/' before it.
-
-    Raises:
-        UserError: There is neither such a file nor such a config in the package.
+    """The path of a config file, given by its path, or else by one of :func:`config_names`, with or
+    without 'configs/' before it; UserError if there is neither.
     """
     if Path(path).is_file():
         return path
@@ -52,11 +46,7 @@ def find_config(path: str) -> str:
 
 
 def read_config(path: str) -> Config:
-    """Read a config file, given by its path or its name in the package.
-
-    Raises:
-        UserError: There is no such file, or it cannot be read; says why.
-    """
+    """Read a config file, given by its path or its name in the package; UserError says why not."""
     path = find_config(path)
     try:
         return Config.fromfile(path)

@@ -22,10 +22,8 @@ def last_checkpoint(work_dir: str | Path) -> str | None:
     """The path of the checkpoint that a run in ``work_dir`` wrote last; None if there is none.
 
     The file ``last_checkpoint`` names it; a file of that name in the work dir comes first, as in a
-    copied work dir. Without the file, the checkpoint with the highest number is taken.
-
-    Raises:
-        FileNotFoundError: ``work_dir/last_checkpoint`` names a file that is not there.
+    copied work dir. Without the file, the checkpoint with the highest number is taken. One that is
+    named but missing is a FileNotFoundError.
     """
     found = _candidates(Path(work_dir))
     if found and not found[0].is_file():
@@ -35,13 +33,9 @@ def last_checkpoint(work_dir: str | Path) -> str | None:
 
 
 def intact_checkpoint(work_dir: str | Path) -> tuple[str | None, list[str]]:
-    """Find the newest checkpoint in ``work_dir`` that is there and intact.
+    """The path of the newest intact checkpoint, and why newer ones were passed over.
 
-    Returns:
-        Its path, or None if no run has written any; and why newer ones were passed over.
-
-    Raises:
-        UserError: There are checkpoints, but none of them is intact.
+    The path is None if there are no checkpoints. If none of them is intact, it is a UserError.
     """
     passed_over = []
     for path in _candidates(Path(work_dir)):
@@ -61,13 +55,10 @@ def intact_checkpoint(work_dir: str | Path) -> tuple[str | None, list[str]]:
 
 @contextmanager
 def locked_work_dir(work_dir: str | Path) -> Iterator[None]:
-    """Keep the trainings of other processes out of ``work_dir``.
+    """Keep the trainings of other processes out of ``work_dir``; UserError names one that is there.
 
     The lock, a file ``lock`` that names its holder, ends with the process. Systems and file systems
     without locks lock nothing.
-
-    Raises:
-        UserError: Another process trains there; names it.
     """
     os.makedirs(work_dir, exist_ok=True)
     with open(os.path.join(work_dir, 'lock'), 'a+') as file:

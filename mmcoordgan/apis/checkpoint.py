@@ -164,11 +164,8 @@ def load_trained(
 
 
 def find_checkpoint(source: str | Path) -> str:
-    """The path of a checkpoint.
-
-    Args:
-        source: A file; a work dir, which stands for the checkpoint written last; or, where no file
-            has this name, a bundled model, see :func:`~mmcoordgan.zoo.list_models`.
+    """The path of a checkpoint, given by it, by a work dir, which stands for the checkpoint written
+    last, or by the name of a bundled model (:func:`~mmcoordgan.zoo.list_models`).
     """
     path = os.path.expanduser(source)
     if os.path.isdir(path):

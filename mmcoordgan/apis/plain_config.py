@@ -9,11 +9,8 @@ from typing import Any
 def read_setting(text: str, name: str) -> Any:
     """The value of ``name = ...`` in the text of a config, as MMEngine stores it in checkpoints.
 
-    The text is parsed, never run: it may come from a file of unknown origin.
-
-    Args:
-        text: Python assignments of literals and ``dict(...)``.
-        name: The setting.
+    The text, assignments of literals and ``dict(...)``, is parsed, never run: it may come from a
+    file of unknown origin.
     """
     try:
         for statement in ast.parse(text).body:

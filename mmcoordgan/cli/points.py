@@ -14,6 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mmcoordgan.datasets.loading import check_regular
+
 from .outputs import FORMULA
 
 EXPLORER = 'mmcoordgan explorer 1'
@@ -57,8 +59,7 @@ def read_painted(path: str, image: str, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _read(path: str) -> str:
-    if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe may never end
-        raise OSError(f'{path} is no regular file')
+    check_regular(path)
     return Path(path).read_bytes().decode('utf-8-sig', 'surrogateescape')
 
 

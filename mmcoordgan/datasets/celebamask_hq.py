@@ -74,10 +74,7 @@ def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
 def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
     """Labels (H, W) uint8 from one PNG of ``tools/dataset_converters/celebamask_hq.py``.
 
-    Raises:
-        FileNotFoundError: The file is missing.
-        ValueError: The file holds other labels, or was packed for another number of classes.
-        OSError: The file cannot be read.
+    ValueError: it holds other labels, or was packed for another number of classes.
     """
     if not os.path.lexists(path):
         raise FileNotFoundError(

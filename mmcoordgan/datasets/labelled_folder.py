@@ -33,12 +33,12 @@ class LabelledFolder(PipelineDataset):
     Args:
         data_root: Folder that holds the other paths.
         img_dir: Folder of the images.
-        label_dir: Folder of the masks; None: there are none.
+        label_dir: Folder of the masks, if there are any.
         classes: Names of the classes, the background first. Needed with ``label_dir``.
         palette: RGB color in 0..255 of each class. Default: PASCAL VOC's.
-        ignore_index: Mask value of void pixels, which count nowhere. None: there are none.
+        ignore_index: Mask value of void pixels, which count nowhere.
         keypoints: File of the key points, see
-            :func:`~mmcoordgan.datasets.keypoint_files.read_keypoints`; None: there are none.
+            :func:`~mmcoordgan.datasets.keypoint_files.read_keypoints`.
         indices: Take these positions of the sorted images, in this order, references first; or so
             many from the start. None takes all.
         allow_missing: Accept images without a mask or key points.

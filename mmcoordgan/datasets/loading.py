@@ -29,7 +29,7 @@ class BrokenImageError(OSError):
 def check_regular(path: str) -> None:
     """Raise OSError for pipes, devices and folders, from which reading may never end."""
     if os.path.exists(path) and not os.path.isfile(path):
-        raise OSError('not a regular file')
+        raise OSError(f'{path} is no regular file')
 
 
 @contextmanager

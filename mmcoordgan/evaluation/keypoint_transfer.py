@@ -21,20 +21,15 @@ class KeypointTransferPCK(TransferMetric):
     r"""Fraction of correctly transferred points (PCK), and their mean error.
 
     **Key points** (``gt_points``, as :class:`~mmcoordgan.datasets.LabelledFolder` gives them).
-    The reference's map gives a point's canonical coordinate (bilinear), the query's positions are
-    matched to it by soft or hard transfer. The error is the distance to the query's own point, in
-    pixels of the original image, over the distance of the two points ``normalize_by`` or the
-    longer side of the image. A point counts where it is visible and inside the frame in both
-    images.
+    The query's positions are matched to the canonical coordinate that the reference's map gives a
+    point (bilinear). The error is the distance to the query's own point, in pixels of the original
+    image, over the distance of the two points ``normalize_by`` or the longer side of the image. A
+    point counts where it is visible and inside the frame in both images.
 
     **Every pixel** (``gt_coords``, as :class:`~mmcoordgan.datasets.ToyFaces`), where references
     have no key points. The true canonical coordinates :math:`g_r` of a reference are carried to
-    the query as values. At a pixel p with the true coordinate :math:`g_q(p)`, the error is
-
-    .. math::
-        e(p) = \lVert \mathrm{transfer}(g_r; c_r \to c_q)(p) - g_q(p) \rVert
-
-    in units of the canonical frame [-1, 1].
+    the query as values. At a pixel p with the true coordinate :math:`g_q(p)`, the error in units of
+    the frame is :math:`e(p) = \lVert \mathrm{transfer}(g_r; c_r \to c_q)(p) - g_q(p) \rVert`.
 
     Numbers, over all points of all queries, then the mean over references:
 
@@ -43,8 +38,7 @@ class KeypointTransferPCK(TransferMetric):
     * ``pck@<alpha>/ref<k>``, ``nme/ref<k>``, ``error/ref<k>``: the same by reference.
     * ``identity_...``: every point stays at its place in the image.
     * ``ceiling_...`` (not for key points): the true coordinates in place of the model's maps. Not
-      perfect where a reference does not show what the query shows, and because soft transfer
-      averages over neighbors.
+      perfect: references do not show all, and soft transfer averages over neighbors.
 
     Convention: ``gt_points`` in fractions of width and height, x first; ``gt_coords`` x first,
     align-corners pixels.

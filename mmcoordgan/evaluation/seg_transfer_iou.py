@@ -59,20 +59,17 @@ class SegTransferIoU(TransferMetric):
     Soft one-hot labels of each reference are carried to the query by correspondence; the arg max
     is compared with the query's own labels, the arg max of its one-hot labels resized bilinearly.
     Ties go to the lowest class. Intersections and unions are summed over all queries before they
-    are divided.
+    are divided. Void pixels (``ignore_index`` in the data set's ``metainfo``) count nowhere: those
+    of references are no sources; pixels of queries do not count where more than half is void.
 
-    Void pixels (``ignore_index`` in the data set's ``metainfo``) count nowhere: those of
-    references are no sources; pixels of queries do not count where more than half is void.
-
-    Numbers, in percent; each is the mean over classes (without background and ``ignore_classes``)
-    and over references:
+    Numbers in percent, each the mean over classes (without background and ``ignore_classes``) and
+    references:
 
     * ``iou``: as CoordGAN's benchmark counts. Predictions on true background cost nothing; a class
       that is in no query scores 0 and enters the mean.
     * ``iou/<class>``, ``iou/ref<k>``: the same by class and by reference.
     * ``identity_iou``: labels copied without moving them.
-    * ``fused_iou``: one prediction from all references, the arg max of the sum of
-      their carried labels.
+    * ``fused_iou``: the arg max of the sum of what all references carry.
     * ``ceiling_iou``: the true canonical coordinates (``gt_coords``) in place of the model's map,
       where all images have them.
     * ``strict_iou``, ``strict_identity_iou``, ``strict_fused_iou``, ``strict_ceiling_iou``:

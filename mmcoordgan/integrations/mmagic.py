@@ -12,14 +12,13 @@ Sample = Callable[[bool], tuple[Tensor, Tensor]]
 """Whether to use the averaged generator -> images (B, 3, S, S) and maps (B, 2, H, W)."""
 
 
-def from_mmagic(module: str, name: str, *, user: str, instead: str) -> Any:
+def from_mmagic(module: str, name: str) -> Any:
     """``name`` out of ``mmagic.<module>``."""
     try:
         return getattr(importlib.import_module(f'mmagic.{module}'), name)
     except ImportError as error:
         raise ImportError(
-            f'{user} needs MMagic, whose import fails ({error}): see "With MMagic" in the README, '
-            f'or {instead}'
+            f'mmagic.{module}.{name} cannot be imported ({error}): see "With MMagic" in the README'
         ) from error
 
 

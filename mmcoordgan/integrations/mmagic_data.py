@@ -31,9 +31,7 @@ class PackMMagicInputs(PackInputs):
 
     def __init__(self, *, bgr_to_rgb: bool = False) -> None:
         super().__init__(bgr_to_rgb=bgr_to_rgb)
-        self.data_sample_class = from_mmagic(
-            'structures', 'DataSample', user='PackMMagicInputs', instead='take PackInputs'
-        )
+        self.data_sample_class = from_mmagic('structures', 'DataSample')
 
     def transform(self, results: dict) -> dict:
         packed = super().transform(results)
@@ -84,10 +82,6 @@ def identity_config(config: dict) -> dict:
             raise FileNotFoundError(f'identity.ir_se50_weights: there is no file {weights}')
         config['ir_se50_weights'] = Path(weights).absolute().as_uri()
     if config.get('type') == 'mmagic.IDLossModel':
-        config['type'] = from_mmagic(  # MMagic registers it under another name, ArcFace
-            'models.editors.arcface.id_loss',
-            'IDLossModel',
-            user='identity=mmagic.IDLossModel',
-            instead='leave identity out',
-        )
+        # MMagic registers it under another name, ArcFace.
+        config['type'] = from_mmagic('models.editors.arcface.id_loss', 'IDLossModel')
     return config

@@ -177,10 +177,6 @@ def load_weights(source: str, config_key: str) -> dict[str, Tensor]:
 
     A URL is downloaded once, to PyTorch's cache (``$TORCH_HOME/hub/checkpoints``), and checked
     against the hash in its name, if any. Errors name ``config_key``.
-
-    Raises:
-        FileNotFoundError: The file does not exist or cannot be downloaded.
-        ValueError: The file is no state dict, or holds more than tensors and plain values.
     """
     path = _download(source, config_key) if source.startswith(('http://', 'https://')) else source
     if not os.path.isfile(path):

@@ -126,11 +126,7 @@ def to_official(states: States, source: str) -> dict[str, Tensors]:
 
 
 def official_arguments(content: States, source: str) -> dict[str, Arguments]:
-    """Read the arguments of our networks' constructors, by the reference's keys.
-
-    Raises:
-        ValueError: There is no network, or a tensor that shows a size is missing.
-    """
+    """Read the arguments of our networks' constructors, by the reference's keys."""
     found: dict[str, Arguments] = {}
     base = 0  # side of the correspondence map
     for key in (key for key in NETWORKS if key in content):

@@ -31,10 +31,9 @@ Rule = tuple[str, Module, Callable[[str], str]]
 def official_names(key: str, ours: Collection[str], base_resolution: int = 128) -> dict[str, str]:
     """Map the reference's parameter names of one network to ours.
 
-    Args:
-        key: The reference's key of the network: 'g', 'g_ema', 'd', 'd_patch' or 'e'.
-        ours: Our names of its parameters, and of its filters where they are wanted too.
-        base_resolution: Side of the correspondence map, for the discriminator ('d').
+    ``key`` is the reference's: 'g', 'g_ema', 'd', 'd_patch' or 'e'. ``ours`` are our names, of
+    filters too where they are wanted. ``base_resolution`` is the side of the correspondence map,
+    for the discriminator.
     """
     table = {'d': _discriminator, 'd_patch': _patch, 'e': _encoder}.get(key, _generator)
     rules = table(ours, base_resolution)
@@ -146,9 +145,7 @@ def read_arguments(key: str, state: State, base_resolution: int = 0) -> Argument
 
     ``key`` is the reference's: 'g', 'g_ema', 'e', 'd' or 'd_patch'. ``base_resolution`` is the side
     of the correspondence map, for the discriminator; by default the one that its widths show.
-
-    Raises:
-        ValueError: A tensor that shows a size is missing. Starts with its name.
+    ValueError names a tensor that is missing.
     """
     if key == 'd':
         return _discriminator_sizes(state, base_resolution)

@@ -246,16 +246,13 @@ class CoordGAN(CountedModel):
                 images, of which only the number counts. MMagic's metrics send ``num_batches``
                 and ``sample_model``, 'ema', 'orig' or 'ema/orig'.
             data_samples: Their metadata goes into the predictions.
-            mode: 'tensor' or 'predict'.
+            mode: 'tensor' or 'predict'; anything else, or an invalid request, is a ValueError.
 
         Returns:
             'tensor': images (B, 3, S, S). 'predict': B data elements with ``fake_img``
             (3, S, S) in about [-1, 1] and ``coords`` (2, H, W); with ``swap_seed`` also
             ``texture_swap_img`` (same structure, other texture) and ``structure_swap_img``.
             MMagic's requests get MMagic's data samples, see ``integrations.mmagic.answer``.
-
-        Raises:
-            ValueError: If ``mode`` or a request is invalid.
         """
         if mode not in ('tensor', 'predict'):
             raise ValueError(

@@ -233,7 +233,7 @@ class CoordGANInversion(CountedModel):
         Args:
             inputs: RGB images (B, 3, H, W) in [-1, 1].
             data_samples: One for each image; predictions carry their fields and metadata on.
-            mode: 'loss', 'tensor' or 'predict'.
+            mode: 'loss', 'tensor' or 'predict'; anything else is a ValueError.
 
         Returns:
             'loss': see :meth:`loss`. 'tensor': reconstructions (B, 3, S, S) in about [-1, 1].
@@ -241,9 +241,6 @@ class CoordGANInversion(CountedModel):
             ``texture_w`` and ``coords`` (2, H, W); with ``render_predictions`` also
             ``reconstruction`` (3, S, S). With ``refinement`` the same once more, under names that
             begin with ``refined_``.
-
-        Raises:
-            ValueError: If ``mode`` is another one.
         """
         if mode == 'loss':
             return self.loss(inputs)

@@ -24,10 +24,7 @@ def load_pretrained(networks: Mapping[str, nn.Module], source: str) -> Tensor | 
 
     Levels of the generators and a patch discriminator that the checkpoint lacks keep their fresh
     weights. ``source`` is the path or URL of a checkpoint, or the work dir of its training.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds no CoordGAN, or tensors that do not fit (lists them).
+    Tensors that do not fit are listed by a ValueError.
     """
     path, state = _read(source, CONFIG_KEY)
     for name, network in networks.items():
@@ -48,12 +45,7 @@ def load_pretrained(networks: Mapping[str, nn.Module], source: str) -> Tensor | 
 
 
 def load_stage1_generator(generator: Any, source: str) -> None:
-    """Load the averaged generator of a stage-1 checkpoint, all of it.
-
-    Raises:
-        FileNotFoundError: If there is no such checkpoint.
-        ValueError: If it holds no ``generator_ema``, or tensors that do not fit (lists them).
-    """
+    """Load the averaged generator of a stage-1 checkpoint, all of it."""
     path, state = _read(source, STAGE1_KEY)
     tensors = part_of(state, 'generator_ema')
     if not tensors:

@@ -38,7 +38,7 @@ class Refinement:
 
 def refine_codes(
     generator: Generator,
-    perceptual: PerceptualDistance | None,
+    perceptual: PerceptualDistance,
     images: Tensor,
     structure_w: Tensor,
     texture_w: Tensor,
@@ -50,7 +50,7 @@ def refine_codes(
 
     Args:
         generator: Renders the codes; its parameters should not require gradients.
-        perceptual: The perceptual distance; not used where its weight is 0.
+        perceptual: The perceptual distance; may be None where its weight is 0.
         images: RGB (B, 3, H, W) in [-1, 1], resized to the generator's size.
         structure_w: Where to start, (B, structure_width).
         texture_w: Where to start, (B, texture_width) or (B, num_texture_codes, texture_width).
@@ -60,14 +60,12 @@ def refine_codes(
     codes = [w.detach().clone().requires_grad_() for w in (structure_w, texture_w)]
     optimizer = torch.optim.Adam(codes, lr=refinement.lr)
     with torch.enable_grad():
-        target = None
-        if perceptual is not None and refinement.perceptual_weight > 0:
-            target = perceptual.features(images)
+        target = perceptual.features(images) if refinement.perceptual_weight > 0 else None
         for _ in range(refinement.steps):
             rendered = generator.synthesize(generator.warp(codes[0]), codes[1])
             # Sums over the batch, so that its size changes no image's gradient.
             loss = refinement.l1_weight * len(images) * l1_loss(rendered, images)
-            if perceptual is not None and target is not None:
+            if target is not None:
                 distance = perceptual.distance(perceptual.features(rendered), target)
                 loss = loss + refinement.perceptual_weight * distance.sum()
             gradients = torch.autograd.grad(loss, codes)

@@ -41,8 +41,6 @@ def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str
 def wants_average(request: Mapping) -> bool:
     """Whether the images of a request come from the averaged generator."""
     kind = request.get('sample_model')
-    if kind == 'ema/orig':
-        raise ValueError("mode='tensor' gives one image: sample_model must be 'ema' or 'orig'")
     return request.get('use_ema', True) if kind is None else kind == 'ema'
 
 

@@ -26,29 +26,20 @@ TRANSFER_TITLES = (
 
 
 @torch.no_grad()
-def sample_grid(
-    generator: Any,
-    structure_z: Tensor,
-    texture_z: Tensor,
-    *,
-    captions: bool = False,
-) -> np.ndarray:
+def sample_grid(generator: Any, structure_z: Tensor, texture_z: Tensor) -> np.ndarray:
     """Every structure painted with every texture, beside the correspondence maps.
 
     The cells of a row share a structure, whose correspondence map is the row's first cell, in the
     colours of :func:`coords_to_colors`; the cells of a column share a texture. The first row is
     the canonical frame: the key to the colours, then the frame painted without any warp.
 
-    The generator runs in evaluation mode.
-
     Args:
-        generator: A :class:`~mmcoordgan.models.networks.Generator`.
+        generator: A :class:`~mmcoordgan.models.networks.Generator`; runs in evaluation mode.
         structure_z: (R, structure_dim) latents, one for each row.
         texture_z: (C, texture_dim) latents, one for each column.
-        captions: Say what rows and columns are.
 
     Returns:
-        uint8 RGB of R + 1 rows and C + 1 columns of cells, see :func:`arrange_cells`.
+        uint8 RGB of R + 1 rows and C + 1 columns of cells (:func:`arrange_cells`), with captions.
     """
     device = next((p.device for p in generator.parameters()), structure_z.device)
     training = generator.training
@@ -65,8 +56,6 @@ def sample_grid(
     rows = [[coords_to_colors(coords[0]), *islice(images, len(textures))] for coords in maps]
     next(images, None)  # ends the bar
     generator.train(training)
-    if not captions:
-        return arrange_cells(rows)
     columns = ['map', *(f'texture {n + 1}' for n in range(len(texture_z)))]
     sides = ['frame', *(f'structure {n + 1}' for n in range(len(structure_z)))]
     return arrange_cells(rows, titles=columns, sides=sides)

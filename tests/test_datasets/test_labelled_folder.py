@@ -127,7 +127,7 @@ def test_what_is_missing_is_named(root):
     np.savez(root / 'points.npz', names=['a.jpg'], points=np.zeros((1, 1, 2)))
     with pytest.raises(FileNotFoundError, match=r'2 of 3 images have no key points in points\.npz'):
         LabelledFolder(data_root=root, keypoints='points.npz')
-    with pytest.raises(FileNotFoundError, match=r'no file of key points .*none\.csv'):
+    with pytest.raises(FileNotFoundError, match=r'none\.csv'):
         LabelledFolder(data_root=root, keypoints='none.csv')
     with pytest.raises(ValueError, match='label_dir needs classes'):
         LabelledFolder(data_root=root, label_dir='labels')

@@ -9,7 +9,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from mmcoordgan.engine import PredictionHook, TransferVisualizationHook
 from mmcoordgan.geometry import canonical_grid
 from mmcoordgan.visualization import coords_to_colors
-from mmcoordgan.visualization.grids import MARGIN
+from mmcoordgan.visualization.grids import CAPTION, MARGIN
 
 META = {'classes': ('a', 'b'), 'palette': [[0, 0, 0], [250, 0, 0]]}
 
@@ -62,12 +62,12 @@ def test_rows(tmp_path):
 
 
 def test_a_validation_draws_one_sheet_and_shows_it(tmp_path):
-    hook = TransferVisualizationHook(max_pictures=3, num_references=2, captions=False)
+    hook = TransferVisualizationHook(max_pictures=3, num_references=2)
     runner = run(hook, tmp_path, batch(0, 1, 2, 3), phase='val')
     path = tmp_path / 'pictures' / 'transfer' / 'iter_000250.png'
     assert os.listdir(path.parent) == [path.name]
     ((name, image, step),) = runner.shown
-    assert (name, step) == ('transfer', 250) and image.shape[0] == 2 * 98 + MARGIN
+    assert (name, step) == ('transfer', 250) and image.shape[0] == 2 * 98 + MARGIN + CAPTION
     np.testing.assert_array_equal(image, cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))
 
 

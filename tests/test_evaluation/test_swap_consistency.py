@@ -112,5 +112,5 @@ def test_errors(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, 'mmagic', None)
     monkeypatch.setitem(sys.modules, 'mmagic.models.editors.arcface.id_loss', None)
     identity.pop('ir_se50_weights')
-    with pytest.raises(ImportError, match=r'needs MMagic, whose import fails .*"With MMagic" in'):
+    with pytest.raises(ImportError, match=r'IDLossModel cannot be imported .*"With MMagic" in'):
         SwapConsistency(MeanLoss(), identity=identity)

@@ -16,9 +16,7 @@ def cell(picture, row, column, side):
 
 def test_rows_share_a_structure_and_columns_a_texture():
     generator = Generator()
-    picture = sample_grid(generator, STRUCTURES, TEXTURES)
-    named = sample_grid(generator, STRUCTURES, TEXTURES, captions=True)
-    assert np.array_equal(named[:-18, 18:], picture)
+    picture = sample_grid(generator, STRUCTURES, TEXTURES)[:-18, 18:]
     side = 96  # 8 * 12
     assert picture.shape == (2 + 3 * 98, 2 + 4 * 98, 3) and picture.dtype == np.uint8
     frame = canonical_grid(8, 8)
@@ -32,7 +30,7 @@ def test_rows_share_a_structure_and_columns_a_texture():
 
 
 def test_large_images_keep_their_size_and_maps_follow():
-    picture = sample_grid(Generator(size=64, scale=2), STRUCTURES, TEXTURES)
+    picture = sample_grid(Generator(size=64, scale=2), STRUCTURES, TEXTURES)[:-18, 18:]
     assert picture.shape == (2 + 3 * 130, 2 + 4 * 130, 3)
     key = coords_to_colors(canonical_grid(64, 64)).repeat(2, 0).repeat(2, 1)
     np.testing.assert_array_equal(cell(picture, 0, 0, 128), key)

@@ -162,9 +162,7 @@ class CoordGANCheckpointHook(CheckpointHook):
 
     # ------------------------------------------------------------------ saving
 
-    def after_train_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
-    ) -> None:
+    def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
         """Save every ``interval`` iterations and after the last one."""
         for history in runner.message_hub.log_scalars.values():
             history.max_length = min(history.max_length, self.max_history)

@@ -50,7 +50,6 @@ class CoordGANVisualizationHook(Hook):
         num_structures, num_textures: Rows and columns of the grid.
         seed: Seed of the codes.
         use_ema: Draw ``model.generator_ema`` rather than ``model.generator``.
-        captions: Say what rows and columns are.
     """
 
     interval: int
@@ -58,7 +57,6 @@ class CoordGANVisualizationHook(Hook):
     num_textures: int = 6
     seed: int = 0
     use_ema: bool = True
-    captions: bool = True
 
     def __post_init__(self) -> None:
         self.last_drawn: int | None = None
@@ -67,9 +65,7 @@ class CoordGANVisualizationHook(Hook):
         """Draw what training starts from."""
         self._draw(runner, runner.iter)
 
-    def after_train_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
-    ) -> None:
+    def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
         """Draw every ``interval`` iterations."""
         if self.every_n_train_iters(runner, self.interval):
             self._draw(runner, runner.iter + 1)
@@ -89,7 +85,7 @@ class CoordGANVisualizationHook(Hook):
             draw = partial(torch.randn, generator=torch.Generator().manual_seed(self.seed))
             structure_z = draw(self.num_structures, generator.structure_dim)
             texture_z = draw(self.num_textures, generator.texture_dim)
-            image = sample_grid(generator, structure_z, texture_z, captions=self.captions)
+            image = sample_grid(generator, structure_z, texture_z)
         folder = osp.join(runner.work_dir, 'pictures')
         with _left_out_on_error(runner):
             _write_image(osp.join(folder, f'iter_{iteration:06d}.png'), image)
@@ -113,7 +109,6 @@ class TransferVisualizationHook(Hook):
         out_dir: Default: ``<work_dir>/pictures/transfer``.
         num_references, mode, temperature, reference_size, coords_key: See
             :class:`~mmcoordgan.evaluation.TransferMetric`.
-        captions: Write below the columns what they are.
     """
 
     max_pictures: int = 20
@@ -123,10 +118,8 @@ class TransferVisualizationHook(Hook):
     temperature: float = 0.01
     reference_size: int | None = None
     coords_key: str = 'coords'
-    captions: bool = True
 
     def __post_init__(self) -> None:
-        self.titles = TRANSFER_TITLES if self.captions else ()
         self._references: dict[int, TransferPicture] = {}
         self._rows: dict[int, list[np.ndarray]] = {}
 
@@ -163,9 +156,9 @@ class TransferVisualizationHook(Hook):
         folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
         with _left_out_on_error(runner):
             for name, rows in images.items():
-                image = arrange_cells(rows, titles=self.titles)
+                image = arrange_cells(rows, titles=TRANSFER_TITLES)
                 _write_image(osp.join(folder, f'{name}.png'), image)
-            every = arrange_cells(list(self._rows.values()), titles=self.titles)
+            every = arrange_cells(list(self._rows.values()), titles=TRANSFER_TITLES)
             runner.visualizer.add_image('transfer', every, step=runner.iter)
 
     def _draw_batch(self, dataset: Any, data_batch: Any, outputs: Any) -> None:

@@ -56,16 +56,10 @@ class Accuracy(NamedTuple):
 
 
 def quantize_coords(coords: Tensor) -> np.ndarray:
-    """Round the coordinates of a map to 65536 levels; the page knows only these.
+    """Round maps (..., 2, H, W) to 65536 levels, uint16; the page knows only these.
 
-    Convention: x first; level 0 is -1, level 65535 is 1. A level is 2 / 65535 of the frame wide,
+    Convention: x first; level 0 is -1, level 65535 is 1, and values beyond are clamped. A level is
     1/516 of the distance of pixels in a canonical map of 128 x 128.
-
-    Args:
-        coords: (..., 2, H, W). Values outside [-1, 1] are clamped to the frame's edge.
-
-    Returns:
-        uint16, of the same shape.
     """
     values = coords.detach().cpu().double().numpy()
     return np.rint((values.clip(-1, 1) + 1) * (LEVELS / 2)).astype(np.uint16)
