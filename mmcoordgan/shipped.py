@@ -18,8 +18,8 @@ def shipped_root() -> Path:
         if (folder / 'model-index.yml').is_file():
             return folder
     raise FileNotFoundError(
-        f'the configs and tools of mmcoordgan are neither in {PACKAGE / ".mim"} nor in '
-        f'{PACKAGE.parent}: install its wheel, or its checkout with pip install -e'
+        f'there are no configs and tools in {PACKAGE / ".mim"} or {PACKAGE.parent}: install the '
+        'wheel, or a checkout with pip install -e'
     )
 
 

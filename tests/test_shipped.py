@@ -18,7 +18,7 @@ TOY = ROOT / 'configs' / 'coordgan' / 'toyfaces_32.py'
 def test_the_folder_of_a_wheel_is_preferred(tmp_path, monkeypatch):
     assert shipped_root() == ROOT
     monkeypatch.setattr(shipped, 'PACKAGE', tmp_path / 'package')
-    with pytest.raises(FileNotFoundError, match=r'neither in .*package/\.mim nor in'):
+    with pytest.raises(FileNotFoundError, match=r'no configs and tools in .*package/\.mim or '):
         shipped_root()
     (tmp_path / 'model-index.yml').touch()
     assert shipped_root() == tmp_path

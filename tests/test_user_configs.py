@@ -124,7 +124,7 @@ def test_a_compiled_encoder(stage1):
 REFUSED = {
     'epochs': (
         "train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=1)",
-        "use train_cfg = dict(type='ResumableTrainLoop', max_iters=...)",
+        "use dict(type='ResumableTrainLoop', max_iters=...)",
     ),
     'checkpoints': (
         "default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False))",

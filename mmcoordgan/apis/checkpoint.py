@@ -95,8 +95,7 @@ class TrainedNetworks:
         """The encoder."""
         if self.encoder is None:
             raise ValueError(
-                f'{self.source} is a checkpoint of stage 1 and has no encoder: it can sample '
-                'images, but not read them. Give a checkpoint of stage 2 (CoordGANInversion)'
+                f'{self.source} (stage 1) has no encoder: it can sample images, but not read them'
             )
         return self.encoder
 
@@ -129,8 +128,8 @@ def load_trained(
     state = content.get('state_dict') if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
         raise ValueError(
-            f'{path} holds no state_dict: it is no checkpoint of mmcoordgan. Convert one of the '
-            'reference implementation by tools/model_converters/official_to_mm.py'
+            f'{path} holds no state_dict; tools/model_converters/official_to_mm.py converts files '
+            'of the reference implementation'
         )
     try:
         model = _setting(content, given, 'model')
@@ -172,8 +171,7 @@ def find_checkpoint(source: str | Path) -> str:
         last = last_checkpoint(path)
         if last is None:
             raise FileNotFoundError(
-                f'{path} is a folder without checkpoints, so no work dir of a training: give a '
-                'checkpoint file'
+                f'{path} is a folder without checkpoints: give a checkpoint file'
             )
         return last
     if os.path.exists(path):
@@ -260,5 +258,5 @@ def _check_size(
         if layers > len(tensors):
             raise ValueError(
                 f'the setting model.{name}.{key} of its config asks for more layers than the file '
-                f'holds tensors of the {name} ({len(tensors)})'
+                'holds'
             )

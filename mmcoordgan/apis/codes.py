@@ -51,7 +51,7 @@ def truncation_pair(truncation: float | tuple[float, float]) -> tuple[float, flo
     pair = truncation if isinstance(truncation, (tuple, list)) else (truncation, truncation)
     if len(pair) != 2 or not all(math.isfinite(value) for value in pair):
         raise ValueError(
-            'truncation must be a number, or one for structure and one for texture, but got '
+            'truncation must be one number, or one for structure and one for texture: '
             f'{truncation!r}'
         )
     return float(pair[0]), float(pair[1])

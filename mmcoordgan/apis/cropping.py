@@ -109,8 +109,8 @@ def read_cropper(path: str) -> Cropper:
     read = {'.csv': _listed_faces, '.onnx': _found_faces}.get(Path(path).suffix.lower())
     if read is None or not os.path.isfile(path):
         raise ValueError(
-            f'--crop {path} is no CSV file of eyes and mouths and no face finder: get '
-            f'face_detection_yunet_2023mar.onnx from {YUNET} and give its path'
+            f'--crop {path} is neither a CSV file nor face_detection_yunet_2023mar.onnx, which is '
+            f'at {YUNET}'
         )
     try:
         locate = read(path)

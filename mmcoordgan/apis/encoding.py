@@ -101,8 +101,7 @@ class ImageEncoder:
         if refinement is not None:
             if structure_w is None:
                 raise ValueError(
-                    f'{self.networks.source} finds maps without structure codes, which are what is '
-                    'refined: leave out refine (--refine)'
+                    'this model has no structure codes to refine: leave out refine (--refine)'
                 )
             generator = self.networks.generator
             structure_w, texture_w = refine_codes(

@@ -48,8 +48,7 @@ def iter_sources(inputs: Sources) -> Iterator[Source]:
             yield from iter_sources(element)
     else:
         raise TypeError(
-            'images must be paths, folders or arrays (H, W, 3) uint8 RGB, or iterables of these, '
-            f'but got a {type(inputs).__name__}'
+            f'images must be paths, folders or arrays (H, W, 3), but got a {type(inputs).__name__}'
         )
 
 
@@ -58,8 +57,7 @@ def folder_images(folder: str) -> list[str]:
     found = list_images(folder, EXTENSIONS)
     if not found:
         raise ValueError(
-            f"the folder '{folder}' holds no image, and neither do its subfolders; files that end "
-            f'in {" ".join(EXTENSIONS)} are read'
+            f"the folder '{folder}' holds no image: no file ends in {' '.join(EXTENSIONS)}"
         )
     return [os.path.join(folder, path) for path in found]
 

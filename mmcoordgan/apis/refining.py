@@ -44,10 +44,7 @@ def build_perceptual(networks: TrainedNetworks, vgg_weights: str | None) -> Perc
             raise ValueError(f'num_scales of {networks.source} must be 1..16, but is {scales!r}')
         return StructureTensorLoss(num_scales=scales)
     if kind != 'LPIPSLoss':
-        raise ValueError(
-            f'{begin}, which is neither StructureTensorLoss nor LPIPSLoss: its codes cannot be '
-            'refined'
-        )
+        raise ValueError(f'{begin}, by which codes cannot be refined')
     named = config.get('vgg_weights', VGG16_WEIGHTS)
     if vgg_weights is None and named != VGG16_WEIGHTS:
         raise ValueError(

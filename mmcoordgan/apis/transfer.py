@@ -115,8 +115,7 @@ def carry_points(
     if not inside.all():
         x, y = values[~inside.all(1)][0]
         raise ValueError(
-            f'the point ({x:g}, {y:g}) lies outside {source.name}, which is {width}x{height} '
-            '(width x height)'
+            f'the point ({x:g}, {y:g}) lies outside {source.name}, which is {width}x{height}'
         )
     first = encoder.find([source], settings.get('refine', False))[0]
     start = IndexedCoords(first.coords)

@@ -25,14 +25,13 @@ def check_training(cfg: Config) -> None:
     loop = cfg.train_cfg
     if type_name(loop.get('type')) == 'EpochBasedTrainLoop' or 'max_epochs' in loop:
         raise UserError(
-            'train_cfg: training counts iterations, not epochs: use '
-            "train_cfg = dict(type='ResumableTrainLoop', max_iters=...)"
+            "train_cfg counts iterations: use dict(type='ResumableTrainLoop', max_iters=...)"
         )
     if stage in STAGES:
         if any(type_name(h.get('type')) == 'CheckpointHook' for h in hooks(cfg)):
             raise UserError(
-                '--resume and test.py cannot read what CheckpointHook writes: use '
-                'CoordGANCheckpointHook, which takes the same arguments'
+                '--resume cannot read what CheckpointHook writes: use CoordGANCheckpointHook, '
+                'which takes the same arguments'
             )
         check_even_batch(cfg.train_dataloader.get('batch_size', 2))
     _check_folder(cfg.train_dataloader.get('dataset'))

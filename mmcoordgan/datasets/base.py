@@ -26,8 +26,8 @@ def choose(items: Sequence, indices: int | Sequence[int] | None, owner: str) -> 
     wrong = [i for i in chosen if not 0 <= i < len(items)]
     if wrong or not chosen or len(set(chosen)) < len(chosen):
         raise ValueError(
-            f'{owner}: indices must be a number in 1..{len(items)}, or different positions in '
-            f'0..{len(items) - 1}, but got {indices}'
+            f'{owner}: indices must be different positions in 0..{len(items) - 1}, or a number of '
+            f'images, but got {indices}'
         )
     return [items[i] for i in chosen]
 

@@ -110,7 +110,4 @@ class ImageFolder(PipelineDataset):
                 self._broken.add(current)
                 logger, count = MMLogger.get_current_instance(), len(self._broken)
                 logger.warning(f'{message}. Taking the next image instead; {count} broken so far')
-        raise BrokenImageError(
-            f"none of the {len(self)} images in '{self.data_root}' can be read; the first is "
-            f'{self.paths[0]}'
-        )
+        raise BrokenImageError(f"none of the {len(self)} images in '{self.data_root}' can be read")

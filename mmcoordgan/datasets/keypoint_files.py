@@ -38,8 +38,8 @@ def read_keypoints(path: str) -> dict[str, np.ndarray]:
         if not found:
             raise ValueError('it is empty')
         return found
-    except OSError:
-        raise
+    except OSError as error:
+        raise OSError(f'cannot read key points {path}: {error}') from error
     except Exception as error:  # zipfile and NumPy raise BadZipFile, EOFError, MemoryError, ...
         raise ValueError(
             f'{path} holds no key points ({type(error).__name__}: {error}): a .npz needs names '

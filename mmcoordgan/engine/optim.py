@@ -71,8 +71,7 @@ class MixedPrecisionOptimWrapper(AmpOptimWrapper):
             scaler = partial(torch.amp.GradScaler, self.device_type)
         elif dtype == 'float16' and self.device_type != 'cuda':
             raise ValueError(
-                f"dtype='float16' on the device {self.device_type} needs PyTorch 2.3 or newer, and "
-                f"this is {torch.__version__}: use dtype='bfloat16'"
+                f"float16 on {self.device_type} needs PyTorch 2.3 or newer: use dtype='bfloat16'"
             )
         self.loss_scaler = scaler(enabled=dtype == 'float16', **settings)
 
@@ -144,8 +143,8 @@ def _build(name: str, cfg: dict, model: nn.Module) -> Any:
     for key in paramwise.get('custom_keys', {}):
         if not any(key in name for name in trainable):
             raise ValueError(
-                f"{place}.paramwise_cfg.custom_keys: {key!r} is part of no trainable parameter's "
-                f'name; the first names are {list(trainable)[:5]}'
+                f'{place}.paramwise_cfg.custom_keys: {key!r} is in no name of a trainable '
+                f'parameter, such as {next(iter(trainable))}'
             )
     optimizer = dict(cfg['optimizer'])
     if optimizer['type'] in ('Adam', 'AdamW') and all(p.is_cuda for p in trainable.values()):

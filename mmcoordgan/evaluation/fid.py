@@ -67,10 +67,8 @@ class FID(BaseMetric):
         largest = float(fake.max())
         if largest > LARGEST and float(fake.min()) >= 0:
             raise ValueError(
-                f'FID expects fake_img as RGB in about [-1, 1], but a value is {largest:.0f}: '
-                "MMagic's GANs, and any model on data of PackMMagicInputs, give BGR in 0..255. "
-                "End the data set's pipeline with PackInputs, or take "
-                'mmagic.FrechetInceptionDistance'
+                f'FID takes fake_img in about [-1, 1], but a value is {largest:.0f}, as of BGR in '
+                'bytes: end the pipeline with PackInputs, or take mmagic.FrechetInceptionDistance'
             )
         real = torch.stack(list(data_batch['inputs'])).to(fake.device)
         rows = zip(self._features(real), self._features(to_bytes(fake)))

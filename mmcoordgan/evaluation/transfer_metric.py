@@ -115,10 +115,7 @@ class TransferMetric(BaseMetric):
         """Number of classes of the data set."""
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
-            raise ValueError(
-                f"{type(self).__name__} needs to know the classes: the data set's metainfo has no "
-                "'classes'"
-            )
+            raise ValueError(f"{type(self).__name__}: the data set's metainfo has no 'classes'")
         return len(classes)
 
     def new_totals(self) -> dict[str, Tensor]:
@@ -163,9 +160,8 @@ class TransferMetric(BaseMetric):
                 queries.append(example)
             elif index in self._found:
                 raise ValueError(
-                    f'{type(self).__name__}: two samples have sample_idx {index}, '
-                    f'{self._found[index].name} and {example.name}: join data sets with '
-                    'mmcoordgan.ConcatDataset, which counts on'
+                    f'two samples have sample_idx {index}, {self._found[index].name} and '
+                    f'{example.name}: join data sets with mmcoordgan.ConcatDataset'
                 )
             else:
                 self.check_reference(example)

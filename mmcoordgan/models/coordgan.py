@@ -256,8 +256,7 @@ class CoordGAN(CountedModel):
         """
         if mode not in ('tensor', 'predict'):
             raise ValueError(
-                f"mode must be 'tensor' or 'predict', but got {mode!r}. CoordGAN trains in "
-                'train_step; with several processes, set '
+                f"mode must be 'tensor' or 'predict', but got {mode!r}; several processes need "
                 "model_wrapper_cfg=dict(type='mmcoordgan.CoordGANDistributed')"
             )
         request = read_request(inputs, data_samples)

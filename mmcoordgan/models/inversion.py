@@ -112,8 +112,7 @@ class CoordGANInversion(CountedModel):
         self.refinement = Refinement(**refinement) if refinement else None
         if self.refinement and self.encoder.structure_width is None:
             raise ValueError(
-                f'refinement needs structure codes, which a {type(self.encoder).__name__} '
-                'does not give'
+                f'refinement needs structure codes, which a {type(self.encoder).__name__} lacks'
             )
         if self.refinement and self.refinement.perceptual_weight > 0 and self.perceptual is None:
             raise ValueError('refinement with perceptual_weight > 0 needs perceptual')
@@ -154,9 +153,8 @@ class CoordGANInversion(CountedModel):
         own = {k[len(prefix) :]: v for k, v in state_dict.items() if k.startswith(prefix)}
         if not part_of(own, 'encoder'):
             raise ValueError(
-                'the checkpoint holds no encoder: it is no checkpoint of CoordGANInversion. To '
-                'train an encoder for the generator of a checkpoint of stage 1, set the config '
-                f'key {STAGE1_KEY} to it'
+                'the checkpoint holds no encoder. To train one for a checkpoint of stage 1, set '
+                f'the config key {STAGE1_KEY} to it'
             )
         for name in ('generator', 'encoder'):
             check_fit(getattr(self, name), part_of(own, name), f'the checkpoint, {name},')

@@ -11,8 +11,8 @@ def check_even_batch(batch: int) -> None:
     """Raise UserError unless a batch of this size consists of pairs."""
     if batch < 2 or batch % 2:
         raise UserError(
-            f'the batch size on every device must be even, because images are trained in pairs, '
-            f'but got {batch}: set train_dataloader.batch_size to an even number'
+            f'the batch size on every device must be even, not {batch}, because images are '
+            'trained in pairs: set train_dataloader.batch_size'
         )
 
 

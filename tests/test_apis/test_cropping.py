@@ -94,10 +94,12 @@ def test_images_that_are_not_listed(faces, tmp_path):
     (tmp_path / 'bad.csv').write_text(','.join(COLUMNS) + '\na.png,1,2,3,x,5,6\n')
     with pytest.raises(ValueError, match='something else than numbers'):
         read_cropper('bad.csv')
-    with pytest.raises(ValueError, match=r'get face_detection_yunet_2023mar.onnx from https'):
+    with pytest.raises(
+        ValueError, match=r'nor face_detection_yunet_2023mar.onnx, which is at https'
+    ):
         read_cropper('auto')
     os.mkfifo('pipe.csv')  # reading it may never end
-    with pytest.raises(ValueError, match='is no CSV file'):
+    with pytest.raises(ValueError, match='is neither a CSV file'):
         read_cropper('pipe.csv')
     for name, content in (('long.csv', 'x' * 200_000), ('garbage.onnx', 'garbage')):
         (tmp_path / name).write_text(content)

@@ -136,7 +136,7 @@ def test_nothing_is_rendered_that_is_not_asked_for(inferencer, monkeypatch):
 
 @pytest.fixture
 def dense(tmp_path) -> CoordGANInferencer:
-    """An encoder that finds maps without structure codes."""
+    """An encoder that finds maps has no structure codes to refine."""
     encoder = dict(type='DenseEncoder', input_size=SIZE, texture_width=5, channels=(4, 6, 8))
     write_checkpoint(tmp_path / 'x.pth', {**STAGE2, 'encoder': encoder, 'refinement': None})
     return CoordGANInferencer(tmp_path / 'x.pth', device='cpu', show_progress=False)
@@ -154,7 +154,7 @@ def test_maps_without_structure_codes(dense):
     assert np.allclose(frames[1].coords, (first.coords + last.coords) / 2, atol=1e-5)
     assert np.array_equal(frames[0].image, dense.reconstruct(first))
     assert dense(a, return_vis=True)['visualization'][0].ndim == 3
-    with pytest.raises(ValueError, match='without structure codes'):
+    with pytest.raises(ValueError, match='has no structure codes to refine'):
         dense.encode(a, refine=1)
 
 

@@ -54,9 +54,9 @@ def test_nothing_that_a_checkpoint_names_is_built_or_opened(tmp_path, monkeypatc
     for number, (perceptual, message) in enumerate(
         (
             (dict(type='LPIPSLoss', vgg_weights=address), 'which a checkpoint may not choose'),
-            (dict(type='torch.nn.Linear'), 'by Linear, which is neither'),
+            (dict(type='torch.nn.Linear'), 'by Linear, by which codes cannot'),
             (dict(type='StructureTensorLoss', num_scales=10**9), 'num_scales of .* must be 1..16'),
-            (None, 'by None, which is neither'),
+            (None, 'by None, by which codes cannot'),
         )
     ):
         path = tmp_path / f'{number}.pth'
@@ -79,7 +79,7 @@ def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
     generator = CoordGANInferencer(stage1, device='cpu', show_progress=False)
     image, mask = pictures(1, 20, 50)[0], labels(1, 20, 50)[0]
     for call, message in (
-        (lambda: generator.iter_interpolate(image, 2), 'stage 1 and has no encoder'),
+        (lambda: generator.iter_interpolate(image, 2), 'has no encoder: it can sample'),
         (lambda: inferencer.iter_encode(image, batch_size=0), 'batch_size must be at least 1'),
         (lambda: inferencer.iter_encode(image, refine=10**6), r'refinement takes 0\.\.10000 steps'),
         (

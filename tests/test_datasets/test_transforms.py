@@ -54,7 +54,7 @@ def test_flip_mirrors_image_labels_and_coordinates():
     np.testing.assert_array_equal(face_labels(results['gt_coords']), results['gt_seg_map'])
     twice = flip(results)
     np.testing.assert_array_equal(twice['gt_coords'], info['gt_coords'])
-    with pytest.raises(ValueError, match="use direction='horizontal'"):
+    with pytest.raises(ValueError, match="take direction='horizontal'"):
         RandomFlip(prob=1.0, direction='vertical')(info)
 
 

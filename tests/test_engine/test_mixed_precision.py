@@ -112,5 +112,5 @@ def test_gradients_are_clipped_at_their_own_scale(dtype, monkeypatch):
 def test_what_cannot_be(monkeypatch):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     monkeypatch.delattr(torch.amp, 'GradScaler', raising=False)
-    with pytest.raises(ValueError, match=r"float16' on the device cpu needs PyTorch 2.3"):
+    with pytest.raises(ValueError, match=r'float16 on cpu needs PyTorch 2.3'):
         MixedPrecisionOptimWrapper(dtype='float16', optimizer=optimizer)

@@ -74,7 +74,7 @@ BAD = {
     ),
     'custom key that matches nothing': (
         with_generator(paramwise_cfg=dict(custom_keys={'warpnet': dict(lr_mult=0.1)})),
-        "'warpnet' is part of no trainable parameter's name.*generator.warp_net.weight",
+        "'warpnet' is in no name of a trainable parameter, such as generator.warp_net.weight",
     ),
 }
 

@@ -118,5 +118,5 @@ def test_key_points_between_pixels_and_of_images_that_are_not_square():
 
 def test_settings():
     metric = KeypointTransferPCK(foreground_only=True, num_references=2)
-    with pytest.raises(ValueError, match='needs to know the classes'):
+    with pytest.raises(ValueError, match="metainfo has no 'classes'"):
         metric.process(None, random_samples())

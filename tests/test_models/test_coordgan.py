@@ -108,7 +108,7 @@ def test_autocast_keeps_coordinates_precise():
 @pytest.mark.parametrize('size', [1, 3])
 def test_odd_batch_is_refused(size):
     model = build()
-    message = f'batch size on every device must be even.*got {size}.*train_dataloader.batch_size'
+    message = f'batch size on every device must be even, not {size}, .*train_dataloader.batch_size'
     with pytest.raises(ValueError, match=message):
         model.train_step(batch(size), optimizers(model))
 

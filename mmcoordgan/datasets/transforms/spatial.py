@@ -99,8 +99,7 @@ class RandomFlip(MMCVRandomFlip):
             return
         if direction != 'horizontal':
             raise ValueError(
-                f"RandomFlip(direction='{direction}') is not defined for canonical coordinates "
-                "(gt_coords): use direction='horizontal'"
+                f"canonical coordinates (gt_coords) take direction='horizontal', not {direction!r}"
             )
         sign = np.array([-1, 1], coords.dtype)[:, None, None]
         results['gt_coords'] = np.ascontiguousarray(coords[:, :, ::-1]) * sign
