@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,8 @@ from reference import image, numbers, relative_error, rnd
 from mmcoordgan.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
-run_test = runpy.run_path(str(ROOT / 'tools' / 'test.py'))['main']
 pytestmark = pytest.mark.usefixtures('elsewhere')
+TO_MM, TO_OFFICIAL = (f'model_converters/{x}.py' for x in ('official_to_mm', 'mm_to_official'))
 STAGE1 = ('g', 'd', 'g_ema', 'd_patch')
 STAGE2 = ('g', 'e', 'g_ema')
 
@@ -56,7 +55,7 @@ def test_round_trip(networks, capsys):
 
 
 @pytest.mark.parametrize('kind', ['face', 'car'])
-def test_benchmarks_of_the_reference(kind, datasetgan_root, capsys):
+def test_benchmarks_of_the_reference(kind, datasetgan_root, run_tool):
     """5 references x all queries: the reference's encoder and generator, its IoU."""
     parts = ['models/coordgan_encoder_128', 'datasets/image_folder_128', 'default_runtime']
     parts += [f'datasets/datasetgan_{kind}_transfer_128', 'schedules/coordgan_encoder_600k']
@@ -66,7 +65,8 @@ def test_benchmarks_of_the_reference(kind, datasetgan_root, capsys):
     there(official('s32', STAGE2), *converting)
     options = [f'test_dataloader.dataset.data_root={datasetgan_root}']
     options += ['test_dataloader.num_workers=0', 'custom_hooks.0.max_pictures=1']
-    run_test([f'{kind}_dumped.py', 'mm.pth', '--out', 'metrics.json', '--cfg-options', *options])
+    arguments = [f'{kind}_dumped.py', 'mm.pth', '--out', 'metrics.json']
+    run_tool('test.py', *arguments, '--cfg-options', *options)
     metrics = json.loads(Path('metrics.json').read_text())
     expected = numbers('eval.json')[f'transfer.{kind}.model32']
     assert metrics['iou'] == pytest.approx(expected['final'], abs=0.01)
@@ -127,28 +127,20 @@ def test_training_goes_on(tmp_path):
     assert not torch.equal(weight, content['g']['conv1.conv.weight'])
 
 
-def test_errors(capsys):
+def test_errors(refused):
     torch.save(official('s32', ['d']), 'd.pt')
     torch.save(official('s32', STAGE2), 'e.pt')
-    base = ['--base-config', str(ROOT / 'configs/coordgan/celeba_128.py')]
+    base = ['--base-config', ROOT / 'configs/coordgan/celeba_128.py']
     for tool, arguments, message in (
-        (to_mm, ['d.pt'], 'd.pt holds no generator (g or g_ema)'),
-        (to_mm, ['e.pt', *base], 'a config of CoordGAN, but e.pt needs one of CoordGANInversion'),
-        (to_official, ['e.pt'], 'is no checkpoint of CoordGAN'),
+        (TO_MM, ['d.pt', 'out'], 'd.pt holds no generator (g or g_ema)'),
+        (TO_MM, ['e.pt', 'out', *base], 'a config of CoordGAN, but e.pt needs one of CoordGANInv'),
+        (TO_OFFICIAL, ['e.pt', 'out'], 'is no checkpoint of CoordGAN'),
     ):
-        first, *others = arguments
-        assert message in fails(tool, [first, 'out.pth', *others], capsys)
+        assert message in refused(tool, *arguments)
     assert sorted(os.listdir()) == ['d.pt', 'e.pt']
 
 
-def fails(tool, arguments, capsys) -> str:
-    with pytest.raises(SystemExit) as end:
-        tool(arguments)
-    assert end.value.code == 2
-    return capsys.readouterr().err
-
-
-def test_settings_that_the_reference_does_not_have(capsys):
+def test_settings_that_the_reference_does_not_have(refused):
     converted = there(official('s32', STAGE1))
     for settings, message in {
         'warp_residual=True': 'warp_residual=True, only False',
@@ -157,20 +149,20 @@ def test_settings_that_the_reference_does_not_have(capsys):
     }.items():
         converted['meta']['cfg'] = f'model = dict(generator=dict({settings}))'
         torch.save(converted, 'mm.pth')
-        assert message in fails(to_official, ['mm.pth', 'back.pt'], capsys)
+        assert message in refused(TO_OFFICIAL, 'mm.pth', 'back.pt')
 
 
-def test_tensors_that_the_reference_does_not_have(untrained, capsys):
+def test_tensors_that_the_reference_does_not_have(untrained, refused):
     converted = there(official('s32', STAGE1))
     state = converted['state_dict']
     del state['generator.stem.bias']
     torch.save(converted, 'mm.pth')
-    assert 'g.conv1.activate.bias is missing' in fails(to_official, ['mm.pth', 'back.pt'], capsys)
+    assert 'g.conv1.activate.bias is missing' in refused(TO_OFFICIAL, 'mm.pth', 'back.pt')
     state['patch_discriminator.more'] = torch.zeros(2)
     torch.save(state, 'mm.pth')  # a bare state dict will do
-    error = fails(to_official, ['mm.pth', 'back.pt'], capsys)
+    error = refused(TO_OFFICIAL, 'mm.pth', 'back.pt')
     assert 'no place for patch_discriminator.more' in error
-    error = fails(to_official, [str(untrained['toyfaces_32_encoder']), 'back.pt'], capsys)
+    error = refused(TO_OFFICIAL, untrained['toyfaces_32_encoder'], 'back.pt')
     assert "the reference's kernel_size is 3" in error and not Path('back.pt').exists()
 
 

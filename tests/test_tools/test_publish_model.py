@@ -93,7 +93,7 @@ def test_the_averaged_encoder_is_published(publish):
 
 
 def test_a_learned_template_becomes_part_of_the_encoder(
-    publish, run_tool, tmp_path, monkeypatch, capsys
+    publish, refused, tmp_path, monkeypatch, capsys
 ):
     """The published encoder moves maps as the training did."""
     monkeypatch.setattr(feature_template, 'CELLS', 48)
@@ -127,9 +127,8 @@ def test_a_learned_template_becomes_part_of_the_encoder(
     content = torch.load('trained.pth')
     content['meta']['cfg'] = content['meta']['cfg'].replace("'LPIPSLoss'", "'os.mkdir'")
     torch.save(content, 'evil.pth')
-    with pytest.raises(SystemExit):
-        run_tool(TOOL, 'evil.pth', 'out.pth', '--card', 'card.yml')
-    assert 'templates are published with LPIPSLoss' in capsys.readouterr().err
+    error = refused(TOOL, 'evil.pth', 'out.pth', '--card', 'card.yml')
+    assert 'templates are published with LPIPSLoss' in error
     _, small = publish(model, learn, '--squeeze', weights)
     text = torch.load(small)['meta']['cfg']
     assert 'TemplateEncoder' in text and str(tmp_path) not in text
@@ -162,11 +161,10 @@ def test_what_the_model_knows(publish, run_tool, tmp_path, monkeypatch):
     assert quantiles[0] <= min(scores) and max(scores) <= quantiles[-1] and min(scores) > 0
 
 
-def test_an_incomplete_card_is_refused(run_tool, tmp_path, capsys):
-    (tmp_path / 'card.yml').write_text('data: faces\n')
-    with pytest.raises(SystemExit):
-        run_tool(TOOL, 'toyfaces_32', 'out.pth', '--card', 'card.yml')
-    assert 'does not say: terms, config, command, figures, seeds' in capsys.readouterr().err
+def test_an_incomplete_card_is_refused(refused):
+    Path('card.yml').write_text('data: faces\n')
+    error = refused(TOOL, 'toyfaces_32', 'out.pth', '--card', 'card.yml')
+    assert 'does not say: terms, config, command, figures, seeds' in error
 
 
 def test_bundled_models_are_found_by_name(bundled):

@@ -1,0 +1,93 @@
+"""The benchmarks of tools/analysis_tools: what they compare, count and print."""
+
+import re
+
+import benchmark_data
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from doc_blocks import ROOT
+from measuring import FlopCount
+from mmengine.config import Config
+from PIL import Image
+from tiny_inversion import SIZE
+
+INFERENCE = 'analysis_tools/benchmark_inference.py'
+
+
+def test_both_data_loops_deliver_the_same_images(tmp_path):
+    """Up to flips, which both draw at random."""
+    random = np.random.default_rng(0)
+    for number in range(12):
+        blobs = Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+        blobs.resize((256, 256)).save(tmp_path / f'{number}.jpg', quality=95)
+    plain = benchmark_data.PlainFolder(str(tmp_path), 128)
+    cfg = Config.fromfile(ROOT / 'configs' / 'coordgan' / 'celeba_128.py')
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.train_dataloader.dataset.data_root = str(tmp_path)
+    batches = benchmark_data.our_batches(cfg)
+    ours = torch.cat([next(batches) for _ in range(6)])  # every image once, shuffled
+    seen = set()
+    for image in ours:
+        both = torch.stack([image, image.flip(-1)])
+        distances = [(both - plain[i]).abs().amax((1, 2, 3)).min() for i in range(12)]
+        assert min(distances) < 1e-6
+        seen.add(int(np.argmin(distances)))
+    assert seen == set(range(12))
+
+
+@pytest.mark.slow
+def test_memory_of_inference_is_flat(run_tool, stage2, capsys):
+    run_tool(INFERENCE, stage2, '--counts', 20, 520, '--references', 2, '--size', SIZE)
+    printed = capsys.readouterr().out
+    rows = [line.split() for line in printed.splitlines() if re.match(r' +(20|520) ', line)]
+    assert [row[:2] for row in rows] == [['20', '1'], ['20', '8'], ['520', '1'], ['520', '8']]
+    peaks = [float(row[4]) for row in rows]
+    # 500 images more: 16 KiB kept of each would be seen. Names and paths take some hundred bytes.
+    assert peaks[2] - peaks[0] < 8 and peaks[3] - peaks[1] < 8, printed
+    assert rows[0][5:] == rows[1][5:]  # the batch changes no label
+
+
+def test_untrained_networks_are_timed(run_tool, capsys):
+    run_tool(INFERENCE, '--untrained', 'coordgan/toyfaces_32_encoder.py')
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[-3:]]
+    transfer, rendering, both = (float(line[-1]) for line in lines)
+    assert both == pytest.approx(transfer + rendering, abs=0.02) and both > 0
+
+
+def test_operations_are_counted_forward_and_backward():
+    x, weight = torch.randn(2, 3, 8, 8), torch.randn(5, 3, 3, 3, requires_grad=True)
+    with FlopCount() as counter:
+        F.conv2d(x, weight, padding=1).square().sum().backward()
+    # Two operations for every product: once forward, once for the gradient of the weights.
+    assert counter.total == 2 * 2 * (2 * 8 * 8) * 5 * (3 * 3 * 3)
+
+
+def test_every_part_of_the_toy_training(run_tool, monkeypatch, capsys):
+    monkeypatch.setattr(torch, 'set_num_threads', lambda count: None)
+    run_tool('analysis_tools/benchmark_training.py', 'coordgan/toyfaces_32.py')
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line[:28].strip(): line[28:].split() for line in lines[4:]}
+    assert len(rows) == 7 and {'generator, forward', 'R1', 'iteration with R1'} < set(rows)
+    seconds = {name: float(row[0]) for name, row in rows.items()}
+    assert all(value > 0 for value in seconds.values())
+    assert seconds['iteration with R1'] > seconds['generator, both']
+
+
+def test_the_structure_tensor_tells_structure_and_colors_do_not(run_tool, capsys):
+    run_tool('analysis_tools/compare_distances.py', '--size', 32, '--count', 12)
+    found = re.findall(r'\| (\S.*) \| ([\d.]+) \| [\d.]+ \|', capsys.readouterr().out)
+    scores = {name: float(auc) for name, auc in found}
+    assert scores['StructureTensorLoss'] > 0.95 > 0.3 > scores['L1']
+    assert len(scores) == 5
+
+
+def test_the_doubt_tells_bad_matches_of_the_bundled_model(run_tool, capsys):
+    tool = 'analysis_tools/measure_confidence.py'
+    run_tool(tool, 'toyfaces_32', 'toyfaces', '--positions', ':40')
+    out = capsys.readouterr().out
+    cycle, doubt = (float(value) for value in re.findall(r'AUC by .*: (\S+)', out))
+    assert 0.5 < cycle < doubt < 1
+    rows = np.float64(re.findall(r'\| (\S+)% \| (\S+)% \| \d+ \|', out))
+    assert len(rows) == 8 and np.allclose(rows[:, 0], rows[:, 1], atol=1)
