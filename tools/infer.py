@@ -6,10 +6,5 @@ import sys
 
 from mmcoordgan.cli.infer import run
 
-
-def main() -> None:
-    sys.exit(run('infer.py'))
-
-
 if __name__ == '__main__':
-    main()
+    sys.exit(run('infer.py'))

@@ -30,11 +30,6 @@ from mmcoordgan.io.files import atomic_file
 from mmcoordgan.progress import patient_progress
 from mmcoordgan.registry import type_name
 
-# Refuses a checkpoint that does not fit, whatever hook the config has.
-FIT = dict(type='mmcoordgan.CoordGANCheckpointHook', _delete_=True)
-# What images of transfers take over from the metric that they illustrate.
-SHARED = ('num_references', 'mode', 'temperature', 'reference_size', 'coords_key')
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='test.py', description='Test a checkpoint.')
@@ -77,8 +72,7 @@ def check_test(cfg: Config) -> None:
     if missing:
         raise UserError(
             f'{cfg.filename} does not say what to test: it has no {", ".join(missing)}. Those in '
-            'configs/coordgan do; configs/_base_/datasets/swap_seeds.py (stage 1) and '
-            '*_transfer*.py (stage 2) hold these parts'
+            'configs/coordgan do'
         )
 
 
@@ -105,8 +99,8 @@ def draw_into(cfg: Config, folder: str) -> None:
             hook.out_dir = folder
             return
     transfers = (m for m in metrics_of(cfg) if type_name(m.get('type')) == 'SegTransferIoU')
-    metric = next(transfers, {})
-    settings = {key: metric[key] for key in SHARED if key in metric}
+    shared = ('num_references', 'mode', 'temperature', 'reference_size', 'coords_key')
+    settings = {key: value for key, value in next(transfers, {}).items() if key in shared}
     add_hook(cfg, type='mmcoordgan.TransferVisualizationHook', out_dir=folder, **settings)
 
 
@@ -171,7 +165,9 @@ def main(argv: list[str] | None = None) -> None:
     if args.out is not None:
         check_file(args.out, ['.json', '.npz'], force=True)
     choose_checkpoint(cfg, args.checkpoint)
-    cfg.merge_from_dict({'default_hooks.checkpoint': FIT})
+    # It refuses a checkpoint that does not fit, whatever hook the config has.
+    fit = dict(type='mmcoordgan.CoordGANCheckpointHook', _delete_=True)
+    cfg.merge_from_dict({'default_hooks.checkpoint': fit})
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show_dir is not None:

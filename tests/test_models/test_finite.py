@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_coordgan import batch, build, changed, optimizers, snapshot
+from test_coordgan import batch, build, optimizers, same, snapshot
 
 from mmcoordgan.models.finite import PATIENCE, FiniteGuard, NonFiniteError
 
@@ -22,7 +22,7 @@ def test_the_term_and_the_iteration_are_named(network, term):
         NonFiniteError, match=rf"iteration 2: {term} is nan\. .*on_nonfinite='skip'"
     ):
         model.train_step(batch(), wrapper)
-    assert not changed(model, before)  # neither weights nor the iteration
+    assert same(model, before)  # neither weights nor the iteration
 
 
 def test_gradients_are_looked_at_too():
@@ -34,7 +34,7 @@ def test_gradients_are_looked_at_too():
     match = r'iteration 1: a gradient of g_gan \+ .*g_chamfer is not finite'
     with pytest.raises(NonFiniteError, match=match):
         model.train_step(batch(), wrapper)
-    assert not changed(model.generator, before)
+    assert same(model.generator, before)
 
 
 def test_a_skipped_step_leaves_its_networks_and_only_them():
@@ -49,7 +49,7 @@ def test_a_skipped_step_leaves_its_networks_and_only_them():
     real['inputs'][0] = torch.nan  # the generator does not see it
     log = model.train_step(real, wrapper)
     assert set(log) == {'g_gan', 'g_texture_swap', 'g_chamfer'}
-    moved = {name for name in names if changed(getattr(model, name), before[name])}
+    moved = {name for name in names if not same(getattr(model, name), before[name])}
     assert moved == {'generator'} and int(model.iteration) == 2
     state = wrapper['discriminator'].optimizer.state_dict()['state']
     assert {key: int(value['step']) for key, value in state.items()} == steps

@@ -28,7 +28,7 @@ def root(tmp_path) -> Path:
 
 @pytest.mark.parametrize('num_classes', [7, 19])
 def test_packed_labels_equal_the_painted_ones(root, num_classes, capsys):
-    assert tool.main([str(root), f'--num-classes={num_classes}', '--workers=1']) == 0
+    assert tool.main([str(root), f'--num-classes={num_classes}']) == 0
     folder = f'CelebAMask-HQ-labels-{num_classes}'
     painted = CelebAMaskHQ(data_root=str(root), num_classes=num_classes)
     packed = CelebAMaskHQ(data_root=str(root), num_classes=num_classes, label_dir=folder)
@@ -41,7 +41,7 @@ def test_packed_labels_equal_the_painted_ones(root, num_classes, capsys):
 
 def test_it_goes_on_where_it_stopped(root, capsys):
     out = root / 'out'
-    arguments = [str(root), '--workers=1', f'--out-dir={out}']
+    arguments = [str(root), f'--out-dir={out}']
     tool.main(arguments)
     (out / '3.png').unlink()
     (out / '3.png.killed.part').write_bytes(b'half a file')
@@ -56,7 +56,7 @@ def test_it_goes_on_where_it_stopped(root, capsys):
 
 def test_differences_are_found(root, monkeypatch, capsys):
     monkeypatch.setattr(tool, 'read_packed_labels', lambda *_: np.zeros((16, 16), np.uint8))
-    assert tool.main([str(root), '--workers', '1']) == 1
+    assert tool.main([str(root)]) == 1
     assert 'image 4: the packed labels differ from the masks' in capsys.readouterr().out
     assert os.listdir(root / 'CelebAMask-HQ-labels-7') == []
 
@@ -65,7 +65,7 @@ def test_failures_are_named_and_the_rest_is_packed(root, capsys):
     for mask in (root / 'CelebAMask-HQ-mask-anno' / '0').glob('00001_*'):
         mask.unlink()
     (root / 'CelebAMask-HQ-mask-anno' / '0' / '00004_skin.png').write_bytes(b'nonsense')
-    assert tool.main([str(root), '--workers', '1']) == 1
+    assert tool.main([str(root)]) == 1
     printed = capsys.readouterr().out
     assert 'image 1 has no mask at all' in printed
     assert '00004_skin.png' in printed

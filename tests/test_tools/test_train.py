@@ -12,31 +12,22 @@ from engine_toy import ToyGenerator, write_config
 from mmengine.config import Config
 from mutation import Payload
 
+from mmcoordgan.cli.launch import ToolRunner
+
 ROOT = Path(__file__).parents[2]
 tool = runpy.run_path(str(ROOT / 'tools' / 'train.py'))
 pytestmark = pytest.mark.usefixtures('elsewhere')
 
 
-class Stop(Exception):
-    """Raised in place of training."""
-
-
 @pytest.fixture
 def prepared(monkeypatch):
-    """Run ``main`` up to the Runner and return the config that the Runner would get."""
+    """Run ``main`` without its Runner and return the config that this would get."""
 
     def run(*arguments):
         got = []
-
-        class Recorder:
-            @staticmethod
-            def from_cfg(cfg):
-                got.append(cfg)
-                raise Stop
-
-        monkeypatch.setitem(tool['use_amp'].__globals__, 'ToolRunner', Recorder)
-        with pytest.raises(Stop):
-            tool['main']([str(argument) for argument in arguments])
+        idle = SimpleNamespace(train=lambda: None)
+        monkeypatch.setattr(ToolRunner, 'from_cfg', lambda cfg: got.append(cfg) or idle)
+        tool['main']([str(argument) for argument in arguments])
         return got[0]
 
     return run
@@ -123,9 +114,9 @@ def test_amp(prepared, tmp_path):
     config = write_config(tmp_path)
     for arguments, dtype in ((['--amp'], 'bfloat16'), (['--amp', 'fp16'], 'float16')):
         wrappers = prepared(config, *arguments).optim_wrapper
-        for name in ('generator', 'discriminator'):
-            assert wrappers[name].type == 'mmcoordgan.MixedPrecisionOptimWrapper'
-            assert wrappers[name].dtype == dtype
+        for wrapper in (wrappers.generator, wrappers.discriminator):
+            wanted = ('mmcoordgan.MixedPrecisionOptimWrapper', dtype)
+            assert (wrapper.type, wrapper.dtype) == wanted
     own = Config(dict(optim_wrapper=dict(type='ApexOptimWrapper', optimizer=dict(type='Adam'))))
     with pytest.raises(Exception, match='cannot replace the optimizer wrapper ApexOptimWrapper'):
         tool['use_amp'](own, 'bf16')

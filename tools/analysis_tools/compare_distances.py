@@ -2,8 +2,8 @@
 
 Prints for each distance the AUC that an image with the same structure and another texture is closer
 than one with another structure and the same texture (what the texture swap loss and the warp loss
-need), and CPU milliseconds to compare a pair, forward and backward. Without weights a network has
-random ones.
+need), and CPU milliseconds to compare a pair, forward and backward. Networks have random weights,
+where --caffe-squeeze gives none.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.evaluation.map_quality import separation
 from mmcoordgan.models.losses import LPIPSLoss, PerceptualDistance, StructureTensorLoss
 
-NETS = ('vgg', 'alex', 'squeeze')
-
 
 class L1Distance(PerceptualDistance):
     """Mean absolute difference: the baseline."""
@@ -32,15 +30,12 @@ class L1Distance(PerceptualDistance):
         return (x[0] - y[0]).abs().mean((1, 2, 3))
 
 
-def distances(args: argparse.Namespace) -> dict[str, PerceptualDistance]:
+def distances(caffe_squeeze: str | None) -> dict[str, PerceptualDistance]:
     """Those to compare, by name; ``weights=None`` are random."""
-    settings: list[dict[str, Any]] = []
-    for net in NETS:
-        file = getattr(args, net)
-        kinds = (True, False) if file else (False,)
-        settings += [dict(net=net, learned=learned, weights=file) for learned in kinds]
-    if file := args.caffe_squeeze:
-        settings.append(dict(net='squeeze', learned=False, inputs='caffe', weights=file))
+    settings: list[dict[str, Any]]
+    settings = [dict(net=net, learned=False, weights=None) for net in ('vgg', 'alex', 'squeeze')]
+    if caffe_squeeze:
+        settings.append(dict(settings[-1], inputs='caffe', weights=caffe_squeeze))
     names = [', '.join(f'{key}={value!r}' for key, value in one.items()) for one in settings]
     found = {f'LPIPSLoss({name})': LPIPSLoss(**one) for name, one in zip(names, settings)}
     return {'L1': L1Distance(), 'StructureTensorLoss': StructureTensorLoss(), **found}
@@ -50,8 +45,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--size', type=int, default=64, help='side of the images [64]')
     parser.add_argument('--count', type=int, default=100, help='pairs of each kind [100]')
-    for net in NETS:
-        parser.add_argument(f'--{net}', metavar='FILE', help="torchvision's weights")
     parser.add_argument('--caffe-squeeze', metavar='FILE', help='SqueezeNet 1.1 of Caffe')
     args = parser.parse_args()
     torch.manual_seed(0)
@@ -65,7 +58,7 @@ def main() -> None:
     given, same, moved = images(one, one), images(one, other), images(other, one)
     print(f'{args.count} pairs of ToyFaces, {args.size} x {args.size}')
     print('| distance | AUC | CPU ms a pair |\n| --- | --- | --- |')
-    for name, distance in distances(args).items():
+    for name, distance in distances(args.caffe_squeeze).items():
         start = time.process_time()
         x = given.clone().requires_grad_()
         near, far = distance(x, same), distance(x, moved)

@@ -13,9 +13,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import nullcontext
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     add('data_root', help='folder that holds the images and the masks')
     add('--num-classes', type=int, choices=(7, 19), default=7)
     add('--out-dir', help='default: data_root/CelebAMask-HQ-labels-<classes>')
-    add('--workers', type=int, default=min(8, os.cpu_count() or 1))
+    add('--workers', type=int, default=min(8, os.cpu_count() or 1), help='threads')
     args = parser.parse_args(argv)
     root = Path(args.data_root)
     out_dir = Path(args.out_dir or root / f'CelebAMask-HQ-labels-{args.num_classes}')
@@ -72,9 +71,8 @@ def main(argv: list[str] | None = None) -> int:
     print(f'{len(numbers)} images, {len(numbers) - len(missing)} packed before', flush=True)
     masks = str(root / 'CelebAMask-HQ-mask-anno')
     work = partial(pack, mask_dir=masks, out_dir=out_dir, num_classes=args.num_classes)
-    # 'spawn' behaves alike on all systems and does not fork threads of OpenCV or torch.
-    with get_context('spawn').Pool(args.workers) if args.workers > 1 else nullcontext() as pool:
-        results = pool.imap_unordered(work, missing, chunksize=8) if pool else map(work, missing)
+    with ThreadPool(args.workers) as pool:
+        results = pool.imap_unordered(work, missing)
         failures = [failure for failure in track_iter_progress((results, len(missing))) if failure]
     for failure in failures[:20]:
         print(failure)

@@ -28,16 +28,6 @@ from mmcoordgan.registry import type_name
 from mmcoordgan.shipped import read_config
 from mmcoordgan.version import __version__
 
-STAGE1 = {
-    'generator': ('g', 'g_ema'),
-    'generator_ema': ('g_ema', 'g'),
-    'discriminator': ('d',),
-    'patch_discriminator': ('d_patch',),
-}
-STAGE2 = {'generator': ('g_ema', 'g'), 'encoder': ('e',)}
-"""Our networks -> the reference's keys that each is taken from: the first that is there.
-
-Stage 2 renders with the averaged generator of stage 1."""
 OFFICIAL_LARGE_ITERATIONS = 600_000
 TRUST = (
     'read SRC even if it holds more than tensors and plain values. This may run any code in '
@@ -120,24 +110,26 @@ def set_sizes(part: Any, image_size: int, resolution: int) -> None:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     content = read_checkpoint_file(args.src, args.trust)
+    networks, sizes = from_official(content, args.src), {}
     arguments = official_arguments(content, args.src)
-    networks = from_official(content, args.src)
-    if not {'generator', 'generator_ema'} & set(networks):
+    for key, settings in arguments.items():
+        part, build = NETWORKS[key]
+        sizes[part.removesuffix('_ema')] = dict(type=build.__name__, **settings)
+    plain = networks.pop('generator', None)
+    average = networks.pop('generator_ema', plain)
+    if average is None:
         raise UserError(f'{args.src} holds no generator (g or g_ema)')
-    model: dict[str, Any] = dict(type='CoordGANInversion' if 'e' in arguments else 'CoordGAN')
-    state: dict[str, torch.Tensor] = {'iteration': torch.tensor(args.iteration)}
-    for part, keys in (STAGE2 if 'e' in arguments else STAGE1).items():
-        key = next((key for key in keys if key in arguments), None)
-        if key != keys[0]:
-            print(f'{keys[0]} is not there: {part} is {f"taken from {key}" if key else "left out"}')
-        if key is not None:
-            name, build = NETWORKS[key]
-            state.update({f'{part}.{k}': v for k, v in networks[name].state_dict().items()})
-            if part != 'generator_ema':
-                model[part] = dict(type=build.__name__, **arguments[key])
+    kind = 'CoordGAN'
+    parts = dict(generator=plain or average, generator_ema=average, **networks)
+    if 'encoder' in networks:  # stage 2 renders with the averaged generator of stage 1
+        kind, parts = 'CoordGANInversion', dict(generator=average, encoder=networks['encoder'])
+    state = {'iteration': torch.tensor(args.iteration)}
+    for part, network in parts.items():
+        state.update({f'{part}.{name}': v for name, v in network.state_dict().items()})
     dropped = [str(key) for key in content if key not in arguments]
     if dropped:
         print(f'not converted: {", ".join(dropped)}')
+    model = dict(type=kind, **{part: sizes[part] for part in parts if part in sizes})
     cfg = matching_config(model, args.src, args.base_config)
     text = cfg.pretty_text
     official = dict(
@@ -153,7 +145,7 @@ def main(argv: list[str] | None = None) -> None:
     Path(args.dst).parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(args.dst) as file:
         torch.save(checkpoint, file)
-    print(f'{args.dst}: {cfg.model.type}, iteration {args.iteration}')
+    print(f'{args.dst}: {kind} ({", ".join(parts)}), iteration {args.iteration}')
     if args.dump_config is not None:
         Path(args.dump_config).write_text(text)
         print(f'{args.dump_config}: the matching config')
