@@ -87,4 +87,4 @@ def test_other_results_are_not_written(exported, change, tmp_path, monkeypatch, 
 
 def test_a_checkpoint_without_an_encoder(untrained, refused):
     error = refused('model_converters/export_onnx.py', untrained['toyfaces_32'], '--out=m.onnx')
-    assert 'toyfaces_32.pth is a checkpoint of stage 1' in error
+    assert 'toyfaces_32.pth (stage 1) has no encoder' in error
