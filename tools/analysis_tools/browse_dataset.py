@@ -33,8 +33,7 @@ def draw(image: torch.Tensor, sample: Any, palette: Any) -> np.ndarray:
     elif palette and 'gt_sem_seg' in sample:
         drawn = overlay_labels(plain, sample.gt_sem_seg.data[0], palette)
     if 'gt_points' in sample:
-        sides = np.array(plain.shape[1::-1])
-        drawn = draw_points(drawn, sample.gt_points.numpy() * sides - 0.5)
+        drawn = draw_points(drawn, sample.gt_points.numpy() * plain.shape[1::-1] - 0.5)
     return arrange_cells([[plain] if drawn is plain else [plain, drawn]], min_cell=256)
 
 
@@ -61,16 +60,15 @@ def main() -> None:
     loader = Runner.build_dataloader(settings, seed=args.seed)
     palette = (getattr(loader.dataset, 'metainfo', None) or {}).get('palette')
     os.makedirs(args.out, exist_ok=True)
-    number = 0
-    for batch in loader:
-        labelled = batch.get('data_samples') or itertools.repeat(None)
-        for image, sample in zip(batch['inputs'][: args.number - number], labelled):
-            drawn = Image.fromarray(draw(image, sample, palette))
-            drawn.save(os.path.join(args.out, f'{number:05d}.png'))
-            number += 1
-        if number == args.number:
-            break
-    print(f'{number} images are in {args.out}')
+    pairs = (
+        pair
+        for batch in loader
+        for pair in zip(batch['inputs'], batch.get('data_samples') or itertools.repeat(None))
+    )
+    drawn = [draw(*pair, palette) for pair in itertools.islice(pairs, args.number)]
+    for number, picture in enumerate(drawn):
+        Image.fromarray(picture).save(os.path.join(args.out, f'{number:05d}.png'))
+    print(f'{len(drawn)} images are in {args.out}')
 
 
 if __name__ == '__main__':

@@ -19,9 +19,7 @@ from torch import Tensor
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.evaluation.transfer_metric import OUT_OF_REACH, temperature_at
 from mmcoordgan.geometry import canonical_grid
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from mmcoordgan.models.losses.lpips import INPUTS
 
 
 class Method:
@@ -169,10 +167,10 @@ class DINOv2(PairMethod):
 
     def features(self, image: np.ndarray) -> Tensor:
         """Normalized features (size * size, channels)."""
-        x = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
+        x = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
         x = F.interpolate(x, (self.IMAGE_SIZE, self.IMAGE_SIZE), mode='bicubic', antialias=True)
-        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-        feed = {self.session.get_inputs()[0].name: ((x - mean) / std).numpy()}
+        shift, scale = torch.tensor(INPUTS['torchvision'])[..., None, None]
+        feed = {self.session.get_inputs()[0].name: ((x - shift) / scale).numpy()}
         tokens = torch.from_numpy(self.session.run(None, feed)[0])
         patches = tokens[0, -(self.PATCHES**2) :].T.reshape(1, -1, self.PATCHES, self.PATCHES)
         features = F.interpolate(patches, (self.size, self.size), mode='bilinear')
