@@ -145,14 +145,11 @@ train_dataloader = dict(
     dataset=dict(type='ToyNoise'),
 )
 train_cfg = dict(type='ResumableTrainLoop', max_iters=4)
+adam = dict(type='Adam', lr=0.002, betas=(0.0, 0.99))
 optim_wrapper = dict(
     constructor='CoordGANOptimWrapperConstructor',
-    generator=dict(
-        optimizer=dict(type='Adam', lr=0.002, betas=(0.0, 0.99)), regularization_interval=4
-    ),
-    discriminator=dict(
-        optimizer=dict(type='Adam', lr=0.002, betas=(0.0, 0.99)), regularization_interval=16
-    ),
+    generator=dict(optimizer=adam, regularization_interval=4),
+    discriminator=dict(optimizer=adam, regularization_interval=16),
 )
 default_hooks = dict(
     logger=dict(interval=1),

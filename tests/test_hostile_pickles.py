@@ -2,8 +2,6 @@
 
 import os
 import pickle
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -55,19 +53,13 @@ def test_the_payload_is_one(kind):
     assert os.path.isdir('executed')
 
 
-def tool(name: str, *arguments: object) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, 'argv', [name, *map(str, arguments)])
-        runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
-
-
-def resume_the_last(path: str) -> None:
+def resume_the_last(tool, path: str) -> None:
     os.makedirs('work')
     Path('work', 'last_checkpoint').write_text(path)
     tool('train.py', STAGE1, '--work-dir', 'work', '--resume')
 
 
-def part_mask(path: str) -> None:
+def part_mask(tool, path: str) -> None:
     found = mask_path('.', 7, 'skin')
     os.makedirs(os.path.dirname(found))
     os.symlink(os.path.abspath(path), found)
@@ -75,35 +67,39 @@ def part_mask(path: str) -> None:
 
 
 def option(config: Path, key: str):
-    return lambda path: tool('train.py', config, '--cfg-options', f'{key}={path}')
+    return lambda tool, path: tool('train.py', config, '--cfg-options', f'{key}={path}')
+
+
+def converter(name: str):
+    return lambda tool, path: tool(f'model_converters/{name}.py', path, 'out')
 
 
 CONSUMERS = {
-    'train --resume CHECKPOINT': lambda path: tool('train.py', STAGE1, '--resume', path),
+    'train --resume CHECKPOINT': lambda tool, path: tool('train.py', STAGE1, '--resume', path),
     'train --resume': resume_the_last,
     'load_from': option(STAGE1, 'load_from'),
     'pretrained_generator': option(STAGE1, 'model.pretrained_generator'),
     'stage1_checkpoint': option(STAGE2, 'model.stage1_checkpoint'),
-    'test': lambda path: tool('test.py', STAGE2, path),
-    'inspect_generator': lambda path: tool('analysis_tools/inspect_generator.py', path),
-    'official_to_mm': lambda path: tool('model_converters/official_to_mm.py', path, 'out.pth'),
-    'mm_to_official': lambda path: tool('model_converters/mm_to_official.py', path, 'out.pt'),
-    'export_onnx': lambda path: tool('model_converters/export_onnx.py', path, '--out', 'out.onnx'),
-    'load_official_checkpoint': load_official_checkpoint,
-    'VGG weights': lambda path: LPIPSLoss(vgg_weights=path),
-    'mask array': lambda path: read_labels(path, 20)[0],
-    'packed labels': lambda path: read_packed_labels(path, 7),
+    'test': lambda tool, path: tool('test.py', STAGE2, path),
+    'inspect_generator': lambda tool, path: tool('analysis_tools/inspect_generator.py', path),
+    'official_to_mm': converter('official_to_mm'),
+    'mm_to_official': converter('mm_to_official'),
+    'export_onnx': lambda tool, path: tool('model_converters/export_onnx.py', path, '--out=a.onnx'),
+    'load_official_checkpoint': lambda tool, path: load_official_checkpoint(path),
+    'VGG weights': lambda tool, path: LPIPSLoss(vgg_weights=path),
+    'mask array': lambda tool, path: read_labels(path, 20)[0],
+    'packed labels': lambda tool, path: read_packed_labels(path, 7),
     'part mask': part_mask,
-    'image': lambda path: LoadImage()({'img_path': path}),
+    'image': lambda tool, path: LoadImage()({'img_path': path}),
 }
 
 
 @pytest.mark.parametrize('kind', FORMATS)
 @pytest.mark.parametrize('consumer', CONSUMERS)
-def test_nothing_runs_and_the_file_is_named(consumer, kind, capsys):
+def test_nothing_runs_and_the_file_is_named(consumer, kind, run_tool, capsys):
     FORMATS[kind]('bad.pth')
     with pytest.raises((SystemExit, Exception)) as end:
-        CONSUMERS[consumer]('bad.pth')
+        CONSUMERS[consumer](run_tool, 'bad.pth')
     assert not os.path.exists('executed')
     message = capsys.readouterr().err if end.type is SystemExit else str(end.value)
     name = mask_path('.', 7, 'skin') if consumer == 'part mask' else 'bad.pth'
@@ -116,12 +112,12 @@ MMENGINES = (
 
 
 @pytest.mark.parametrize('hook', ['ours', "MMEngine's"])
-def test_the_text_of_a_config_in_a_checkpoint_is_not_run(tmp_path, hook):
+def test_the_text_of_a_config_in_a_checkpoint_is_not_run(tmp_path, hook, run_tool):
     """MMEngine executes ``meta['config']`` when it resumes: a file of plain values would do."""
     config = write_config(tmp_path)
     # MMEngine tells runs of one process apart by their names.
     first = ['train_cfg.max_iters=2', f'experiment_name=first_{hook}']
-    tool('train.py', config, '--cfg-options', *first)
+    run_tool('train.py', config, '--cfg-options', *first)
     checkpoint = torch.load('work_dirs/toy/iter_2.pth', weights_only=True)
     checkpoint['meta']['config'] = '__import__("os").mkdir("executed")'
     torch.save(checkpoint, 'bad.pth')
@@ -130,7 +126,7 @@ def test_the_text_of_a_config_in_a_checkpoint_is_not_run(tmp_path, hook):
             file.write(MMENGINES)
 
     options = ['--cfg-options', f'experiment_name=second_{hook}']
-    tool('train.py', config, '--resume', 'bad.pth', '--work-dir', 'work', *options)
+    run_tool('train.py', config, '--resume', 'bad.pth', '--work-dir', 'work', *options)
     assert not os.path.exists('executed') and os.path.exists('work/iter_4.pth')
 
     cfg = Config.fromfile(config)

@@ -67,13 +67,9 @@ def choose_checkpoint(cfg: Config, checkpoint: str) -> None:
 
 def check_test(cfg: Config) -> None:
     """Make sure that the config says what to test on."""
-    keys = ('test_dataloader', 'test_evaluator', 'test_cfg')
-    missing = [key for key in keys if cfg.get(key) is None]
-    if missing:
-        raise UserError(
-            f'{cfg.filename} does not say what to test: it has no {", ".join(missing)}. Those in '
-            'configs/coordgan do'
-        )
+    for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
+        if cfg.get(key) is None:
+            raise UserError(f'{cfg.filename} does not say what to test: it has no {key}')
 
 
 def drop_refined(cfg: Config) -> None:

@@ -2,6 +2,7 @@
 
 import math
 
+import cv2
 import pytest
 import torch
 from test_locality import dense_transfer
@@ -13,6 +14,7 @@ from mmcoordgan.geometry import (
     chamfer_to_grid,
     hard_transfer,
     mean_of_sides,
+    move_to_template,
     soft_transfer,
 )
 
@@ -144,3 +146,13 @@ def test_mean_of_sides_by_hand():
     # Mirrored back: x is -0.8 and 0.7, y is 0 and 0.6.
     expected = torch.tensor([[[[-0.9, 0.6]], [[0.1, 0.5]]]])
     assert torch.allclose(mean_of_sides(coords, mirrored), expected)
+
+
+def test_maps_are_smoothed_before_they_are_moved_to_a_template():
+    """Features that say nothing leave what OpenCV's Gaussian of a 32nd of the side leaves."""
+    offsets = 0.1 * torch.randn(2, 64, 64)
+    coords = (canonical_grid(64, 64) + offsets)[None]
+    (found,) = move_to_template(torch.zeros(1, 3, 16, 16), torch.zeros(3, 8, 8), coords)
+    for moved, offset in zip(found - canonical_grid(64, 64), offsets):
+        expected = cv2.GaussianBlur(offset.numpy(), (13, 13), 2)
+        assert torch.allclose(moved, torch.from_numpy(expected), atol=1e-6)

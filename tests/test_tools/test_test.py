@@ -198,7 +198,7 @@ def test_requests_that_cannot_be_met(tmp_path, refused):
     Path('untested.py').write_text("model = dict(type='CoordGAN')")
     for arguments, message in (
         ((config, 'trained.pth', '--out', 'maps.pkl'), 'must end in .json or .npz'),
-        (('untested.py', 'trained.pth'), 'has no test_dataloader, test_evaluator, test_cfg'),
+        (('untested.py', 'trained.pth'), 'does not say what to test: it has no test_dataloader'),
         ((stage1, 'trained.pth', '--show-dir', 'x'), '--show-dir draws transfers between images'),
     ):
         assert message in refused('test.py', *arguments)

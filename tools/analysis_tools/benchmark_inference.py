@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from measuring import machine, measure
 from PIL import Image
+from torch import Tensor
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.datasets import ToyFaces
@@ -77,15 +78,14 @@ def run_infer(*arguments: object) -> str:
     return f'{time.perf_counter() - start:9.1f}{cpu:8.1f}{peak:10.1f}'
 
 
-def iou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> float:
-    """Mean IoU in percent of labels (N, S, S), as CoordGAN's benchmark counts."""
-    found, true = (torch.from_numpy(values).long() for values in (predicted, truth))
-    return float(iou_per_class(confusion_matrix(found[:, None], true, classes)).mean())
-
-
-def read(paths: Sequence[Path]) -> np.ndarray:
+def read(paths: Sequence[Path]) -> Tensor:
     """Labels (N, S, S)."""
-    return np.stack([np.asarray(Image.open(path)) for path in paths])
+    return torch.from_numpy(np.stack([np.asarray(Image.open(path)) for path in paths])).long()
+
+
+def iou(found: Tensor, truth: Tensor, classes: int) -> float:
+    """Mean IoU in percent of labels (N, S, S), as CoordGAN's benchmark counts."""
+    return float(iou_per_class(confusion_matrix(found[:, None], truth, classes)).mean())
 
 
 def print_transfers(args: argparse.Namespace, root: Path) -> None:
@@ -103,7 +103,7 @@ def print_transfers(args: argparse.Namespace, root: Path) -> None:
     print('  images  batch   wall s   CPU s  peak MiB     IoU  copied')
     for count in args.counts:
         queries, truth = images[k : k + count], read(masks[k : k + count])
-        copied = np.mean([iou(x[None].repeat(count, 0), truth, classes) for x in read(masks[:k])])
+        copied = np.mean([iou(x.expand_as(truth), truth, classes) for x in read(masks[:k])])
         for batch in (1, 8):
             out = root / f'out_{count}_{batch}'
             command = [INFER, 'transfer-labels', args.checkpoint, *queries, *references]

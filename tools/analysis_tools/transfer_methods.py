@@ -110,18 +110,14 @@ class Registration(PairMethod):
         affine.SetCenter([(self.SIDE - 1) / 2] * 2)
         method = self._method([4, 2])
         method.SetInitialTransform(affine, inPlace=True)
-        method.SetOptimizerAsRegularStepGradientDescent(
-            learningRate=1.0, minStep=1e-3, numberOfIterations=100
-        )
+        method.SetOptimizerAsRegularStepGradientDescent(1.0, minStep=1e-3, numberOfIterations=100)
         method.SetOptimizerScalesFromPhysicalShift()
         method.Execute(query, reference)
         spline = sitk.BSplineTransformInitializer(query, [self.CELLS, self.CELLS])
         method = self._method([2])
         method.SetMovingInitialTransform(affine)
         method.SetInitialTransform(spline, inPlace=True)
-        method.SetOptimizerAsLBFGSB(
-            gradientConvergenceTolerance=1e-5, numberOfIterations=self.ITERATIONS
-        )
+        method.SetOptimizerAsLBFGSB(1e-5, numberOfIterations=self.ITERATIONS)
         method.Execute(query, reference)
         field = sitk.TransformToDisplacementFieldFilter()
         field.SetReferenceImage(query)
