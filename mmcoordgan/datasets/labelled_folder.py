@@ -72,21 +72,18 @@ class LabelledFolder(PipelineDataset):
         self.img_dir = self._folder('img_dir', data_root, img_dir)
         self.label_dir = label_dir and self._folder('label_dir', data_root, label_dir)
         self.classes = tuple(classes or ())
-        self.palette = palette or default_palette(len(self.classes)).tolist()
         self.ignore_index = ignore_index
+        self.METAINFO = {'dataset_name': 'labelled_folder'}
+        if self.classes:
+            palette = palette or default_palette(len(self.classes)).tolist()
+            palette = [list(color) for color in palette]
+            self.METAINFO.update(classes=self.classes, palette=palette, ignore_index=ignore_index)
         self.names = choose(list_images(self.img_dir), indices, f'LabelledFolder {self.img_dir}')
         self.points: dict[str, np.ndarray] | None = None
         if keypoints is not None:
             self.points = read_keypoints(os.path.join(self.data_root, keypoints))
         if not allow_missing:
             self._check_complete(keypoints)
-
-    @property
-    def metainfo(self) -> dict:
-        """``dataset_name`` and, with masks, ``classes``, ``palette`` and ``ignore_index``."""
-        palette = [list(color) for color in self.palette]
-        labels = dict(classes=self.classes, palette=palette, ignore_index=self.ignore_index)
-        return {'dataset_name': 'labelled_folder', **(labels if self.classes else {})}
 
     def __len__(self) -> int:
         return len(self.names)

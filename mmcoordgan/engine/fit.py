@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import re
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from mmengine.optim import OptimWrapperDict
-from mmengine.utils import apply_to
 
 from mmcoordgan.models.pretrained import misfits
 
@@ -92,19 +90,14 @@ def _optimizer_fits(optimizer: torch.optim.Optimizer, state: Any) -> bool:
 
     Moments of parameters that the optimizer lacks would be ignored; without any, it begins afresh.
     """
-    trial = copy.copy(optimizer)
-    trial.state, trial.param_groups = defaultdict(dict), []
-    for group in optimizer.param_groups:
-        copies = [torch.zeros_like(p, device='cpu') for p in group['params']]
-        trial.param_groups.append({**group, 'params': copies})
     try:
-        trial.load_state_dict(apply_to(state, torch.is_tensor, lambda t: t.cpu().clone()))
-        for group in trial.param_groups:
-            group.update(foreach=False, fused=False, capturable=False)  # for GPUs
-            for parameter in group['params']:
-                parameter.grad = torch.zeros_like(parameter)
+        trial = copy.deepcopy(optimizer)
+        trial.load_state_dict(copy.deepcopy(state))  # whose tensors it keeps
+        parameters = [p for group in trial.param_groups for p in group['params']]
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
         trial.step()
-        finite = all(p.isfinite().all() for group in trial.param_groups for p in group['params'])
+        finite = all(p.isfinite().all() for p in parameters)
         known = {place for group in state['param_groups'] for place in group['params']}
         moments = state['state'].keys()
         return finite and moments <= known and bool(moments) == bool(trial.state)

@@ -57,9 +57,7 @@ class CoordGANVisualizationHook(Hook):
     num_textures: int = 6
     seed: int = 0
     use_ema: bool = True
-
-    def __post_init__(self) -> None:
-        self.last_drawn: int | None = None
+    last_drawn = -1  # iteration
 
     def before_train(self, runner: Any) -> None:
         """Draw what training starts from."""
@@ -119,13 +117,10 @@ class TransferVisualizationHook(Hook):
     reference_size: int | None = None
     coords_key: str = 'coords'
 
-    def __post_init__(self) -> None:
-        self._references: dict[int, TransferPicture] = {}
-        self._rows: dict[int, list[np.ndarray]] = {}
-
     def before_test_epoch(self, runner: Any) -> None:
         """Start afresh."""
-        self._references, self._rows = {}, {}
+        self._references: dict[int, TransferPicture] = {}
+        self._rows: dict[int, list[np.ndarray]] = {}
 
     before_val_epoch = before_test_epoch
 
