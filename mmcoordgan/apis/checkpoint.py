@@ -36,12 +36,14 @@ ALLOWED = {
 }
 """Registered classes that a checkpoint's own config may name. Add yours, if building it from any
 literal arguments is harmless: ``ALLOWED['encoder'].add('MyEncoder')``."""
-COUNTS = ('mapping_layers', 'num_levels', 'num_texture_codes')
-"""Settings that say how many layers a network has."""
-SIDES = ('image_size', 'base_resolution', 'input_size', 'work_size', 'feature_size', 'map_size')
-"""Settings that say how large images and maps are."""
-MAX_SIDE, MAX_SETTING = 2048, 2**16
-"""So large may these be, and other numbers: not all of them show in the shapes of tensors."""
+LIMITS = {
+    **dict.fromkeys(('mapping_layers', 'num_levels', 'num_texture_codes'), 64),
+    **dict.fromkeys(('image_size', 'base_resolution', 'input_size', 'map_size'), 2048),
+    **dict.fromkeys(('work_size', 'feature_size'), 2048),
+}
+"""The largest numbers of layers, and sides of images and maps, that a config may ask for."""
+MAX_LENGTH, MAX_SETTING = 64, 2**16
+"""The same for lists, which have an element for each layer, and for all other numbers."""
 NONSENSE = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, ArithmeticError)
 """What a config of nonsense leads to."""
 MIN_TEMPERATURE = 1e-6
@@ -192,8 +194,7 @@ def choose_temperature(networks: TrainedNetworks, given: float | None) -> float:
         given = temperature_at(networks.generator.base_resolution, 'soft', 0.01, 128)
     if given != 0 and not MIN_TEMPERATURE <= given < math.inf:
         raise ValueError(
-            f'temperature must be at least {MIN_TEMPERATURE:g}, but got {given}{origin}; 0 takes '
-            'the nearest pixel'
+            f'temperature must be at least {MIN_TEMPERATURE:g}, or 0, but got {given}{origin}'
         )
     return given
 
@@ -239,24 +240,17 @@ def _class_and_arguments(model: Mapping, name: str, trusted: bool) -> tuple[Any,
 def _check_size(
     arguments: Mapping[str, Any], name: str, tensors: Mapping[str, Tensor], file_size: int
 ) -> None:
-    """Refuse a network of more layers or bytes than its file, before anything is built."""
+    """Refuse a network of more bytes than its file, or of settings out of reason, before it is
+    built: not all of them show in the shapes of tensors.
+    """
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if claimed > file_size:
         raise ValueError(
             f'the tensors of its {name} claim {claimed} bytes of a file of {file_size}'
         )
     for key, value in arguments.items():
-        layers = 0
+        limit = LIMITS.get(key, MAX_SETTING)
         if isinstance(value, Sequence) and not isinstance(value, str):
-            layers = len(value)
-        elif isinstance(value, int) and key in COUNTS:
-            layers = value
-        elif isinstance(value, (int, float)):
-            limit = MAX_SIDE if key in SIDES else MAX_SETTING
-            if not abs(value) <= limit:
-                raise ValueError(f'the setting model.{name}.{key} of its config is above {limit}')
-        if layers > len(tensors):
-            raise ValueError(
-                f'the setting model.{name}.{key} of its config asks for more layers than the file '
-                'holds'
-            )
+            value, limit = len(value), MAX_LENGTH
+        if isinstance(value, (int, float)) and not abs(value) <= limit:
+            raise ValueError(f'the setting model.{name}.{key} of its config is above {limit}')

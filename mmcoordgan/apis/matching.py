@@ -15,20 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmcoordgan.datasets.transforms import resize_labels
-from mmcoordgan.evaluation.examples import arg_max, resize_soft
+from mmcoordgan.evaluation.examples import arg_max, pixel_centres, resize_soft
 from mmcoordgan.evaluation.transfer_metric import transfer_all
 from mmcoordgan.geometry import IndexedCoords, carry
 
 LEAST_KNOWN = 1e-3
 """A pixel is unlabelled where ignored pixels make up all but this fraction of its match."""
-
-
-def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
-    """(1, 2, height, width): centres of the pixels of an image of this size, x first."""
-    height, width = size
-    x = (torch.arange(width, device=like.device, dtype=torch.float32) + 0.5) / width
-    y = (torch.arange(height, device=like.device, dtype=torch.float32) + 0.5) / height
-    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
 
 
 def match(

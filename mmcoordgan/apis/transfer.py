@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from mmcoordgan.datasets.label_files import check_labels, check_size, read_labels
+from mmcoordgan.evaluation.examples import pixel_centres
 from mmcoordgan.geometry import IndexedCoords
 
 from .encoding import Codes, ImageEncoder, as_array
 from .images import Source, Sources, SquareImage, name_of
-from .matching import LabelledReferences, best_class, match, pixel_centres
+from .matching import LabelledReferences, best_class, match
 from .results import Correspondence, LabelTransfer, PointTransfer
 
 Labels = Union[str, os.PathLike, np.ndarray]

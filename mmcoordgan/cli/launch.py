@@ -190,16 +190,15 @@ def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
     missing = [name for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR') if name not in os.environ]
     if launcher == 'pytorch' and missing:
         raise UserError(
-            f'--launcher pytorch needs {", ".join(missing)} in the environment, which torchrun '
-            'sets: start this program with tools/dist_train.sh or torchrun'
+            f'--launcher pytorch needs {", ".join(missing)} in the environment: start with '
+            'tools/dist_train.sh or torchrun'
         )
     _name_wrapper(cfg)
     if has_accelerator():
         return
     if launcher != 'pytorch':
         raise UserError(
-            f'--launcher {launcher} needs GPUs, and there is none here: use torchrun and '
-            '--launcher pytorch to train on CPUs'
+            f'--launcher {launcher} needs GPUs; on CPUs use torchrun and --launcher pytorch'
         )
     if not torch.distributed.is_initialized():
         timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)

@@ -40,6 +40,14 @@ def resize_soft(labels: Tensor, size: Sequence[int]) -> Tensor:
     return resized.view(*labels.shape[:-2], *size)
 
 
+def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
+    """(1, 2, H, W): centres of pixels in fractions of the sides of an image (H, W), x first."""
+    height, width = size
+    x = (torch.arange(width, device=like.device, dtype=torch.float32) + 0.5) / width
+    y = (torch.arange(height, device=like.device, dtype=torch.float32) + 0.5) / height
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
+
+
 def read_example(
     sample: Mapping[str, Any],
     *,

@@ -12,7 +12,7 @@ from torch import Tensor
 from mmcoordgan.geometry import carry
 from mmcoordgan.registry import METRICS
 
-from .examples import Example, arg_max
+from .examples import Example, arg_max, pixel_centres
 from .transfer_metric import TransferMetric, format_table, temperature_at
 
 
@@ -144,11 +144,10 @@ class KeypointTransferPCK(TransferMetric):
         """Where points (K, P, 2) arrive on the queries: (B, K, P, 2), in fractions."""
         places = (2 * points - 1).nan_to_num()[:, None]  # (K, 1, P, 2)
         wanted = F.grid_sample(sources, places, padding_mode='border', align_corners=False)
-        height, width = targets.shape[-2:]
-        theta = targets.new_tensor([[[0.5, 0, 0.5], [0, 0.5, 0.5]]])
-        centers = F.affine_grid(theta, [1, 1, height, width], align_corners=False)  # fractions
-        centers = centers.permute(0, 3, 1, 2)  # (1, 2, h, w)
-        temperature = temperature_at(width, self.mode, self.temperature, self.reference_size)
+        centers = pixel_centres(targets.shape[-2:], targets)
+        temperature = temperature_at(
+            targets.shape[-1], self.mode, self.temperature, self.reference_size
+        )
         # wanted is (K, 2, 1, P), a map of one row.
         maps = [target.view(-1, *target.shape[-3:]) for target in targets]
         found = [carry(centers, target, wanted, temperature) for target in maps]

@@ -114,7 +114,7 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
 def _stack(samples: Sequence[dict], key: str) -> Tensor:
     if any(key not in sample for sample in samples):
         raise ValueError(
-            f'SwapConsistency: the predictions have no {key}. They have it where the data set asks '
-            "for it: dataset=dict(type='SwapSeeds', length=1000) in the dataloader"
+            f'SwapConsistency: predictions have no {key}; they have it with '
+            "dataset=dict(type='SwapSeeds')"
         )
     return torch.stack([sample[key] for sample in samples])

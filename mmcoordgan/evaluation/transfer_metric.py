@@ -175,10 +175,9 @@ class TransferMetric(BaseMetric):
             self.add(references, stack(usable), totals)
 
     def evaluate(self, size: int) -> dict:
-        """Add up the sums of all processes, and report.
+        """Add up the sums of all processes, and report, whatever the ``size`` of the data set.
 
-        ``size`` is the number of samples of the data set, references included. Returns names and
-        numbers, the same on every process; nothing if no query has ground truth.
+        Returns names and numbers, the same on every process; nothing if no query has ground truth.
         """
         totals = self._sums()
         for total in totals.values():

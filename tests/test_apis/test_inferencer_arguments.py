@@ -98,7 +98,7 @@ def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
             r'without VGG16: drop vgg_weights \(--vgg-weights\)',
         ),
         (lambda: CoordGANInferencer(stage2, temperature=-1), 'temperature must be at least 1e-06'),
-        (lambda: CoordGANInferencer(stage2, temperature=np.nan), 'but got nan; 0 takes'),
+        (lambda: CoordGANInferencer(stage2, temperature=np.nan), 'or 0, but got nan'),
         (lambda: CoordGANInferencer(stage2, device='cuda:7'), 'device cuda:7 is not available'),
     ):
         with pytest.raises(ValueError, match=message):
@@ -145,6 +145,6 @@ def test_the_temperature_of_the_config(tmp_path):
         found = CoordGANInferencer(tmp_path / f'{number}.pth', device='cpu')
         assert found.temperature == pytest.approx(expected), evaluator
     write_checkpoint(tmp_path / 'x.pth', test_evaluator={**EVALUATOR, 'temperature': 1e-12})
-    with pytest.raises(ValueError, match=r'from the config of .*x\.pth; 0 takes the nearest'):
+    with pytest.raises(ValueError, match=r'or 0, but got 1e-12 from the config of .*x\.pth'):
         CoordGANInferencer(tmp_path / 'x.pth', device='cpu')
     assert CoordGANInferencer(tmp_path / 'x.pth', device='cpu', temperature=0).temperature == 0
