@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from rich.console import Console
@@ -14,15 +14,9 @@ PATIENCE = 0.5
 """Seconds that an item may take without a bar."""
 
 
-def progress(
-    items: Iterable[Item], show: bool = True, total: int | None = None, title: str = 'Inference'
-) -> Iterator[Item]:
+def progress(items: Iterable[Item], show: bool = True, title: str = 'Inference') -> Iterator[Item]:
     """The items, with a progress bar if ``show``. It ends at 100 %, also if items are left out."""
-    if not show:
-        return iter(items)
-    if total is None and isinstance(items, Sized):
-        total = len(items)
-    return iter(track(items, title, total=total, console=Console(stderr=True)))
+    return iter(track(items, title, console=Console(stderr=True)) if show else items)
 
 
 def patient_progress(items: Sequence[Item], title: str) -> Iterator[Item]:

@@ -107,9 +107,9 @@ def test_wrong_keypoint_files(tmp_path, name):
 def test_wrong_arrays_of_keypoints(tmp_path):
     path = tmp_path / 'a.npz'
     for names, points, message in (
-        (['a'], np.zeros((1, 3)), r'points are float64 of shape \(1, 3\)'),
-        (['a', 'b'], np.zeros((1, 3, 2)), r'names are <U1 of shape \(2,\)'),
-        (['a', 'a'], np.zeros((2, 3, 2)), 'the name a appears twice'),
+        (['a'], np.zeros((1, 3)), r'points are \(1, 3\), of 1 different names'),
+        (['a', 'b'], np.zeros((1, 3, 2)), r'points are \(1, 3, 2\), of 1 different'),
+        (['a', 'a'], np.zeros((2, 3, 2)), r'points are \(2, 3, 2\), of 1 different'),
         (np.array(['a'], object), np.zeros((1, 3, 2)), 'Object arrays cannot be loaded'),
     ):
         np.savez(path, names=names, points=points)

@@ -27,7 +27,6 @@ from mmcoordgan.visualization import (
     TRANSFER_TITLES,
     TransferPicture,
     arrange_cells,
-    images_to_uint8,
     sample_grid,
     transfer_row,
 )
@@ -100,7 +99,7 @@ class TransferVisualizationHook(Hook):
     ``<out_dir>/<sample_idx>.png``, a validation all rows to ``<out_dir>/iter_<iteration>.png``.
     All rows also go to the Runner's visualizer as one image, ``transfer``. The main process draws
     the queries that it sees. The n-th query drawn takes reference n modulo ``num_references``.
-    Images are the dataloader's ``inputs``: uint8 RGB, or float in [-1, 1].
+    Images are the dataloader's ``inputs``, uint8 RGB.
 
     Args:
         max_pictures: Largest number of queries to draw.
@@ -166,7 +165,8 @@ class TransferVisualizationHook(Hook):
             sample = output.to_dict()
             index = sample_index(sample)
             found = read_example(sample, coords_key=self.coords_key, num_classes=num_classes)
-            drawn = TransferPicture(_to_uint8(image), found.coords, found.labels)
+            pixels = image.permute(1, 2, 0).cpu().numpy()
+            drawn = TransferPicture(pixels, found.coords, found.labels)
             if index < self.num_references:
                 self._references[index] = drawn
             elif len(self._rows) < self.max_pictures:
@@ -198,13 +198,6 @@ def _left_out_on_error(runner: Any) -> Iterator[None]:
         yield
     except OSError as error:
         runner.logger.warning(f'an image is left out, because it cannot be written: {error}')
-
-
-def _to_uint8(image: torch.Tensor) -> np.ndarray:
-    """An image of the dataloader, (3, H, W), as (H, W, 3) uint8 RGB."""
-    if image.dtype == torch.uint8:
-        return image.permute(1, 2, 0).contiguous().cpu().numpy()
-    return images_to_uint8(image)
 
 
 def _write_image(path: str, image: np.ndarray) -> None:
