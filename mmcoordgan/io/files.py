@@ -179,15 +179,10 @@ def load_weights(source: str, config_key: str) -> dict[str, Tensor]:
     against the hash in its name, if any. Errors name ``config_key``.
     """
     path = _download(source, config_key) if source.startswith(('http://', 'https://')) else source
-    if not os.path.isfile(path):
-        raise FileNotFoundError(
-            f'no weights at {path}: put the file there, or set the config key {config_key} to '
-            f'its path or URL'
-        )
     try:
         state = load_checkpoint(path)
-    except ValueError as error:
-        raise ValueError(f'config key {config_key}: {error}') from error
+    except (FileNotFoundError, ValueError) as error:
+        raise type(error)(f'config key {config_key}: {error}') from error
     if not isinstance(state, dict):
         raise ValueError(f'{path} (config key {config_key}) holds no state dict')
     return state

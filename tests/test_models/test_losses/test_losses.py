@@ -120,7 +120,7 @@ def test_lpips_dropout_is_active_while_training():
 
 
 def test_missing_vgg_weights_name_file_and_key(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match=r'nowhere\.pth.*perceptual\.vgg_weights'):
+    with pytest.raises(FileNotFoundError, match=r'perceptual\.vgg_weights: .*nowhere\.pth'):
         LPIPSLoss(vgg_weights=str(tmp_path / 'nowhere.pth'))
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
     url = 'http://127.0.0.1:9/vgg16-397923af.pth'  # nothing listens there
