@@ -2,6 +2,7 @@
 
 import copy
 import os
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -45,15 +46,6 @@ class ToyGenerator(nn.Module):
         return self.synthesize(coords, self.map_texture(texture_z))
 
 
-class ToyDiscriminator(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.score = nn.Linear(3 * 8 * 8, 1)
-
-    def forward(self, images):
-        return self.score(images.flatten(1))
-
-
 @MODELS.register_module(force=True)
 class ToyGAN(BaseModel):
     """Trains both networks by one step each; ``pretrained_generator`` is a file to start from."""
@@ -68,7 +60,8 @@ class ToyGAN(BaseModel):
             state = torch.load(pretrained_generator, weights_only=True)
             self.generator.load_state_dict(state)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
-        self.discriminator = ToyDiscriminator()
+        layers = OrderedDict(flat=nn.Flatten(), score=nn.Linear(3 * 8 * 8, 1))
+        self.discriminator = nn.Sequential(layers)
         self.patch_discriminator = nn.Linear(3, 1)
 
     def forward(self, inputs, mode='tensor'):

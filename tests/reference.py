@@ -63,6 +63,8 @@ def fill(network: nn.Module, key: str, kind: str, *, base_resolution: int) -> nn
     return network
 
 
+KINDS = {32: 's32', 128: 's32_x4'}
+"""Sides of the images that small networks make or judge -> their kinds in the manifest."""
 SMALL_GENERATOR = dict(
     base_resolution=32,
     structure_dim=32,
@@ -72,7 +74,7 @@ SMALL_GENERATOR = dict(
     channel_base=256,
     warp_channels=32,
 )
-SMALL_DISCRIMINATOR = dict(channels=16, channel_base=256)
+SMALL_DISCRIMINATOR = dict(channels=16, channel_base=256, input_sizes=(32, 64, 128))
 SMALL_PATCH = dict(channels=16, channel_base=128)
 SMALL_ENCODER = dict(
     input_size=32,
@@ -86,26 +88,20 @@ SMALL_ENCODER = dict(
 
 def small_generator(image_size: int = 32) -> CoordGANGenerator:
     network = CoordGANGenerator(image_size=image_size, **SMALL_GENERATOR)
-    kind = 's32' if image_size == 32 else 's32_x4'
-    return fill(network, 'g', kind, base_resolution=32)
+    return fill(network, 'g', KINDS[image_size], base_resolution=32)
 
 
 def small_discriminator(image_size: int = 32) -> CoordGANDiscriminator:
-    network = CoordGANDiscriminator(
-        image_size=image_size, input_sizes=(32, 64, 128), **SMALL_DISCRIMINATOR
-    )
-    kind = 's32' if image_size == 32 else 's32_x4'
-    return fill(network, 'd', kind, base_resolution=32)
+    network = CoordGANDiscriminator(image_size=image_size, **SMALL_DISCRIMINATOR)
+    return fill(network, 'd', KINDS[image_size], base_resolution=32)
 
 
 def small_patch_discriminator() -> CoordGANPatchDiscriminator:
-    network = CoordGANPatchDiscriminator(**SMALL_PATCH)
-    return fill(network, 'd_patch', 's32', base_resolution=32)
+    return fill(CoordGANPatchDiscriminator(**SMALL_PATCH), 'd_patch', 's32', base_resolution=32)
 
 
 def small_encoder() -> CoordGANEncoder:
-    network = CoordGANEncoder(**SMALL_ENCODER)
-    return fill(network, 'e', 's32', base_resolution=32)
+    return fill(CoordGANEncoder(**SMALL_ENCODER), 'e', 's32', base_resolution=32)
 
 
 def relative_error(actual: Tensor, expected: np.ndarray) -> float:

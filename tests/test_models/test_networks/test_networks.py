@@ -123,22 +123,10 @@ def test_random_rectangles_lie_inside_and_crops_are_differentiable():
     assert torch.autograd.gradcheck(lambda x: crop_images(x, some, 3), [images])
 
 
-@pytest.mark.parametrize(
-    ('build', 'message'),
-    [
-        (lambda: tiny_generator(image_size=48), 'image_size must be a power of two .* got 48'),
-        (
-            lambda: tiny_generator(noise='none')(torch.zeros(1, 4), torch.zeros(1, 4)),
-            "noise must be one of .* but got 'none'",
-        ),
-        (
-            lambda: tiny_generator().synthesize(
-                torch.zeros(2, 2, 16, 16), torch.zeros(2, 5), image_size=32
-            ),
-            'image_size must be 16 times a power of two of at most 1, but got 32',
-        ),
-    ],
-)
-def test_bad_arguments(build, message):
-    with pytest.raises(ValueError, match=message):
-        build()
+def test_bad_arguments():
+    with pytest.raises(ValueError, match=r'image_size must be a power of two .* got 48'):
+        tiny_generator(image_size=48)
+    with pytest.raises(ValueError, match=r"noise must be one of .* but got 'none'"):
+        tiny_generator(noise='none')(torch.zeros(1, 4), torch.zeros(1, 4))
+    with pytest.raises(ValueError, match='16 times a power of two of at most 1, but got 32'):
+        tiny_generator().synthesize(torch.zeros(2, 2, 16, 16), torch.zeros(2, 5), image_size=32)
