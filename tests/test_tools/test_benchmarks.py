@@ -1,8 +1,12 @@
 """The benchmarks of tools/analysis_tools: what they compare, count and print."""
 
+import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import benchmark_data
+import benchmark_geometry
 import numpy as np
 import pytest
 import torch
@@ -91,3 +95,35 @@ def test_the_doubt_tells_bad_matches_of_the_bundled_model(run_tool, capsys):
     assert 0.5 < cycle < doubt < 1
     rows = np.float64(re.findall(r'\| (\S+)% \| (\S+)% \| \d+ \|', out))
     assert len(rows) == 8 and np.allclose(rows[:, 0], rows[:, 1], atol=1)
+
+
+@pytest.mark.parametrize('function', benchmark_geometry.METHODS)
+def test_methods_of_geometry_that_are_compared_compute_the_same(function):
+    inputs = benchmark_geometry.inputs_of(function, 16, 'cpu')
+    first, *others = (call(*inputs) for call in benchmark_geometry.METHODS[function].values())
+    for other in others:
+        torch.testing.assert_close(other, first.reshape(other.shape), atol=1e-4, rtol=0)
+
+
+def test_costs_of_geometry_are_printed(monkeypatch, capsys):
+    monkeypatch.setattr('sys.argv', ['x', '--sizes', '16'])
+    # A thread starts at once.
+    monkeypatch.setattr(benchmark_geometry, 'ProcessPoolExecutor', ThreadPoolExecutor)
+    benchmark_geometry.main()
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if ' 16 ' in line]
+    assert len(rows) == 7 and sum(float(row[-2]) for row in rows) > 0
+
+
+def test_every_section_of_the_gpu_report(run_tool):
+    run_tool('analysis_tools/gpu_report.py', '--device', 'cpu', '--out', 'report')
+    sections = json.loads(Path('report/report.json').read_text())['sections']
+    checks, steps = sections['results'], sections['steps']
+    assert len(checks) == 9 and all(row['passes'] and row['error'] < 1e-5 for row in checks)
+    assert len(steps) == 4 and all(row['passes'] for row in steps)
+    assert all(row['losses'] < 1e-5 for row in steps if not row['bf16'])
+    timed = sections['soft_transfer, forward and backward']
+    assert [row['method'] for row in timed] == ['near pixels', 'all pairs', 'all pairs, cdist']
+    (training,) = sections['training']
+    assert training['images/s'] > 0 and training['ms with R1'] > training['ms'] > 0
+    table = Path('report/report.md').read_text()
+    assert '### training' in table and '| config | batch | bf16 |' in table
