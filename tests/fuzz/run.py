@@ -38,10 +38,9 @@ def _work(target: Target, name: str, first: int, limits: Limits, results: Connec
     """Try inputs one after the other and send their outcomes; runs in a process of its own."""
     warnings.simplefilter('ignore')  # Pillow's, about metadata and large images
     torch.set_num_threads(1)  # threads of the parent do not live here: waiting for them never ends
-    if sys.platform == 'linux':
-        pages = int(Path('/proc/self/statm').read_text().split()[0])
-        limit = pages * resource.getpagesize() + int(limits.gigabytes * 2**30)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    pages = int(Path('/proc/self/statm').read_text().split()[0])
+    limit = pages * resource.getpagesize() + int(limits.gigabytes * 2**30)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     number = first
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

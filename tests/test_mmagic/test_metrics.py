@@ -66,19 +66,11 @@ class Means(nn.Module):
 
 @pytest.mark.parametrize('sample_model', ['ema', 'orig'])
 def test_fid(build_runner, tmp_path: Path, sample_model: str):
-    torch.jit.script(Means()).save(str(tmp_path / 'means.pt'))
-    runner = build_runner(
-        [
-            dict(
-                type='mmagic.FrechetInceptionDistance',
-                inception_path=str(tmp_path / 'means.pt'),
-                prefix='FID-8-means',
-                fake_nums=8,
-                real_nums=-1,
-                sample_model=sample_model,
-            )
-        ]
-    )
+    means = str(tmp_path / 'means.pt')
+    torch.jit.script(Means()).save(means)
+    metric = dict(type='mmagic.FrechetInceptionDistance', inception_path=means)
+    metric.update(prefix='FID-8-means', fake_nums=8, real_nums=-1, sample_model=sample_model)
+    runner = build_runner([metric])
     (tmp_path / 'cache').mkdir()
     nn.init.constant_(runner.model.generator.stem_to_rgb.bias, 5.0)  # tells it from the average
     found, recorder = recorded(runner)

@@ -40,20 +40,17 @@ SHRINK = [
 )
 def test_interrupted_runs_end_like_others(tmp_path: Path, config, processes, signal, kills):
     """Killed or terminated at random moments, then resumed: the same to the last bit."""
-    options = list(SHRINK)
-    if config == 'toyfaces_32':
-        options += TINY_NETWORKS
+    options = TINY_NETWORKS
     if config == 'toyfaces_32_encoder':
-        stage1 = tmp_path / 'stage1'
-        first = [str(CONFIGS / 'toyfaces_32.py'), '--work-dir', str(stage1)]
+        first = [str(CONFIGS / 'toyfaces_32.py'), '--work-dir', str(tmp_path / 'stage1')]
         TOOL['main']([*first, '--cfg-options', 'train_cfg.max_iters=1'])
-        options.append(f'model.stage1_checkpoint={stage1}')
+        options = [f'model.stage1_checkpoint={tmp_path}/stage1']
     program = [sys.executable, str(ROOT / 'tools' / 'analysis_tools' / 'kill_and_resume.py')]
     program += [str(CONFIGS / f'{config}.py'), '--work-dir', str(tmp_path)]
     program += [f'--processes={processes}', f'--signal={signal}', f'--kills={kills}']
     if signal == 'KILL':  # a fast machine trains on while others would still start
         program += ['--iterations=250']
-    program += ['--cfg-options', *options]
+    program += ['--cfg-options', *SHRINK, *options]
     done = subprocess.run(program, capture_output=True, text=True, timeout=500)
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
