@@ -1,7 +1,7 @@
 # faces_64: publish_model.py makes it of a checkpoint of celeba_64_encoder.py. To test, not train.
 _base_ = './celeba_64_encoder.py'
 model = dict(
-    encoder=dict(type='TemplateEncoder', cells=48, dims=40, map_size=128, mirror=True),
+    encoder=dict(type='TemplateEncoder', map_size=128, mirror=True),
     ema_decay=None,
     teacher_interval=None,
     perceptual=None,

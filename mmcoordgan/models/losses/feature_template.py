@@ -22,8 +22,6 @@ from mmcoordgan.models.networks.template_encoder import (
 
 from .perceptual import PerceptualDistance
 
-CELLS = 64
-"""The template has so many places per side of the frame."""
 DECAY = 0.99
 
 
@@ -40,6 +38,7 @@ class FeatureTemplate(nn.Module):
         layers: Which feature maps of the perceptual distance to use.
         image_size: Images are resized to this side before.
         dims: Number of directions that are kept.
+        cells: The template has so many places per side of the frame.
         focus: Where the object is, as in :func:`~mmcoordgan.models.losses.map_distance`: directions
             are chosen for what differs there.
         **movement: ``strength``, ``spread`` and ``window`` of ``move_to_template``.
@@ -55,6 +54,7 @@ class FeatureTemplate(nn.Module):
         layers: Sequence[int] = (0, 1, 2),
         image_size: int = 192,
         dims: int = 48,
+        cells: int = 64,
         focus: float = 0.55,
         **movement: float,
     ):
@@ -64,7 +64,7 @@ class FeatureTemplate(nn.Module):
         self.focus = focus
         self.movement = movement
         # Features, and ones, summed at the places of the frame.
-        self.register_buffer('sums', torch.zeros(channels + 1, CELLS, CELLS))
+        self.register_buffer('sums', torch.zeros(channels + 1, cells, cells))
         self.register_buffer('within', torch.zeros(channels, channels))
         self.register_buffer('projection', torch.zeros(dims, channels))
 
@@ -95,7 +95,8 @@ class FeatureTemplate(nn.Module):
     @torch.no_grad()
     def fit(self) -> None:
         """Choose the directions, from what was averaged."""
-        weight = self.sums[-1] * self._inside(cell_centers(CELLS, self.sums)[None])[0]
+        centers = cell_centers(self.sums.shape[-1], self.sums)
+        weight = self.sums[-1] * self._inside(centers[None])[0]
         weight = (weight / weight.sum()).flatten()
         mean = self._mean().flatten(1)
         mean = mean - (mean @ weight)[:, None]
@@ -114,12 +115,12 @@ class FeatureTemplate(nn.Module):
 
     @property
     def template(self) -> Tensor:
-        """(dims, CELLS, CELLS): the mean, reduced."""
+        """(dims, cells, cells): the mean, reduced."""
         mean = torch.einsum('dc,chw->dhw', self.projection, self._mean())
         return gaussian_blur(mean, 0.6)
 
     def _mean(self) -> Tensor:
-        """(channels, CELLS, CELLS)."""
+        """(channels, cells, cells)."""
         return self.sums[:-1] / self.sums[-1:].clamp(min=1e-6)
 
     def _inside(self, places: Tensor) -> Tensor:

@@ -6,30 +6,27 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmcoordgan.geometry import mean_of_sides, move_to_template
 from mmcoordgan.models.images import resize_square
 from mmcoordgan.registry import MODELS
 
 from .dense_encoder import DenseEncoder
-from .imagenet_features import ImageNetFeatures, tapped
+from .imagenet_features import ImageNetFeatures
 from .protocols import Encoding
 
-TRUNK = 8
-"""Layers of SqueezeNet, of which three are tapped."""
-CHANNELS = 64 + 128 + 256
+CHANNELS = 16 + 24 + 40
+SCALE = 127.5 / 128
+"""EfficientNet-Lite0 sees (pixel - 127) / 128, pixels from 0 to 255."""
 GRID = 32
 """Features are compared at so many places per side of the image."""
 
 
 def template_features(layers: list[Tensor]) -> Tensor:
     """Feature maps of a trunk (B, C_k, H_k, W_k) -> (B, sum of C_k, 32, 32), float32."""
-    return torch.cat([resize_square(_unit(layer), GRID) for layer in layers], 1)
-
-
-def _unit(layer: Tensor) -> Tensor:
-    return F.normalize(layer.float(), eps=1e-10)
+    units = (F.normalize(layer.float(), eps=1e-10) for layer in layers)
+    return torch.cat([resize_square(layer, GRID) for layer in units], 1)
 
 
 def template_images(images: Tensor, side: int) -> Tensor:
@@ -41,14 +38,14 @@ def template_images(images: Tensor, side: int) -> Tensor:
 class TemplateEncoder(DenseEncoder):
     """:class:`DenseEncoder`, whose maps are moved to where the image looks like a template.
 
-    ``publish_model.py`` makes it of a dense encoder and of what
-    :class:`~mmcoordgan.models.losses.EquivarianceLoss` has learned with ``template``. It is not
-    trained itself. See :func:`~mmcoordgan.geometry.move_to_template`.
+    ``publish_model.py`` makes it of a dense encoder and of images without labels. It is not
+    trained itself. See :func:`~mmcoordgan.geometry.move_to_template`. Its features are those of
+    EfficientNet-Lite0, down to an eighth of the size, whose weights are in this encoder's file.
 
     Args:
         cells: The template has so many places per side of the frame.
         dims: Its number of features.
-        feature_size: Side at which SqueezeNet sees the image; give it images that are as fine.
+        feature_size: Side at which the features see the image; give it images that are as fine.
         map_size: Side of the maps. They are smooth; thin labels stay whole on finer ones than the
             U-Net's, which are the default.
         mirror: Objects are symmetric: begin with the mean of the maps of the image and its mirror
@@ -59,20 +56,18 @@ class TemplateEncoder(DenseEncoder):
 
     projection: Tensor
     template: Tensor
-    shift: Tensor
-    scale: Tensor
 
     def __init__(
         self,
         *,
-        cells: int = 48,
-        dims: int = 40,
+        cells: int = 64,
+        dims: int = 44,
         feature_size: int = 192,
         map_size: int | None = None,
         mirror: bool = False,
         strength: float = 0.1,
-        spread: float = 0.06,
-        window: float = 0.7,
+        spread: float = 0.15,
+        window: float = 1.0,
         **settings: Any,
     ):
         super().__init__(**settings)
@@ -81,13 +76,9 @@ class TemplateEncoder(DenseEncoder):
         self.map_size = map_size or self._side
         self.mirror = mirror
         self.movement = dict(strength=strength, spread=spread, window=window)
-        network = ImageNetFeatures('squeeze')
-        self.taps = [tap for tap in network.taps if tap < TRUNK]
-        self.trunk = nn.ModuleList(list(network.features)[:TRUNK])
+        self.trunk = ImageNetFeatures('lite0')
         for layer in self.trunk.modules():  # weights of this encoder's file
             layer._non_persistent_buffers_set.clear()
-        self.register_buffer('shift', torch.zeros(3, 1, 1))
-        self.register_buffer('scale', torch.ones(3, 1, 1))
         self.register_buffer('projection', torch.zeros(dims, CHANNELS))
         self.register_buffer('template', torch.zeros(dims, cells, cells))
 
@@ -95,24 +86,28 @@ class TemplateEncoder(DenseEncoder):
         """What the U-Net alone finds, in a tenth of the time."""
         return super().forward(images)
 
+    def features(self, images: Tensor) -> Tensor:
+        """RGB images (B, 3, H, W) in [-1, 1] -> features (B, 80, 32, 32)."""
+        images = template_images(images, self.feature_size)
+        return template_features(self.trunk(images * SCALE))
+
+    def start(self, images: Tensor) -> Encoding:
+        """What the U-Net finds: the maps that are moved."""
+        seen = resize_square(images, self._side)
+        encoding: Any = self.unmoved(seen)
+        if not self.mirror:
+            return encoding
+        mirrored = self.unmoved(seen.flip(-1)).coords
+        return encoding._replace(coords=mean_of_sides(encoding.coords, mirrored))
+
     def forward(self, images: Tensor) -> Encoding:
         """As :class:`DenseEncoder`; the maps have no gradient."""
-        seen = resize_square(images, self._side)
-        encoding = self.unmoved(seen)
-        coords = encoding.coords
-        assert coords is not None
-        if self.mirror:
-            mirrored = self.unmoved(seen.flip(-1)).coords
-            assert mirrored is not None
-            coords = mean_of_sides(coords, mirrored)
-        x = (template_images(images, self.feature_size) - self.shift) / self.scale
-        layers = tapped(self.trunk, self.taps, x)
+        encoding = self.start(images)
+        assert encoding.coords is not None
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            # Few directions are resized in place of many channels: both are linear.
-            parts = self.projection.split([layer.shape[1] for layer in layers], 1)
-            reduced = [torch.einsum('dc,bchw->bdhw', p, _unit(x)) for p, x in zip(parts, layers)]
-            features = torch.stack([resize_square(x, GRID) for x in reduced]).sum(0)
+            features = torch.einsum('dc,bchw->bdhw', self.projection, self.features(images))
             size = (self.map_size, self.map_size)
-            coords = F.interpolate(coords.float(), size, mode='bilinear', align_corners=True)
+            coords = encoding.coords.float()
+            coords = F.interpolate(coords, size, mode='bilinear', align_corners=True)
             coords = move_to_template(features, self.template, coords, **self.movement)
         return encoding._replace(coords=coords)

@@ -46,8 +46,7 @@ def taught_template() -> FeatureTemplate:
 
 def test_sums_against_a_loop(monkeypatch):
     monkeypatch.setattr(feature_template, 'GRID', 4)
-    monkeypatch.setattr(feature_template, 'CELLS', 5)
-    template = FeatureTemplate(channels=2, dims=1)
+    template = FeatureTemplate(channels=2, dims=1, cells=5)
     features = torch.rand(3, 2, 4, 4)
     coords = 0.7 * torch.randn(3, 2, 4, 4)
     template.update(features, coords)
