@@ -130,7 +130,7 @@ def test_a_template_becomes_part_of_the_encoder(publish, tmp_path, capsys):
     dense, mirrored = (DenseEncoder.forward(encoder, x).coords for x in (seen, seen.flip(-1)))
     torch.testing.assert_close(networks.quick_maps(images), dense)
     dense = (dense + mirrored.flip(-1) * torch.tensor([-1, 1]).view(2, 1, 1)) / 2
-    template = FeatureTemplate(80, dims=44, strength=0.1, spread=0.15, window=1.0)
+    template = FeatureTemplate(80, dims=44, strength=0.2, spread=0.1, window=0.7)
     features = template_features(trunk(images * 127.5 / 128))
     template.update(features, dense)
     template.fit()

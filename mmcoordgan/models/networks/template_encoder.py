@@ -65,9 +65,9 @@ class TemplateEncoder(DenseEncoder):
         feature_size: int = 192,
         map_size: int | None = None,
         mirror: bool = False,
-        strength: float = 0.1,
-        spread: float = 0.15,
-        window: float = 1.0,
+        strength: float = 0.2,
+        spread: float = 0.1,
+        window: float = 0.7,
         **settings: Any,
     ):
         super().__init__(**settings)
