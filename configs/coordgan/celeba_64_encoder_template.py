@@ -1,4 +1,4 @@
-# faces_64: publish_model.py makes it of a checkpoint of celeba_64_encoder.py. To test, not train.
+# faces_64: what publish_model.py --template makes of celeba_64_encoder.py. To test, not to train.
 _base_ = './celeba_64_encoder.py'
 model = dict(
     encoder=dict(type='TemplateEncoder', map_size=128, mirror=True),

@@ -100,8 +100,8 @@ def test_a_template_becomes_part_of_the_encoder(publish, tmp_path, capsys):
     file = tmp_path / 'lite0.pth'
     torch.save(unfolded(weights), file)
     (tmp_path / 'faces').mkdir()
-    for number, image in enumerate(pictures(6)):
-        Image.fromarray(image).resize((192, 192)).save(tmp_path / f'faces/{number}.png')
+    for number, image in enumerate(pictures(16)):
+        Image.fromarray(image).resize((192, 192)).save(tmp_path / f'faces/{number:02}.png')
     with pytest.raises(SystemExit):
         publish(STAGE2, lambda built: None, '--template', 'faces')
     assert '--template needs --features FILE' in capsys.readouterr().err
@@ -116,6 +116,9 @@ def test_a_template_becomes_part_of_the_encoder(publish, tmp_path, capsys):
         refinement=None,
         ema_decay=0.9,
     )
+    with pytest.raises(SystemExit):
+        publish(model, lambda built: None, '--template', 'faces/00.png', '--features', file)
+    assert '--template needs some hundred images, but got 1' in capsys.readouterr().err
     _, small = publish(model, lambda built: None, '--template', 'faces', '--features', file)
     assert 'StructureTensorLoss' not in torch.load(small)['meta']['cfg']  # it may name a file
     networks = load_trained(small)

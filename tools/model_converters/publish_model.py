@@ -162,6 +162,8 @@ def with_template(
 @torch.no_grad()
 def learn_template(encoder: TemplateEncoder, paths: Sequence[str]) -> None:
     """Average the features of images at the places that the U-Net finds."""
+    if len(paths) < BATCH:
+        raise UserError(f'--template needs some hundred images, but got {len(paths)}')
     dims, cells = encoder.template.shape[:2]
     template = FeatureTemplate(CHANNELS, dims=dims, cells=cells, **encoder.movement)
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
