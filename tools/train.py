@@ -110,7 +110,9 @@ def main(argv: list[str] | None = None) -> None:
     if args.amp:
         use_amp(cfg, args.amp)
     if args.auto_scale_lr:
-        cfg.merge_from_dict({'auto_scale_lr.enable': True})
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+            raise UserError(f'--auto-scale-lr: {cfg.filename} has no auto_scale_lr.base_batch_size')
+        cfg.auto_scale_lr.enable = True
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     check_training(cfg)

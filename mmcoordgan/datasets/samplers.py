@@ -28,6 +28,11 @@ class ReferenceSampler(Sampler):
     """
 
     def __init__(self, dataset: Sized, *, num_references: int = 5, seed: int | None = None) -> None:
+        if not 1 <= num_references <= len(dataset):
+            raise ValueError(
+                f'num_references must lie in 1..{len(dataset)}, the size of the data set, but got '
+                f'{num_references}'
+            )
         rank, world_size = get_dist_info()
         queries = range(num_references + rank, len(dataset), world_size)
         self.indices = [*range(num_references), *queries]

@@ -112,12 +112,18 @@ class CoordGANOptimWrapperConstructor:
         paramwise_cfg: Must be None.
 
     Raises:
-        ValueError: There is nothing to train, or a name in ``custom_keys`` matches nothing.
+        ValueError: A key is missing or unknown, there is nothing to train, or a name in
+            ``custom_keys`` matches nothing.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         if paramwise_cfg is not None:
             raise ValueError('paramwise_cfg belongs in optim_wrapper.<network>')
+        if set(optim_wrapper_cfg) not in ({'generator', 'discriminator'}, {'encoder'}):
+            raise ValueError(
+                "optim_wrapper needs exactly the keys 'generator' and 'discriminator', or "
+                f"'encoder', besides 'constructor', but got {sorted(optim_wrapper_cfg)}"
+            )
         self.configs = optim_wrapper_cfg
 
     def __call__(self, model: nn.Module) -> OptimWrapper | OptimWrapperDict:

@@ -72,7 +72,7 @@ def read_example(
         label_size: Height and width of ``truth``; None: those of the map.
 
     Raises:
-        KeyError, ValueError: There is no map, or it is not as above.
+        KeyError, ValueError: There is no map, or it or the labels are not as above.
     """
     name = str(sample.get('img_path') or f'sample {sample.get("sample_idx")}')
     coords = _data(sample, coords_key)
@@ -89,7 +89,7 @@ def read_example(
     coords = coords.detach().float()
     size = coords.shape[-2:]
     labels = truth = None
-    found = None if num_classes is None else _labels(sample, num_classes, ignore_index)
+    found = None if num_classes is None else _labels(sample, num_classes, ignore_index, name)
     if found is not None:
         found = found.to(coords.device)
         labels = resize_soft(found, size)
@@ -133,10 +133,16 @@ def _data(sample: Mapping[str, Any], key: str) -> Tensor | None:
     return field['data'] if isinstance(field, Mapping) else field.data
 
 
-def _labels(sample: Mapping[str, Any], num_classes: int, ignore_index: int | None) -> Tensor | None:
+def _labels(
+    sample: Mapping[str, Any], num_classes: int, ignore_index: int | None, name: str
+) -> Tensor | None:
     """(C, H, W) float, zero where a pixel is void, or None where the image has no labels."""
     soft, hard = _data(sample, 'gt_soft_seg'), _data(sample, 'gt_sem_seg')
     if soft is not None:
+        if soft.shape[0] != num_classes:
+            raise ValueError(
+                f'gt_soft_seg of {name} must be ({num_classes}, H, W), but is {tuple(soft.shape)}'
+            )
         return soft.float()
     if hard is None:
         return None
@@ -144,4 +150,9 @@ def _labels(sample: Mapping[str, Any], num_classes: int, ignore_index: int | Non
         torch.zeros_like(hard, dtype=torch.bool) if ignore_index is None else hard == ignore_index
     )
     hard = hard.masked_fill(void, 0)
+    if not 0 <= hard.min() <= hard.max() < num_classes:
+        raise ValueError(
+            f'labels of {name} must lie in 0..{num_classes - 1}, but span '
+            f'{int(hard.min())}..{int(hard.max())}'
+        )
     return F.one_hot(hard[0].long(), num_classes).permute(2, 0, 1).float() * ~void

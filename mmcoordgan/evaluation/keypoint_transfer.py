@@ -64,6 +64,8 @@ class KeypointTransferPCK(TransferMetric):
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
+        if not alpha > 0:
+            raise ValueError(f'alpha must be positive, but got {alpha}')
         self.alpha = alpha
         self.normalize_by = normalize_by
         self.foreground_only = foreground_only
@@ -80,12 +82,19 @@ class KeypointTransferPCK(TransferMetric):
         return {**sums, 'sparse': torch.zeros(1)}  # whether key points were carried
 
     def check_reference(self, reference: Example) -> None:
-        """References need key points or true coordinates."""
+        """References need key points, ``normalize_by`` among them, or true coordinates."""
         if reference.points is None and reference.true_coords is None:
             raise ValueError(
                 f'the reference {reference.name} has neither gt_points nor gt_coords: point '
                 'transfer needs key points (LabelledFolder) or true coordinates (ToyFaces)'
             )
+        if self.normalize_by is not None and reference.points is not None:
+            count, pair = len(reference.points), set(self.normalize_by)
+            if len(pair) != 2 or not pair <= set(range(count)):
+                raise ValueError(
+                    f'normalize_by must be indices of two of the {count} points, but is '
+                    f'{tuple(self.normalize_by)}'
+                )
 
     def usable(self, query: Example) -> bool:
         """Queries count where they have the ground truth of the references, and labels if needed.

@@ -180,5 +180,9 @@ class SegTransferIoU(TransferMetric):
         """(C - 1,) bool: whether a class other than the background enters means."""
         names, kept = self.class_names, torch.ones(self.num_classes, dtype=torch.bool)
         for item in self.ignore_classes:
-            kept[item if isinstance(item, int) else names.index(item)] = False
+            label = names.index(item) if item in names else item
+            if not isinstance(label, int) or not 0 <= label < self.num_classes:
+                known = ', '.join(f'{i} ({n})' for i, n in enumerate(names))
+                raise ValueError(f'ignore_classes: {item!r} is no class; known are {known}')
+            kept[label] = False
         return kept[1:]

@@ -90,6 +90,11 @@ class TransferMetric(BaseMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(prefix=prefix)
+        if num_references < 1 or not temperature > 0:
+            raise ValueError(
+                'a transfer needs num_references >= 1 and temperature > 0, but got '
+                f'num_references={num_references} and temperature={temperature}'
+            )
         self.num_references = num_references
         self.mode = mode
         self.temperature = temperature
@@ -175,14 +180,21 @@ class TransferMetric(BaseMetric):
             self.add(references, stack(usable), totals)
 
     def evaluate(self, size: int) -> dict:
-        """Add up the sums of all processes, and report, whatever the ``size`` of the data set.
+        """Add up the sums of all processes, and report.
 
-        Returns names and numbers, the same on every process; nothing if no query has ground truth.
+        ``size`` is the number of samples of the data set, references included. Returns names and
+        numbers, the same on every process; nothing if no query has ground truth.
         """
         totals = self._sums()
         for total in totals.values():
             all_reduce(total)
         self.reset()
+        counted, expected = int(totals['queries'][0]), size - self.num_references
+        if counted > expected:
+            raise ValueError(
+                f'{type(self).__name__}: {counted} queries were counted, but the data set has only '
+                f'{expected}: some came more than once. {self._advice()}'
+            )
         metrics = self.compute_metrics([totals])
         return {f'{self.prefix}/{k}' if self.prefix else k: v for k, v in metrics.items()}
 
@@ -234,11 +246,16 @@ class TransferMetric(BaseMetric):
             if missing:
                 raise ValueError(
                     f'{type(self).__name__}: the query {query} came before the references '
-                    f"{missing} (sample_idx). Use sampler=dict(type='ReferenceSampler', "
-                    f'num_references={self.num_references}) in the dataloader'
+                    f'{missing} (sample_idx). {self._advice()}'
                 )
             self._references = stack([self._found[i] for i in range(self.num_references)])
         return self._references
+
+    def _advice(self) -> str:
+        return (
+            "Use sampler=dict(type='ReferenceSampler', "
+            f'num_references={self.num_references}) in the dataloader'
+        )
 
 
 def format_table(

@@ -68,6 +68,10 @@ def test_paramwise_lr_on_top_of_the_correction():
 
 
 BAD = {
+    'missing key': (
+        {k: v for k, v in CONFIG.items() if k != 'discriminator'},
+        "exactly the keys 'generator' and 'discriminator'",
+    ),
     'top-level paramwise': (
         dict(CONFIG, paramwise_cfg=dict(bias_lr_mult=2.0)),
         'paramwise_cfg belongs in optim_wrapper',

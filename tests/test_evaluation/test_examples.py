@@ -36,6 +36,14 @@ ERRORS = {
         r"the prediction for sample 0 has no correspondence map 'coords' \(tensors it has: none\)",
     ),
     'nan': (sample(0, GRID / 0, LABELS), r'must be \(2, H, W\) and finite'),
+    'above': (
+        sample(0, GRID, [[0, 1], [3, 0]], img_path='a.jpg'),
+        r'labels of a.jpg must lie in 0..2, but span 0..3',
+    ),
+    'channels': (
+        sample(0, GRID, gt_soft_seg={'data': torch.zeros(4, 2, 2)}),
+        r'gt_soft_seg of sample 0 must be \(3, H, W\), but is \(4, 2, 2\)',
+    ),
 }
 
 

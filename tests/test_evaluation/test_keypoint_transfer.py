@@ -98,6 +98,9 @@ def test_key_points_counted_by_hand():
     assert numbers['identity_nme'] == pytest.approx(100 * (2 + 20**0.5 + 2) / 5 / 3, abs=1e-4)
     assert numbers['nme/ref0'] == numbers['nme']
     assert 'error' not in numbers and 'ceiling_nme' not in numbers
+    for pair in ((1, 1), (0, 6), (-1, 2)):
+        with pytest.raises(ValueError, match='normalize_by must be indices of two of the 6 points'):
+            KeypointTransferPCK(num_references=1, normalize_by=pair).process(None, samples)
 
 
 def test_key_points_between_pixels_and_of_images_that_are_not_square():
@@ -117,6 +120,8 @@ def test_key_points_between_pixels_and_of_images_that_are_not_square():
 
 
 def test_settings():
+    with pytest.raises(ValueError, match='alpha must be positive'):
+        KeypointTransferPCK(alpha=0)
     metric = KeypointTransferPCK(foreground_only=True, num_references=2)
     with pytest.raises(ValueError, match="metainfo has no 'classes'"):
         metric.process(None, random_samples())

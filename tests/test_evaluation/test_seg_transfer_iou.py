@@ -119,7 +119,7 @@ def test_void_pixels_count_nowhere():
     assert made._totals[''].sum() == 1  # more than half of three pixels is void
     made.reset()
     made.dataset_meta = {'classes': CLASSES}
-    with pytest.raises(RuntimeError, match='Class values must be smaller than num_classes'):
+    with pytest.raises(ValueError, match=r'must lie in 0\.\.3, but span 0\.\.255'):
         made.process(None, [reference])
 
 
@@ -182,8 +182,9 @@ def test_ignored_classes():
     assert by_name == by_number
     assert by_name['iou'] == pytest.approx((every['iou/tree'] + every['iou/road']) / 2)
     assert by_name['iou/house'] == every['iou/house']
-    with pytest.raises(ValueError, match="'hous' is not in list"):
-        metric(ignore_classes=['hous'], num_references=3).process(None, samples)
+    for ignored in ('hous', 4):
+        with pytest.raises(ValueError, match=rf'{ignored!r} is no class; known are 0 \(sky\)'):
+            metric(ignore_classes=[ignored], num_references=3).process(None, samples)
 
 
 def test_references_must_come_first():
@@ -202,6 +203,9 @@ def test_references_must_come_first():
 def test_samples_of_two_data_sets():
     """Each counts its own samples; together they need positions of their own."""
     made, samples = metric(num_references=3), random_samples()
+    made.process(None, [*samples, samples[3]])
+    with pytest.raises(ValueError, match=r'9 queries were counted, but the data set has only 8'):
+        made.evaluate(11)
     made.process(None, samples)
     with pytest.raises(
         ValueError, match=r'two samples have sample_idx 1, .*mmcoordgan\.ConcatData'
@@ -242,3 +246,9 @@ def test_queries_without_labels(log):
     )
     made.process(None, [*samples[:3], samples[5]])
     assert made.evaluate(4) == few and few['iou'] > 0
+
+
+@pytest.mark.parametrize('key', ['num_references', 'temperature'])
+def test_bad_settings(key):
+    with pytest.raises(ValueError, match='needs num_references >= 1 and temperature > 0'):
+        SegTransferIoU(**{key: 0})

@@ -94,10 +94,11 @@ class TemplateEncoder(DenseEncoder):
     def start(self, images: Tensor) -> Encoding:
         """What the U-Net finds: the maps that are moved."""
         seen = resize_square(images, self._side)
-        encoding: Any = self.unmoved(seen)
+        encoding = self.unmoved(seen)
         if not self.mirror:
             return encoding
         mirrored = self.unmoved(seen.flip(-1)).coords
+        assert encoding.coords is not None and mirrored is not None
         return encoding._replace(coords=mean_of_sides(encoding.coords, mirrored))
 
     def forward(self, images: Tensor) -> Encoding:
