@@ -115,6 +115,10 @@ def test_dinov2_looks_at_nearest_neighbors(dinov2):
 
 
 def test_what_is_refused(refused, dinov2, monkeypatch):
+    assert 'no data' in refused(TOOL)
+    few = refused(TOOL, '--toyfaces', '--positions', '0:5')
+    assert 'must name more than 5 different images' in few
+    assert '--dinov2: there is no file x' in refused(TOOL, '--toyfaces', '--dinov2', 'x')
     assert 'invalid read_positions value' in refused(TOOL, '--toyfaces', '--positions', 'some')
     monkeypatch.setitem(sys.modules, 'SimpleITK', None)
     assert "pip install 'mmcoordgan[rivals]'" in refused(TOOL, '--toyfaces', code=1)

@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -83,7 +84,14 @@ def parse_args() -> argparse.Namespace:
     add('--no-registration', action='store_true', help='leave registration out')
     add('--dinov2', metavar='FILE', help="ONNX file of DINOv2's patch features")
     parser.add_argument('--out', metavar='FILE.json', help='write all numbers')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if not (args.celebamask or args.landmarks or args.toyfaces):
+        parser.error('no data: give --celebamask, --landmarks or --toyfaces')
+    if args.positions is not None and len(set(args.positions)) <= REFERENCES:
+        parser.error(f'--positions must name more than {REFERENCES} different images')
+    if args.dinov2 and not Path(args.dinov2).is_file():
+        parser.error(f'--dinov2: there is no file {args.dinov2}')
+    return args
 
 
 def load_data(args: argparse.Namespace, strength: float) -> dict[str, PipelineDataset]:
