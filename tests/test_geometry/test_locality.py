@@ -1,6 +1,7 @@
 """The transfer looks at near pixels only: same result as over all pixels, at a fraction of work."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -194,6 +195,7 @@ def test_on_a_gpu_the_host_waits_once_whatever_the_batch(monkeypatch):
     expected = results()
     looks = []
     real = Tensor.tolist
+    monkeypatch.setattr(_near, 'USE_TRITON', False)
     monkeypatch.setattr(_near, 'on_cpu', lambda tensor: False)
     monkeypatch.setattr(Tensor, 'tolist', lambda self: looks.append(self) or real(self))
     for name in ('nonzero', 'item', '__bool__', '__int__', '__float__'):
@@ -239,3 +241,14 @@ def test_memory_is_bounded(pairs_seen):
     chamfer_to_grid(coords)
     assert sum(pairs_seen) > 2 * size**4
     assert max(pairs_seen) <= _near.MAX_PAIRS['cpu']
+
+
+def test_the_search_takes_over_where_triton_does_not_run(monkeypatch):
+    """As on a GPU without a C compiler."""
+    monkeypatch.setitem(sys.modules, 'mmcoordgan.geometry._triton', None)
+    monkeypatch.setattr(_near, 'USE_TRITON', True)
+    monkeypatch.setattr(_near, 'on_cpu', lambda tensor: False)
+    _near._kernels_run.cache_clear()
+    with pytest.warns(UserWarning, match='Triton does not run here .*MMCOORDGAN_TRITON=0'):
+        assert_soft_as_over_all_pixels('smooth', 'another', TEMPERATURE)
+    _near._kernels_run.cache_clear()
