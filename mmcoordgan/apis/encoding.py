@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mmcoordgan.datasets import BrokenImageError
+from mmcoordgan.models.images import from_bytes
 from mmcoordgan.models.refinement import Refinement, refine_codes
 from mmcoordgan.progress import progress
 
@@ -93,7 +94,7 @@ class ImageEncoder:
     def find(self, images: Sequence[SquareImage], refine: bool | int = False) -> list[Codes]:
         """Codes and maps of each image."""
         stacked = torch.from_numpy(np.stack([image.image for image in images]))
-        pixels = stacked.to(self.device).permute(0, 3, 1, 2) / 127.5 - 1
+        pixels = from_bytes(stacked.to(self.device))
         structure_w, texture_w, coords = self.networks.invert(pixels)
         assert coords is not None
         checked = self._check_domain(images, pixels, coords)

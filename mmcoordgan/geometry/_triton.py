@@ -159,8 +159,8 @@ def _source_gradients(
 
 def launch(kernel: Any, points: int, batch: int, *arguments: Any, **constants: Any) -> None:
     """Run a kernel on every tile of ``points`` of each item of a batch."""
-    others = max(1, OTHERS * 4 // constants.get('CHANNELS', 4))
-    constants.update(OWN=OWN, OTHERS=min(OTHERS, others), num_warps=WARPS)
+    others = max(1, OTHERS * 4 // max(4, constants.get('CHANNELS', 1)))
+    constants.update(OWN=OWN, OTHERS=others, num_warps=WARPS)
     with torch.cuda.device_of(arguments[0]):
         kernel[(triton.cdiv(points, OWN), batch)](*arguments, **constants)
 

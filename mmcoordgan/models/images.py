@@ -1,4 +1,4 @@
-"""Resize images, and turn them into bytes."""
+"""Resize images, and turn them into bytes and back."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def to_bytes(images: Tensor) -> Tensor:
     values = images.detach().float()
     values = torch.where(values.isfinite(), values, -torch.ones_like(values)).clamp(-1, 1)
     return ((values + 1) * 127.5).round().to(torch.uint8)
+
+
+def from_bytes(images: Tensor) -> Tensor:
+    """Images (..., H, W, 3) in 0..255 -> values (..., 3, H, W) in [-1, 1], on the same device."""
+    return images.movedim(-1, -3) / 127.5 - 1

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.evaluation.map_quality import separation
+from mmcoordgan.models.images import from_bytes
 from mmcoordgan.models.losses import LPIPSLoss, PerceptualDistance, StructureTensorLoss
 
 
@@ -52,7 +53,7 @@ def main() -> None:
 
     def images(structures: range, textures: range) -> Tensor:
         pixels = [faces.render(s, t)['img'] for s, t in zip(structures, textures)]
-        return torch.stack([torch.from_numpy(p) for p in pixels]).permute(0, 3, 1, 2) / 127.5 - 1
+        return from_bytes(torch.stack([torch.from_numpy(p) for p in pixels]))
 
     one, other = range(args.count), range(args.count, 2 * args.count)
     given, same, moved = images(one, one), images(one, other), images(other, one)

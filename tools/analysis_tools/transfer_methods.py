@@ -19,6 +19,7 @@ from torch import Tensor
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.evaluation.transfer_metric import OUT_OF_REACH, temperature_at
 from mmcoordgan.geometry import canonical_grid
+from mmcoordgan.models.images import from_bytes
 from mmcoordgan.models.losses.lpips import INPUTS
 
 
@@ -163,7 +164,7 @@ class DINOv2(PairMethod):
 
     def features(self, image: np.ndarray) -> Tensor:
         """Normalized features (size * size, channels)."""
-        x = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
+        x = from_bytes(torch.from_numpy(image))[None]
         x = F.interpolate(x, (self.IMAGE_SIZE, self.IMAGE_SIZE), mode='bicubic', antialias=True)
         shift, scale = torch.tensor(INPUTS['torchvision'])[..., None, None]
         feed = {self.session.get_inputs()[0].name: ((x - shift) / scale).numpy()}

@@ -25,6 +25,7 @@ from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.cli.outputs import list_images
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file, load_checkpoint
+from mmcoordgan.models.images import from_bytes
 from mmcoordgan.models.losses.feature_template import FeatureTemplate
 from mmcoordgan.models.networks.template_encoder import CHANNELS, TemplateEncoder
 from mmcoordgan.models.pretrained import averaged_part, part_of
@@ -169,7 +170,7 @@ def learn_template(encoder: TemplateEncoder, paths: Sequence[str]) -> None:
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
     for batch in progress(batches, title='Template'):
         squares = [read_square(path, encoder.input_size, path).image for path in batch]
-        images = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2) / 127.5 - 1
+        images = from_bytes(torch.from_numpy(np.stack(squares)))
         coords = encoder.start(images).coords
         assert coords is not None
         template.update(encoder.features(images), coords)
