@@ -112,7 +112,7 @@ class CoordGANOptimWrapperConstructor:
         paramwise_cfg: Must be None.
 
     Raises:
-        ValueError: A key is missing or unknown, there is nothing to train, or a name in
+        ValueError: A key is missing, unknown or out of range, has nothing to train, or a name in
             ``custom_keys`` matches nothing.
     """
 
@@ -138,6 +138,8 @@ def _build(name: str, cfg: dict, model: nn.Module) -> Any:
     place, cfg = f'optim_wrapper.{name}', dict(cfg)
     interval = cfg.pop('regularization_interval', None)
     paramwise = dict(cfg.pop('paramwise_cfg', None) or {})
+    if interval is not None and interval < 1:
+        raise ValueError(f'{place}.regularization_interval must be at least 1, got {interval}')
     if name != 'encoder' and cfg.get('accumulative_counts', 1) != 1:
         raise ValueError(
             f'{place}.accumulative_counts: set model.accumulative_counts instead, with a '
@@ -146,6 +148,8 @@ def _build(name: str, cfg: dict, model: nn.Module) -> Any:
     children = {child: getattr(model, child, None) for child in MODULES[name]}
     modules = nn.ModuleDict({k: unwrap(m) for k, m in children.items() if m is not None})
     trainable = {name: p for name, p in modules.named_parameters() if p.requires_grad}
+    if not trainable:
+        raise ValueError(f'{place}: no parameter of {" and ".join(children)} requires gradients')
     for key in paramwise.get('custom_keys', {}):
         if not any(key in name for name in trainable):
             raise ValueError(

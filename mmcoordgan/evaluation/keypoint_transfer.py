@@ -52,7 +52,9 @@ class KeypointTransferPCK(TransferMetric):
         **settings: See :class:`TransferMetric`.
 
     Raises:
-        ValueError: From ``process``: a reference has neither ``gt_points`` nor ``gt_coords``.
+        ValueError: ``alpha`` is not positive; from ``process``: a reference has neither
+            ``gt_points`` nor ``gt_coords``, ``normalize_by`` names no two of its points, or images
+            differ in their number of points.
     """
 
     def __init__(
@@ -108,6 +110,11 @@ class KeypointTransferPCK(TransferMetric):
             return query.true_coords is not None and labelled
         if query.points is None or query.sides is None:
             return False
+        if query.points.shape != references.points.shape[1:]:
+            raise ValueError(
+                f'{query.name} has {len(query.points)} key points, but references have '
+                f'{references.points.shape[1]}'
+            )
         return bool(self._length(query.points, query.sides) > 0)
 
     def add(self, references: Example, queries: Example, totals: dict[str, Tensor]) -> None:

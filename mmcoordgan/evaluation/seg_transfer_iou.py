@@ -83,7 +83,8 @@ class SegTransferIoU(TransferMetric):
         **settings: See :class:`TransferMetric`.
 
     Raises:
-        ValueError: From ``process``: a reference has no labels, or there is no such class.
+        ValueError: From ``process``: a reference has no labels, labels are out of range, or
+            ``ignore_classes`` names no class, or leaves none.
     """
 
     def __init__(
@@ -185,4 +186,6 @@ class SegTransferIoU(TransferMetric):
                 known = ', '.join(f'{i} ({n})' for i, n in enumerate(names))
                 raise ValueError(f'ignore_classes: {item!r} is no class; known are {known}')
             kept[label] = False
+        if not kept[1:].any():
+            raise ValueError('ignore_classes leaves no class for the mean')
         return kept[1:]

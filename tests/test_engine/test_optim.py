@@ -68,6 +68,10 @@ def test_paramwise_lr_on_top_of_the_correction():
 
 
 BAD = {
+    'interval out of range': (
+        dict(CONFIG, discriminator=dict(CONFIG['discriminator'], regularization_interval=0)),
+        'optim_wrapper.discriminator.regularization_interval must be at least 1, got 0',
+    ),
     'missing key': (
         {k: v for k, v in CONFIG.items() if k != 'discriminator'},
         "exactly the keys 'generator' and 'discriminator'",
@@ -88,3 +92,12 @@ def test_bad_config(case):
     config, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         build_optim_wrapper(Model(), config)
+
+
+def test_bad_model():
+    frozen = Model()
+    frozen.generator.requires_grad_(False)
+    with pytest.raises(ValueError, match='generator: no parameter'):
+        build_optim_wrapper(frozen, CONFIG)
+    with pytest.raises(ValueError, match='no parameter of discriminator and patch_discriminator'):
+        build_optim_wrapper(nn.ModuleDict({'generator': nn.Linear(1, 1)}), CONFIG)

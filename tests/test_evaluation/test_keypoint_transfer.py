@@ -101,6 +101,9 @@ def test_key_points_counted_by_hand():
     for pair in ((1, 1), (0, 6), (-1, 2)):
         with pytest.raises(ValueError, match='normalize_by must be indices of two of the 6 points'):
             KeypointTransferPCK(num_references=1, normalize_by=pair).process(None, samples)
+    fewer = with_points(1, moved, query[:3], img_path='a.jpg')
+    with pytest.raises(ValueError, match='has 3 key points, but references have 6'):
+        KeypointTransferPCK(num_references=1).process(None, [samples[0], fewer])
 
 
 def test_key_points_between_pixels_and_of_images_that_are_not_square():

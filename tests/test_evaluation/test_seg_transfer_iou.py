@@ -185,6 +185,8 @@ def test_ignored_classes():
     for ignored in ('hous', 4):
         with pytest.raises(ValueError, match=rf'{ignored!r} is no class; known are 0 \(sky\)'):
             metric(ignore_classes=[ignored], num_references=3).process(None, samples)
+    with pytest.raises(ValueError, match='leaves no class for the mean'):
+        metric(ignore_classes=[1, 2, 3], num_references=3).process(None, samples)
 
 
 def test_references_must_come_first():

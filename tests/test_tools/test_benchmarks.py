@@ -87,7 +87,7 @@ def test_the_structure_tensor_tells_structure_and_colors_do_not(run_tool, capsys
     assert len(scores) == 5
 
 
-def test_the_doubt_tells_bad_matches_of_the_bundled_model(run_tool, capsys):
+def test_the_doubt_tells_bad_matches_of_the_bundled_model(run_tool, refused, capsys):
     tool = 'analysis_tools/measure_confidence.py'
     run_tool(tool, 'toyfaces_32', 'toyfaces', '--positions', ':40')
     out = capsys.readouterr().out
@@ -95,6 +95,11 @@ def test_the_doubt_tells_bad_matches_of_the_bundled_model(run_tool, capsys):
     assert 0.5 < cycle < doubt < 1
     rows = np.float64(re.findall(r'\| (\S+)% \| (\S+)% \| \d+ \|', out))
     assert len(rows) == 8 and np.allclose(rows[:, 0], rows[:, 1], atol=1)
+    few = refused(tool, 'toyfaces_32', 'toyfaces', '--positions', ':3')
+    assert '--positions :3 leaves 3 images' in few
+    few = refused('analysis_tools/inspect_generator.py', 'toyfaces_32', '--samples', 1)
+    assert '--samples must be at least 2, but is 1' in few
+    assert 'or --untrained CONFIG' in refused('analysis_tools/benchmark_inference.py')
 
 
 @pytest.mark.parametrize('function', benchmark_geometry.METHODS)

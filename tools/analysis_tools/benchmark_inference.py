@@ -122,6 +122,8 @@ def main() -> None:
     add('--references', type=int, default=5, metavar='K', help='[5]')
     add('--size', type=int, default=32, help='side of the images [32]')
     args = parser.parse_args()
+    if (args.checkpoint is None) == (args.untrained is None):
+        parser.error('give a checkpoint or --untrained CONFIG')
     print(machine('cpu'))
     with tempfile.TemporaryDirectory() as folder:
         if args.untrained:

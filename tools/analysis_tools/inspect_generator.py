@@ -57,6 +57,8 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=0, help='seed of the latent codes [0]')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ... [a GPU if there is one]')
     args = parser.parse_args()
+    if args.samples < 2:
+        parser.error(f'--samples must be at least 2, but is {args.samples}')
     inferencer = CoordGANInferencer(args.checkpoint, device=args.device, check_domain=False)
     trained = inferencer.networks
     torch.manual_seed(args.seed)

@@ -35,6 +35,8 @@ def main() -> None:
     inferencer = CoordGANInferencer(args.model, show_progress=False)
     first, last = (int(number) if number else None for number in args.positions.split(':'))
     known = list(islice(read_known(args.source, args.jitter), first, last))
+    if len(known) < 4:
+        parser.error(f'--positions {args.positions} leaves {len(known)} images: 4 are needed')
     left, right = (0, 1) if args.source == TOYFACES else (36, 45)
     doubts, errors, bads = [], [], []
     for found in measure(inferencer, known):
