@@ -16,7 +16,6 @@ from torch import Tensor
 
 from mmcoordgan.datasets.transforms import resize_labels
 from mmcoordgan.evaluation.examples import arg_max, pixel_centres, resize_soft
-from mmcoordgan.evaluation.transfer_metric import transfer_all
 from mmcoordgan.geometry import IndexedCoords, carry
 
 LEAST_KNOWN = 1e-3
@@ -96,7 +95,7 @@ class LabelledReferences:
 
     def carry_to(self, coords: Tensor, temperature: float) -> Tensor:
         """Label probabilities (C, h, w) of one image with the map (1, 2, h, w); they sum to 1."""
-        carried = transfer_all(self.soft, self.coords, coords, temperature)[0]  # (K, C, h, w)
+        carried = carry(self.soft, self.coords, coords, temperature)  # (K, C, h, w)
         carried = carried.sum(0) / len(self.soft)
         if not self.ignores:
             return carried

@@ -13,15 +13,13 @@ from torch import Tensor
 class Example(NamedTuple):
     """One image as the metrics see it; or N of them, with a leading dimension N in every field."""
 
-    name: str  # The image's name in messages
-    coords: Tensor
-    """Correspondence map (2, h, w), or of a query one for each reference (K, 2, h, w)."""
+    name: str  # In messages
+    coords: Tensor  # Correspondence map (2, h, w); a query may have one for each reference
     labels: Tensor | None = None  # Soft one-hot labels (C, h, w) at the size of the map
     truth: Tensor | None = None  # The same at the size (H, W) where labels are counted
     true_coords: Tensor | None = None  # True canonical coordinates (2, h, w)
     points: Tensor | None = None  # Key points (P, 2) in fractions of width and height
-    sides: Tensor | None = None
-    """Width and height (2,) of the original image in pixels, with ``points``."""
+    sides: Tensor | None = None  # Width and height (2,) in pixels, with points
 
 
 def sample_index(sample: Mapping[str, Any]) -> int:
@@ -35,17 +33,15 @@ def resize_soft(labels: Tensor, size: Sequence[int]) -> Tensor:
     """Resize soft labels (..., C, H, W) as benchmarks do: bilinear, without antialiasing."""
     if labels.shape[-2:] == tuple(size):
         return labels
-    flat = labels.flatten(0, -4) if labels.dim() > 3 else labels[None]
+    flat = labels.reshape(-1, *labels.shape[-3:])
     resized = F.interpolate(flat, tuple(size), mode='bilinear', align_corners=False)
     return resized.view(*labels.shape[:-2], *size)
 
 
 def pixel_centres(size: Sequence[int], like: Tensor) -> Tensor:
     """(1, 2, H, W): centres of pixels in fractions of the sides of an image (H, W), x first."""
-    height, width = size
-    x = (torch.arange(width, device=like.device, dtype=torch.float32) + 0.5) / width
-    y = (torch.arange(height, device=like.device, dtype=torch.float32) + 0.5) / height
-    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
+    y, x = ((torch.arange(n, device=like.device, dtype=torch.float32) + 0.5) / n for n in size)
+    return torch.stack(torch.meshgrid(x, y, indexing='xy'))[None]
 
 
 def read_example(

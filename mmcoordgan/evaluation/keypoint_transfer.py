@@ -13,7 +13,7 @@ from mmcoordgan.geometry import carry
 from mmcoordgan.registry import METRICS
 
 from .examples import Example, arg_max, pixel_centres
-from .transfer_metric import TransferMetric, format_table, temperature_at
+from .transfer_metric import TransferMetric, as_batch, format_table
 
 
 @METRICS.register_module()
@@ -84,7 +84,6 @@ class KeypointTransferPCK(TransferMetric):
         return {**sums, 'sparse': torch.zeros(1)}  # whether key points were carried
 
     def check_reference(self, reference: Example) -> None:
-        """References need key points, ``normalize_by`` among them, or true coordinates."""
         if reference.points is None and reference.true_coords is None:
             raise ValueError(
                 f'the reference {reference.name} has neither gt_points nor gt_coords: point '
@@ -98,91 +97,63 @@ class KeypointTransferPCK(TransferMetric):
                     f'{tuple(self.normalize_by)}'
                 )
 
-    def usable(self, query: Example) -> bool:
-        """Queries count where they have the ground truth of the references, and labels if needed.
-
-        With ``normalize_by``, both of its points must be known and apart.
-        """
-        references = self._references
-        assert references is not None
-        if references.points is None:
-            labelled = query.labels is not None or not self.foreground_only
-            return query.true_coords is not None and labelled
-        if query.points is None or query.sides is None:
+    def add(self, query: Example) -> bool:
+        """Add a query to the sums, if it has the ground truth of the references."""
+        sparse = self.references.points is not None
+        found = self._of_points(query) if sparse else self._of_pixels(query)
+        if found is None:
             return False
-        if query.points.shape != references.points.shape[1:]:
+        for name, errors in found[0].items():  # (K, ...) each
+            counted = found[1].expand_as(errors).flatten(1)  # (K, points)
+            errors = errors.flatten(1).double().where(counted, 0)
+            correct = (errors < self.alpha) & counted
+            sums = [counted.sum(1).double(), correct.sum(1).double(), errors.sum(1)]
+            self.totals[name] += torch.stack(sums, dim=1).cpu()
+        self.totals['sparse'] += sparse
+        return True
+
+    def _of_points(self, query: Example) -> tuple[dict[str, Tensor], Tensor] | None:
+        """Errors of key points (K, P), and which of them count; None where they have no unit."""
+        points, truth, sides = self.references.points, query.points, query.sides
+        if truth is None or sides is None:
+            return None
+        if truth.shape != points.shape[1:]:
             raise ValueError(
-                f'{query.name} has {len(query.points)} key points, but references have '
-                f'{references.points.shape[1]}'
+                f'{query.name} has {len(truth)} key points, but references have {points.shape[1]}'
             )
-        return bool(self._length(query.points, query.sides) > 0)
+        length = sides.amax()
+        if self.normalize_by is not None:
+            first, second = truth[list(self.normalize_by)]
+            length = ((first - second) * sides).norm()
+        if not length > 0:  # one of the two points is unknown, or they coincide
+            return None
+        arrived = {'': self._carry_points(points, query.coords), 'identity': points}
+        errors = {k: ((a - truth) * sides).norm(dim=2) / length for k, a in arrived.items()}
+        return errors, _inside(points) & _inside(truth)
 
-    def add(self, references: Example, queries: Example, totals: dict[str, Tensor]) -> None:
-        """Add a batch of usable queries to the sums."""
-        sparse = references.points is not None
-        errors, counted = (self._of_points if sparse else self._of_pixels)(references, queries)
-        for name, values in errors.items():
-            self._count(totals[name], values, counted.expand_as(values))
-        totals['sparse'] += sparse
-
-    def _of_points(self, references: Example, queries: Example) -> tuple[dict[str, Tensor], Tensor]:
-        """Errors of key points (B, K, P), and which of them count."""
-        points, truth, sides = references.points, queries.points, queries.sides
-        assert points is not None and truth is not None and sides is not None
-        arrived = {
-            '': self._carry_points(points, references.coords, queries.coords),
-            'identity': points.expand(len(truth), -1, -1, -1),
-        }
-        lengths = self._length(truth, sides)[:, None, None]  # (B, 1, 1)
-        sides = sides[:, None, None]
-        errors = {
-            k: ((a - truth[:, None]) * sides).norm(dim=3) / lengths for k, a in arrived.items()
-        }
-        return errors, _inside(points) & _inside(truth)[:, None]
-
-    def _of_pixels(self, references: Example, queries: Example) -> tuple[dict[str, Tensor], Tensor]:
-        """Errors of every pixel (B, K, H, W), and which of them count."""
-        points, truth = references.true_coords, queries.true_coords
-        assert points is not None and truth is not None
+    def _of_pixels(self, query: Example) -> tuple[dict[str, Tensor], Tensor] | None:
+        """Errors of every pixel (K, H, W), and which of them count."""
+        points, truth = self.references.true_coords, query.true_coords
+        if truth is None or (self.foreground_only and query.labels is None):
+            return None
         copied = F.interpolate(points, truth.shape[-2:], mode='bilinear', align_corners=True)
-        arrived = {
-            '': self.transfer(points, queries),
-            'identity': copied.expand(len(truth), -1, -1, -1, -1),
-        }
+        arrived = {'': self.transfer(points, query), 'identity': copied}
         if self.ceiling:
-            arrived['ceiling'] = self.transfer(points, queries, 'true_coords')
-        counted = torch.ones_like(truth[:, :1], dtype=torch.bool)  # (B, 1, H, W)
-        if self.foreground_only and queries.labels is not None:
-            counted = arg_max(queries.labels.unbind(1))[:, None] > 0
-        return {k: (a - truth[:, None]).norm(dim=2) for k, a in arrived.items()}, counted
+            arrived['ceiling'] = self.transfer(points, query, 'true_coords')
+        counted = torch.ones_like(truth[0], dtype=torch.bool)
+        if query.labels is not None and self.foreground_only:
+            counted = arg_max(query.labels) > 0
+        return {k: (a - truth).norm(dim=1) for k, a in arrived.items()}, counted
 
-    def _carry_points(self, points: Tensor, sources: Tensor, targets: Tensor) -> Tensor:
-        """Where points (K, P, 2) arrive on the queries: (B, K, P, 2), in fractions."""
+    def _carry_points(self, points: Tensor, target: Tensor) -> Tensor:
+        """Where points (K, P, 2) arrive on the query with these maps, in fractions."""
         places = (2 * points - 1).nan_to_num()[:, None]  # (K, 1, P, 2)
+        sources = self.references.coords
         wanted = F.grid_sample(sources, places, padding_mode='border', align_corners=False)
-        centers = pixel_centres(targets.shape[-2:], targets)
-        temperature = temperature_at(
-            targets.shape[-1], self.mode, self.temperature, self.reference_size
-        )
+        centers = pixel_centres(target.shape[-2:], target)
         # wanted is (K, 2, 1, P), a map of one row.
-        maps = [target.view(-1, *target.shape[-3:]) for target in targets]
-        found = [carry(centers, target, wanted, temperature) for target in maps]
-        return torch.stack(found)[:, :, :, 0].transpose(2, 3)
-
-    def _length(self, points: Tensor, sides: Tensor) -> Tensor:
-        """What errors of points (..., P, 2) are divided by, in pixels of the image: (...)."""
-        if self.normalize_by is None:
-            return sides.amax(-1)
-        first, second = (points[..., index, :] for index in self.normalize_by)
-        return ((first - second) * sides).norm(dim=-1)
-
-    def _count(self, total: Tensor, errors: Tensor, counted: Tensor) -> None:
-        """Add errors (B, K, ...), where they are counted, to the sums (K, 3)."""
-        errors = errors.double().where(counted, 0).transpose(0, 1).flatten(1)  # (K, points)
-        counted = counted.transpose(0, 1).flatten(1)
-        correct = (errors < self.alpha) & counted
-        sums = [counted.sum(1).double(), correct.sum(1).double(), errors.sum(1)]
-        total += torch.stack(sums, dim=1).cpu()
+        found = carry(centers, as_batch(target), wanted, self.temperature_of(target))
+        return found[:, :, 0].transpose(1, 2)
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
         """Numbers as listed for the class, and a table of references."""

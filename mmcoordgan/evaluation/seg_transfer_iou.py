@@ -19,17 +19,13 @@ EPS = 1e-10
 def confusion_matrix(predicted: Tensor, truth: Tensor, num_classes: int) -> Tensor:
     """How many pixels of each class were taken for each class: (K, C, C) int64 on the CPU.
 
-    Rows are true classes, columns predicted ones.
-
-    ``predicted`` (B, K, H, W) and ``truth`` (B, H, W) are int64 in 0..C-1. Negative pixels of
-    ``truth`` are void and count nowhere.
+    Rows are true classes, columns predicted ones. ``predicted`` (K, ...) and ``truth`` (...) are
+    int64 in 0..C-1. Negative pixels of ``truth`` are void and count nowhere.
     """
     cells = num_classes * num_classes
-    index = truth[:, None] * num_classes + predicted  # (B, K, H, W)
-    index = index.masked_fill(truth[:, None] < 0, cells)
-    rows = index.transpose(0, 1).flatten(1)  # (K, B*H*W)
-    counts = torch.stack([torch.bincount(row, minlength=cells + 1)[:cells] for row in rows])
-    return counts.view(-1, num_classes, num_classes).cpu()
+    index = (truth * num_classes + predicted).masked_fill(truth < 0, cells).flatten(1)
+    counts = [torch.bincount(row, minlength=cells + 1)[:cells] for row in index]
+    return torch.stack(counts).view(-1, num_classes, num_classes).cpu()
 
 
 def intersection_and_union(confusion: Tensor, strict: bool = False) -> tuple[Tensor, Tensor]:
@@ -120,36 +116,31 @@ class SegTransferIoU(TransferMetric):
         return {k: torch.zeros(n, *shape, dtype=torch.int64) for k, n in sizes.items()}
 
     def check_reference(self, reference: Example) -> None:
-        """References need labels."""
         if reference.labels is None:
             raise ValueError(
                 f'the reference {reference.name} has no labels: label transfer needs gt_sem_seg '
                 f'or gt_soft_seg for the first {self.num_references} samples of the data set'
             )
 
-    def usable(self, query: Example) -> bool:
-        """Queries count where they have labels."""
-        return query.labels is not None
+    def add(self, query: Example) -> bool:
+        """Add a query to the confusion matrices, if it has labels."""
+        if query.truth is None:
+            return False
+        references = self.references
+        truth = arg_max(query.truth).masked_fill(query.truth.sum(0) < 0.5, -1)  # (H, W)
 
-    def add(self, references: Example, queries: Example, totals: dict[str, Tensor]) -> None:
-        """Add a batch of labelled queries to the confusion matrices."""
-        assert references.labels is not None and references.truth is not None
-        assert queries.truth is not None
-        truth = arg_max(queries.truth.unbind(1))  # (B, H, W)
-        truth = truth.masked_fill(queries.truth.sum(1) < 0.5, -1)
-        size = truth.shape[-2:]
+        def count(name: str, scores: Tensor) -> None:  # (K, C, h, w)
+            predicted = arg_max(resize_soft(scores, truth.shape).unbind(1))
+            self.totals[name] += confusion_matrix(predicted, truth, self.num_classes)
 
-        def count(name: str, scores: Tensor) -> None:  # (B, K, C, h, w)
-            predicted = arg_max(resize_soft(scores, size).unbind(2))
-            totals[name] += confusion_matrix(predicted, truth, self.num_classes)
-
-        carried = self.transfer(references.labels, queries)
+        carried = self.transfer(references.labels, query)
         count('', carried)
-        count('fused', carried.sum(1, keepdim=True))
-        count('identity', references.truth.expand(len(truth), -1, -1, -1, -1))
-        known = references.true_coords is not None and queries.true_coords is not None
+        count('fused', carried.sum(0, keepdim=True))
+        count('identity', references.truth)
+        known = references.true_coords is not None and query.true_coords is not None
         if self.ceiling and known:
-            count('ceiling', self.transfer(references.labels, queries, 'true_coords'))
+            count('ceiling', self.transfer(references.labels, query, 'true_coords'))
+        return True
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
         """Numbers as listed for the class, and a table of classes and references."""

@@ -21,31 +21,15 @@ OUT_OF_REACH = 1e4
 
 
 def temperature_at(width: int, mode: str, temperature: float, reference_size: int | None) -> float:
-    """Temperature of :func:`transfer_all` for maps of ``width``; see :class:`TransferMetric`."""
+    """Temperature of :func:`carry` for maps of ``width``; see :class:`TransferMetric`."""
     if mode not in MODES:
         raise ValueError(f'mode must be one of {MODES}, but got {mode!r}')
     return temperature * (reference_size or width) / width if mode == 'soft' else 0.0
 
 
-def transfer_all(
-    values: Tensor, sources: Tensor | IndexedCoords, targets: Tensor, temperature: float
-) -> Tensor:
-    """Carry values from each of K references to each of B queries.
-
-    Convention: from source to target, as :func:`mmcoordgan.geometry.soft_transfer`.
-
-    Args:
-        values: (K, C, h, w).
-        sources: The references' maps (K, 2, h, w).
-        targets: The queries' maps (B, 2, H, W), or one for each reference (B, K, 2, H, W).
-        temperature: Of the soft correspondence, in units of the frame; 0 takes the nearest pixel.
-
-    Returns:
-        (B, K, C, H, W).
-    """
-    # One query at a time, so that rounding does not depend on what shares its batch.
-    queries = [IndexedCoords(target.view(-1, *target.shape[-3:])) for target in targets]
-    return torch.stack([carry(values, sources, query, temperature) for query in queries])
+def as_batch(coords: Tensor) -> Tensor:
+    """The map (2, h, w) of a query as (1, 2, h, w); one for each reference as they are."""
+    return coords.view(-1, *coords.shape[-3:])
 
 
 class TransferMetric(BaseMetric):
@@ -106,7 +90,7 @@ class TransferMetric(BaseMetric):
     def reset(self) -> None:
         """Forget references and sums."""
         self._found: dict[int, Example] = {}
-        self._references: Example | None = None
+        self.references: Any = None  # an Example, stacked
         self._indexed: dict[str, IndexedCoords] = {}
         self._totals: dict[str, Tensor] = {}
         self.results.clear()
@@ -131,53 +115,60 @@ class TransferMetric(BaseMetric):
         """Raise ValueError unless ``reference`` has what the metric carries."""
         raise NotImplementedError
 
-    def usable(self, query: Example) -> bool:
-        """Whether ``query`` has the ground truth that the metric compares with."""
-        raise NotImplementedError
-
-    def add(self, references: Example, queries: Example, totals: dict[str, Tensor]) -> None:
-        """Add a batch of usable queries to the running sums; both come stacked."""
+    def add(self, query: Example) -> bool:
+        """Add a query to ``totals``, or return False where it lacks the ground truth."""
         raise NotImplementedError
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
         """Numbers and a readable table from the sums over all queries of all processes."""
         raise NotImplementedError
 
+    @property
+    def totals(self) -> dict[str, Tensor]:
+        """The running sums, and the number of queries seen, and of those that count."""
+        if not self._totals:
+            counts = torch.zeros(2, dtype=torch.int64)
+            self._totals = {'queries': counts, **self.new_totals()}
+        return self._totals
+
     @torch.no_grad()
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Store references, add queries to the running sums.
+        """Store references, add queries to the running sums, one at a time.
 
         ``data_samples`` have ``sample_idx`` and what
         :func:`~mmcoordgan.evaluation.examples.read_example` reads.
         """
-        queries = []
         for sample in data_samples:
             index = sample_index(sample)
+            is_query = index >= self.num_references
             example = read_example(
                 sample,
                 coords_key=self.coords_key,
-                num_maps=self.num_references if index >= self.num_references else None,
+                num_maps=self.num_references if is_query else None,
                 num_classes=self.num_classes,
                 ignore_index=self.ignore_index,
                 label_size=self.label_size,
             )
-            if index >= self.num_references:
-                queries.append(example)
-            elif index in self._found:
+            if not is_query:
+                self._add_reference(index, example)
+                continue
+            if missing := [i for i in range(self.num_references) if i not in self._found]:
                 raise ValueError(
-                    f'two samples have sample_idx {index}, {self._found[index].name} and '
-                    f'{example.name}: join data sets with mmcoordgan.ConcatDataset'
+                    f'{type(self).__name__}: the query {example.name} came before the references '
+                    f'{missing} (sample_idx). {self._advice()}'
                 )
-            else:
-                self.check_reference(example)
-                self._found[index] = example
-        if not queries:
-            return
-        references, totals = self._complete_references(queries[0].name), self._sums()
-        usable = [query for query in queries if self.usable(query)]
-        totals['queries'] += torch.tensor([len(queries), len(usable)])
-        if usable:
-            self.add(references, stack(usable), totals)
+            self.totals['queries'] += torch.tensor([1, self.add(example)])
+
+    def _add_reference(self, index: int, reference: Example) -> None:
+        if index in self._found:
+            raise ValueError(
+                f'two samples have sample_idx {index}, {self._found[index].name} and '
+                f'{reference.name}: join data sets with mmcoordgan.ConcatDataset'
+            )
+        self.check_reference(reference)
+        self._found[index] = reference
+        if len(self._found) == self.num_references:
+            self.references = stack([self._found[i] for i in range(self.num_references)])
 
     def evaluate(self, size: int) -> dict:
         """Add up the sums of all processes, and report.
@@ -185,7 +176,7 @@ class TransferMetric(BaseMetric):
         ``size`` is the number of samples of the data set, references included. Returns names and
         numbers, the same on every process; nothing if no query has ground truth.
         """
-        totals = self._sums()
+        totals = self.totals
         for total in totals.values():
             all_reduce(total)
         self.reset()
@@ -215,41 +206,24 @@ class TransferMetric(BaseMetric):
         print_log(f'{head}\n{table}', 'current')
         return numbers
 
-    def transfer(self, values: Tensor, queries: Example, maps: str = 'coords') -> Tensor:
-        """Carry values (K, C, h, w) of the references to B queries: (B, K, C, H, W).
+    def temperature_of(self, coords: Tensor) -> float:
+        """Temperature for maps of the width of ``coords``."""
+        width = coords.shape[-1]
+        return temperature_at(width, self.mode, self.temperature, self.reference_size)
+
+    def transfer(self, values: Tensor, query: Example, maps: str = 'coords') -> Tensor:
+        """Carry values (K, C, h, w) of the references to a query: (K, C, H, W).
 
         ``maps`` tells which maps of both correspond: 'coords' or 'true_coords'.
         """
-        references = self._references
-        assert references is not None
         if maps not in self._indexed:
-            coords = getattr(references, maps)
-            if references.labels is not None:  # void pixels are no sources
-                void = references.labels.sum(1, keepdim=True) == 0
+            coords = getattr(self.references, maps)
+            if self.references.labels is not None:  # void pixels are no sources
+                void = self.references.labels.sum(1, keepdim=True) == 0
                 coords = coords.masked_fill(void, OUT_OF_REACH)
             self._indexed[maps] = IndexedCoords(coords)
-        targets = getattr(queries, maps)
-        temperature = temperature_at(
-            targets.shape[-1], self.mode, self.temperature, self.reference_size
-        )
-        return transfer_all(values, self._indexed[maps], targets, temperature)
-
-    def _sums(self) -> dict[str, Tensor]:
-        if not self._totals:
-            counts = torch.zeros(2, dtype=torch.int64)  # queries seen, and usable ones
-            self._totals = {'queries': counts, **self.new_totals()}
-        return self._totals
-
-    def _complete_references(self, query: str) -> Example:
-        if self._references is None:
-            missing = [i for i in range(self.num_references) if i not in self._found]
-            if missing:
-                raise ValueError(
-                    f'{type(self).__name__}: the query {query} came before the references '
-                    f'{missing} (sample_idx). {self._advice()}'
-                )
-            self._references = stack([self._found[i] for i in range(self.num_references)])
-        return self._references
+        target = getattr(query, maps)
+        return carry(values, self._indexed[maps], as_batch(target), self.temperature_of(target))
 
     def _advice(self) -> str:
         return (

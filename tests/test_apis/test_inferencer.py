@@ -81,7 +81,7 @@ def test_labels_score_as_the_evaluator_counts(model, inferencer):
         found = inferencer.transfer_labels(images[references], masks[references], images[3:])
         carried = torch.from_numpy(np.stack([f.labels for f in found])).long()
         truth = torch.from_numpy(masks[3:]).long()
-        return float(iou_per_class(confusion_matrix(carried[:, None], truth, 3)).mean())
+        return float(iou_per_class(confusion_matrix(carried[None], truth, 3)).mean())
 
     assert inferencer.temperature == pytest.approx(0.05)
     assert iou(slice(0, 3)) == pytest.approx(expected['fused_iou'], abs=1e-6)

@@ -8,7 +8,7 @@ from reference import numbers
 from mmcoordgan.evaluation import SegTransferIoU
 from mmcoordgan.evaluation.examples import arg_max
 from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, intersection_and_union
-from mmcoordgan.evaluation.transfer_metric import transfer_all
+from mmcoordgan.geometry import carry
 
 CLASSES = {'celeba': 7, 'face': 34}
 
@@ -16,7 +16,7 @@ CLASSES = {'celeba': 7, 'face': 34}
 @pytest.mark.parametrize('num_classes', [7, 34])
 def test_intersection_and_union_of_the_reference(num_classes):
     arrays, expected = numbers('eval'), numbers('eval.json')[f'inter_and_union.{num_classes}']
-    predicted = torch.from_numpy(arrays[f'iou/{num_classes}/pred']).long()[:, None]
+    predicted = torch.from_numpy(arrays[f'iou/{num_classes}/pred']).long()[None]
     truth = torch.from_numpy(arrays[f'iou/{num_classes}/mask']).long()
     confusion = confusion_matrix(predicted, truth, num_classes)
     intersection, union = intersection_and_union(confusion[0])
@@ -35,16 +35,16 @@ def test_oracle_maps(predictions, case, mode):
         soft = source['gt_soft_seg']['data'][None]
         temperature = 0.01 if mode == 'soft' else 0
         maps = source['coords'][None], target['coords'][None]
-        carried = arg_max(transfer_all(soft, *maps, temperature)[0, 0])
+        carried = arg_max(carry(soft, *maps, temperature)[0])
         np.testing.assert_array_equal(carried[None], arrays[f'{case}/{mode}/seg{direction}'])
         image = arrays.get(f'{case}/image{direction}')
         if mode == 'soft' and image is not None:
-            warped = transfer_all(source['image'][None], *maps, temperature)[0]
+            warped = carry(source['image'][None], *maps, temperature)
             np.testing.assert_allclose(warped, image, atol=2e-6)
 
     metric = SegTransferIoU(num_classes=CLASSES[kind], num_references=1, mode=mode)
     metric.process(None, pair)
-    intersection, union = intersection_and_union(metric._totals[''][0])
+    intersection, union = intersection_and_union(metric.totals[''][0])
     assert intersection.tolist() == expected['inter']
     assert union.tolist() == expected['union']
     iou = np.array(expected['inter']) / (np.array(expected['union']) + 1e-10)

@@ -116,7 +116,7 @@ def test_void_pixels_count_nowhere():
     grid = canonical_grid(2, 2)
     labels = sample(0, grid, torch.ones(2, 2, dtype=torch.int64))
     made.process(None, [labels, sample(1, grid, gt_soft_seg={'data': soft})])
-    assert made._totals[''].sum() == 1  # more than half of three pixels is void
+    assert made.totals[''].sum() == 1  # more than half of three pixels is void
     made.reset()
     made.dataset_meta = {'classes': CLASSES}
     with pytest.raises(ValueError, match=r'must lie in 0\.\.3, but span 0\.\.255'):

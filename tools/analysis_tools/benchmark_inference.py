@@ -85,7 +85,7 @@ def read(paths: Sequence[Path]) -> Tensor:
 
 def iou(found: Tensor, truth: Tensor, classes: int) -> float:
     """Mean IoU in percent of labels (N, S, S), as CoordGAN's benchmark counts."""
-    return float(iou_per_class(confusion_matrix(found[:, None], truth, classes)).mean())
+    return float(iou_per_class(confusion_matrix(found[None], truth, classes)).mean())
 
 
 def print_transfers(args: argparse.Namespace, root: Path) -> None:
