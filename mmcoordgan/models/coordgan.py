@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce_params
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
@@ -15,13 +16,12 @@ from mmcoordgan.geometry import RandomWarps, sample_image
 from mmcoordgan.registry import MODELS, build_module
 
 from .counted import CountedModel, update_average
-from .distributed import average_gradients, average_values
 from .finite import FiniteGuard
 from .images import resize_square
 from .losses import DetachedFakes, Fakes, LossTerms, Stage1View
 from .pairs import check_even_batch
 from .pretrained import load_pretrained
-from .sampling import predict, read_request, request_codes, wants_average
+from .sampling import predict, read_request, request_codes
 
 STEPS = ('discriminator', 'regularization', 'generator')
 NETWORKS = ('generator', 'discriminator', 'patch_discriminator', 'perceptual')
@@ -194,11 +194,11 @@ class CoordGAN(CountedModel):
         if not log:
             return {}
         parameters = [p for group in wrapper.optimizer.param_groups for p in group['params']]
-        average_gradients(parameters)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        all_reduce_params(gradients, op='mean')
         scaler = getattr(wrapper, 'loss_scaler', None)
         scaled = scaler is not None and scaler.is_enabled()  # then it looks after the gradients
-        gradients = [] if scaled else [p.grad for p in parameters if p.grad is not None]
-        log = self.guard.read(iteration, average_values(log), gradients)
+        log = self.guard.read(iteration, log, [] if scaled else gradients)
         if log:
             wrapper.step()
         wrapper.zero_grad()
@@ -262,5 +262,5 @@ class CoordGAN(CountedModel):
         request = read_request(inputs, data_samples)
         if mode == 'predict':
             return predict(self, request, data_samples)
-        codes = request_codes(self.generator, request)
-        return self.sample(*codes, use_ema=wants_average(request))[0]
+        kind = request.get('sample_model', 'ema' if request.get('use_ema', True) else 'orig')
+        return self.sample(*request_codes(self, request), use_ema=kind == 'ema')[0]

@@ -8,8 +8,6 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from .sampling import sample_codes
-
 
 class CountedModel(BaseModel):
     """A model that counts its iterations.
@@ -32,8 +30,11 @@ class CountedModel(BaseModel):
         return self
 
     def sample_codes(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Normal latents: structure (B, structure_dim), texture (B, texture_dim)."""
-        return sample_codes(self.generator, batch)
+        """Normal latents (B, structure_dim) and (B, texture_dim), on the generator's device."""
+        device = next(self.generator.parameters()).device
+        structure_z = torch.randn(batch, self.generator.structure_dim, device=device)
+        texture_z = torch.randn(batch, self.generator.texture_dim, device=device)
+        return structure_z, texture_z
 
 
 @torch.no_grad()

@@ -1,28 +1,14 @@
-"""Train on several devices: same weights everywhere, gradients averaged before every step."""
+"""Train on several devices: the same weights everywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, all_reduce_params, broadcast
-from torch import Tensor, nn
+from mmengine.dist import broadcast
+from torch import nn
 
 from mmcoordgan.registry import MODEL_WRAPPERS
-
-
-def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Average gradients over all ranks, which must hold them for the same parameters."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    all_reduce_params(gradients, op='mean')
-
-
-def average_values(values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Average named scalars over all ranks, which must have the same names in the same order."""
-    stacked = torch.stack(list(values.values()))
-    all_reduce(stacked, op='mean')
-    return dict(zip(values, stacked.unbind()))
 
 
 @MODEL_WRAPPERS.register_module()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from mmengine.dist import all_reduce
 from mmengine.logging import MMLogger
 from torch import Tensor
 
@@ -40,13 +41,16 @@ class FiniteGuard:
     def read(
         self, iteration: int, losses: Mapping[str, Tensor], gradients: Sequence[Tensor]
     ) -> dict[str, Tensor]:
-        """The losses on the CPU, or nothing where the step must be left out.
+        """The losses on the CPU, averaged over all ranks; nothing where the step is left out.
 
-        The host waits here, once, for the device. Ranks with the same (averaged) values get the
-        same answer. ``gradients`` may be empty, where a gradient scaler checks them.
+        The host waits here, once, for the device. All ranks must pass the same names in the same
+        order, and gradients that are averaged already; they get the same answer. ``gradients`` may
+        be empty, where a gradient scaler checks them.
         """
+        values = torch.stack([value.detach().float() for value in losses.values()])
+        all_reduce(values, op='mean')
         norms = torch._foreach_norm(list(gradients), 1) if gradients else []
-        sums = torch.stack([*losses.values(), *norms]).cpu()
+        sums = torch.stack([*values, *norms]).cpu()
         read = dict(zip(losses, sums.unbind()))
         if bool(sums.isfinite().all()):
             return read

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from mmcoordgan.registry import MODELS, build_module
 
 from .counted import CountedModel, update_average
-from .distributed import average_values
 from .finite import FiniteGuard
 from .images import resize_square
 from .losses import LossTerms, Stage2View
@@ -210,7 +209,6 @@ class CoordGANInversion(CountedModel):
             NonFiniteError: If one is not finite, with ``on_nonfinite='error'``.
         """
         total, log = super().parse_losses(losses)
-        log = average_values({name: value.detach().float() for name, value in log.items()})
         log = self.guard.read(int(self.iteration) - 1, log, ())
         return (total, log) if log else (self._zero(), {})
 

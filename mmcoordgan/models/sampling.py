@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -38,28 +39,14 @@ def read_request(inputs: Tensor | Mapping, data_samples: Any = None) -> dict[str
     return request
 
 
-def wants_average(request: Mapping) -> bool:
-    """Whether the images of a request come from the averaged generator."""
-    kind = request.get('sample_model')
-    return request.get('use_ema', True) if kind is None else kind == 'ema'
-
-
-def request_codes(generator: Generator, request: Mapping) -> tuple[Tensor, Tensor]:
+def request_codes(model: Any, request: Mapping) -> tuple[Tensor, Tensor]:
     """The latent codes of a request: those that it gives, or its seeds', or random ones."""
     if 'structure_z' in request:
         return request['structure_z'], request['texture_z']
     if 'swap_seed' in request:
-        structure_z, texture_z = seeded_codes(generator, request['swap_seed'])
-        return structure_z[0], texture_z[0]
-    return sample_codes(generator, request['num_batches'])
-
-
-def sample_codes(generator: Generator, batch: int) -> tuple[Tensor, Tensor]:
-    """Normal latents (B, structure_dim) and (B, texture_dim), on the generator's device."""
-    device = next(generator.parameters()).device
-    structure_z = torch.randn(batch, generator.structure_dim, device=device)
-    texture_z = torch.randn(batch, generator.texture_dim, device=device)
-    return structure_z, texture_z
+        (structure_z, _), (texture_z, _) = seeded_codes(model.generator, request['swap_seed'])
+        return structure_z, texture_z
+    return model.sample_codes(request['num_batches'])
 
 
 def seeded_codes(generator: Generator, seeds: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
@@ -77,19 +64,19 @@ def seeded_codes(generator: Generator, seeds: Sequence[int] | Tensor) -> tuple[T
 
 def predict(model: Any, request: Mapping, data_samples: Any) -> list[BaseDataElement]:
     """The predictions of :meth:`CoordGAN.forward`."""
-    samples = mmagic.split_samples(data_samples)
-    if 'sample_model' in request or (samples is not None and 'swap_seed' not in request):
-        codes = request_codes(model.generator, request)
+    codes = request_codes(model, request)
+    samples, seeds = mmagic.split_samples(data_samples), request.get('swap_seed')
+    if 'sample_model' in request or (samples is not None and seeds is None):
         return mmagic.answer(
             request, samples, len(codes[0]), lambda ema: model.sample(*codes, use_ema=ema)
         )
+    sample = partial(model.sample, use_ema=request.get('use_ema', True))
+    fields = dict(zip(('fake_img', 'coords'), sample(*codes)))
+    if seeds is not None:
+        (_, structure_z), (_, texture_z) = seeded_codes(model.generator, seeds)
+        fields['texture_swap_img'] = sample(codes[0], texture_z)[0]
+        fields['structure_swap_img'] = sample(structure_z, codes[1])[0]
     data_samples = samples or data_samples
-    use_ema = request.get('use_ema', True)
-    if 'swap_seed' in request:
-        fields = swap_fields(model, request['swap_seed'], use_ema)
-    else:
-        codes = request_codes(model.generator, request)
-        fields = dict(zip(('fake_img', 'coords'), model.sample(*codes, use_ema=use_ema)))
     return [
         BaseDataElement(
             metainfo=data_samples[index].metainfo if data_samples else None,
@@ -97,15 +84,3 @@ def predict(model: Any, request: Mapping, data_samples: Any) -> list[BaseDataEle
         )
         for index in range(len(fields['fake_img']))
     ]
-
-
-def swap_fields(model: Any, seeds: Sequence[int] | Tensor, use_ema: bool) -> dict[str, Tensor]:
-    """Images of B seeds, and the same with one of their two codes swapped."""
-    (structure, other_structure), (texture, other_texture) = seeded_codes(model.generator, seeds)
-    images, coords = model.sample(structure, texture, use_ema=use_ema)
-    return dict(
-        fake_img=images,
-        coords=coords,
-        texture_swap_img=model.sample(structure, other_texture, use_ema=use_ema)[0],
-        structure_swap_img=model.sample(other_structure, texture, use_ema=use_ema)[0],
-    )
