@@ -36,16 +36,18 @@ MicroBatch = tuple[Tensor, Fakes]
 class CoordGAN(CountedModel):
     """CoordGAN's first stage (arXiv:2203.16521): networks, losses, training step.
 
+    Networks are configs or modules.
+
     Args:
-        generator: Config or module of the generator.
-        discriminator: Config or module of the image discriminator.
+        generator: A :class:`~.networks.Generator`.
+        discriminator: Of images.
         losses: Loss terms by name, each a config of a :class:`~.losses.ScheduledLoss`, or None to
             leave it out. The published ones are ``d_gan``, ``d_patch``, ``d_r1``, ``d_patch_r1``,
             ``g_gan``, ``g_patch``, ``g_texture_swap``, ``g_chamfer``, ``g_warp``; others are free.
             The log shows every active term under its name, weighted.
-        patch_discriminator: Config or module of the patch discriminator; needed by patch terms.
-        perceptual: Config or module of a :class:`~.losses.PerceptualDistance`, e.g. ``LPIPSLoss``;
-            needed by ``g_texture_swap`` and ``g_warp``.
+        patch_discriminator: Needed by patch terms.
+        perceptual: A :class:`~.losses.PerceptualDistance`, e.g. ``LPIPSLoss``; needed by
+            ``g_texture_swap`` and ``g_warp``.
         ema_decay: Decay per iteration of the averaged generator, ``generator_ema``.
         share_fakes: Use one batch of generated images in both steps of an iteration, instead of a
             fresh one each as published; saves a quarter of the work.
@@ -62,7 +64,7 @@ class CoordGAN(CountedModel):
             (0). A generator explains the shapes of aligned photographs by texture; warped ones
             make structure worth learning. Images are then resized to the generator's size. None:
             as published.
-        data_preprocessor: Config of the data preprocessor, which scales images to [-1, 1].
+        data_preprocessor: Scales images to [-1, 1].
 
     Raises:
         ValueError: If a loss term does not belong here, or lacks a network that it needs.
@@ -71,12 +73,9 @@ class CoordGAN(CountedModel):
     averages_gradients = True
     """``train_step`` averages gradients over ranks, see :class:`~.CoordGANDistributed`."""
 
-    generator: Any
     generator_ema: Any
     discriminator: Any
     patch_discriminator: Any
-    perceptual: Any
-    losses: Any
 
     def __init__(
         self,
@@ -143,13 +142,13 @@ class CoordGAN(CountedModel):
         log = self._step('discriminator', optim_wrapper['discriminator'], detached)
         log.update(self._step('regularization', optim_wrapper['discriminator'], detached))
 
-        self._train_discriminators(False)
+        self._train_discriminators(False)  # backward passes do not reach their weights
         if not self.share_fakes:
             batches = self._generate(real, STEPS[2:])
         log.update(self._step('generator', optim_wrapper['generator'], batches))
         self._train_discriminators(True)
 
-        self.update_ema()
+        update_average(self.generator_ema, self.generator, self.ema_decay)
         self.iteration += 1
         return log
 
@@ -181,7 +180,7 @@ class CoordGAN(CountedModel):
     ) -> dict[str, Tensor]:
         """Step one optimizer on the loss terms of a step, averaged over micro-batches and ranks.
 
-        Returns their weighted values, on the CPU; nothing where the step is skipped.
+        Returns their weighted values on the CPU; nothing where the step is skipped.
         """
         iteration, log = int(self.iteration), dict[str, Any]()
         for real, fakes in batches:
@@ -210,14 +209,9 @@ class CoordGAN(CountedModel):
         return Stage1View(real=real, fakes=fakes, iteration=int(self.iteration), **networks)
 
     def _train_discriminators(self, mode: bool) -> None:
-        """Whether backward passes reach the discriminators' weights."""
         self.discriminator.requires_grad_(mode)
         if self.patch_discriminator is not None:
             self.patch_discriminator.requires_grad_(mode)
-
-    def update_ema(self) -> None:
-        """Move the averaged generator towards the current one."""
-        update_average(self.generator_ema, self.generator, self.ema_decay)
 
     # ------------------------------------------------------------------ sampling
 

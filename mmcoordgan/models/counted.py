@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 
 class CountedModel(BaseModel):
-    """A model that counts its iterations.
-
-    The count is saved with the weights, so that schedules continue where a checkpoint was written.
-    """
+    """A model that counts its iterations, also across checkpoints, for the sake of schedules."""
 
     generator: Any
+    perceptual: Any
+    losses: Any
     iteration: Tensor
 
     def __init__(self, data_preprocessor: nn.Module | None = None):

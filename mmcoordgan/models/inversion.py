@@ -35,16 +35,18 @@ class CoordGANInversion(CountedModel):
     The generator is the averaged one of stage 1 and part of this model's checkpoints. It is never
     trained: its parameters require no gradient, and its noise is the same in every image.
 
+    Networks are configs or modules.
+
     Args:
-        generator: Config or module of a :class:`~.networks.Generator`.
-        encoder: Config or module of an :class:`~.networks.Encoder` whose codes fit the generator:
-            its ``num_texture_codes`` is the generator's (W+) or 1 (W).
+        generator: A :class:`~.networks.Generator`.
+        encoder: An :class:`~.networks.Encoder` whose codes fit the generator: its
+            ``num_texture_codes`` is the generator's (W+) or 1 (W).
         losses: Loss terms by name, each a config of a :class:`~.losses.ScheduledLoss`, or None to
             leave it out. The published ones are ``rec_l1``, ``rec_perceptual`` and
             ``swap_perceptual`` on real images, ``structure_w`` and ``coords`` on synthesized ones;
             others are free. The log shows a term as ``loss_<name>``, weighted.
-        perceptual: Config or module of a :class:`~.losses.PerceptualDistance`, e.g. ``LPIPSLoss``;
-            needed by the perceptual terms and by ``refinement``.
+        perceptual: A :class:`~.losses.PerceptualDistance`, e.g. ``LPIPSLoss``; needed by the
+            perceptual terms and by ``refinement``.
         stage1_checkpoint: Where the generator's weights come from: path or URL of a checkpoint of
             :class:`CoordGAN`, or the work dir of its training. May be missing where a checkpoint
             of this model is loaded.
@@ -63,19 +65,16 @@ class CoordGANInversion(CountedModel):
         on_nonfinite: What to do where a loss is infinite or not a number: 'error' ends the
             training, 'skip' leaves the micro-batch out (on all ranks). For gradients, MMEngine has
             ``clip_grad=dict(max_norm=..., error_if_nonfinite=True)``.
-        data_preprocessor: Config of the data preprocessor, which scales images to [-1, 1].
+        data_preprocessor: Scales images to [-1, 1].
 
     Raises:
         ValueError: If a loss term does not belong here or lacks a network, if encoder and
             generator do not fit together, or if ``refinement`` is out of range.
     """
 
-    generator: Any  # a Generator
-    encoder: Any  # an Encoder
-    encoder_ema: Any  # an Encoder, or None
-    encoder_teacher: Any  # an Encoder, or None
-    perceptual: Any
-    losses: Any
+    encoder: Any
+    encoder_ema: Any
+    encoder_teacher: Any
 
     def __init__(
         self,
@@ -133,10 +132,8 @@ class CoordGANInversion(CountedModel):
     # ------------------------------------------------------------------ weights
 
     def init_weights(self) -> None:
-        """Load ``stage1_checkpoint``.
-
-        Where it is missing, a checkpoint of this model may bring the generator. If none does, the
-        first training step says so.
+        """Load ``stage1_checkpoint``; where there is no such file, the first training step fails
+        unless a checkpoint of this model brings the generator.
         """
         super().init_weights()
         with suppress(FileNotFoundError):
@@ -252,14 +249,12 @@ class CoordGANInversion(CountedModel):
         return predictions
 
     def encode(self, images: Tensor) -> Encoding:
-        """Codes and maps of RGB images (B, 3, H, W) in [-1, 1], by the averaged encoder if there
-        is one; renders nothing.
-        """
+        """:func:`~.networks.encode`, by the averaged encoder if there is one."""
         encoder = self.encoder if self.encoder_ema is None else self.encoder_ema
         return encode(encoder, self.generator, images)
 
     def render(self, encoding: Encoding) -> Tensor:
-        """Encodings with maps -> RGB images (B, 3, S, S) in about [-1, 1]; differentiable."""
+        """:func:`~.networks.render`."""
         return render(self.generator, encoding)
 
     @torch.no_grad()
@@ -267,16 +262,10 @@ class CoordGANInversion(CountedModel):
         """The fields of the predictions, each for B images (B, 3, H, W) in [-1, 1]."""
         encoding = self.encode(images)
         found = {'': encoding}
-        structure_w = encoding.structure_w
-        if structure_w is not None and self.refinement is not None and self.refinement.steps > 0:
-            codes = refine_codes(
-                self.generator,
-                self.perceptual,
-                images,
-                structure_w,
-                encoding.texture_w,
-                self.refinement,
-            )
+        refinement, structure_w = self.refinement, encoding.structure_w
+        if structure_w is not None and refinement is not None and refinement.steps > 0:
+            start = structure_w, encoding.texture_w
+            codes = refine_codes(self.generator, self.perceptual, images, *start, refinement)
             found['refined_'] = Encoding(*codes, self.generator.warp(codes[0]))
         fields = {}
         for prefix, encoding in found.items():
