@@ -54,13 +54,10 @@ class Blocks(NamedTuple):
 
 @torch.no_grad()
 def make_blocks(points: Tensor) -> Blocks:
-    """Put points into blocks of neighbors by Sort-Tile-Recursive packing.
+    """Put points (B, 2, N) into blocks of neighbors by Sort-Tile-Recursive packing.
 
     Points are sorted by x into strips of equal number, each strip by y into blocks of equal number
     (Leutenegger et al., ICDE 1997): wherever the points lie, all blocks hold as many.
-
-    Args:
-        points: (B, 2, N).
     """
     count = points.shape[2]
     strips = math.ceil(math.sqrt(count / BLOCK_SIZE))

@@ -16,15 +16,10 @@ def chamfer_to_grid(coords: Tensor) -> Tensor:
         \frac{1}{N} \sum_p \min_q \lVert c(p) - g(q) \rVert^2
         + \frac{1}{N} \sum_q \min_p \lVert c(p) - g(q) \rVert^2
 
-    with the canonical grid :math:`g` of the map's own size (CoordGAN). Differentiable.
+    with the canonical grid :math:`g` of the map's own size (CoordGAN). Differentiable. Maps
+    (B, 2, H, W) -> (B,), >= 0; 0 exactly where a map is a permutation of the grid.
 
     Convention: x first, linspace(-1, 1) (:func:`canonical_grid`).
-
-    Args:
-        coords: (B, 2, H, W).
-
-    Returns:
-        (B,), >= 0; 0 exactly where the map is a permutation of the grid.
     """
     indexed = IndexedCoords(coords)
     height, width = coords.shape[-2:]

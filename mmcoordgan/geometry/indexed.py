@@ -22,12 +22,9 @@ class IndexedCoords:
     :func:`~mmcoordgan.geometry.soft_transfer` and :func:`~mmcoordgan.geometry.hard_transfer`;
     results are the same, and gradients reach ``coords``.
 
-    Convention: x first, in the canonical frame [-1, 1], as
-    :func:`~mmcoordgan.geometry.canonical_grid`.
-
-    Args:
-        coords: (B, 2, H, W). Must not change afterwards.
-        name: Of ``coords``, in the ValueError for another shape.
+    Convention: ``coords`` (B, 2, H, W) are x first, as
+    :func:`~mmcoordgan.geometry.canonical_grid`; they must not change afterwards. ``name`` is theirs
+    in the ValueError for another shape.
     """
 
     def __init__(self, coords: Tensor, name: str = 'coords'):

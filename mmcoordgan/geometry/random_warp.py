@@ -48,15 +48,10 @@ class RandomWarps:
             raise ValueError(f'control_points must be numbers of at least 2, but got {self}')
 
     def draw(self, batch: int, size: int, generator: torch.Generator | None = None) -> Tensor:
-        """Warps of a batch.
+        """``batch`` warps (B, 2, size, size) of images of this size, float32 on the CPU.
 
-        Args:
-            batch: B, the number of warps.
-            size: Height and width of the warped images.
-            generator: Source of random numbers. Default: PyTorch's global one on the CPU.
-
-        Returns:
-            (B, 2, size, size) float32 on the CPU; places outside [-1, 1] lie outside the source.
+        Places outside [-1, 1] lie outside the source. ``generator`` is the source of random
+        numbers, by default PyTorch's global one on the CPU.
         """
 
         def uniform(*shape: int) -> Tensor:
@@ -86,14 +81,9 @@ class RandomWarps:
 
 
 def sample_image(values: Tensor, warp: Tensor) -> Tensor:
-    """What a warp shows of images or maps.
+    """What warps (B, 2, H, W), see :class:`RandomWarps`, show of images or maps (B, C, h, w).
 
-    Args:
-        values: (B, C, h, w): images, labels or maps.
-        warp: (B, 2, H, W), see :class:`RandomWarps`.
-
-    Returns:
-        (B, C, H, W), bilinear; beyond the border the source continues as its mirror image.
+    Bilinear, (B, C, H, W); beyond the border the source continues as its mirror image.
     """
     places = warp.permute(0, 2, 3, 1).to(values.dtype)
     return F.grid_sample(values, places, padding_mode='reflection', align_corners=True)

@@ -69,15 +69,10 @@ def hard_transfer(
 ) -> Tensor:
     """Carry to each target pixel the value of the source pixel with the nearest coordinate.
 
-    Convention: as :func:`soft_transfer`, of which this is the limit for temperature 0.
+    The limit of :func:`soft_transfer` for temperature 0, with the same arguments. Values are of any
+    dtype, e.g. class indices; the result is differentiable in them.
 
-    Args:
-        values: (B, C, Hs, Ws), of any dtype, e.g. class indices.
-        source_coords: (B, 2, Hs, Ws).
-        target_coords: (B, 2, Ht, Wt), any size. Any batch size may also be 1, for all of a batch.
-
-    Returns:
-        (B, C, Ht, Wt), differentiable in ``values``.
+    Convention: as :func:`soft_transfer`.
 
     Raises:
         ValueError: If shapes do not fit together, or coordinates are not finite or beyond 1e12.
@@ -108,7 +103,6 @@ def carry(
 def _indexed(
     values: Tensor, source_coords: Tensor | IndexedCoords, target_coords: Tensor | IndexedCoords
 ) -> tuple[IndexedCoords, IndexedCoords]:
-    """Both maps with their index; ValueError unless they fit to the values and to each other."""
     source, target = (
         coords if isinstance(coords, IndexedCoords) else IndexedCoords(coords, name)
         for coords, name in ((source_coords, 'source_coords'), (target_coords, 'target_coords'))

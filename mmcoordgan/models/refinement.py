@@ -46,15 +46,11 @@ def refine_codes(
 ) -> tuple[Tensor, Tensor]:
     """Codes with which the generator reproduces the images better; of the same shapes.
 
-    Images do not influence each other. Works under ``torch.no_grad``; changes no network.
-
-    Args:
-        generator: Renders the codes; its parameters should not require gradients.
-        perceptual: The perceptual distance; may be None where its weight is 0.
-        images: RGB (B, 3, H, W) in [-1, 1], resized to the generator's size.
-        structure_w: Where to start, (B, structure_width).
-        texture_w: Where to start, (B, texture_width) or (B, num_texture_codes, texture_width).
-        refinement: Steps, learning rate, weights.
+    Starts from ``structure_w`` (B, structure_width) and ``texture_w`` (B, texture_width) or (B,
+    num_texture_codes, texture_width). Images, RGB (B, 3, H, W) in [-1, 1], are resized to the
+    generator's size, and do not influence each other. Works under ``torch.no_grad``; changes no
+    network. The generator's parameters should not require gradients; ``perceptual`` may be None
+    where its weight is 0.
     """
     images = resize_square(images, generator.image_size).detach()
     codes = [w.detach().clone().requires_grad_() for w in (structure_w, texture_w)]

@@ -53,10 +53,7 @@ def coords_to_colors(coords: np.ndarray | Tensor, checkers: int = 16) -> np.ndar
 
 
 def images_to_uint8(images: np.ndarray | Tensor) -> np.ndarray:
-    """RGB images (..., 3, H, W) in [-1, 1] -> uint8 (..., H, W, 3).
-
-    Values outside the range are clamped; values that are not finite become black.
-    """
+    """RGB images (..., 3, H, W) in [-1, 1] -> uint8 (..., H, W, 3), as :func:`to_bytes` rounds."""
     images = torch.as_tensor(images).detach().cpu()
     return to_bytes(images).movedim(-3, -1).contiguous().numpy()
 
@@ -66,12 +63,10 @@ def overlay_labels(
     labels: np.ndarray | Tensor,
     palette: Sequence[Sequence[int]] | np.ndarray,
 ) -> np.ndarray:
-    """Lay the colours of labels over an image; the background (label 0) stays clear.
+    """Lay the colours of labels over an image (H, W, 3) uint8 RGB; label 0 stays clear.
 
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        labels: (h, w) integer; resized to the image without interpolation.
-        palette: RGB in 0..255 for each label, as ``metainfo['palette']``.
+    ``labels`` are (h, w) integers, resized to the image without interpolation; ``palette`` has RGB
+    in 0..255 for each.
     """
     height, width = image.shape[:2]
     small = torch.as_tensor(labels).cpu().numpy().astype(np.int32)

@@ -13,14 +13,10 @@ LEAST_SIDE, LARGEST_CELL = 256, 512
 
 
 def draw_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """A copy of an image with its points, enlarged to at least 256 pixels.
+    """A copy of an image (H, W, 3) uint8 RGB with its points, enlarged to at least 256 pixels.
 
-    Point n = 0, 1, ... has the colour of label n % 255 + 1 in
+    ``points`` are (N, 2), x and y in pixels. Point n has the colour of label n % 255 + 1 in
     :func:`~mmcoordgan.datasets.label_files.default_palette`, in all images.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        points: (N, 2), x and y in pixels.
     """
     factor = max(1, -(-LEAST_SIDE // max(image.shape[:2])))
     canvas = np.ascontiguousarray(image.repeat(factor, 0).repeat(factor, 1))
@@ -38,11 +34,8 @@ def draw_matches(
 ) -> np.ndarray:
     """Image a, image b, b's colours at a's matches, and the confidence (white: sure), in a row.
 
-    Args:
-        a: (Ha, Wa, 3) uint8 RGB.
-        b: (Hb, Wb, 3) uint8 RGB.
-        matches: (2, Ha, Wa), x and y in pixels of b.
-        confidence: (Ha, Wa) in [0, 1].
+    Images are (H, W, 3) uint8 RGB. ``matches`` (2, H, W) of a's pixels are x and y in pixels of b,
+    ``confidence`` (H, W) is in [0, 1].
     """
     side = min(LARGEST_CELL, max(a.shape[:2]))
     first, second = (

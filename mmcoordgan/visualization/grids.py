@@ -27,19 +27,17 @@ TRANSFER_TITLES = (
 
 @torch.no_grad()
 def sample_grid(generator: Any, structure_z: Tensor, texture_z: Tensor) -> np.ndarray:
-    """Every structure painted with every texture, beside the correspondence maps.
+    """Every structure painted with every texture, beside the correspondence maps; uint8 RGB.
 
-    The cells of a row share a structure, whose correspondence map is the row's first cell, in the
-    colours of :func:`coords_to_colors`; the cells of a column share a texture. The first row is
-    the canonical frame: the key to the colours, then the frame painted without any warp.
+    The R + 1 rows and C + 1 columns of cells have captions. The cells of a row share a structure,
+    whose correspondence map is the row's first cell, in the colours of :func:`coords_to_colors`;
+    the cells of a column share a texture. The first row is the canonical frame: the key to the
+    colours, then the frame painted without any warp.
 
     Args:
         generator: A :class:`~mmcoordgan.models.networks.Generator`; runs in evaluation mode.
-        structure_z: (R, structure_dim) latents, one for each row.
-        texture_z: (C, texture_dim) latents, one for each column.
-
-    Returns:
-        uint8 RGB of R + 1 rows and C + 1 columns of cells (:func:`arrange_cells`), with captions.
+        structure_z: Latents (R, structure_dim).
+        texture_z: Latents (C, texture_dim).
     """
     device = next((p.device for p in generator.parameters()), structure_z.device)
     training = generator.training
@@ -72,14 +70,8 @@ def arrange_cells(
     Cells are square. Their side is the largest image's, enlarged by the smallest whole factor
     that makes it at least ``min_cell``; every image is scaled to it without interpolation.
 
-    Args:
-        rows: Rows of equal length of uint8 RGB images (h, w, 3).
-        min_cell: Least side of a cell in pixels.
-        titles: ASCII texts that stand below the columns.
-        sides: ASCII texts that stand beside the rows, on the left.
-
-    Returns:
-        uint8 RGB.
+    All images are (h, w, 3) uint8 RGB. ``titles`` are ASCII texts below the columns, ``sides`` are
+    some to the left of the rows.
     """
     largest = max(max(cell.shape[:2]) for row in rows for cell in row)
     side = largest * max(1, -(-min_cell // largest))
@@ -126,18 +118,10 @@ def transfer_row(
 ) -> list[np.ndarray]:
     """Images of one transfer from a reference to a query, for :func:`arrange_cells`.
 
-    From left to right: the reference, the query, its correspondence map, and the reference's
-    colours carried to the query. For a labelled reference, then: its labels, those labels carried
-    to the query, and the query's own labels (white if missing).
-
-    Args:
-        reference: Where colours and labels come from (source).
-        query: Where they go (target).
-        palette: Colours of the classes; needed for labelled references.
-        temperature: Of the soft correspondence, in units of the frame; 0 takes the nearest pixel.
-
-    Returns:
-        4 or 7 images, uint8 RGB.
+    From left to right, uint8 RGB: the reference, the query, its correspondence map, and the
+    reference's colours carried to the query (:func:`~mmcoordgan.geometry.carry`). For a labelled
+    reference, which needs the ``palette`` of the classes, then: its labels, those labels carried to
+    the query, and the query's own labels (white if missing).
     """
     colors = torch.from_numpy(reference.image).permute(2, 0, 1)[None].to(reference.coords)
     size = reference.coords.shape[-2:]

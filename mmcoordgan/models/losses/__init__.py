@@ -1,10 +1,11 @@
 """Loss terms, each a pure function and a thin registered module; perceptual distances."""
 
 from .base import LossTerms, ScheduledLoss
-from .equivariance import EquivarianceLoss, map_distance, photometric_noise
+from .equivariance import EquivarianceLoss, photometric_noise
 from .functional import (
     l1_loss,
     logistic_loss,
+    map_distance,
     nonsaturating_loss,
     r1_penalty,
     warp_loss,

@@ -15,6 +15,7 @@ from mmcoordgan.registry import MODELS
 
 from .base import ScheduledLoss
 from .feature_template import FeatureTemplate
+from .functional import map_distance
 from .views import Stage2View
 
 DRIFT_SIZE = 8
@@ -24,46 +25,11 @@ FITTED = 100
 """A template is fitted each time so many iterations have passed."""
 
 
-def map_distance(coords: Tensor, target: Tensor, focus: float | None = None) -> Tensor:
-    r"""Mean distance :math:`\overline{\lVert c(p) - t(p) \rVert}` of two maps.
-
-    The distance is not squared, so that places which no image tells apart do not dominate.
-
-    Args:
-        coords: Maps (B, 2, H, W).
-        target: The same shape.
-        focus: Where the object is: pixels count by :math:`e^{-\lVert t \rVert^2 / f^2}` of their
-            target, plus a little. In units of the frame. None: all count the same.
-
-    Returns:
-        Scalar, >= 0, in units of the frame.
-
-    Raises:
-        ValueError: If the shapes differ, which would be broadcast.
-    """
-    if coords.shape != target.shape:
-        raise ValueError(
-            f'coords and target must have one shape, but got {tuple(coords.shape)} and '
-            f'{tuple(target.shape)}'
-        )
-    distance = ((coords - target).square().sum(1) + 1e-6).sqrt()
-    if focus is None:
-        return distance.mean()
-    weight = 0.15 + (-target.square().sum(1) / focus**2).exp()
-    return (weight * distance).sum() / weight.sum()
-
-
 def photometric_noise(images: Tensor) -> Tensor:
     """Images in another light, from another camera; their maps stay.
 
     Draws contrast, brightness, the balance and the saturation of colors, a light that falls from
-    one side, blur, and noise.
-
-    Args:
-        images: RGB (B, 3, H, W) in [-1, 1].
-
-    Returns:
-        The same shape, not clipped.
+    one side, blur, and noise. Images are RGB (B, 3, H, W) in about [-1, 1].
     """
     batch = len(images)
 

@@ -34,13 +34,9 @@ def nonsaturating_loss(fake_logits: Tensor) -> Tensor:
 def r1_penalty(logits: Tensor, inputs: Sequence[Tensor]) -> Tensor:
     r"""Mean over images of :math:`\sum_x \lVert \nabla_x D \rVert^2` (arXiv:1801.04406).
 
-    Args:
-        logits: Any shape, computed from ``inputs``.
-        inputs: Tensors (B, ...) that require gradients; the squares are summed over all other
-            dimensions and over the tensors.
-
-    Returns:
-        Scalar, >= 0, differentiable in the network's parameters.
+    ``logits`` of any shape are computed from ``inputs``, tensors (B, ...) that require gradients;
+    squares are summed over all other dimensions and over the tensors. Returns a scalar, >= 0,
+    differentiable in the network's parameters.
     """
     gradients = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
     squares = [g.square().flatten(1).sum(1) for g in gradients]  # (B,) each
@@ -66,13 +62,8 @@ def warp_loss(
     """Mean perceptual distance between :func:`warp_partners` and images, >= 0 (CoordGAN).
 
     Gradients flow into both coordinate maps and into the partner's colours, not into the target.
-
-    Args:
-        perceptual: The perceptual distance.
-        images: (B, 3, H, W), B even; resized to the maps' size.
-        coords: Correspondence maps (B, 2, h, w).
-        target_features: Features of the images at the maps' size, where they are known already.
-        temperature: Of the soft correspondence, in units of the frame.
+    ``images`` (B, 3, H, W) are resized to the maps ``coords`` (B, 2, h, w). ``target_features`` are
+    those of the images at that size, where they are known already.
     """
     size = coords.shape[-2:]
     if images.shape[-2:] != size:
@@ -85,13 +76,30 @@ def warp_loss(
 
 
 def l1_loss(x: Tensor, target: Tensor) -> Tensor:
-    r"""Mean absolute difference :math:`\overline{|x - y|}` of images, codes or maps (CoordGAN).
+    r"""Mean absolute difference :math:`\overline{|x - y|}` of images, codes or maps (CoordGAN)."""
+    _check_one_shape(x, target)
+    return (x - target).abs().mean()
 
-    Raises:
-        ValueError: If the shapes differ, which would be broadcast.
+
+def map_distance(coords: Tensor, target: Tensor, focus: float | None = None) -> Tensor:
+    r"""Mean distance :math:`\overline{\lVert c(p) - t(p) \rVert}` of maps (B, 2, H, W); a scalar,
+    >= 0, in units of the frame.
+
+    The distance is not squared, so that places which no image tells apart do not dominate.
+    ``focus`` f, in units of the frame, says where the object is: pixels count by
+    :math:`e^{-\lVert t \rVert^2 / f^2}` of their target, plus a little. None: all count the same.
     """
+    _check_one_shape(coords, target)
+    distance = ((coords - target).square().sum(1) + 1e-6).sqrt()
+    if focus is None:
+        return distance.mean()
+    weight = 0.15 + (-target.square().sum(1) / focus**2).exp()
+    return (weight * distance).sum() / weight.sum()
+
+
+def _check_one_shape(x: Tensor, target: Tensor) -> None:
+    """Raise ValueError where the shapes differ, which would be broadcast."""
     if x.shape != target.shape:
         raise ValueError(
             f'x and target must have one shape, but got {tuple(x.shape)} and {tuple(target.shape)}'
         )
-    return (x - target).abs().mean()

@@ -41,7 +41,7 @@ class LPIPSLoss(PerceptualDistance):
     Takes RGB in [-1, 1]; nothing in it is trained or stored in checkpoints.
 
     Args:
-        loss_weight: Factor on the result of ``forward``.
+        loss_weight: See :class:`PerceptualDistance`.
         vgg_weights: ``weights`` for ``net='vgg'``. Default: torchvision's.
         dropout: Fraction of the squared differences that is left out at random while training;
             0.5 in the published training.

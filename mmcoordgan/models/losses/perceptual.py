@@ -10,9 +10,6 @@ class PerceptualDistance(nn.Module):
 
     A new distance is a subclass with ``features`` and ``distance``. ``forward(x, y)`` is
     ``loss_weight * distance(features(x), features(y))``, (B,).
-
-    Args:
-        loss_weight: Factor on the result of ``forward`` (not of ``distance``).
     """
 
     def __init__(self, loss_weight: float = 1.0):

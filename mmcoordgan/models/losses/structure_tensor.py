@@ -44,11 +44,8 @@ def _sobel(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 @MODELS.register_module()
 class StructureTensorLoss(PerceptualDistance):
-    """Distance between structure tensors at several scales, which needs no trained weights.
-
-    Args:
-        loss_weight: Factor on the result of ``forward``.
-        num_scales: Number of scales, each half the size of the one before.
+    """Distance between structure tensors at ``num_scales`` scales, each half the size of the one
+    before; needs no trained weights. ``loss_weight``: see :class:`PerceptualDistance`.
     """
 
     def __init__(self, loss_weight: float = 1.0, num_scales: int = 3):

@@ -12,7 +12,7 @@ from mmcoordgan.geometry import canonical_grid
 from mmcoordgan.models.images import resize_square
 from mmcoordgan.registry import MODELS
 
-from ._checks import check_power_of_two
+from .layers import check_power_of_two
 from .protocols import Encoding
 
 

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from mmcoordgan.registry import MODELS
 
-from ._checks import check_power_of_two
-from .layers import EqualizedConv2d, EqualizedLinear, ResidualDown
+from .layers import EqualizedConv2d, EqualizedLinear, ResidualDown, check_power_of_two
 
 LAST_RESOLUTION = 4
 

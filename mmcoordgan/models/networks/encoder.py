@@ -10,8 +10,13 @@ from torch import Tensor, nn
 from mmcoordgan.models.images import resize_square
 from mmcoordgan.registry import MODELS
 
-from ._checks import check_power_of_two
-from .layers import EqualizedConv2d, EqualizedLinear, PaddedDown, ResidualDown
+from .layers import (
+    EqualizedConv2d,
+    EqualizedLinear,
+    PaddedDown,
+    ResidualDown,
+    check_power_of_two,
+)
 from .protocols import Encoding
 
 

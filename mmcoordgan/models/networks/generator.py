@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mmcoordgan.registry import MODELS
 
-from ._checks import check_power_of_two
+from .layers import check_power_of_two
 from .mapping import MappingNetwork
 from .styled import SideChannels, StyledConv, ToRGB
 from .warp import ExactConv1x1, WarpNetwork

@@ -21,6 +21,12 @@ HALF = math.sqrt(0.5)
 """Of both paths of a residual block, whose sum keeps the variance."""
 
 
+def check_power_of_two(name: str, value: int, minimum: int) -> None:
+    """Raise ValueError unless ``value`` is a power of two of at least ``minimum``."""
+    if value < minimum or value & (value - 1):
+        raise ValueError(f'{name} must be a power of two of at least {minimum}, but got {value}')
+
+
 def leaky_relu(x: Tensor) -> Tensor:
     """Leaky ReLU of slope 0.2, written over ``x``."""
     return F.leaky_relu(x, 0.2, inplace=True)
