@@ -116,10 +116,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('checkpoint', nargs='?', help='stage 2, trained on ToyFaces')
-    text = 'of stage 2; time its untrained networks instead'
-    add('--untrained', metavar='CONFIG', help=text)
+    add('--untrained', metavar='CONFIG', help='time the untrained networks of this config')
     add('--counts', type=int, nargs='+', default=[100, 1000], help='queries [100 1000]')
-    add('--references', type=int, default=5, metavar='K', help='[5]')
+    add('--references', type=int, default=5, help='labelled images [5]')
     add('--size', type=int, default=32, help='side of the images [32]')
     args = parser.parse_args()
     if (args.checkpoint is None) == (args.untrained is None):

@@ -1,7 +1,6 @@
-"""Draw what the data loader of a config gives, with labels and points.
+"""Draw what the data loader of a config gives.
 
-Draws images after the whole pipeline, each beside itself with its labels and its points, where it
-has some.
+Draws images after the whole pipeline, each beside itself with its labels and points, if any.
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ from mmcoordgan.visualization.drawings import draw_points
 
 def draw(image: torch.Tensor, sample: Any, palette: Any) -> np.ndarray:
     """Image and, where there is something to draw, image with labels and points; uint8 RGB."""
-    plain = image.permute(1, 2, 0).contiguous().numpy()
-    drawn, sample = plain, {} if sample is None else sample
+    drawn = plain = image.permute(1, 2, 0).contiguous().numpy()
     if palette and 'gt_soft_seg' in sample:
         drawn = overlay_labels(plain, sample.gt_soft_seg.data.argmax(0), palette)
     elif palette and 'gt_sem_seg' in sample:
@@ -43,12 +41,10 @@ def main() -> None:
     add = parser.add_argument
     add('config', help='config file')
     add('--out', required=True, metavar='DIR', help='folder for the drawings')
-    phases = ('train', 'val', 'test')
-    add('--phase', choices=phases, default='train', help='which loader [train]')
+    add('--phase', choices=('train', 'val', 'test'), default='train', help='which loader [train]')
     add('-n', '--number', type=int, default=20, help='number of images [20]')
     add('--seed', type=int, default=0, help='of order and augmentation [0]')
-    text = 'as train.py'
-    add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE', help=text)
+    add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE')
     args = parser.parse_args()
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmcoordgan'))
@@ -63,12 +59,13 @@ def main() -> None:
     pairs = (
         pair
         for batch in loader
-        for pair in zip(batch['inputs'], batch.get('data_samples') or itertools.repeat(None))
+        for pair in zip(batch['inputs'], batch.get('data_samples') or itertools.repeat({}))
     )
-    drawn = [draw(*pair, palette) for pair in itertools.islice(pairs, args.number)]
-    for number, picture in enumerate(drawn):
-        Image.fromarray(picture).save(os.path.join(args.out, f'{number:05d}.png'))
-    print(f'{len(drawn)} images are in {args.out}')
+    count = 0
+    for count, pair in enumerate(itertools.islice(pairs, args.number), 1):
+        drawn = Image.fromarray(draw(*pair, palette))
+        drawn.save(os.path.join(args.out, f'{count - 1:05d}.png'))
+    print(f'{count} images are in {args.out}')
 
 
 if __name__ == '__main__':

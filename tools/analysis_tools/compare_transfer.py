@@ -12,9 +12,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.evaluator import Evaluator
@@ -60,27 +59,21 @@ def read_positions(text: str) -> list[int]:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument_group('data, at least one').add_argument
-    text = 'CelebAMask-HQ: CelebA-HQ-img/ and labels of 7 classes, see --label-dir'
-    add('--celebamask', metavar='DIR', help=text)
-    text = 'images/ and landmarks.npz with 68 points a face'
-    add('--landmarks', metavar='DIR', help=text)
+    add('--celebamask', metavar='DIR', help='CelebAMask-HQ: CelebA-HQ-img/ and packed labels')
+    add('--label-dir', default='labels7', help='packed labels of 7 classes [labels7]')
+    add('--landmarks', metavar='DIR', help='images/ and landmarks.npz with 68 points a face')
     add('--toyfaces', action='store_true', help='ToyFaces, 32 x 32')
-    text = 'packed labels of CelebAMask-HQ [labels7]'
-    add('--label-dir', default='labels7', help=text)
     text = (
         'images of the sorted list, references first, such as 10:15,200:220 [those of the '
         'benchmark, 1,3,5,6,8,100:200; ToyFaces: 0:105]'
     )
     add('--positions', type=read_positions, help=text)
-    text = 'measure images moved by SimilarityJitter as well, so that alignment cannot help'
-    add('--jitter', action='store_true', help=text)
-    text = 'side of the photographs and of their labels [128]'
-    add('--size', type=int, default=128, help=text)
+    add('--jitter', action='store_true', help='also measure images moved by SimilarityJitter')
+    add('--size', type=int, default=128, help='side of photographs and their labels [128]')
     add = parser.add_argument_group('methods beside copying').add_argument
     text = 'checkpoints of stage 2, their work dirs, or names of bundled models'
     add('--model', nargs='+', default=[], help=text)
-    text = 'also refine codes, of encoders that give structure codes'
-    add('--refine', action='store_true', help=text)
+    add('--refine', action='store_true', help='also refine structure codes, of such models')
     add('--no-registration', action='store_true', help='leave registration out')
     add('--dinov2', metavar='FILE', help="ONNX file of DINOv2's patch features")
     parser.add_argument('--out', metavar='FILE.json', help='write all numbers')
@@ -94,23 +87,20 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def load_data(args: argparse.Namespace, strength: float) -> dict[str, PipelineDataset]:
-    """The data sets by their names; ``strength`` of the jitter is 0 or 1."""
+def load_data(args: argparse.Namespace, strength: float) -> Iterator[tuple]:
+    """Name, data set, positions and side of the images; ``strength`` of the jitter is 0 or 1."""
     jitter = SimilarityJitter(strength=strength)
     steps = [LoadImage(), ResizeWithSoftLabels(size=args.size), jitter, PackInputs()]
-    found: dict[str, PipelineDataset] = {}
+    given = args.positions or BENCHMARK, args.size
     if args.celebamask:
-        found['celebamask'] = CelebAMaskHQ(
-            data_root=args.celebamask, label_dir=args.label_dir, pipeline=steps
-        )
+        labelled = dict(data_root=args.celebamask, label_dir=args.label_dir)
+        yield 'celebamask', CelebAMaskHQ(**labelled, pipeline=steps), *given
     if args.landmarks:
-        found['landmarks'] = LabelledFolder(
-            data_root=args.landmarks, keypoints='landmarks.npz', pipeline=steps
-        )
+        labelled = dict(data_root=args.landmarks, keypoints='landmarks.npz')
+        yield 'landmarks', LabelledFolder(**labelled, pipeline=steps), *given
     if args.toyfaces:
-        toy_steps = [jitter, PackInputs()]
-        found['toyfaces'] = ToyFaces(size=TOY_SIZE, seed=TOY_SEED, pipeline=toy_steps)
-    return found
+        faces = ToyFaces(size=TOY_SIZE, seed=TOY_SEED, pipeline=[jitter, PackInputs()])
+        yield 'toyfaces', faces, args.positions or range(105), TOY_SIZE
 
 
 def load_methods(args: argparse.Namespace, size: int) -> list[Method]:
@@ -124,27 +114,22 @@ def load_methods(args: argparse.Namespace, size: int) -> list[Method]:
     except ImportError as error:
         raise ImportError(f"{error}. Run: pip install 'mmcoordgan[rivals]'") from None
     for model in args.model:
-        encoder = Trained(model)
-        methods.append(encoder)
-        if args.refine and encoder.can_refine:
+        methods.append(Trained(model))
+        if args.refine and methods[-1].can_refine:
             methods.append(Trained(model, refine=True))
     return methods
 
 
 def build_metrics(name: str, method: Method, size: int) -> list:
     """The metrics of a data set, set up for the maps of a method."""
-    common: dict[str, Any] = dict(
-        num_references=REFERENCES,
-        mode=method.mode,
-        temperature=method.temperature,
-        ceiling=False,
-    )
+    common = dict(num_references=REFERENCES, ceiling=False)
+    common.update(mode=method.mode, temperature=method.temperature)
     if name == 'landmarks':
         return [KeypointTransferPCK(normalize_by=EYE_CORNERS, coords_key='point_coords', **common)]
-    labels = SegTransferIoU(label_size=size, **common)
-    if name == 'celebamask':
-        return [labels]
-    return [labels, KeypointTransferPCK(foreground_only=True, **common)]
+    metrics = [SegTransferIoU(label_size=size, **common)]
+    if name == 'toyfaces':
+        metrics.append(KeypointTransferPCK(foreground_only=True, **common))
+    return metrics
 
 
 @torch.no_grad()
@@ -185,12 +170,9 @@ def format_results(title: str, conditions: dict[str, dict[str, dict[str, float]]
 def main() -> None:
     args = parse_args()
     MMLogger.get_current_instance().setLevel('WARNING')  # not the metrics' own tables
-    results: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    results: dict[str, dict] = {}
     for condition, strength in [('aligned', 0), ('jittered', 1)][: 1 + args.jitter]:
-        for name, dataset in load_data(args, strength).items():
-            toy = name == 'toyfaces'
-            size = TOY_SIZE if toy else args.size
-            positions = args.positions or (range(105) if toy else BENCHMARK)
+        for name, dataset, positions, size in load_data(args, strength):
             rows = results.setdefault(name, {}).setdefault(condition, {})
             for method in load_methods(args, size):
                 metrics = build_metrics(name, method, size)
@@ -199,8 +181,8 @@ def main() -> None:
                 print(f'{name}, {condition}, {method.name}: {shown}', file=sys.stderr)
     print('\n\n'.join(format_results(name, found) for name, found in results.items()))
     if args.out:
-        with open(args.out, 'w', encoding='utf-8') as file:
-            json.dump({'settings': vars(args), 'results': results}, file, indent=2)
+        content = {'settings': vars(args), 'results': results}
+        Path(args.out).write_text(json.dumps(content, indent=2), encoding='utf-8')
 
 
 if __name__ == '__main__':

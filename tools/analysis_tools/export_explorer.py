@@ -45,17 +45,17 @@ def read_pictures(
     inferencer: CoordGANInferencer, paths: list[str], size: int | None, refine: int
 ) -> list[ExplorerPicture]:
     """Image files with their maps; shown in their own aspect ratio."""
-    warp, pictures = inferencer.networks.generator.warp, []
-    results = inferencer.encoder.find_all(paths, batch_size=1, refine=refine)
-    for (square, found), name in zip(results, display_names(paths)):  # in this order, the bar ends
-        coords, error = found.coords, found.map_error
+    pictures = []
+    results = inferencer.iter_encode(paths, batch_size=1, refine=refine)
+    for found, name in zip(results, display_names(paths)):  # in this order, the bar ends
+        coords, error = torch.from_numpy(found.coords), found.map_error
         if size is not None:
             if found.structure_w is None:
                 raise ValueError('--size needs an encoder that gives structure codes: drop it')
-            coords, error = warp(found.structure_w, size), None
+            structure_w = torch.from_numpy(found.structure_w)[None].to(inferencer.device)
+            coords, error = inferencer.networks.generator.warp(structure_w, size)[0], None
         warning = DOUBTFUL if found.domain is not None and found.domain.doubtful else ''
-        error = None if error is None else error[0, 0].cpu().numpy()
-        pictures.append(ExplorerPicture(name, read_rgb(square.name), coords[0], warning, error))
+        pictures.append(ExplorerPicture(name, read_rgb(found.name), coords, warning, error))
     return pictures
 
 

@@ -1,4 +1,7 @@
-"""Draw the paper's figures from a checkpoint."""
+"""Draw figures from a checkpoint: of image files, of generated images, or of ToyFaces.
+
+Checkpoints of stage 1 have no encoder: they draw generated images only, and no label_transfer.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +47,12 @@ FIGURES = {
 
 def captions(name: str, rows: Rows) -> tuple[list[str], list[str]]:
     """What stands below the columns and beside the rows of a figure."""
+    numbers = range(1, len(rows))
     if name == 'label_transfer':
         return list(TRANSFER_TITLES), []
     if name == 'correspondence_maps':
         return ['frame'], ['image', 'its codes', 'map', 'frame']
     if name == 'texture_swap':
-        numbers = range(1, len(rows))
         return ['', *(f'texture {n}' for n in numbers)], ['', *(f'structure {n}' for n in numbers)]
     return [f'{100 * i / (len(rows[0]) - 1):.0f} %' for i in range(len(rows[0]))], []
 
@@ -63,14 +66,14 @@ def encode(inferencer: CoordGANInferencer, sources: Sequence, refine: int) -> Co
     return CodedPictures(images, structure_w, *map(torch.cat, others))
 
 
+@torch.no_grad()
 def generate(inferencer: CoordGANInferencer, count: int, seed: int) -> CodedPictures:
     """Images of the seeds ``seed``, ``seed + 1``, ..."""
     images = np.stack([sample.image for sample in inferencer.sample(count, seed)])
     generator = inferencer.networks.generator
     codes = [seed_codes(generator, number) for number in range(seed, seed + count)]
     structure_w, texture_w = map(torch.cat, zip(*codes))
-    with torch.no_grad():
-        return CodedPictures(images, structure_w, texture_w, generator.warp(structure_w))
+    return CodedPictures(images, structure_w, texture_w, generator.warp(structure_w))
 
 
 def with_labels(coded: CodedPictures, labels: Sequence[np.ndarray]) -> list[TransferPicture]:
@@ -80,13 +83,10 @@ def with_labels(coded: CodedPictures, labels: Sequence[np.ndarray]) -> list[Tran
     return [TransferPicture(*fields) for fields in zip(coded.images, coded.coords, soft)]
 
 
-def collect(
-    args: argparse.Namespace, inferencer: CoordGANInferencer
-) -> tuple[CodedPictures, list[TransferPicture], list]:
+def collect(args: argparse.Namespace, inferencer: CoordGANInferencer) -> tuple:
     """Images to draw; those of label_transfer, its reference first; a color for each label."""
     if args.toy_faces:
-        size = inferencer.networks.generator.image_size
-        faces = ToyFaces(size=size, seed=args.seed)
+        faces = ToyFaces(size=inferencer.networks.generator.image_size, seed=args.seed)
         samples = [faces.get_data_info(index) for index in range(args.num)]
         coded = encode(inferencer, [sample['img'] for sample in samples], args.refine)
         labelled = with_labels(coded, [sample['gt_seg_map'] for sample in samples])
@@ -101,7 +101,7 @@ def collect(
     labels, colors = read_labels(mask)
     check_size(labels, f'mask {mask}', image, read_rgb(image).shape[:2])
     (reference,) = with_labels(encode(inferencer, [image], args.refine), [labels])
-    queries = [TransferPicture(*fields, None) for fields in zip(coded.images, coded.coords)]
+    queries = [TransferPicture(*fields) for fields in zip(coded.images, coded.coords)]
     return coded, [reference, *queries], full_palette(colors).tolist()
 
 
@@ -120,23 +120,15 @@ def draw(args: argparse.Namespace, names: Sequence[str]) -> Iterator[Rows]:
 
 def parse_args() -> argparse.Namespace:
     figures = '\n'.join(f'  {name}: {text}' for name, text in FIGURES.items())
-    parser = argparse.ArgumentParser(
-        description='Draws figures from a checkpoint, one PNG each, of image files, of generated '
-        f'images or of ToyFaces:\n{figures}\nCheckpoints of stage 1 have no encoder: they draw '
-        'generated images only, and no label_transfer.',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    kind = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=f'{__doc__}\n{figures}', formatter_class=kind)
     add = parser.add_argument
     add('checkpoint', help='checkpoint, or work dir of a training, which stands for its last one')
     add('images', nargs='*', metavar='IMAGE', help='image files or folders [generated images]')
     add('--out', required=True, metavar='DIR', help='folder for the figures')
     add('--only', nargs='+', choices=FIGURES, metavar='FIGURE', help='draw only these figures')
-    text = 'draw ToyFaces, which have labels; label_transfer takes the first as reference'
-    add('--toy-faces', action='store_true', help=text)
-    text = (
-        'labelled image for label_transfer; MASK is a PNG of its size with the class of each pixel '
-        'as palette index or grey value'
-    )
+    add('--toy-faces', action='store_true', help='draw ToyFaces; the first is the reference')
+    text = 'labelled image for label_transfer; MASK is a palette or grey PNG of its size'
     add('--reference', nargs=2, default=[], metavar=('IMAGE', 'MASK'), help=text)
     add('--num', type=int, default=6, metavar='N', help='images if no IMAGE is given [6]')
     add('--seed', type=int, default=0, help='seed of generated or toy images [0]')
@@ -158,9 +150,9 @@ def main() -> None:
     if 'label_transfer' in names and not labelled:
         raise UserError('label_transfer needs labels: --reference IMAGE MASK, or --toy-faces')
     paths = [os.path.join(args.out, f'{name}.png') for name in names]
+    given = [args.checkpoint, *args.images, *args.reference]
     for path in paths:
-        protected = [args.checkpoint, *args.images, *args.reference]
-        check_file(path, ['.png'], force=args.force, protected=protected)
+        check_file(path, ['.png'], force=args.force, protected=given)
     with explained():
         figures = list(draw(args, names))
     for name, path, rows in zip(names, paths, figures):

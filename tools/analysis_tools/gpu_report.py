@@ -1,9 +1,7 @@
-"""Everything that only a GPU can tell, in one command of less than eight minutes.
+"""Compare a GPU's results with the CPU's in float64; time training and geometry on it.
 
-``python tools/analysis_tools/gpu_report.py --out gpu_report`` compares a GPU's results with the
-CPU's in float64, and times training and geometry. It writes ``report.json`` and ``report.md``, a
-table for ``docs/benchmarks.md``. With ``--device cpu`` it does the same on tiny sizes, to test
-itself.
+Takes less than eight minutes. Prints a Markdown table for each section, for docs/benchmarks.md.
+With --device cpu, it does the same on tiny sizes, to test itself.
 """
 
 from __future__ import annotations
@@ -11,12 +9,10 @@ from __future__ import annotations
 import argparse
 import copy
 import gc
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -30,13 +26,14 @@ from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.geometry import _near, chamfer_to_grid, hard_transfer, soft_transfer
 from mmcoordgan.models.networks.warp import WarpNetwork
 
+Row = dict[str, Any]
 TRAININGS = [
     *((f'celeba_{size}', batch, True) for size in (128, 256, 512) for batch in (2, 8)),
     *(('celeba_128', 16, True), ('celeba_128', 2, False), ('celeba_128', 8, False)),
 ]
 """Config, batch size, whether in bfloat16."""
 SECONDS = 7 * 60
-"""Rows that would begin later are left out."""
+"""Trainings that would begin later are left out."""
 TOLERANCE = 1e-3
 """Largest error of float32, relative to the largest value."""
 exact_convolutions = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
@@ -44,37 +41,14 @@ exact_convolutions = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 them by several percent there."""
 
 
-class Report:
-    """Rows by section, written after each.
-
-    Args:
-        folder: Where to.
-        device: 'cuda' or 'cpu'.
-    """
-
-    def __init__(self, folder: Path, device: str):
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.start = folder, time.perf_counter()
-        self.machine, self.sections = machine(device), {}
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self.start
-
-    def add(self, section: str, **row: Any) -> None:
-        row = {k: float(f'{v:.4g}') if isinstance(v, float) else v for k, v in row.items()}
-        self.sections.setdefault(section, []).append(row)
-        print(section, row, flush=True)
-        content = {'machine': self.machine, 'seconds': self.seconds, 'sections': self.sections}
-        (self.folder / 'report.json').write_text(json.dumps(content, indent=1))
-        parts = [f'Measured on {self.machine} in {self.seconds:.0f} s.']
-        for name, rows in self.sections.items():
-            names = list(dict.fromkeys(name for row in rows for name in row))
-            table = [names, ['---'] * len(names)]
-            table += [[str(row.get(name, '')) for name in names] for row in rows]
-            lines = ''.join(f'\n| {" | ".join(cells)} |' for cells in table)
-            parts.append(f'### {name}\n{lines}')
-        (self.folder / 'report.md').write_text('\n\n'.join(parts) + '\n')
+def print_table(section: str, rows: list[Row]) -> None:
+    """Print rows as a Markdown table, with the columns that any of them has."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = [names, ['---'] * len(names), *([row.get(n, '') for n in names] for row in rows)]
+    print(f'\n### {section}\n')
+    for cells in table:
+        texts = [f'{cell:.4g}' if isinstance(cell, float) else str(cell) for cell in cells]
+        print(f'| {" | ".join(texts)} |', flush=True)
 
 
 def difference(found: Tensor, expected: Tensor) -> float:
@@ -85,8 +59,9 @@ def difference(found: Tensor, expected: Tensor) -> float:
 
 
 @exact_convolutions
-def check_results(report: Report, device: str) -> None:
+def check_results(device: str) -> list[Row]:
     """Values and gradients of geometry and networks, beside those of the CPU in float64."""
+    rows: list[Row] = []
 
     def compare(what: str, network: nn.Module, call: Callable[..., Tensor], *inputs: Tensor):
         results = []
@@ -96,7 +71,7 @@ def check_results(report: Report, device: str) -> None:
             out = call(placed, *given)
             results.append([out, *torch.autograd.grad(out.square().sum(), given)])
         error = max(map(difference, *results))
-        report.add('results', what=what, error=error, passes=error < TOLERANCE)
+        rows.append(dict(what=what, error=error, passes=error < TOLERANCE))
 
     size = 64 if device == 'cuda' else 16
     maps = inputs_of('hard_transfer', size, 'cpu', batch=4)
@@ -107,7 +82,7 @@ def check_results(report: Report, device: str) -> None:
             compare(f'chamfer, {method}', nothing, lambda _, x: chamfer_to_grid(x), maps[1])
     same, exact = hard_transfer(*(x.to(device) for x in maps)).cpu(), hard_transfer(*maps)
     wrong = float((same != exact).any(1).float().mean())
-    report.add('results', what='hard transfer', error=wrong, passes=wrong < 1e-3)
+    rows.append(dict(what='hard transfer', error=wrong, passes=wrong < 1e-3))
     model = build_training('coordgan/toyfaces_32.py', 'cpu')[0].eval()
     generator, (z, t) = model.generator, model.sample_codes(4)
     images = torch.rand(4, 3, 32, 32) * 2 - 1
@@ -121,21 +96,23 @@ def check_results(report: Report, device: str) -> None:
         compare('published warp network', warp, lambda w, z: w(z, 2 * size), code)
         convolution, image = nn.Conv2d(512, 512, 1), torch.rand(1, 512, 64, 64)
         compare('a convolution in TensorFloat-32', convolution, lambda c, x: c(x), image)
+    return rows
 
 
 @exact_convolutions
-def check_steps(report: Report, device: str) -> None:
+def check_steps(device: str) -> list[Row]:
     """Losses and changed weights of one training step of each stage, beside the CPU in float32."""
+    rows = []
     for name in ('toyfaces_32', 'toyfaces_32_encoder'):
-        expected = _one_step(name, 'cpu', amp=False)
+        expected = one_step(name, 'cpu', amp=False)
         for amp in (False, True):
-            found = _one_step(name, device, amp)
-            loss, weights = map(difference, found, expected)
-            row = dict(what=f'a step of {name}', bf16=amp, losses=loss, weights=weights)
-            report.add('steps', **row, passes=loss < (0.05 if amp else TOLERANCE))
+            loss, weights = map(difference, one_step(name, device, amp), expected)
+            passes = loss < (0.05 if amp else TOLERANCE)
+            rows.append(dict(step=name, bf16=amp, losses=loss, weights=weights, passes=passes))
+    return rows
 
 
-def _one_step(name: str, device: str, amp: bool) -> tuple[Tensor, Tensor]:
+def one_step(name: str, device: str, amp: bool) -> tuple[Tensor, Tensor]:
     """Losses, and weights after the step, of a config's model; random numbers of the CPU."""
     torch.manual_seed(0)
     model, optimizers = build_training(f'coordgan/{name}.py', device, amp)
@@ -153,50 +130,9 @@ def _one_step(name: str, device: str, amp: bool) -> tuple[Tensor, Tensor]:
     return values, torch.cat(trained)
 
 
-def time_geometry(report: Report, device: str) -> None:
-    """The search for near pixels beside all pairs."""
-    batch, sizes = (8, (64, 128, 256)) if device == 'cuda' else (1, (16,))
-    for function in METHODS:
-        for size in sizes:
-            for method in methods_of(function, size, device):
-                row: dict[str, Any] = dict(size=size, batch=batch, method=method)
-                with unless_out_of_memory(row):
-                    cost = cost_of(function, method, size, device, batch)
-                    row.update(ms=1e3 * cost.seconds, mib=cost.peak)
-                report.add(function, **row)
-
-
-def time_training(report: Report, device: str) -> None:
-    """Iterations with and without R1, and their fraction of a plain matrix product."""
-    peak = matmul_peak(device)
-    report.add('matrix product', tflops=peak / 1e12)
-    trainings = TRAININGS if device == 'cuda' else [('toyfaces_32', 2, False)]
-    for name, batch, amp in trainings:
-        row: dict[str, Any] = dict(config=name, batch=batch, bf16=amp)
-        if report.seconds > SECONDS:
-            report.add('training', **row, note='left out: time is over')
-            continue
-        with unless_out_of_memory(row):
-            row.update(_train(Bench(f'coordgan/{name}.py', device, batch, amp), peak))
-        report.add('training', **row)
-
-
-def _train(bench: Bench, peak: float) -> dict[str, float]:
-    row = {}
-    for kind, iteration in (('', LAZY + 1), (' with R1', LAZY)):
-        with FlopCount() as count:
-            bench.iterate(iteration)
-        cost = measure(partial(bench.iterate, iteration), bench.device, 5)
-        row[f'ms{kind}'] = 1e3 * cost.seconds
-        row[f'images/s{kind}'] = bench.batch / cost.seconds
-        row[f'of peak{kind}'] = count.total / cost.seconds / peak
-        row[f'MiB{kind}'] = cost.peak
-    return row
-
-
 @contextmanager
-def unless_out_of_memory(row: dict[str, Any]) -> Iterator[None]:
-    """Note it where the GPU's memory is too small."""
+def unless_out_of_memory(row: Row) -> Iterator[None]:
+    """Note it in the row where the GPU's memory is too small."""
     try:
         yield
     except torch.cuda.OutOfMemoryError:
@@ -205,19 +141,54 @@ def unless_out_of_memory(row: dict[str, Any]) -> Iterator[None]:
     torch.cuda.empty_cache()
 
 
+def time_geometry(function: str, device: str) -> list[Row]:
+    """The search for near pixels beside all pairs."""
+    rows: list[Row] = []
+    batch, sizes = (8, (64, 128, 256)) if device == 'cuda' else (1, (16,))
+    for size in sizes:
+        for method in methods_of(function, size, device):
+            rows.append(dict(size=size, batch=batch, method=method))
+            with unless_out_of_memory(rows[-1]):
+                cost = cost_of(function, method, size, device, batch)
+                rows[-1].update(ms=1e3 * cost.seconds, MiB=cost.peak)
+    return rows
+
+
+def time_training(device: str, end: float) -> list[Row]:
+    """Iterations with and without R1, and their fraction of a plain matrix product."""
+    peak = matmul_peak(device)
+    rows: list[Row] = [dict(config=f'a matrix product: {peak / 1e12:.4g} TFLOP/s')]
+    for name, batch, amp in TRAININGS if device == 'cuda' else [('toyfaces_32', 2, False)]:
+        rows.append(dict(config=name, batch=batch, bf16=amp))
+        if time.perf_counter() > end:
+            rows[-1]['note'] = 'left out: time is over'
+            continue
+        with unless_out_of_memory(rows[-1]):
+            bench = Bench(f'coordgan/{name}.py', device, batch, amp)
+            for kind, iteration in (('', LAZY + 1), (' with R1', LAZY)):
+                with FlopCount() as count:
+                    bench.iterate(iteration)
+                cost = measure(partial(bench.iterate, iteration), device, 5)
+                rows[-1][f'ms{kind}'] = 1e3 * cost.seconds
+                rows[-1][f'images/s{kind}'] = batch / cost.seconds
+                rows[-1][f'of peak{kind}'] = count.total / cost.seconds / peak
+                rows[-1][f'MiB{kind}'] = cost.peak
+    return rows
+
+
+@explained_errors('gpu_report.py')
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description="Compares a GPU's results with the CPU's, times training at 128, 256 and 512 "
-        'and the geometry, in less than eight minutes. Writes report.json and report.md.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--device', choices=['cuda', 'cpu'], default='cuda')
-    parser.add_argument('--out', default='gpu_report', metavar='FOLDER', help='[gpu_report]')
-    args = parser.parse_args()
-    report = Report(Path(args.out), args.device)
-    for section in (check_results, check_steps, time_geometry, time_training):
-        section(report, args.device)
+    device, start = parser.parse_args().device, time.perf_counter()
+    print(f'Measured on {machine(device)}.')
+    print_table('results', check_results(device))
+    print_table('steps', check_steps(device))
+    for function in METHODS:
+        print_table(function, time_geometry(function, device))
+    print_table('training', time_training(device, start + SECONDS))
+    print(f'\nIn {time.perf_counter() - start:.0f} s.')
 
 
 if __name__ == '__main__':
-    with explained_errors('gpu_report.py'):
-        main()
+    main()

@@ -44,8 +44,7 @@ def main() -> None:
     add = parser.add_argument
     add('config', help='config file')
     add('--iters', type=int, default=2000, help='iterations [2000]')
-    text = 'change values of the config'
-    add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE', help=text)
+    add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE')
     args = parser.parse_args()
     hook = MemoryHook(max(1, args.iters // 40))
     with tempfile.TemporaryDirectory() as folder:

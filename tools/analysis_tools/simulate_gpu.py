@@ -1,8 +1,9 @@
-"""What a training, test or inference step would do on a GPU, found without one.
+"""What a training, test or inference step of a config would do on a GPU, found without one.
 
-``python tools/analysis_tools/simulate_gpu.py CONFIG --batch-size 8 --amp`` runs the steps of a
-config on fake CUDA tensors: no kernel runs, but every operation shows its device, dtype and size.
-Operations on mixed devices raise. Needs the CPU build of PyTorch and a C++ compiler.
+Prints kernels, synchronizations with their lines, FLOP, bytes moved, peak memory, and which batches
+fit cards of 12 to 80 GB. Steps run on fake CUDA tensors: no kernel runs, but every operation shows
+its device, dtype and size, and mixed devices raise. All figures are simulated, none is measured.
+Needs the CPU build of PyTorch and a C++ compiler.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -39,42 +41,28 @@ class Simulation:
         with self.fake, self.simulator:
             self.model, self.optimizers = build_training(config, 'cuda', amp)
 
-    def steps(self, batch: int) -> dict[str, Callable[[], Any]]:
-        """Names and calls, all with this batch."""
-        found = {
-            'training': lambda: self._train(batch, LAZY + 1),
-            'testing': lambda: self._test(batch),
-            'inference': lambda: self._infer(batch),
-        }
-        if hasattr(self.model, 'discriminator'):
-            return {'training with R1': lambda: self._train(batch, LAZY), **found}
-        return found
-
     def run(self, batch: int, *names: str) -> dict[str, dict[str, Any]]:
         """Simulate each step, or those with these names, twice; what the second one does."""
+        steps: dict[str, Callable[[int], Any]] = {
+            'training with R1': partial(self._train, LAZY),
+            'training': partial(self._train, LAZY + 1),
+            'testing': self._test,
+            'inference': self._infer,
+        }
+        if not hasattr(self.model, 'discriminator'):
+            del steps['training with R1']
         if _near.USE_TRITON:
             import_module('mmcoordgan.geometry._triton').launch = self.simulator.launch
-        with self.fake, self.simulator, self.simulator.search(), warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            steps = self.steps(batch)
-            return {name: self._measure(steps[name]) for name in names or steps}
+        found, on_one_thread = {}, torch.autograd.set_multithreading_enabled(False)
+        with self.fake, self.simulator, self.simulator.search(), on_one_thread:
+            for name in names or steps:
+                for _ in range(2):
+                    self.simulator.reset()
+                    steps[name](batch)
+                found[name] = self.simulator.counts()
+        return found
 
-    def _measure(self, call: Callable[[], Any]) -> dict[str, Any]:
-        with torch.autograd.set_multithreading_enabled(False):
-            call()
-            self.simulator.reset()
-            call()
-        found = self.simulator
-        return {
-            'kernels': sum(found.kernels.values()),
-            'syncs': dict(found.syncs),
-            'refused': dict(found.refused),
-            'tflop': found.flop / 1e12,
-            'gigabytes': found.bytes / 1e9,
-            'peak_gib': found.most / 2**30,
-        }
-
-    def _train(self, batch: int, iteration: int) -> None:
+    def _train(self, iteration: int, batch: int) -> None:
         self.simulator.iteration = iteration
         self.model.train().train_step(self._images(batch), self.optimizers)
 
@@ -102,32 +90,33 @@ class Simulation:
         return {'inputs': [torch.zeros(3, size, size, dtype=torch.uint8) for _ in range(batch)]}
 
 
-def largest_batches(simulation: Simulation, batch: int, peak: float) -> dict[int, int]:
+def largest_batches(
+    simulation: Simulation, batch: int, rows: dict[str, dict[str, Any]]
+) -> dict[int, int]:
     """The largest even batch whose training fits each card, from the peaks of two batches."""
-    names = [name for name in simulation.steps(batch) if name.startswith('training')]
-    more = max(row['peak_gib'] for row in simulation.run(2 * batch, *names).values())
+    names = [name for name in rows if name.startswith('training')]
+    found = rows, simulation.run(2 * batch, *names)
+    peak, more = (max(steps[name]['peak_gib'] for name in names) for steps in found)
     per_image = (more - peak) / batch
     fixed = peak - batch * per_image
     room = {card: (card - CONTEXT) / FRAGMENTS - fixed for card in CARDS}
     return {card: max(0, int(left / per_image) // 2 * 2) for card, left in room.items()}
 
 
+@explained_errors('simulate_gpu.py')
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description='Simulates training, testing and inference of a config on a GPU that is not '
-        'there: kernels, synchronizations with their lines, FLOP, bytes moved, peak memory, and '
-        'which batches fit cards of 12 to 80 GB. All figures are simulated, none is measured.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config')
     parser.add_argument('--batch-size', type=int, default=2, help='even [2]')
     parser.add_argument('--amp', action='store_true', help='autocast to bfloat16')
-    text = 'as randomness.deterministic=True; prints what PyTorch refuses on a GPU'
+    text = 'print what randomness.deterministic=True refuses on a GPU'
     parser.add_argument('--deterministic', action='store_true', help=text)
-    text = "all pairs in Triton, which must be installed, in place of the search's kernels"
+    text = "with Triton's kernels for all pairs, in place of the search; needs Triton"
     parser.add_argument('--triton', action='store_true', help=text)
     args = parser.parse_args()
     torch.use_deterministic_algorithms(args.deterministic)
     _near.USE_TRITON = args.triton
+    warnings.simplefilter('ignore')
     simulation = Simulation(args.config, args.amp)
     rows = simulation.run(args.batch_size)
     print(f'{args.config}, batch {args.batch_size}, {"bfloat16" if args.amp else "float32"}')
@@ -141,12 +130,10 @@ def main() -> None:
             print(f'{count:7}  {line}')
         for line, count in row['refused'].items() if args.deterministic else ():
             print(f'{count:7}  {line} is refused')
-    peak = max(row['peak_gib'] for name, row in rows.items() if name.startswith('training'))
-    fits = largest_batches(simulation, args.batch_size, peak)
+    fits = largest_batches(simulation, args.batch_size, rows)
     print('\nlargest batch that trains on a card: ', end='')
     print(', '.join(f'{card} GB: {batch or "none"}' for card, batch in fits.items()))
 
 
 if __name__ == '__main__':
-    with explained_errors('simulate_gpu.py'):
-        main()
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import weakref
@@ -15,7 +16,6 @@ import mmengine
 import numpy as np
 import torch
 from measuring import operations
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
@@ -75,6 +75,17 @@ class Simulator(TorchDispatchMode):
         self.refused: Counter[str] = Counter()
         self.flop = self.bytes = 0
         self.most = self.live
+
+    def counts(self) -> dict[str, Any]:
+        """What was counted since the last reset."""
+        return {
+            'kernels': sum(self.kernels.values()),
+            'syncs': dict(self.syncs),
+            'refused': dict(self.refused),
+            'tflop': self.flop / 1e12,
+            'gigabytes': self.bytes / 1e9,
+            'peak_gib': self.most / 2**30,
+        }
 
     @contextmanager
     def search(self) -> Iterator[None]:
@@ -144,31 +155,24 @@ class Simulator(TorchDispatchMode):
         launches = 1
         if name == 'convolution_backward':
             launches = sum(args[-1])
-        elif name.startswith('_foreach') or name.startswith('_fused'):
+        elif name.startswith(('_foreach', '_fused')):
             launches = -(-len(args[0]) // TENSORS_PER_LAUNCH)
+        elif name == 'convolution' and args[2] is not None:  # cuDNN adds biases in another pass
+            launches, tensors = 2, [*tensors, out, out]
         self.flop += operations(func, args, out)
-        if name == 'convolution' and args[2] is not None:  # cuDNN adds biases in another pass
-            launches += 1
-            tensors = [*tensors, out, out]
         self.kernels[name] += launches
-        for tensor in tensors:
-            if tensor.device.type == 'cuda':
-                size = tensor.element_size()
-                for length, stride in zip(tensor.shape, tensor.stride()):
-                    size *= length if stride else 1
-                self.bytes += size
+        for tensor in (x for x in tensors if x.device.type == 'cuda'):
+            lengths = (n for n, stride in zip(tensor.shape, tensor.stride()) if stride)
+            self.bytes += tensor.element_size() * math.prod(lengths)
 
     def _allocate(self, tensors: list) -> None:
         for tensor in tensors:
-            if not isinstance(tensor, FakeTensor) or tensor.device.type != 'cuda':
-                continue
             storage = tensor.untyped_storage()
             key = storage._cdata
-            if key in self.sizes:
-                continue
-            self.sizes[key] = -(-storage.nbytes() // 512) * 512
-            self.live += self.sizes[key]
-            weakref.finalize(storage, self._free, key)
+            if tensor.device.type == 'cuda' and key not in self.sizes:
+                self.sizes[key] = -(-storage.nbytes() // 512) * 512
+                self.live += self.sizes[key]
+                weakref.finalize(storage, self._free, key)
         self.most = max(self.most, self.live)
 
     def _free(self, key: int) -> None:
