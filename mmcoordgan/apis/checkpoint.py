@@ -103,9 +103,7 @@ class TrainedNetworks:
 
 
 def load_trained(
-    checkpoint: str | Path,
-    config: ConfigSource = None,
-    device: str | torch.device = 'cpu',
+    checkpoint: str | Path, config: ConfigSource = None, device: str | torch.device = 'cpu'
 ) -> TrainedNetworks:
     """Build the generator, and in stage 2 the encoder, of a checkpoint and load their weights.
 
@@ -125,8 +123,7 @@ def load_trained(
             ``config`` cannot be read; says why.
     """
     given = read_config(str(config)) if isinstance(config, (str, Path)) else config
-    path = find_checkpoint(checkpoint)
-    content = load_checkpoint(path)
+    content = load_checkpoint(path := find_checkpoint(checkpoint))
     state = content.get('state_dict') if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
         raise ValueError(
@@ -165,17 +162,12 @@ def load_trained(
 
 
 def find_checkpoint(source: str | Path) -> str:
-    """The path of a checkpoint, given by it, by a work dir, which stands for the checkpoint written
-    last, or by the name of a bundled model (:func:`~mmcoordgan.zoo.list_models`).
-    """
+    """The path of a checkpoint: itself, the last one of a work dir, or that of a bundled model."""
     path = os.path.expanduser(source)
     if os.path.isdir(path):
-        last = last_checkpoint(path)
-        if last is None:
-            raise FileNotFoundError(
-                f'{path} is a folder without checkpoints: give a checkpoint file'
-            )
-        return last
+        if last := last_checkpoint(path):
+            return last
+        raise FileNotFoundError(f'{path} is a folder without checkpoints: give a checkpoint file')
     if os.path.exists(path):
         return path
     bundled = model_path(str(source))
@@ -240,9 +232,7 @@ def _class_and_arguments(model: Mapping, name: str, trusted: bool) -> tuple[Any,
 def _check_size(
     arguments: Mapping[str, Any], name: str, tensors: Mapping[str, Tensor], file_size: int
 ) -> None:
-    """Refuse a network of more bytes than its file, or of settings out of reason, before it is
-    built: not all of them show in the shapes of tensors.
-    """
+    """Refuse a network larger than its file, or settings that no shape of a tensor shows."""
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if claimed > file_size:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -13,15 +14,21 @@ from torch import Tensor, nn
 
 from mmcoordgan.datasets import BrokenImageError
 from mmcoordgan.models.images import from_bytes
+from mmcoordgan.models.losses import LPIPSLoss, PerceptualDistance, StructureTensorLoss
+from mmcoordgan.models.losses.lpips import VGG16_WEIGHTS
 from mmcoordgan.models.refinement import Refinement, refine_codes
 from mmcoordgan.progress import progress
+from mmcoordgan.registry import type_name
 
 from .checkpoint import TrainedNetworks
 from .cropping import Cropper
 from .domain import Domain, map_error
 from .images import OnBroken, Source, Sources, SquareImage, iter_sources, name_of, read_square
-from .refining import build_perceptual, choose_refinement
 from .results import Encoding
+
+DEFAULT = Refinement(steps=50, lr=0.05)
+MAX_STEPS, MAX_SCALES = 10_000, 16
+"""The most that a user, or the config of a checkpoint, may ask for."""
 
 
 class Codes(NamedTuple):
@@ -97,7 +104,13 @@ class ImageEncoder:
         pixels = from_bytes(stacked.to(self.device))
         structure_w, texture_w, coords = self.networks.invert(pixels)
         assert coords is not None
-        checked = self._check_domain(images, pixels, coords)
+        checked: list[tuple] = [()] * len(images)
+        if self.held_out is not None:
+            errors = map_error(self.networks, pixels, coords)
+            domains = [self.held_out.domain(error.mean().item()) for error in errors]
+            for image, domain in zip(images, domains):
+                self.on_domain(image.name, domain)
+            checked = [*zip(errors.split(1), domains)]
         refinement = self._prepare(refine)
         if refinement is not None:
             if structure_w is None:
@@ -125,18 +138,6 @@ class ImageEncoder:
                     raise
                 on_broken(name, error)
 
-    def _check_domain(
-        self, images: Sequence[SquareImage], pixels: Tensor, coords: Tensor
-    ) -> Iterator[tuple]:
-        if self.held_out is None:
-            yield from [()] * len(images)
-            return
-        errors = map_error(self.networks, pixels, coords)
-        for image, error in zip(images, errors.split(1)):
-            domain = self.held_out.domain(error.mean().item())
-            self.on_domain(image.name, domain)
-            yield error, domain
-
     def _prepare(self, refine: bool | int) -> Refinement | None:
         """How to refine, with the perceptual distance that it needs."""
         refinement = choose_refinement(self.networks, refine)
@@ -158,3 +159,41 @@ def encoding_of(image: SquareImage, codes: Codes) -> Encoding:
 def as_array(values: Tensor) -> np.ndarray:
     """A tensor as a float32 array."""
     return values.float().cpu().numpy()
+
+
+def choose_refinement(networks: TrainedNetworks, refine: bool | int) -> Refinement | None:
+    """What ``refine`` means: False nothing, True as in the config, a number that many steps."""
+    if refine is False:
+        return None
+    chosen = networks.refinement or DEFAULT
+    steps = (chosen.steps or DEFAULT.steps) if refine is True else refine
+    if steps > MAX_STEPS:
+        raise ValueError(f'refinement takes 0..{MAX_STEPS} steps, but got {steps}')
+    return dataclasses.replace(chosen, steps=steps) if steps else None
+
+
+def build_perceptual(networks: TrainedNetworks, vgg_weights: str | None) -> PerceptualDistance:
+    """The perceptual distance that the config names: StructureTensorLoss or LPIPSLoss.
+
+    Builds nothing else, and opens no path or address that the file names other than the published
+    one of VGG16's weights. ``vgg_weights`` is the user's path or URL of them, for LPIPS.
+    """
+    config: Any = networks.perceptual if isinstance(networks.perceptual, dict) else {}
+    kind = type_name(config.get('type'))
+    begin = f'{networks.source} compares images by {kind}'
+    if kind == 'StructureTensorLoss':
+        if vgg_weights is not None:
+            raise ValueError(f'{begin}, without VGG16: drop vgg_weights (--vgg-weights)')
+        scales = config.get('num_scales', 3)
+        if not isinstance(scales, int) or not 1 <= scales <= MAX_SCALES:
+            raise ValueError(f'num_scales of {networks.source} must be 1..16, but is {scales!r}')
+        return StructureTensorLoss(num_scales=scales)
+    if kind != 'LPIPSLoss':
+        raise ValueError(f'{begin}, by which codes cannot be refined')
+    named = config.get('vgg_weights', VGG16_WEIGHTS)
+    if vgg_weights is None and named != VGG16_WEIGHTS:
+        raise ValueError(
+            f'{begin} with VGG16 weights from {named!r}, which a checkpoint may not choose: give '
+            "vgg_weights (--vgg-weights), the path of torchvision's vgg16-397923af.pth"
+        )
+    return LPIPSLoss(vgg_weights=vgg_weights or VGG16_WEIGHTS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable, NamedTuple, Union
 
@@ -60,12 +59,6 @@ def folder_images(folder: str) -> list[str]:
             f"the folder '{folder}' holds no image: no file ends in {' '.join(EXTENSIONS)}"
         )
     return [os.path.join(folder, path) for path in found]
-
-
-def skipped_files(folder: str) -> Counter[str]:
-    """How many files of a folder are not read as images, by their extensions."""
-    others = (path for path in list_images(folder, ('',)) if not path.lower().endswith(EXTENSIONS))
-    return Counter(os.path.splitext(path)[1].lower() or 'no extension' for path in others)
 
 
 def read_square(

@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from mmcoordgan.apis.domain import Domain
-from mmcoordgan.apis.images import folder_images, skipped_files
-from mmcoordgan.datasets import BrokenImageError
+from mmcoordgan.apis.images import EXTENSIONS, folder_images
+from mmcoordgan.datasets import BrokenImageError, image_folder
 from mmcoordgan.errors import UserError, printable
 from mmcoordgan.io.files import atomic_file
 
@@ -45,10 +45,12 @@ def list_images(paths: Iterable[str]) -> list[str]:
 
 def note_skipped(folder: str) -> None:
     """Say which files of a folder are not read as images, such as HEIC."""
-    skipped = skipped_files(folder) if os.path.isdir(folder) else {}
-    if skipped:
-        kinds = ', '.join(f'{count} {kind}' for kind, count in sorted(skipped.items()))
-        print(printable(f'{folder}: not read as images: {kinds}'), file=sys.stderr)
+    files = image_folder.list_images(folder, ('',)) if os.path.isdir(folder) else ()
+    others = (path for path in files if not path.lower().endswith(EXTENSIONS))
+    kinds = Counter(os.path.splitext(path)[1].lower() or 'no extension' for path in others)
+    if kinds:
+        listed = ', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))
+        print(printable(f'{folder}: not read as images: {listed}'), file=sys.stderr)
 
 
 def name_results(paths: Sequence[str]) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .bundled import load_from_package
+from mmcoordgan.zoo import load_from_package
+
 from .hooks.checkpoint import CoordGANCheckpointHook
 from .hooks.interruption import InterruptionHook
 from .hooks.prediction import PredictionHook

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mmengine.runner import CheckpointLoader
+
 from mmcoordgan.io.files import load_checkpoint
 
+SCHEME = 'mmcoordgan://'
 FOLDER = Path(__file__).parent
 """Holds ``<name>.pth``, as tools/model_converters/publish_model.py writes it."""
 
@@ -21,11 +24,22 @@ def model_path(name: str) -> str | None:
     return str(FOLDER / f'{name}.pth') if name in list_models() else None
 
 
+@CheckpointLoader.register_scheme(prefixes=SCHEME, force=True)
+def load_from_package(filename: str, map_location: object = None, **_: object) -> dict:
+    """The checkpoint of a bundled model, wherever MMEngine loads ``mmcoordgan://<name>``.
+
+    FileNotFoundError: there is no model of this name.
+    """
+    path = model_path(filename[len(SCHEME) :])
+    if path is None:
+        raise FileNotFoundError(f'there is no bundled model {filename}')
+    return load_checkpoint(path)
+
+
 def model_card(name: str) -> dict[str, Any]:
     """What a bundled model was trained on and how: ``data``, ``terms``, ``config`` and more.
 
-    Raises:
-        ValueError: There is no model of this name.
+    ValueError: there is no model of this name.
     """
     path = model_path(name)
     if path is None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from tiny_inversion import pictures
 
-from mmcoordgan.apis.images import iter_sources, read_square, skipped_files
+from mmcoordgan.apis.images import iter_sources, read_square
 from mmcoordgan.datasets import LoadImage
 
 IMAGE = pictures(1, 20, 30)[0]
@@ -54,9 +54,3 @@ def test_what_is_no_image():
     for image in (IMAGE[..., 0], IMAGE / 255, IMAGE[:0], IMAGE.transpose(2, 0, 1)):
         with pytest.raises(ValueError, match=r'image 0 must be an array \(H, W, 3\) of uint8'):
             read_square(image, 8, 'image 0')
-
-
-def test_other_files_are_counted(folder):
-    for name in ('1.HEIC', '2.heic', '.hidden.heic', 'noext'):
-        (folder / name).touch()
-    assert skipped_files(folder) == {'.heic': 2, '.txt': 1, 'no extension': 1}

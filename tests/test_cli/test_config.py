@@ -6,6 +6,7 @@ import pytest
 from engine_toy import write_config
 from mmengine.config import Config
 
+from mmcoordgan.cli.checks import check_training
 from mmcoordgan.cli.config import CfgOptionsAction, check_cfg_options, load_config
 from mmcoordgan.errors import UserError
 
@@ -86,6 +87,14 @@ def test_what_names_no_class():
 def test_a_note_where_the_option_changes_nothing(cfg):
     (note,) = check_cfg_options(cfg, {'train_pipeline.1.prob': 1.0, 'train_pipeline.0.type': 'A'})
     assert note.startswith('note: train_pipeline is a variable of the config file')
+
+
+def test_early_stopping_needs_a_validation():
+    hook = dict(type='EarlyStoppingHook', monitor='iou')
+    cfg = Config(dict(model={}, train_cfg={}, train_dataloader={}, custom_hooks=[hook]))
+    with pytest.raises(UserError, match=r'EarlyStoppingHook stops .* this one has none'):
+        check_training(cfg)
+    check_training(Config(dict(cfg._cfg_dict, val_dataloader=dict(batch_size=1))))
 
 
 def parse(*arguments):

@@ -39,18 +39,19 @@ def test_unreadable_images_are_listed_at_the_end(folder, infer, stage2, capsys):
     content = (folder / 'faces' / 'b.jpg').read_bytes()
     (folder / 'faces' / 'half.jpg').write_bytes(content[: len(content) // 2])
     (folder / 'faces' / 'text.png').write_text('no image')
-    (folder / 'faces' / 'phone.HEIC').touch()
+    for name in ('phone.HEIC', 'phone.heic', '.hidden.heic'):
+        (folder / 'faces' / name).touch()
     os.symlink('circle', folder / 'faces' / 'circle')
     os.symlink('gone.png', folder / 'faces' / 'gone.png')
     os.symlink('.', folder / 'faces' / 'again')
     os.mkfifo(folder / 'faces' / 'pipe.png')
     code, message = infer('transfer-labels', stage2, 'faces', *LABEL)
     assert code == 1 and 'infer.py: 4 images or results were left out:' in message
-    assert 'faces: not read as images: 1 .heic, 1 no extension' in message
+    assert 'faces: not read as images: 2 .heic, 1 no extension' in message
     dataset = dict(type='ImageFolder', data_root='faces')
     loaders = dict(train_cfg={}, train_dataloader=dict(dataset=dataset))
     check_training(Config(dict(model={}, **loaders)))
-    assert 'faces: not read as images: 1 .heic, 1 no extension' in capsys.readouterr().err
+    assert 'faces: not read as images: 2 .heic, 1 no extension' in capsys.readouterr().err
     left_out = re.findall(r'faces/(\w+\.\w+): ', message)
     assert left_out == ['gone.png', 'half.jpg', 'pipe.png', 'text.png']
     assert below('x/labels') == ['a.png', 'b.png', 'sub/c.png']

@@ -204,7 +204,7 @@ def test_what_a_disk_refuses_does_not_end_hours_of_training(tmp_path, monkeypatc
         raise OSError(errno.EIO, 'Input/output error')
 
     told = []
-    monkeypatch.setattr('mmcoordgan.engine.hooks.visualization._write_image', refuse)
+    monkeypatch.setattr('mmcoordgan.engine.hooks.visualization.atomic_file', refuse)
     monkeypatch.setattr(os, 'remove', refuse)
     monkeypatch.setattr(LocalVisBackend, '_dump', refuse)
     (tmp_path / 'work').mkdir()

@@ -163,7 +163,6 @@ class CoordGANCheckpointHook(CheckpointHook):
     # ------------------------------------------------------------------ saving
 
     def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
-        """Save every ``interval`` iterations and after the last one."""
         for history in runner.message_hub.log_scalars.values():
             history.max_length = min(history.max_length, self.max_history)
         regular = self.every_n_train_iters(runner, self.interval, self.save_begin)
@@ -171,11 +170,9 @@ class CoordGANCheckpointHook(CheckpointHook):
             self._save(runner, runner.iter + 1)
 
     def before_val(self, runner: Any) -> None:
-        """Save the random states of the training."""
         self._training_state = random_state()
 
     def after_val(self, runner: Any) -> None:
-        """Restore them."""
         set_random_state(self._training_state)
         self._training_state = {}
 

@@ -32,13 +32,11 @@ class PredictionHook(Hook):
         self._rows: list[dict[str, Any]] = []
 
     def before_test_epoch(self, runner: Any) -> None:
-        """Start afresh."""
         self._rows = []
 
     def after_test_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Keep the maps of a batch."""
         for output in outputs or ():
             path = str(output.metainfo.get('img_path') or '')
             row: dict[str, Any] = dict(sample_idx=sample_index(output.metainfo), img_path=path)

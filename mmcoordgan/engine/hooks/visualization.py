@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import os.path as osp
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import cv2
-import mmengine
 import numpy as np
 import torch
 from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.visualization import LocalVisBackend as MMEngineBackend
+from PIL import Image
 
 from mmcoordgan.evaluation.examples import read_example, sample_index
 from mmcoordgan.evaluation.transfer_metric import temperature_at
@@ -59,16 +57,13 @@ class CoordGANVisualizationHook(Hook):
     last_drawn = -1  # iteration
 
     def before_train(self, runner: Any) -> None:
-        """Draw what training starts from."""
         self._draw(runner, runner.iter)
 
     def after_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
-        """Draw every ``interval`` iterations."""
         if self.every_n_train_iters(runner, self.interval):
             self._draw(runner, runner.iter + 1)
 
     def after_train(self, runner: Any) -> None:
-        """Draw the result."""
         if runner.iter != self.last_drawn:
             self._draw(runner, runner.iter)
 
@@ -84,9 +79,7 @@ class CoordGANVisualizationHook(Hook):
             texture_z = draw(self.num_textures, generator.texture_dim)
             image = sample_grid(generator, structure_z, texture_z)
         folder = osp.join(runner.work_dir, 'pictures')
-        with _left_out_on_error(runner):
-            _write_image(osp.join(folder, f'iter_{iteration:06d}.png'), image)
-            runner.visualizer.add_image('samples', image, step=iteration)
+        _show(runner, 'samples', image, iteration, folder, {f'iter_{iteration:06d}': image})
         self.last_drawn = iteration
 
 
@@ -117,7 +110,6 @@ class TransferVisualizationHook(Hook):
     coords_key: str = 'coords'
 
     def before_test_epoch(self, runner: Any) -> None:
-        """Start afresh."""
         self._references: dict[int, TransferPicture] = {}
         self._rows: dict[int, list[np.ndarray]] = {}
 
@@ -131,34 +123,11 @@ class TransferVisualizationHook(Hook):
         outputs: Any = None,
         mode: str = 'train',
     ) -> None:
-        """Keep the references and draw the queries of a batch of a test or a validation."""
-        if mode != 'train':
-            dataset = getattr(runner, f'{mode}_dataloader').dataset
-            self._draw_batch(dataset, data_batch, outputs)
-
-    def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
-        """Write the rows, one file each."""
-        self._write(runner, {f'{index:05d}': [row] for index, row in self._rows.items()})
-
-    def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
-        """Write the rows, all in one file."""
-        self._write(runner, {f'iter_{runner.iter:06d}': list(self._rows.values())})
-
-    def _write(self, runner: Any, images: dict[str, list[list[np.ndarray]]]) -> None:
-        if not self._rows:
+        if mode == 'train' or outputs is None or len(self._rows) >= self.max_pictures:
             return
-        folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
-        with _left_out_on_error(runner):
-            for name, rows in images.items():
-                image = arrange_cells(rows, titles=TRANSFER_TITLES)
-                _write_image(osp.join(folder, f'{name}.png'), image)
-            every = arrange_cells(list(self._rows.values()), titles=TRANSFER_TITLES)
-            runner.visualizer.add_image('transfer', every, step=runner.iter)
-
-    def _draw_batch(self, dataset: Any, data_batch: Any, outputs: Any) -> None:
-        if outputs is None or len(self._rows) >= self.max_pictures or not is_main_process():
+        if not is_main_process():
             return
-        meta = getattr(dataset, 'metainfo', None) or {}
+        meta = getattr(getattr(runner, f'{mode}_dataloader').dataset, 'metainfo', None) or {}
         palette, classes = meta.get('palette'), meta.get('classes')
         num_classes = len(classes) if classes and palette else None
         for image, output in zip(data_batch['inputs'], outputs):
@@ -170,14 +139,24 @@ class TransferVisualizationHook(Hook):
             if index < self.num_references:
                 self._references[index] = drawn
             elif len(self._rows) < self.max_pictures:
-                self._rows[index] = self._row(drawn, palette)
+                reference = self._references[len(self._rows) % self.num_references]
+                temperature = temperature_at(
+                    found.coords.shape[-1], self.mode, self.temperature, self.reference_size
+                )
+                self._rows[index] = transfer_row(reference, drawn, palette, temperature)
 
-    def _row(self, query: TransferPicture, palette: Sequence | None) -> list[np.ndarray]:
-        reference = self._references[len(self._rows) % self.num_references]
-        temperature = temperature_at(
-            query.coords.shape[-1], self.mode, self.temperature, self.reference_size
-        )
-        return transfer_row(reference, query, palette, temperature)
+    def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
+        self._show_rows(runner, {f'{index:05d}': [row] for index, row in self._rows.items()})
+
+    def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
+        self._show_rows(runner, {f'iter_{runner.iter:06d}': list(self._rows.values())})
+
+    def _show_rows(self, runner: Any, files: dict[str, list[list[np.ndarray]]]) -> None:
+        if self._rows:
+            folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
+            draw = partial(arrange_cells, titles=TRANSFER_TITLES)
+            images = {name: draw(rows) for name, rows in files.items()}
+            _show(runner, 'transfer', draw(list(self._rows.values())), runner.iter, folder, images)
 
 
 @VISBACKENDS.register_module()
@@ -191,17 +170,18 @@ class LocalVisBackend(MMEngineBackend):
             print_log(f'a line of vis_data is left out: {error}', 'current', logging.WARNING)
 
 
-@contextmanager
-def _left_out_on_error(runner: Any) -> Iterator[None]:
-    """Log that an image cannot be written, which is no reason to end hours of training."""
+def _show(
+    runner: Any, name: str, image: np.ndarray, step: int, folder: str, files: dict[str, np.ndarray]
+) -> None:
+    """Send an image to the visualizer, and write others as PNG files.
+
+    Where the disk does not take them, a warning is enough: no reason to end hours of training.
+    """
     try:
-        yield
+        os.makedirs(folder, exist_ok=True)
+        for stem, pixels in files.items():
+            with atomic_file(osp.join(folder, f'{stem}.png')) as file:
+                Image.fromarray(pixels).save(file, 'PNG')
+        runner.visualizer.add_image(name, image, step=step)
     except OSError as error:
         runner.logger.warning(f'an image is left out, because it cannot be written: {error}')
-
-
-def _write_image(path: str, image: np.ndarray) -> None:
-    """Write an RGB image (H, W, 3) uint8 as a PNG file, or raise OSError."""
-    mmengine.mkdir_or_exist(osp.dirname(path))
-    with atomic_file(path) as file:
-        file.write(cv2.imencode('.png', cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
