@@ -23,7 +23,7 @@ def chamfer_to_grid(coords: Tensor) -> Tensor:
     """
     indexed = IndexedCoords(coords)
     height, width = coords.shape[-2:]
-    grid = canonical_grid(height, width, device=coords.device, dtype=coords.dtype)
+    grid = canonical_grid(height, width, coords.device, coords.dtype)
     points = coords.flatten(2)  # (B, 2, N)
     targets = grid.flatten(1)
     to_grid = (points - _round_to_grid(points.detach(), height, width)).square().sum(1)

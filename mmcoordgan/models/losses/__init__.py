@@ -12,8 +12,7 @@ from .functional import (
     warp_partners,
 )
 from .lpips import LPIPSLoss
-from .perceptual import PerceptualDistance
-from .structure_tensor import StructureTensorLoss, structure_tensor
+from .perceptual import PerceptualDistance, StructureTensorLoss, structure_tensor
 from .terms import (
     ChamferLoss,
     L1Loss,

@@ -83,11 +83,8 @@ class DenseEncoder(nn.Module):
         self.to_texture = nn.Linear(channels[-1], texture_width)
 
     def forward(self, images: Tensor) -> Encoding:
-        """Encode RGB images (B, 3, H, W) in [-1, 1].
-
-        Returns:
-            No structure code; texture codes (B, texture_width); maps (B, 2, S, S) in about
-            [-1, 1], S being ``input_size``.
+        """RGB images (B, 3, H, W) in [-1, 1] -> texture codes (B, texture_width) and maps
+        (B, 2, S, S) in about [-1, 1], S being ``input_size``; no structure code.
         """
         features = [self.stem(resize_square(images, self._side))]
         for down in self.down:
@@ -101,6 +98,5 @@ class DenseEncoder(nn.Module):
             offsets = self.to_map(x.float())
         if offsets.shape[-1] != self._side:
             offsets = F.interpolate(offsets, scale_factor=2, mode='bilinear', align_corners=False)
-        height, width = offsets.shape[-2:]
-        grid = canonical_grid(height, width, device=offsets.device, dtype=offsets.dtype)
+        grid = canonical_grid(*offsets.shape[-2:], device=offsets.device, dtype=offsets.dtype)
         return Encoding(None, texture_w, grid + offsets)

@@ -26,23 +26,18 @@ class CoordGANEncoder(nn.Module):
 
     A residual trunk (Swapping Autoencoder, arXiv:2007.00653) with two heads. The structure head
     keeps the positions of its features; the texture head averages over them. The codes are w codes:
-    they bypass the generator's mapping networks, and go into ``generator.warp`` and
-    ``generator.synthesize``.
-
-    Images of another size are first resized to ``input_size`` with antialiasing: correspondence
-    maps have the base resolution whatever the size of the image.
+    they bypass the generator's mapping networks.
 
     Args:
-        input_size: Side of the square image that the network sees, a power of two.
+        input_size: Side of the square image that the network sees, a power of two; others are
+            resized to it with antialiasing.
         structure_width: Length of the structure code.
         texture_width: Length of a texture code.
-        num_texture_codes: Texture codes per image: the generator's ``num_texture_codes`` (W+,
-            one per layer), or 1 (W, one for all layers).
+        num_texture_codes: The generator's ``num_texture_codes`` (W+, one per layer), or 1 (W).
         channels: Widths of the trunk, first that of the 1x1 layer behind the image, then one
             for each residual block, which halves height and width.
         structure_channels: Channels of the structure head before it is flattened.
-        texture_channels: Widths of the texture head's layers, each of which halves height and
-            width.
+        texture_channels: Widths of the texture head's layers, each of which halves both sides.
     """
 
     def __init__(
@@ -82,11 +77,8 @@ class CoordGANEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Encoding:
-        """Encode RGB images (B, 3, H, W) in [-1, 1].
-
-        Returns:
-            Structure codes (B, structure_width) and texture codes (B, num_texture_codes,
-            texture_width), or (B, texture_width) where ``num_texture_codes`` is 1; no map.
+        """RGB images (B, 3, H, W) in [-1, 1] -> structure codes (B, structure_width) and texture
+        codes (B, num_texture_codes, texture_width), or (B, texture_width) if that number is 1.
         """
         x = self.blocks(self.from_rgb(resize_square(images, self.input_size)))  # (B, C, h, w)
         structure_w = self.structure_head(self.structure_conv(x).flatten(1))

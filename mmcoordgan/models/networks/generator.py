@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from mmcoordgan.registry import MODELS
 
-from .layers import check_power_of_two
-from .mapping import MappingNetwork
+from .layers import MappingNetwork, check_power_of_two
 from .styled import SideChannels, StyledConv, ToRGB
 from .warp import ExactConv1x1, WarpNetwork
 
@@ -38,12 +37,7 @@ class FourierFeatures(nn.Module):
 class CoordGANGenerator(nn.Module):
     """The generator of CoordGAN (arXiv:2203.16521); defaults are the published ones.
 
-    ``map_structure`` and ``map_texture`` turn latent codes z into codes w; ``warp`` turns a
-    structure code into a correspondence map; ``synthesize`` paints a map with a texture. All
-    spatial information passes through the map.
-
-    Convention: correspondence maps are x first, in [-1, 1], at ``base_resolution``; images are
-    RGB in about [-1, 1], at ``image_size``.
+    A :class:`~.networks.Generator`. All spatial information passes through the correspondence map.
 
     Args:
         image_size: Side of the square image, a power of two >= ``base_resolution``.
@@ -138,18 +132,18 @@ class CoordGANGenerator(nn.Module):
         return 2 * len(self.levels) + 2
 
     def map_structure(self, z: Tensor) -> Tensor:
-        """Structure latents (B, structure_dim) -> structure codes (B, structure_width)."""
+        """Latents (B, structure_dim) -> codes (B, structure_width)."""
         return self.structure_mapping(z)
 
     def map_texture(self, z: Tensor) -> Tensor:
-        """Texture latents (B, texture_dim) -> texture codes (B, texture_width)."""
+        """Latents (B, texture_dim) -> codes (B, texture_width)."""
         return self.texture_mapping(z)
 
     def warp(self, structure_w: Tensor, resolution: int | None = None) -> Tensor:
-        """Structure codes (B, structure_width) -> correspondence maps (B, 2, R, R) in (-1, 1).
+        """Codes (B, structure_width) -> correspondence maps (B, 2, R, R) in (-1, 1).
 
-        Convention: channel 0 is x; the value at a pixel is its place in the canonical frame. The
-        warp network treats every pixel alone, so that any ``resolution`` R works.
+        Convention: channel 0 is x; the value at a pixel is its place in the canonical frame. Pixels
+        are treated alone, so that any ``resolution`` R works.
         """
         return self.warp_net(structure_w, resolution or self.base_resolution)
 

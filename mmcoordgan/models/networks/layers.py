@@ -1,4 +1,4 @@
-"""StyleGAN2's layers of fixed weights (arXiv:1912.04958), in plain PyTorch."""
+"""StyleGAN2's layers of fixed weights, and its mapping network (arXiv:1912.04958)."""
 
 from __future__ import annotations
 
@@ -156,3 +156,24 @@ class PaddedDown(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, out, H/2, W/2)
         return self.conv(F.pad(x, (1, 0, 1, 0)))
+
+
+class MappingNetwork(nn.Module):
+    """Pixel norm, then equalized linear layers with activation (CoordGAN): z -> w."""
+
+    def __init__(
+        self, latent_dim: int, code_dim: int, *, num_layers: int = 8, lr_multiplier: float = 0.01
+    ):
+        super().__init__()
+        dims = [latent_dim] + [code_dim] * num_layers
+        self.layers = nn.ModuleList(
+            EqualizedLinear(a, b, lr_multiplier=lr_multiplier, activation=True)
+            for a, b in zip(dims, dims[1:])
+        )
+
+    def forward(self, z: Tensor) -> Tensor:  # (B, latent_dim) -> (B, code_dim)
+        with torch.autocast(z.device.type, enabled=False):  # casts cost more than they save
+            w = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
+            for layer in self.layers:
+                w = layer(w)
+        return w

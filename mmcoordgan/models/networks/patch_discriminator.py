@@ -135,9 +135,8 @@ class CoordGANPatchDiscriminator(nn.Module):
         return self.decision(pair.flatten(0, 1))
 
     def forward(self, reference_crops: Tensor, target_crops: Tensor) -> Tensor:
-        """Logits (B * n, 1), larger where target crops show the texture of the reference crops.
-
-        Both are (B, n, 3, s, s); reference crops are aggregated over n, target crops judged alone.
+        """Crops (B, n, 3, s, s) -> logits (B * n, 1), larger where target crops show the texture
+        of the reference crops. These are aggregated over n, target crops judged alone.
         """
         reference, target = self.features(torch.cat([reference_crops, target_crops])).chunk(2)
         return self.decide(self.aggregate(reference), target)

@@ -16,18 +16,12 @@ class Generator(Protocol):
     Convention: correspondence maps are x first, in (-1, 1); images are RGB in about [-1, 1].
     """
 
-    image_size: int
-    """Side S of the square images."""
-    base_resolution: int
-    """Side R of the square correspondence maps."""
-    structure_dim: int
-    """Length of the structure latent z."""
-    texture_dim: int
-    """Length of the texture latent z."""
-    structure_width: int
-    """Length of the structure code w."""
-    texture_width: int
-    """Length of a texture code w."""
+    image_size: int  #: Side S of the square images.
+    base_resolution: int  #: Side R of the square correspondence maps.
+    structure_dim: int  #: Length of the structure latent z.
+    texture_dim: int  #: Length of the texture latent z.
+    structure_width: int  #: Length of the structure code w.
+    texture_width: int  #: Length of a texture code w.
 
     @property
     def num_texture_codes(self) -> int:
@@ -52,10 +46,8 @@ class Generator(Protocol):
 class Encoding(NamedTuple):
     """What an encoder finds in B images."""
 
-    structure_w: Tensor | None
-    """(B, structure_width); None where the encoder gives a map of its own instead."""
-    texture_w: Tensor
-    """(B, num_texture_codes, texture_width), or (B, texture_width) where all layers share one."""
+    structure_w: Tensor | None  #: (B, structure_width); None where the encoder gives a map instead.
+    texture_w: Tensor  #: (B, num_texture_codes, texture_width), or (B, texture_width) for all.
     coords: Tensor | None = None
     """(B, 2, H, W): correspondence maps, x first, in (-1, 1). None: the generator's warp network
     makes them from ``structure_w``."""
@@ -69,14 +61,10 @@ class Encoder(Protocol):
     side than the generator's maps, it also has ``map_size``.
     """
 
-    input_size: int
-    """Side of the square image that the network sees; it resizes others."""
-    structure_width: int | None
-    """Length of the structure code; None where there is none."""
-    texture_width: int
-    """Length of a texture code."""
-    num_texture_codes: int
-    """Texture codes per image: the generator's number (W+), or 1."""
+    input_size: int  #: Side of the square image that the network sees; it resizes others.
+    structure_width: int | None  #: Length of the structure code; None where there is none.
+    texture_width: int  #: Length of a texture code.
+    num_texture_codes: int  #: Texture codes per image: the generator's number (W+), or 1.
 
     def __call__(self, images: Tensor) -> Encoding:
         """RGB images (B, 3, H, W) in [-1, 1] -> :class:`Encoding`."""

@@ -14,13 +14,9 @@ from .layers import GAIN, EqualizedLinear
 
 
 class SideChannels:
-    """Channels beside features: x, y, noise, ones, then zeros, which make convolutions faster.
+    """``number`` >= 4 channels beside features: x, y, noise, ones, then zeros to fill up.
 
     Convolutions that see them add coordinates, noise and bias without touching their output again.
-
-    Args:
-        coords: (B, 2, H, W).
-        number: Of channels, at least 4.
     """
 
     def __init__(self, coords: Tensor, number: int):
@@ -93,10 +89,8 @@ class ModulatedConv2d(nn.Module):
     def forward(self, x: Tensor, style: Tensor, noise_and_bias: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, out_channels, H, W), or twice the size; may be written over.
 
-        Args:
-            x: ``in_channels`` features and :class:`SideChannels`.
-            style: (B, style_dim).
-            noise_and_bias: (out_channels, 2): weights of the channels that hold noise and ones.
+        ``x`` holds ``in_channels`` features and :class:`SideChannels`; ``style`` is (B, style_dim),
+        ``noise_and_bias`` (out_channels, 2): weights of the channels that hold noise and ones.
         """
         with torch.autocast(style.device.type, enabled=False):
             weights = self._weights(style.to(self.weight.dtype), noise_and_bias, x)
@@ -130,10 +124,7 @@ class ModulatedConv2d(nn.Module):
 
 
 class StyledConv(nn.Module):
-    """Modulated convolution, noise of a learned strength, bias and activation.
-
-    Arguments as :class:`ModulatedConv2d`.
-    """
+    """:class:`ModulatedConv2d`, noise of a learned strength, bias and activation."""
 
     def __init__(self, *sizes: int, sees_coords: bool = True, upsample: bool = False):
         super().__init__()
