@@ -59,13 +59,9 @@ def read_example(
     ``gt_coords.data`` (2, H, W) is resized bilinearly with ``align_corners=True``, the convention
     of canonical coordinates. ``gt_points`` is (P, 2), in fractions of the sides.
 
-    Args:
-        sample: The prediction.
-        coords_key: Key of the correspondence map (2, h, w).
-        num_maps: K, where (K, 2, h, w), one map for each reference, is also accepted.
-        num_classes: C; None reads no labels.
-        ignore_index: Label of void pixels.
-        label_size: Height and width of ``truth``; None: those of the map.
+    The map ``coords_key`` is (2, h, w); with ``num_maps`` K, (K, 2, h, w) is accepted too, one for
+    each reference. ``num_classes`` is C; None reads no labels. Pixels labelled ``ignore_index`` are
+    void. ``label_size`` is the height and width of ``truth``; None: those of the map.
 
     Raises:
         KeyError, ValueError: There is no map, or it or the labels are not as above.

@@ -68,8 +68,7 @@ class SegTransferIoU(TransferMetric):
     * ``fused_iou``: the arg max of the sum of what all references carry.
     * ``ceiling_iou``: the true canonical coordinates (``gt_coords``) in place of the model's map,
       where all images have them.
-    * ``strict_iou``, ``strict_identity_iou``, ``strict_fused_iou``, ``strict_ceiling_iou``:
-      classes predicted on true background count as errors.
+    * ``strict_...``: the same four, where classes predicted on true background are errors.
 
     Args:
         num_classes: C, background (class 0) included. Default: the ``classes`` of the data set.
@@ -77,10 +76,6 @@ class SegTransferIoU(TransferMetric):
         label_size: Height and width at which labels are counted; what is carried is resized to
             it. None (default): those of the map, as in the published benchmarks.
         **settings: See :class:`TransferMetric`.
-
-    Raises:
-        ValueError: From ``process``: a reference has no labels, labels are out of range, or
-            ``ignore_classes`` names no class, or leaves none.
     """
 
     def __init__(

@@ -61,6 +61,7 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
     ) -> None:
         super().__init__(**kwargs)
         self.perceptual = build_module(perceptual or dict(type='mmcoordgan.LPIPSLoss'))
+        self.perceptual_name = type(self.perceptual).__name__.removesuffix('Loss')  # e.g. LPIPS
         self.identity: Any = identity
         if isinstance(identity, dict):
             self.identity = build_module(identity_config(identity))
@@ -70,17 +71,10 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
             if network is not None:
                 network.eval().requires_grad_(False)
 
-    @property
-    def perceptual_name(self) -> str:
-        """The perceptual distance in the names of the numbers, such as 'LPIPS'."""
-        return type(self.perceptual).__name__.removesuffix('Loss')
-
     @torch.no_grad()
     def process(self, data_batch: Any, data_samples: Sequence[dict | BaseDataElement]) -> None:
-        """Add the distances of a batch of predictions.
-
-        They need ``fake_img``, ``texture_swap_img`` and ``structure_swap_img``, each RGB
-        (3, S, S) in about [-1, 1].
+        """Add the distances of predictions with ``fake_img``, ``texture_swap_img`` and
+        ``structure_swap_img``, each RGB (3, S, S) in about [-1, 1].
         """
         samples = [s.to_dict() if isinstance(s, BaseDataElement) else s for s in data_samples]
         keys = ('fake_img', *(f'{swap}_swap_img' for swap in SWAPS))

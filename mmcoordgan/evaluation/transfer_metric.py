@@ -46,7 +46,7 @@ class TransferMetric(BaseMetric):
 
     Args:
         num_references: K, at least 1.
-        mode: 'soft' (:func:`mmcoordgan.geometry.soft_transfer`) or 'hard' (nearest coordinate).
+        mode: 'soft' (:func:`~mmcoordgan.geometry.soft_transfer`) or 'hard' (nearest coordinate).
         temperature: Of the soft transfer, > 0, in units of the frame.
         reference_size: If given, ``temperature`` belongs to maps of this width, and others get
             ``temperature * reference_size / width``: the same number of pixels.
@@ -54,6 +54,9 @@ class TransferMetric(BaseMetric):
         ceiling: Also report what the true canonical coordinates (``gt_coords``) would reach, where
             the data set has them; doubles the time.
         prefix: Put before the names of all numbers, with a slash.
+
+    Raises:
+        ValueError: A setting is out of range; from ``process``: a reference lacks what is carried.
     """
 
     default_prefix = ''
@@ -173,8 +176,8 @@ class TransferMetric(BaseMetric):
     def evaluate(self, size: int) -> dict:
         """Add up the sums of all processes, and report.
 
-        ``size`` is the number of samples of the data set, references included. Returns names and
-        numbers, the same on every process; nothing if no query has ground truth.
+        ``size`` is the number of samples of the data set. Returns names and numbers, the same on
+        every process; nothing if no query has ground truth.
         """
         totals = self.totals
         for total in totals.values():

@@ -98,5 +98,6 @@ class DenseEncoder(nn.Module):
             offsets = self.to_map(x.float())
         if offsets.shape[-1] != self._side:
             offsets = F.interpolate(offsets, scale_factor=2, mode='bilinear', align_corners=False)
-        grid = canonical_grid(*offsets.shape[-2:], device=offsets.device, dtype=offsets.dtype)
+        height, width = offsets.shape[-2:]
+        grid = canonical_grid(height, width, offsets.device, offsets.dtype)
         return Encoding(None, texture_w, grid + offsets)
