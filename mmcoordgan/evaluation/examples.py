@@ -53,7 +53,7 @@ def read_example(
     ignore_index: int | None = None,
     label_size: int | None = None,
 ) -> Example:
-    """Read one prediction with its ground truth, as MMEngine's ``Evaluator`` passes it.
+    """Read one prediction with its ground truth, as MMEngine's ``Evaluator`` passes it on.
 
     Labels come from ``gt_soft_seg.data`` (C, H, W), or else from ``gt_sem_seg.data`` (1, H, W).
     ``gt_coords.data`` (2, H, W) is resized bilinearly with ``align_corners=True``, the convention

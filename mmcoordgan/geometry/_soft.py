@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,7 +57,7 @@ class SoftTransfer(torch.autograd.Function):
     def backward(ctx, grad_out):
         with torch.no_grad(), torch.autocast(grad_out.device.type, enabled=False):
             grads = SoftTransfer._backward(ctx, grad_out)
-        grads = first_order_only(grads, grad_out, *ctx.saved_tensors[:3])
+        grads = FirstOrderOnly.apply(*grads, grad_out, *ctx.saved_tensors[:3])
         return (*grads, None, None, None)
 
     @staticmethod
@@ -103,7 +102,7 @@ class SoftTransfer(torch.autograd.Function):
 
 
 class FirstOrderOnly(torch.autograd.Function):
-    """Three gradients as they are; an error where they should be differentiated again."""
+    """Three gradients as they are; an error where they are differentiated (create_graph=True)."""
 
     @staticmethod
     def forward(ctx, grad_values, grad_source, grad_target, *depends_on):
@@ -115,11 +114,6 @@ class FirstOrderOnly(torch.autograd.Function):
             'soft_transfer has no second derivative: detach its result, or its inputs, in terms '
             'that differentiate a gradient'
         )
-
-
-def first_order_only(grads: Any, *depends_on: Tensor) -> Any:
-    """Gradients, which become an error if they are differentiated again (create_graph=True)."""
-    return FirstOrderOnly.apply(*grads, *depends_on) if torch.is_grad_enabled() else grads
 
 
 def _powers(nearest: Tensor, distance: Tensor, halving: float, out: Tensor) -> Tensor:

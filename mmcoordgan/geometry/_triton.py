@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ._soft import first_order_only
+from ._soft import FirstOrderOnly
 
 OWN, OTHERS, WARPS = 16, 128, 4
 """Points that a program computes; most points that it meets at a time; its warps. The fastest of
@@ -203,4 +203,4 @@ class AllPairs(torch.autograd.Function):
             launch(_source_gradients, n, batch, *given, *results, *ctx.counts, **ctx.constants)
             for points in (source, target):
                 points.div_(ctx.temperature)
-        return *first_order_only((values, source, target), grad, *inputs), None
+        return *FirstOrderOnly.apply(values, source, target, grad, *inputs), None

@@ -29,9 +29,6 @@ class RandomWarps:
             their spacing. Above about 0.4, warps begin to fold.
         control_points: Numbers of control points per side to choose from, each at least 2. Every
             warp adds two bendings; few points bend the whole image, many points its details.
-
-    Raises:
-        ValueError: If an argument is out of its range.
     """
 
     angle: float = 25.0

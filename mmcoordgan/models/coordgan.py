@@ -59,11 +59,9 @@ class CoordGAN(CountedModel):
             up. Only the minibatch standard deviation sees micro-batches.
         on_nonfinite: What to do where a loss or a gradient is infinite or not a number: 'error'
             ends the training, 'skip' leaves the optimizer step out (on all ranks).
-        real_warps: Show real images to the discriminator through random smooth warps: arguments of
-            :class:`~mmcoordgan.geometry.RandomWarps`, and ``start``, the first iteration to do so
-            (0). A generator explains the shapes of aligned photographs by texture; warped ones
-            make structure worth learning. Images are then resized to the generator's size. None:
-            as published.
+        real_warps: Show real images to the discriminator through random smooth warps, resized to
+            the generator's size: arguments of :class:`~mmcoordgan.geometry.RandomWarps`, and
+            ``start``, the first iteration to do so (0). None: as published.
         data_preprocessor: Scales images to [-1, 1].
 
     Raises:
@@ -127,13 +125,9 @@ class CoordGAN(CountedModel):
     def train_step(self, data: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """One iteration: discriminator step, lazy regularization step, generator step.
 
-        Args:
-            data: ``inputs``: B real images of the generator's size (of any with ``real_warps``);
-                B even.
-            optim_wrapper: ``discriminator`` (both discriminators) and ``generator``.
-
-        Returns:
-            The weighted value of every active loss term.
+        ``inputs`` are B real images of the generator's size (of any with ``real_warps``), B even;
+        optimizers are ``discriminator`` (both discriminators) and ``generator``. Returns the
+        weighted value of every active loss term.
         """
         real = self._prepare(self.data_preprocessor(data, True)['inputs'])
 

@@ -18,10 +18,8 @@ class GANDataPreprocessor(ImgDataPreprocessor):
     :meth:`CoordGAN.forward`) is only moved to the model's device. MMagic's data samples are
     stacked into one when testing, as MMagic's metrics expect.
 
-    Args:
-        mean: Of each channel, in units of the pixels.
-        std: Likewise.
-        **kwargs: Further arguments of ``ImgDataPreprocessor``.
+    ``mean`` and ``std`` of each channel are in units of the pixels; further arguments are those of
+    ``ImgDataPreprocessor``.
     """
 
     def __init__(

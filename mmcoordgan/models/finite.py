@@ -26,17 +26,15 @@ class NonFiniteError(UserError):
 class FiniteGuard:
     """Lets an optimizer step pass if its losses and gradients are finite.
 
-    Args:
-        policy: 'error': raise :class:`NonFiniteError`; 'skip': skip the step with a warning, and
-            raise it after 100 iterations in a row with skipped steps.
+    ``policy`` 'error' raises :class:`NonFiniteError`; 'skip' skips the step with a warning, and
+    raises it after 100 iterations in a row with skipped steps.
     """
 
     def __init__(self, policy: str):
         if policy not in POLICIES:
             raise ValueError(f'on_nonfinite must be one of {POLICIES}, but got {policy!r}')
         self.policy = policy
-        self.skipped: set[int] = set()
-        """Iterations in which a step was skipped."""
+        self.skipped: set[int] = set()  # iterations in which a step was
 
     def read(
         self, iteration: int, losses: Mapping[str, Tensor], gradients: Sequence[Tensor]

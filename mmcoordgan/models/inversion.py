@@ -33,9 +33,7 @@ class CoordGANInversion(CountedModel):
     its ``OptimWrapper`` (which accumulates gradients) and its ``MMDistributedDataParallel``.
 
     The generator is the averaged one of stage 1 and part of this model's checkpoints. It is never
-    trained: its parameters require no gradient, and its noise is the same in every image.
-
-    Networks are configs or modules.
+    trained, and its noise is the same in every image. Networks are configs or modules.
 
     Args:
         generator: A :class:`~.networks.Generator`.
@@ -166,8 +164,7 @@ class CoordGANInversion(CountedModel):
     def loss(self, images: Tensor) -> dict[str, Tensor]:
         """Weighted values of the active terms; counts the iteration.
 
-        Args:
-            images: Real images (B, 3, H, W) in [-1, 1], B even; resized to the generator's size.
+        Real images (B, 3, H, W) in [-1, 1], B even, are resized to the generator's size.
         """
         self._load_stage1()
         self._update_ema()
@@ -200,11 +197,7 @@ class CoordGANInversion(CountedModel):
             self.encoder_teacher.load_state_dict(self.encoder_ema.state_dict())
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum the losses; their means over all ranks go into the log.
-
-        Raises:
-            NonFiniteError: If one is not finite, with ``on_nonfinite='error'``.
-        """
+        """Sum the losses; their means over all ranks go into the log."""
         total, log = super().parse_losses(losses)
         log = self.guard.read(int(self.iteration) - 1, log, ())
         return (total, log) if log else (self._zero(), {})

@@ -75,17 +75,12 @@ class ScheduledLoss(nn.Module):
         return self.loss_weight * ramp * self.interval
 
     def forward(self, view: Any) -> Tensor:
-        """The unweighted scalar of a micro-batch."""
         raise NotImplementedError
 
 
 class LossTerms(nn.ModuleDict):
-    """Loss terms by the names that the log shows.
-
-    Args:
-        terms: Each a config or module of a :class:`ScheduledLoss`, or None to leave it out.
-        steps: The steps of the training that has these terms.
-        networks: Names of the networks that it has.
+    """Loss terms by the names that the log shows, each a config or module of a
+    :class:`ScheduledLoss`, or None; for a training with these steps and networks.
     """
 
     def __init__(self, terms: dict | None, steps: Sequence[str], networks: Sequence[str]):
@@ -107,7 +102,7 @@ class LossTerms(nn.ModuleDict):
 
 
 def _check(name: str, term: Any, steps: Sequence[str], networks: Sequence[str]) -> None:
-    """Complete ``term.on`` by the term's name; refuse what no step of the training computes."""
+    """Complete ``term.on`` by the term's name; refuse what this training cannot compute."""
     kind = type(term).__name__
     if getattr(term, 'step', None) not in steps:
         raise ValueError(f'loss term {name}: {kind} is no loss term of {", ".join(steps)}')

@@ -61,8 +61,7 @@ class EquivarianceLoss(ScheduledLoss):
 
     with random warps :math:`g` and :func:`photometric_noise` :math:`n`. On synthesized images the
     map :math:`c_x` is the true one. On real images it is what the teacher, the average of the
-    encoder's weights, finds in the unwarped image. Warps destroy what one image alone tells about
-    its map, and leave what all images share.
+    encoder's weights, finds in the unwarped image.
 
     Args:
         on: 'real' or 'synthesized'. Default: what the term's name implies, ``equivariance`` and
@@ -115,13 +114,11 @@ class EquivarianceLoss(ScheduledLoss):
     def forward(self, view: Stage2View) -> Tensor:
         real = self.on == 'real'
         images = view.real if real else view.synthesized
-        coords = self._taught(view) if real else view.truth.coords
-        assert coords is not None
+        coords: Any = self._taught(view) if real else view.truth.coords
         images, coords = (x.repeat(self.views, 1, 1, 1) for x in (images, coords))
         warp = self.warps.draw(len(images), images.shape[-1]).to(images)
         seen = photometric_noise(sample_image(images, warp))
-        found = encode(view.encoder, view.generator, seen).coords
-        assert found is not None
+        found: Any = encode(view.encoder, view.generator, seen).coords
         target = sample_image(coords, warp)
         if target.shape != found.shape:
             size = found.shape[-2:]

@@ -18,19 +18,13 @@ from .perceptual import PerceptualDistance
 
 @dataclass(eq=False)
 class Fakes:
-    """Generated images of a micro-batch; images 2k and 2k + 1 are partners.
-
-    Args:
-        generator: Renders them, from latents (B, structure_dim) and (B, texture_dim), B even.
-        grad: Whether they are differentiable in the generator's parameters.
-        both: ``images`` and ``swapped`` are both needed, and rendered in one pass.
-    """
+    """Generated images of a micro-batch; images 2k and 2k + 1 are partners."""
 
     generator: Generator
-    structure_z: Tensor
-    texture_z: Tensor
-    grad: bool = True
-    both: bool = False
+    structure_z: Tensor  # (B, structure_dim), B even
+    texture_z: Tensor  # (B, texture_dim)
+    grad: bool = True  # Whether images are differentiable in the generator's parameters
+    both: bool = False  # images and swapped are both needed, and rendered in one pass
 
     @cached_property
     def coords(self) -> Tensor:
@@ -117,10 +111,8 @@ class Stage2View:
     generator: Generator  # Frozen
     encoder: Encoder
     perceptual: PerceptualDistance  # None where the config has none
-    sample_codes: Callable[[int], tuple[Tensor, Tensor]]
-    """Batch size -> structure and texture latents."""
-    teacher: Encoder | None = None
-    """The average of the encoder's weights; None where the config keeps none."""
+    sample_codes: Callable[[int], tuple[Tensor, Tensor]]  # Batch size -> latents
+    teacher: Encoder | None = None  # The encoder's averaged weights, where the config keeps them
 
     @cached_property
     def found(self) -> Encoding:
@@ -146,9 +138,8 @@ class Stage2View:
     @torch.no_grad()
     def teach(self, images: Tensor) -> Tensor:
         """(B, 2, H, W): maps that the teacher finds in images."""
-        assert self.teacher is not None
-        coords = encode(self.teacher, self.generator, images).coords
-        assert coords is not None
+        teacher: Any = self.teacher
+        coords: Any = encode(teacher, self.generator, images).coords
         return coords.float()
 
     @cached_property

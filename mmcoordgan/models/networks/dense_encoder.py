@@ -41,9 +41,6 @@ class DenseEncoder(nn.Module):
             takes a quarter of the time; the map is then enlarged (bilinear).
         texture_width: Length of the texture code.
         channels: Widths from the finest to the coarsest level; each level halves the size.
-
-    Raises:
-        ValueError: If a size is no power of two or too small for the depth.
     """
 
     structure_width = None
