@@ -35,11 +35,9 @@ class Blocks(NamedTuple):
 
         Empty slots get the value ``empty``, by default that of the last point.
         """
-        missing = self.order.shape[1] - features.shape[2]
-        if empty is None:
-            padded = F.pad(features, (0, missing), mode='replicate')
-        else:
-            padded = F.pad(features, (0, missing), value=empty)
+        missing = 0, self.order.shape[1] - features.shape[2]
+        mode = 'replicate' if empty is None else 'constant'
+        padded = F.pad(features, missing, mode, empty)
         packed = padded.gather(2, self.order[:, None].expand(-1, features.shape[1], -1))
         return packed.transpose(0, 1).reshape(features.shape[1], -1, BLOCK_SIZE)
 

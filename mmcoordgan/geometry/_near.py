@@ -10,6 +10,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ._blocks import BLOCK_SIZE, FAR, Blocks
@@ -145,17 +146,27 @@ class Neighborhood:
 class Walk:
     """Two batches of point sets, and all their neighborhoods one after the other.
 
-    ``target`` (2, blocks, BLOCK_SIZE) and ``source`` (see :func:`pack_sources`) are packed points;
-    sources that are ``margin`` farther than the nearest one still matter.
+    ``targets`` and ``sources`` are the blocks of the points ``target`` (B, 2, M) and ``source``
+    (B, 2, N), which may have ``values`` (B, C, N). Sources that are ``margin`` farther than the
+    nearest one still matter. Packed sources have one more block, which is far away: no source.
     """
 
     def __init__(
-        self, targets: Blocks, sources: Blocks, target: Tensor, source: Tensor, margin: float
+        self,
+        targets: Blocks,
+        sources: Blocks,
+        target: Tensor,
+        source: Tensor,
+        margin: float = 0,
+        values: Tensor | None = None,
     ):
         self.targets, self.sources = targets, sources
-        self.target, self.source = target, source[:2]
+        self.target = targets.pack(target)
+        self.source = F.pad(sources.pack(source, empty=FAR), (0, 0, 0, 1), value=FAR)
+        if values is not None:
+            self.values = F.pad(sources.pack(values, empty=0), (0, 0, 0, 1))
         self.margin = margin
-        self.scratch = Scratch(target)
+        self.scratch = Scratch(self.target)
 
     def __iter__(self) -> Iterator[Neighborhood]:
         """A few blocks of targets at a time (:data:`MAX_PAIRS`)."""
@@ -215,19 +226,6 @@ def blocks_around(points: Tensor, source_low: Tensor) -> Tensor:
     return (strip[:, :, None] * per_strip + block).flatten(2)
 
 
-def pack_sources(blocks: Blocks, points: Tensor, features: Tensor | None = None) -> Tensor:
-    """Points (B, 2, N) and features (B, C, N) of sources -> (2 + C, B * K + 1, BLOCK_SIZE).
-
-    Empty slots are far away, as is all of the last block, which means no source.
-    """
-    packed = blocks.pack(points, empty=FAR)
-    none = packed.new_full((2, 1, BLOCK_SIZE), FAR)
-    if features is not None:
-        packed = torch.cat([packed, blocks.pack(features, empty=0)])
-        none = torch.cat([none, none.new_zeros(features.shape[1], 1, BLOCK_SIZE)])
-    return torch.cat([packed, none], dim=1)
-
-
 def gather(packed: Tensor, near: Tensor) -> Tensor:
     """Slots (C, blocks, S) of the blocks ``near`` (n, L) -> (C, n, L * S)."""
     return packed.index_select(1, near.flatten()).view(len(packed), len(near), -1)
@@ -244,9 +242,8 @@ def nearest_index(targets: Blocks, sources: Blocks, target: Tensor, source: Tens
 
     ``targets`` and ``sources`` are their blocks. Among equally near sources any may be chosen.
     """
-    packed = targets.pack(target)
-    walk = Walk(targets, sources, packed, pack_sources(sources, source), margin=0)
-    slots = torch.empty_like(packed[0], dtype=torch.int64)
+    walk = Walk(targets, sources, target, source)
+    slots = torch.empty_like(walk.target[0], dtype=torch.int64)
     for hood in walk:
         for rows, near in hood.pairs(hood.nearest)[1]:
             dx, dy = walk.differences(rows, near)

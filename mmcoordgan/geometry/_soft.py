@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ._blocks import BLOCK_SIZE
-from ._near import Neighborhood, Walk, gather, hypotenuse, pack_sources
+from ._near import Neighborhood, Walk, gather, hypotenuse
 
 CUTOFF_BITS = {torch.float32: 15, torch.float64: 44}
 """What is left out of a sum of weights is at most 2 ** -bits of the largest weight in it."""
@@ -29,19 +29,18 @@ class SoftTransfer(torch.autograd.Function):
         # (B, C, N), (B, 2, N), (B, 2, M), Blocks, Blocks, float
         halving = temperature * math.log(2)
         margin = halving * (math.log2(source.shape[2]) + CUTOFF_BITS[source.dtype])
-        packed_target = targets.pack(target)
-        packed = pack_sources(sources, source, values)
-        out = values.new_empty(values.shape[1], *packed_target.shape[1:])
-        radius = values.new_empty(packed_target.shape[1])  # of each block of targets
-        nearest, total = (values.new_empty(packed_target.shape[1:]) for _ in range(2))
-        walk = Walk(targets, sources, packed_target, packed, margin)
+        walk = Walk(targets, sources, target, source, margin, values)
+        blocks = walk.target.shape[1]
+        out = values.new_empty(values.shape[1], blocks, BLOCK_SIZE)
+        radius = values.new_empty(blocks)
+        nearest, total = values.new_empty(2, blocks, BLOCK_SIZE)
         counts = []
         for hood in walk:
             radius[hood.rows] = _radius(hood, margin, halving)
             longest, pairs = hood.pairs(radius[hood.rows])
             counts.append(longest)
             for rows, near in pairs:
-                carry = gather(packed[2:], near)  # (C, n, S)
+                carry = gather(walk.values, near)  # (C, n, S)
                 dx, dy = walk.differences(rows, near)
                 distance = hypotenuse(dx, dy)  # (n, BLOCK_SIZE, S)
                 nearest[rows] = distance.amin(2)  # (n, BLOCK_SIZE)
@@ -64,22 +63,20 @@ class SoftTransfer(torch.autograd.Function):
     def _backward(ctx, grad_out):
         values, source, target, out, radius, nearest, total = ctx.saved_tensors
         sources, targets, temperature, halving, margin, counts = ctx.constants
-        packed_target = targets.pack(target)
-        packed = pack_sources(sources, source, values)
-        grad_target = torch.empty_like(packed_target)
-        grad_packed = torch.zeros_like(packed)
+        walk = Walk(targets, sources, target, source, margin, values)
+        grad_target = torch.empty_like(walk.target)
+        grad_packed = torch.zeros_like(torch.cat([walk.source, walk.values]))
         grad = targets.pack(grad_out, empty=0)
         mean = (grad * out).sum(0)  # (blocks, BLOCK_SIZE)
-        walk = Walk(targets, sources, packed_target, packed, margin)
         for hood, longest in zip(walk, counts):
             for rows, near in hood.pairs(radius[hood.rows], longest)[1]:
-                carry = gather(packed[2:], near)  # (C, n, S)
+                carry = gather(walk.values, near)  # (C, n, S)
                 dx, dy = walk.differences(rows, near)
                 distance = hypotenuse(walk.scratch(2, *dx.shape).copy_(dx), dy)
                 weight = _powers(nearest[rows], distance, halving, walk.scratch(3, *dx.shape))
                 weight.div_(total[rows, :, None])
                 # Gradients of these sources and of their values.
-                part = carry.new_empty(len(packed), *carry.shape[1:])
+                part = carry.new_empty(len(grad_packed), *carry.shape[1:])
                 grad_rows = grad[:, rows].transpose(0, 1)  # (n, C, BLOCK_SIZE)
                 part[2:] = (grad_rows @ weight).transpose(0, 1)
                 # d loss / d distance, over the distance to turn (dx, dy) into a unit vector
