@@ -98,11 +98,6 @@ class TransferMetric(BaseMetric):
         self._totals: dict[str, Tensor] = {}
         self.results.clear()
 
-    @property
-    def ignore_index(self) -> int | None:
-        """Label of void pixels, from the data set's ``metainfo``."""
-        return (self.dataset_meta or {}).get('ignore_index')
-
     def count_classes(self) -> int:
         """Number of classes of the data set."""
         classes = (self.dataset_meta or {}).get('classes')
@@ -149,7 +144,7 @@ class TransferMetric(BaseMetric):
                 coords_key=self.coords_key,
                 num_maps=self.num_references if is_query else None,
                 num_classes=self.num_classes,
-                ignore_index=self.ignore_index,
+                ignore_index=(self.dataset_meta or {}).get('ignore_index'),
                 label_size=self.label_size,
             )
             if not is_query:

@@ -262,9 +262,8 @@ class CoordGANInversion(CountedModel):
             found['refined_'] = Encoding(*codes, self.generator.warp(codes[0]))
         fields = {}
         for prefix, encoding in found.items():
-            for name, values in encoding._asdict().items():
-                if values is not None:
-                    fields[f'{prefix}{name}'] = values
+            given = {k: v for k, v in encoding._asdict().items() if v is not None}
+            fields.update({f'{prefix}{name}': values for name, values in given.items()})
             if self.render_predictions:
                 fields[f'{prefix}reconstruction'] = self.render(encoding)
         return fields

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 
 class Blur(nn.Module):
-    """Low-pass filter with a separable kernel, normalized to sum ``gain``.
+    """Low-pass filter with a separable kernel, normalized to sum ``gain`` (4 after upsampling).
 
     ``kernel`` holds the taps of one dimension; ``padding`` pixels are added (before, after) in both
-    directions, by ``mode`` 'constant' (zeros) or 'reflect'. After upsampling by 2 with zeros, the
-    gain is 4.
+    directions, by ``mode`` 'constant' (zeros) or 'reflect'.
     """
 
     kernel: Tensor
