@@ -37,18 +37,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add('config', help='config file')
     add('checkpoint', help='checkpoint file')
     add('--work-dir', help='folder for logs and images [work_dirs/<config name>]')
-    text = (
-        'write the metrics (FILE.json; null where one is not finite) or the predicted '
-        'correspondence maps (FILE.npz)'
-    )
+    text = 'write metrics (FILE.json; null: not finite) or correspondence maps (FILE.npz)'
     add('--out', metavar='FILE', help=text)
-    text = (
-        'draw transfers into this folder; configs that draw by themselves use '
-        '<work dir>/pictures/transfer otherwise'
-    )
+    text = 'folder for drawn transfers [<work dir>/pictures/transfer, if the config draws]'
     add('--show-dir', metavar='DIR', help=text)
-    text = 'run the model in half precision (test_cfg.fp16=True)'
-    add('--amp', action='store_true', help=text)
+    add('--amp', action='store_true', help='half precision (test_cfg.fp16=True)')
     add_common_arguments(
         parser, 'test_dataloader.batch_size=1 or test_evaluator.0.temperature=0.02'
     )
@@ -63,13 +56,6 @@ def choose_checkpoint(cfg: Config, checkpoint: str) -> None:
         cfg.model[key] = None
     if type_name(cfg.model.get('type')) in STAGES and not cfg.model.get('refinement'):
         cfg.model.losses, cfg.model.perceptual = {}, None  # VGG16's weights need not be there
-
-
-def check_test(cfg: Config) -> None:
-    """Make sure that the config says what to test on."""
-    for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
-        if cfg.get(key) is None:
-            raise UserError(f'{cfg.filename} does not say what to test: it has no {key}')
 
 
 def drop_refined(cfg: Config) -> None:
@@ -113,8 +99,6 @@ def add_hook(cfg: Config, **settings: Any) -> None:
 class MetricsHook(Hook):
     """Keeps the metrics, which not every test loop returns; shows a bar while batches are slow."""
 
-    metrics: dict = {}
-
     def before_test_epoch(self, runner: Any) -> None:
         # MMagic's loop has several data loaders.
         loader = getattr(runner.test_loop, 'dataloader', ()) if is_main_process() else ()
@@ -127,28 +111,14 @@ class MetricsHook(Hook):
         next(self.bar, None)
 
     def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
-        self.metrics = metrics or {}
+        self.metrics = {name: float(value) for name, value in (metrics or {}).items()}
 
 
-def write_metrics(path: str, metrics: dict) -> None:
+def write_metrics(path: str, metrics: dict[str, float]) -> None:
     """Write names and numbers as JSON, which has none that are not finite."""
-    values = {key: float(value) for key, value in metrics.items()}
-    finite = {key: value if math.isfinite(value) else None for key, value in values.items()}
+    finite = {name: x if math.isfinite(x) else None for name, x in metrics.items()}
     with atomic_file(path) as file:
         file.write(f'{json.dumps(finite, indent=2)}\n'.encode())
-
-
-def report(metrics: dict, cfg: Config, out: str | None) -> None:
-    """Write and print what was measured."""
-    if out is not None:
-        if out.endswith('.json'):
-            write_metrics(out, metrics)
-        print(f'written: {out}', file=sys.stderr)
-    shown = [name for name in metrics if not re.search(r'iou/|/ref\d', name)]
-    width = max(map(len, shown), default=0)
-    for name in shown:  # classes and references stand in tables of their own
-        print(f'{name:<{width}}  {float(metrics[name]):10.4f}')
-    print(f'Done. The log, and pictures/ if some were drawn, are in {cfg.work_dir}')
 
 
 @explained_errors('test.py')
@@ -156,7 +126,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     forbid_unsafe_loading()
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
-    check_test(cfg)
+    for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
+        if cfg.get(key) is None:
+            raise UserError(f'{cfg.filename} does not say what to test: it has no {key}')
     drop_refined(cfg)
     if args.out is not None:
         check_file(args.out, ['.json', '.npz'], force=True)
@@ -175,7 +147,16 @@ def main(argv: list[str] | None = None) -> None:
     runner.register_hook(kept, 'LOWEST')
     runner.test()
     if is_main_process():
-        report(kept.metrics, cfg, args.out)
+        if args.out is not None and args.out.endswith('.json'):
+            write_metrics(args.out, kept.metrics)
+        if args.out is not None:
+            print(f'written: {args.out}', file=sys.stderr)
+        # Classes and references stand in tables of their own.
+        shown = {k: x for k, x in kept.metrics.items() if not re.search(r'iou/|/ref\d', k)}
+        width = max(map(len, shown), default=0)
+        for name, value in shown.items():
+            print(f'{name:<{width}}  {value:10.4f}')
+        print(f'Done. The log, and pictures/ if some were drawn, are in {cfg.work_dir}')
     leave_processes()
 
 

@@ -38,17 +38,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         prog='train.py',
         description='Train a model.',
         epilog='SIGTERM and Ctrl-C end the training after the current iteration, with a '
-        'checkpoint that --resume goes on from; the exit codes are then 143 and 130. 0: done. '
-        '1: an error, among them losses that are not finite and a full disk. 2: wrong arguments.',
+        'checkpoint for --resume. Exit codes: 0 done, 1 an error (such as losses that are not '
+        'finite, or a full disk), 2 wrong arguments, 143 and 130 interrupted and saved.',
     )
     add = parser.add_argument
     add('config', help='config file')
-    text = 'folder for checkpoints, logs and images [work_dirs/<config name>]'
-    add('--work-dir', help=text)
-    text = (
-        'continue from this checkpoint; without a value, from the newest intact one in the work '
-        'dir, or from the start if there is none yet'
-    )
+    add('--work-dir', help='folder for checkpoints, logs and images [work_dirs/<config name>]')
+    text = 'continue from this checkpoint; without a value, from the newest intact one, if any'
     add('--resume', nargs='?', const='auto', metavar='CHECKPOINT', help=text)
     text = 'train in mixed precision: bf16 (without a value), or fp16 with scaled losses'
     add('--amp', nargs='?', const='bf16', choices=tuple(AMP_DTYPES), help=text)
@@ -89,7 +85,7 @@ def choose_checkpoint(cfg: Config, resume: str | None, named: bool = False) -> N
         for reason in passed_over:
             print(f'--resume: {reason}', file=sys.stderr)
         starting = f'no checkpoint in {cfg.work_dir} yet, starting from the beginning'
-        print(f'--resume: {f"going on from {found}" if found else starting}')
+        print(f'--resume: {f"continuing from {found}" if found else starting}')
         if not found and named and sys.stdin.isatty() and input('Go on? [y/N] ') != 'y':
             raise UserError(f'there is no checkpoint in {cfg.work_dir}: look for the right folder')
         cfg.resume, cfg.load_from = found is not None, found or cfg.get('load_from')
@@ -102,7 +98,7 @@ def choose_checkpoint(cfg: Config, resume: str | None, named: bool = False) -> N
             cfg.model[key] = None
 
 
-@explained_errors('train.py', '; --resume goes on from the last checkpoint')
+@explained_errors('train.py', '; --resume continues from the last checkpoint')
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     forbid_unsafe_loading()

@@ -183,7 +183,7 @@ def test_the_config_of_the_training_stays_and_half_precision(tmp_path):
 
 def test_metrics_that_are_not_finite():
     """Plain JSON knows no NaN."""
-    metrics = {'iou': 61.5, 'pck@0.1': float('nan'), 'error': np.float32('-inf')}
+    metrics = {'iou': 61.5, 'pck@0.1': float('nan'), 'error': float('-inf')}
     tool['write_metrics']('metrics.json', metrics)
 
     def refuse(name: str) -> None:

@@ -1,9 +1,14 @@
-"""Time and memory of the correspondence functions beside brute force over all pairs of pixels."""
+"""Time and memory of the correspondence functions beside brute force over all pairs of pixels.
+
+Prints seconds (on the CPU those of all threads together) and peak memory.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import Any
@@ -109,23 +114,29 @@ def cost_of(function: str, method: str, size: int, device: str, batch: int = 1) 
     return measure(step, device, 5 if method == 'near pixels' or device == 'cuda' else 1)
 
 
+def print_costs(sizes: Sequence[int], device: str, batch: int = 1) -> None:
+    """Print a table for each function; on a CPU, each row is measured in a process of its own."""
+    for function in METHODS:
+        print(f'\n{function}\n{"size":>6} {"method":18}{"s":>9}{"MiB":>9}')
+        for size in sizes:
+            for method in methods_of(function, size, device):
+                measured = partial(cost_of, function, method, size, device, batch)
+                if device == 'cuda':
+                    cost = measured()
+                else:
+                    with ProcessPoolExecutor(1, get_context('spawn')) as new:
+                        cost = new.submit(measured).result()
+                print(f'{size:6} {method:18}{cost.seconds:9.4f}{cost.peak:9.1f}', flush=True)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description='Prints seconds (on the CPU those of all threads together) and peak memory of '
-        'soft_transfer, hard_transfer and chamfer_to_grid, beside brute force over all pairs.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--sizes', type=int, nargs='+', default=[32, 64, 128, 256])
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
     args = parser.parse_args()
     torch.set_num_threads(1)
     print(machine(args.device))
-    for function in METHODS:
-        print(f'\n{function}\n{"size":>6} {"method":18}{"s":>9}{"MiB":>9}')
-        for size in args.sizes:
-            for method in methods_of(function, size, args.device):
-                with ProcessPoolExecutor(1, get_context('spawn')) as new:
-                    cost = new.submit(cost_of, function, method, size, args.device).result()
-                print(f'{size:6} {method:18}{cost.seconds:9.3f}{cost.peak:9.1f}', flush=True)
+    print_costs(args.sizes, args.device)
 
 
 if __name__ == '__main__':

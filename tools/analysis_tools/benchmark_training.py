@@ -37,12 +37,15 @@ class Bench:
 
     def parts(self) -> dict[str, Callable[[], Any]]:
         """Names and calls."""
+        perceptual, discriminator = self.model.perceptual, self.model.discriminator
         return {
             'generator, forward': lambda: self.render(grad=False),
-            'generator, both': lambda: self.drop(self.render(grad=True).sum()),
-            'warp loss, both': lambda: self.drop(self.warp_loss()),
-            'chamfer, both': lambda: self.drop(chamfer_to_grid(leaf(self.maps)).mean()),
-            'discriminator, both': lambda: self.drop(self.logits().sum()),
+            'generator, both': lambda: self.train(lambda: self.render(grad=True).sum()),
+            'warp loss, both': lambda: self.train(
+                lambda: warp_loss(perceptual, leaf(self.images), leaf(self.maps))
+            ),
+            'chamfer, both': lambda: self.train(lambda: chamfer_to_grid(leaf(self.maps)).mean()),
+            'discriminator, both': lambda: self.train(lambda: discriminator(self.real).sum()),
             'R1': self.regularize,
             'iteration': lambda: self.iterate(LAZY + 1),
             'iteration with R1': lambda: self.iterate(LAZY),
@@ -53,26 +56,23 @@ class Bench:
         with self.autocast:
             return Fakes(self.model.generator, *latents, grad=grad).images
 
-    def warp_loss(self) -> Tensor:
+    def train(self, loss: Callable[[], Tensor]) -> None:
         with self.autocast:
-            return warp_loss(self.model.perceptual, leaf(self.images), leaf(self.maps))
-
-    def logits(self) -> Tensor:
-        with self.autocast:
-            return self.model.discriminator(self.real)
+            value = loss()
+        self.drop(value)
 
     def regularize(self) -> None:
         real = leaf(self.real)
         self.drop(r1_penalty(self.model.discriminator(real), [real]))
 
+    def drop(self, loss: Tensor) -> None:
+        loss.backward()
+        self.model.zero_grad(set_to_none=True)
+
     def iterate(self, iteration: int) -> None:
         self.model.iteration.fill_(iteration)
         images = [((x + 1) * 127.5).byte() for x in self.real]
         self.model.train_step(dict(inputs=images), self.optimizers)
-
-    def drop(self, loss: Tensor) -> None:
-        loss.backward()
-        self.model.zero_grad(set_to_none=True)
 
 
 def leaf(values: Tensor) -> Tensor:
@@ -88,22 +88,23 @@ def matmul_peak(device: str) -> float:
     return 2 * size**3 / cost.seconds
 
 
-def print_parts(bench: Bench, peak: float, counted: dict[str, int]) -> None:
-    """Print a row for every part, and count its FLOP where ``counted`` lacks them.
+def print_parts(bench: Bench, peak: float, counted: dict[str, int], *names: str) -> None:
+    """Print a row for every part or ``names``, and count its FLOP where ``counted`` lacks them.
 
     Nothing can be compiled while operations are counted.
     """
     print(f'{"part":28}{"s":>9}{"MiB":>9}{"TFLOP":>9}{"of peak":>9}{"images/s":>10}')
-    on_gpu = bench.device == 'cuda'
-    for name, call in bench.parts().items():
-        if not on_gpu and name == 'iteration':
+    on_gpu, parts = bench.device == 'cuda', bench.parts()
+    for name in names or parts:
+        call = parts[name]
+        if not (on_gpu or names) and name == 'iteration':
             continue  # takes long; it is the one with R1 less the part R1
-        warm = on_gpu or name in counted
+        again = on_gpu or name in counted
         if name not in counted:
             with FlopCount() as counter:
                 cost = measure(call, bench.device)
             counted[name] = counter.total
-        if warm:
+        if again:
             for _ in range(WARM_UP):
                 call()
             cost = measure(call, bench.device, REPEAT if on_gpu else 1)
@@ -120,15 +121,14 @@ def main() -> None:
     add('--batch-size', type=int, default=2, help='even [2]')
     add('--threads', type=int, default=2, help='threads on the CPU [2]')
     add('--amp', action='store_true', help='autocast to bfloat16')
-    text = 'time it again with torch.compile on generator and perceptual network'
-    add('--compile', action='store_true', help=text)
+    add('--compile', action='store_true', help='time it again with torch.compile')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     print(machine(args.device))
     peak = matmul_peak(args.device)
     kind = 'bfloat16' if args.device == 'cuda' else 'float32, one CPU-second'
-    precision = 'autocast to bfloat16' if args.amp else 'float32'
     print(f'matrix product ({kind}): {peak / 1e12:.3f} TFLOP/s')
+    precision = 'autocast to bfloat16' if args.amp else 'float32'
     print(f'{args.config}, batch {args.batch_size}, {precision}')
     bench, counted = Bench(args.config, args.device, args.batch_size, args.amp), {}
     print_parts(bench, peak, counted)

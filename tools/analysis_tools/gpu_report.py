@@ -1,7 +1,7 @@
-"""Compare a GPU's results with the CPU's in float64; time training and geometry on it.
+"""Everything that only a GPU can tell, in one command of less than eight minutes.
 
-Takes less than eight minutes. Prints a Markdown table for each section, for docs/benchmarks.md.
-With --device cpu, it does the same on tiny sizes, to test itself.
+Compares a GPU's results with the CPU's in float64, then times geometry and training. With --device
+cpu, it does the same on tiny sizes, to test itself.
 """
 
 from __future__ import annotations
@@ -10,23 +10,19 @@ import argparse
 import copy
 import gc
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from collections.abc import Callable
 from unittest.mock import patch
 
 import torch
-from benchmark_geometry import METHODS, cost_of, inputs_of, methods_of
-from benchmark_training import Bench, matmul_peak
-from measuring import LAZY, FlopCount, build_training, machine, measure
+from benchmark_geometry import inputs_of, methods_of, print_costs
+from benchmark_training import Bench, matmul_peak, print_parts
+from measuring import build_training, machine
 from torch import Tensor, nn
 
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.geometry import _near, chamfer_to_grid, hard_transfer, soft_transfer
 from mmcoordgan.models.networks.warp import WarpNetwork
 
-Row = dict[str, Any]
 TRAININGS = [
     *((f'celeba_{size}', batch, True) for size in (128, 256, 512) for batch in (2, 8)),
     *(('celeba_128', 16, True), ('celeba_128', 2, False), ('celeba_128', 8, False)),
@@ -41,14 +37,8 @@ exact_convolutions = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 them by several percent there."""
 
 
-def print_table(section: str, rows: list[Row]) -> None:
-    """Print rows as a Markdown table, with the columns that any of them has."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    table = [names, ['---'] * len(names), *([row.get(n, '') for n in names] for row in rows)]
-    print(f'\n### {section}\n')
-    for cells in table:
-        texts = [f'{cell:.4g}' if isinstance(cell, float) else str(cell) for cell in cells]
-        print(f'| {" | ".join(texts)} |', flush=True)
+def judge(what: str, error: float, limit: float = TOLERANCE) -> None:
+    print(f'{what:40}{error:9.1e}  {"passes" if error < limit else "FAILS"}', flush=True)
 
 
 def difference(found: Tensor, expected: Tensor) -> float:
@@ -59,9 +49,9 @@ def difference(found: Tensor, expected: Tensor) -> float:
 
 
 @exact_convolutions
-def check_results(device: str) -> list[Row]:
+def check_results(device: str) -> None:
     """Values and gradients of geometry and networks, beside those of the CPU in float64."""
-    rows: list[Row] = []
+    print('\nlargest error relative to float64')
 
     def compare(what: str, network: nn.Module, call: Callable[..., Tensor], *inputs: Tensor):
         results = []
@@ -70,8 +60,7 @@ def check_results(device: str) -> list[Row]:
             given = [x.detach().to(**where).requires_grad_() for x in inputs]
             out = call(placed, *given)
             results.append([out, *torch.autograd.grad(out.square().sum(), given)])
-        error = max(map(difference, *results))
-        rows.append(dict(what=what, error=error, passes=error < TOLERANCE))
+        judge(what, max(map(difference, *results)))
 
     size = 64 if device == 'cuda' else 16
     maps = inputs_of('hard_transfer', size, 'cpu', batch=4)
@@ -81,8 +70,7 @@ def check_results(device: str) -> list[Row]:
             compare(f'soft transfer, {method}', nothing, softly, *maps)
             compare(f'chamfer, {method}', nothing, lambda _, x: chamfer_to_grid(x), maps[1])
     same, exact = hard_transfer(*(x.to(device) for x in maps)).cpu(), hard_transfer(*maps)
-    wrong = float((same != exact).any(1).float().mean())
-    rows.append(dict(what='hard transfer', error=wrong, passes=wrong < 1e-3))
+    judge('hard transfer', float((same != exact).any(1).float().mean()))
     model = build_training('coordgan/toyfaces_32.py', 'cpu')[0].eval()
     generator, (z, t) = model.generator, model.sample_codes(4)
     images = torch.rand(4, 3, 32, 32) * 2 - 1
@@ -96,20 +84,19 @@ def check_results(device: str) -> list[Row]:
         compare('published warp network', warp, lambda w, z: w(z, 2 * size), code)
         convolution, image = nn.Conv2d(512, 512, 1), torch.rand(1, 512, 64, 64)
         compare('a convolution in TensorFloat-32', convolution, lambda c, x: c(x), image)
-    return rows
 
 
 @exact_convolutions
-def check_steps(device: str) -> list[Row]:
+def check_steps(device: str) -> None:
     """Losses and changed weights of one training step of each stage, beside the CPU in float32."""
-    rows = []
+    print('\nlargest error of a step relative to float32')
     for name in ('toyfaces_32', 'toyfaces_32_encoder'):
         expected = one_step(name, 'cpu', amp=False)
         for amp in (False, True):
             loss, weights = map(difference, one_step(name, device, amp), expected)
-            passes = loss < (0.05 if amp else TOLERANCE)
-            rows.append(dict(step=name, bf16=amp, losses=loss, weights=weights, passes=passes))
-    return rows
+            kind = f'{name}, {"bfloat16" if amp else "float32"}'
+            judge(f'losses of {kind}', loss, 0.05 if amp else TOLERANCE)
+            judge(f'weights of {kind}', weights, 0.05)
 
 
 def one_step(name: str, device: str, amp: bool) -> tuple[Tensor, Tensor]:
@@ -130,50 +117,23 @@ def one_step(name: str, device: str, amp: bool) -> tuple[Tensor, Tensor]:
     return values, torch.cat(trained)
 
 
-@contextmanager
-def unless_out_of_memory(row: Row) -> Iterator[None]:
-    """Note it in the row where the GPU's memory is too small."""
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError:
-        row['note'] = 'out of memory'
-    gc.collect()
-    torch.cuda.empty_cache()
-
-
-def time_geometry(function: str, device: str) -> list[Row]:
-    """The search for near pixels beside all pairs."""
-    rows: list[Row] = []
-    batch, sizes = (8, (64, 128, 256)) if device == 'cuda' else (1, (16,))
-    for size in sizes:
-        for method in methods_of(function, size, device):
-            rows.append(dict(size=size, batch=batch, method=method))
-            with unless_out_of_memory(rows[-1]):
-                cost = cost_of(function, method, size, device, batch)
-                rows[-1].update(ms=1e3 * cost.seconds, MiB=cost.peak)
-    return rows
-
-
-def time_training(device: str, end: float) -> list[Row]:
+def time_training(device: str, end: float) -> None:
     """Iterations with and without R1, and their fraction of a plain matrix product."""
     peak = matmul_peak(device)
-    rows: list[Row] = [dict(config=f'a matrix product: {peak / 1e12:.4g} TFLOP/s')]
+    print(f'\nmatrix product: {peak / 1e12:.3f} TFLOP/s')
     for name, batch, amp in TRAININGS if device == 'cuda' else [('toyfaces_32', 2, False)]:
-        rows.append(dict(config=name, batch=batch, bf16=amp))
+        print(f'\n{name}, batch {batch}, {"bfloat16" if amp else "float32"}')
         if time.perf_counter() > end:
-            rows[-1]['note'] = 'left out: time is over'
+            print('left out: time is over')
             continue
-        with unless_out_of_memory(rows[-1]):
+        try:
             bench = Bench(f'coordgan/{name}.py', device, batch, amp)
-            for kind, iteration in (('', LAZY + 1), (' with R1', LAZY)):
-                with FlopCount() as count:
-                    bench.iterate(iteration)
-                cost = measure(partial(bench.iterate, iteration), device, 5)
-                rows[-1][f'ms{kind}'] = 1e3 * cost.seconds
-                rows[-1][f'images/s{kind}'] = batch / cost.seconds
-                rows[-1][f'of peak{kind}'] = count.total / cost.seconds / peak
-                rows[-1][f'MiB{kind}'] = cost.peak
-    return rows
+            print_parts(bench, peak, {}, 'iteration', 'iteration with R1')
+        except torch.cuda.OutOfMemoryError:
+            print('out of memory')
+        bench = None
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 @explained_errors('gpu_report.py')
@@ -181,13 +141,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--device', choices=['cuda', 'cpu'], default='cuda')
     device, start = parser.parse_args().device, time.perf_counter()
-    print(f'Measured on {machine(device)}.')
-    print_table('results', check_results(device))
-    print_table('steps', check_steps(device))
-    for function in METHODS:
-        print_table(function, time_geometry(function, device))
-    print_table('training', time_training(device, start + SECONDS))
-    print(f'\nIn {time.perf_counter() - start:.0f} s.')
+    print(machine(device))
+    check_results(device)
+    check_steps(device)
+    on_gpu = device == 'cuda'
+    print_costs((64, 128, 256) if on_gpu else (16,), device, batch=8 if on_gpu else 1)
+    time_training(device, start + SECONDS)
+    print(f'\n{time.perf_counter() - start:.0f} s in all')
 
 
 if __name__ == '__main__':

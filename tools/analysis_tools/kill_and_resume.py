@@ -1,9 +1,9 @@
 """Kill a training again and again, and compare its end with that of one that was left alone.
 
-Kills are kill -9 of all processes at random moments: while the program starts, while it
-trains, and while it writes a checkpoint. After each one, the checkpoint that last_checkpoint
-names must be complete, and no iterations may be lost but those since the last checkpoint. With
---signal TERM, processes are asked to end while they train, and no iteration may be lost.
+Kills are kill -9 of all processes at random moments: while the program starts, trains, and writes a
+checkpoint. After each one, the checkpoint that last_checkpoint names must be complete, and only
+iterations since that checkpoint may be lost. With --signal TERM, processes are asked to end while
+they train, and no iteration may be lost.
 """
 
 from __future__ import annotations
@@ -65,12 +65,13 @@ class Training:
                 process.send_signal(number)
         return self.process.wait()
 
-    def run(self) -> dict:
-        """Start, wait for the end; what the last checkpoint holds."""
+    def run(self) -> tuple[int, dict]:
+        """Start, wait for the end; the seed, and what :func:`flat` finds in the last checkpoint."""
         self.start()
         if self.process.wait() != 0:
             self.fail('the training failed')
-        return load_checkpoint(last_checkpoint(self.work_dir))
+        checkpoint = load_checkpoint(last_checkpoint(self.work_dir))
+        return checkpoint['meta']['seed'], flat(checkpoint)
 
     def fail(self, message: str) -> None:
         sys.exit(f'{message}:\n{self.output.read_text()[-3000:]}')
@@ -101,12 +102,10 @@ def wait_for_moment(training: Training, kind: str, source: random.Random) -> Non
     while training.process.poll() is None:
         now = training.iteration()
         first = first or now
-        if kind == 'training' and now and now >= first + target:
-            return time.sleep(source.uniform(0, 0.3))
-        if kind == 'saving' and now and training.writing():
-            return None
+        if now and (training.writing() if kind == 'saving' else now >= first + target):
+            break
         time.sleep(0.0005 if kind == 'saving' and now else 0.02)
-    return None
+    return time.sleep(source.uniform(0, 0.3) if kind == 'training' else 0)
 
 
 def kill_repeatedly(training: Training, args: argparse.Namespace) -> Counter:
@@ -152,7 +151,7 @@ def main() -> None:
     add('--signal', choices=('KILL', 'TERM'), default='KILL', help='what to interrupt with [KILL]')
     add('--processes', type=int, default=1, help='processes that train [1]')
     add('--iterations', type=int, help='length of the training [12 for each kill]')
-    text = 'where both trainings go, as alone and killed, which are replaced [%(default)s]'
+    text = 'folder for both trainings, replaced [work_dirs/kill_and_resume]'
     add('--work-dir', default='work_dirs/kill_and_resume', help=text)
     add('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as for train.py')
     args = parser.parse_args()
@@ -160,8 +159,8 @@ def main() -> None:
     # The run that is killed first: the other one needs its seed, which the run chose by itself.
     killed = Training(args, 'killed')
     counts = kill_repeatedly(killed, args)
-    end = killed.run()
-    one, other = flat(Training(args, 'alone', end['meta']['seed']).run()), flat(end)
+    seed, other = killed.run()
+    one = Training(args, 'alone', seed).run()[1]
     different = [p for p in {*one, *other} if p not in one or one[p] != other.get(p)]
     if different:
         sys.exit(f'{len(different)} values differ, such as {sorted(different)[:5]}')

@@ -9,21 +9,48 @@ Needs the CPU build of PyTorch and a C++ compiler.
 from __future__ import annotations
 
 import argparse
+import math
+import os
+import sys
 import warnings
+import weakref
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from typing import Any
+from unittest.mock import patch
 
 import fake_cuda  # noqa: F401  before torch
+import mmengine
+import numpy as np
 import torch
-from measuring import LAZY, build_training
-from simulation import Simulator
+from measuring import LAZY, build_training, operations
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
 
+import mmcoordgan
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.geometry import _near, hard_transfer, soft_transfer
 
+PACKAGES = tuple(os.path.dirname(package.__file__) for package in (mmcoordgan, mmengine))
+NO_KERNEL = {
+    *('detach', 'alias', 'empty', 'empty_strided', 'empty_like', 'new_empty', '_unsafe_view'),
+    *('new_empty_strided', 'lift_fresh', '_reshape_alias', 'record_stream', 'resize_', 'set_'),
+}
+WAITING = ('bincount', 'masked_select', '_unique2', 'nonzero', 'equal')
+REFUSED = (
+    *('cumsum', 'grid_sampler_2d_backward', 'reflection_pad2d_backward'),
+    *('upsample_bilinear2d_backward', '_upsample_bilinear2d_aa_backward'),
+    *('upsample_bicubic2d_backward', '_adaptive_avg_pool2d_backward'),
+)
+"""What ``torch.use_deterministic_algorithms(True)`` refuses on a GPU, of floats."""
+TENSORS_PER_LAUNCH = 36
+"""Of a ``foreach`` operation, about."""
+NEAR = {'transfer': (72, 12), 'nearest': (7, 2)}
+"""How many blocks of sources the search finds near a block of targets, at most and at least: on
+smooth maps of 128 x 128, for the soft transfer and for the nearest pixel."""
 CARDS = (12, 24, 40, 80)
 CONTEXT = 1.0
 """GiB that CUDA and its libraries hold."""
@@ -31,52 +58,89 @@ FRAGMENTS = 1.1
 """The allocator holds about so much more than it has given out."""
 
 
-class Simulation:
-    """A model on the fake GPU; see :func:`measuring.build_training`."""
+def place() -> str:
+    """The line of this package or MMEngine that is running, or the backward node."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        for package in PACKAGES:
+            if name.startswith(f'{package}{os.sep}'):
+                path = os.path.relpath(name, os.path.dirname(package)).replace(os.sep, '/')
+                return f'{path}:{frame.f_lineno}'
+        frame = frame.f_back
+    node = torch._C._current_autograd_node()
+    return f'backward of {node.name()}' if node is not None else 'elsewhere'
+
+
+class Simulation(TorchDispatchMode):
+    """A model on the fake GPU, whose operations are counted; see :func:`measuring.build_training`.
+
+    Fake tensors have no values. Numbers that the host asks for are those of an iteration (integers)
+    or 1; questions about tensors on the GPU are answered with no, about those on the CPU with yes.
+    """
 
     fake = FakeTensorMode()  # one for all: some constants are kept
 
     def __init__(self, config: str, amp: bool):
-        self.simulator = Simulator()
-        with self.fake, self.simulator:
+        super().__init__()
+        self.iteration = self.live = 0
+        self.sizes: dict[int, int] = {}
+        self.reset()
+        with self.fake, self:
             self.model, self.optimizers = build_training(config, 'cuda', amp)
+
+    def reset(self) -> None:
+        """Begin to count anew."""
+        self.syncs: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.kernels = self.flop = self.bytes = 0
+        self.most = self.live
 
     def run(self, batch: int, *names: str) -> dict[str, dict[str, Any]]:
         """Simulate each step, or those with these names, twice; what the second one does."""
         steps: dict[str, Callable[[int], Any]] = {
-            'training with R1': partial(self._train, LAZY),
-            'training': partial(self._train, LAZY + 1),
-            'testing': self._test,
-            'inference': self._infer,
+            'training with R1': partial(self.train, LAZY),
+            'training': partial(self.train, LAZY + 1),
+            'testing': self.test,
+            'inference': self.infer,
         }
         if not hasattr(self.model, 'discriminator'):
             del steps['training with R1']
         if _near.USE_TRITON:
-            import_module('mmcoordgan.geometry._triton').launch = self.simulator.launch
-        found, on_one_thread = {}, torch.autograd.set_multithreading_enabled(False)
-        with self.fake, self.simulator, self.simulator.search(), on_one_thread:
+            import_module('mmcoordgan.geometry._triton').launch = self.launch
+        found = {}
+        search = patch.object(_near.Neighborhood, 'pairs', self.search(_near.Neighborhood.pairs))
+        with self.fake, self, search, torch.autograd.set_multithreading_enabled(False):
             for name in names or steps:
-                for _ in range(2):
-                    self.simulator.reset()
-                    steps[name](batch)
-                found[name] = self.simulator.counts()
+                steps[name](batch)
+                self.reset()
+                steps[name](batch)
+                found[name] = {
+                    'kernels': self.kernels,
+                    'syncs': dict(self.syncs),
+                    'refused': dict(self.refused),
+                    'tflop': self.flop / 1e12,
+                    'gigabytes': self.bytes / 1e9,
+                    'peak_gib': self.most / 2**30,
+                }
         return found
 
-    def _train(self, iteration: int, batch: int) -> None:
-        self.simulator.iteration = iteration
-        self.model.train().train_step(self._images(batch), self.optimizers)
+    def train(self, iteration: int, batch: int) -> None:
+        self.iteration = iteration
+        self.model.train().train_step(self.images(batch), self.optimizers)
 
-    def _test(self, batch: int) -> None:
+    def test(self, batch: int) -> None:
         encodes = hasattr(self.model, 'encoder')
-        data = self._images(batch) if encodes else {'inputs': {'num_batches': batch}}
-        self.model.eval().test_step(data)
+        self.model.eval().test_step(
+            self.images(batch) if encodes else {'inputs': {'num_batches': batch}}
+        )
 
     @torch.no_grad()
-    def _infer(self, batch: int) -> None:
+    def infer(self, batch: int) -> None:
         """Codes, maps, images, and labels carried from image to image."""
         model = self.model.eval()
         if hasattr(model, 'encoder'):
-            encoding = model.encode(model.data_preprocessor(self._images(batch))['inputs'])
+            encoding = model.encode(model.data_preprocessor(self.images(batch))['inputs'])
             model.render(encoding)
             coords = encoding.coords
         else:
@@ -85,9 +149,97 @@ class Simulation:
         soft_transfer(labels, coords, coords.flip(0), 1.28 / coords.shape[-1])
         hard_transfer(labels, coords, coords.flip(0))
 
-    def _images(self, batch: int) -> dict[str, list]:
+    def images(self, batch: int) -> dict[str, list]:
         size = self.model.generator.image_size
         return {'inputs': [torch.zeros(3, size, size, dtype=torch.uint8) for _ in range(batch)]}
+
+    def search(self, pairs: Any) -> Any:
+        """``Neighborhood.pairs`` that finds as many near blocks as on a map of a training."""
+
+        def recorded(hood: Any, radius: Any, longest: Any = None) -> Any:
+            if longest is None:
+                self.syncs[f'search at {place()}'] += 1
+                numbers = NEAR['nearest' if radius is hood.nearest else 'transfer']
+                longest = np.linspace(*numbers, len(radius)).round().astype(int).tolist()
+            return pairs(hood, radius, longest)
+
+        return recorded
+
+    def launch(self, kernel: Any, points: int, batch: int, *arguments: Any, **_: Any) -> None:
+        """Count a kernel of Triton, in place of ``_triton.launch``."""
+        self.kernels += 1
+        self.bytes += sum(x.nbytes for x in arguments if isinstance(x, torch.Tensor))
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = func._schema.name.split('::')[1]
+        if name == '_local_scalar_dense':
+            return self._scalar(args[0])
+        out = func(*args, **kwargs)
+        written = out
+        if name.startswith(('_foreach', '_fused')) and out is None:  # in place
+            written = [x for x, a in zip(args, func._schema.arguments) if a.alias_info]
+        read = {key: value for key, value in kwargs.items() if key != 'out'}
+        taken, made = (
+            [x for x in tree_flatten(tree)[0] if isinstance(x, torch.Tensor)]
+            for tree in ((args, read), written)
+        )
+        devices = {x.device.type for x in taken + made}
+        if 'cuda' not in devices:
+            return out
+        self._allocate(made)
+        if name in ('_to_copy', 'copy_') and len(devices) > 1:
+            if not (kwargs.get('non_blocking') or (name == 'copy_' and args[2:] == (True,))):
+                to_host = made[0].device.type == 'cpu'
+                self.syncs[f'copy to the {"host" if to_host else "GPU"} at {place()}'] += 1
+            return out
+        viewed = any(r.alias_info and not r.alias_info.is_write for r in func._schema.returns)
+        if name in NO_KERNEL or func.is_view or viewed or not made:
+            return out
+        mask = name in ('index', 'index_put_') and any(
+            isinstance(i, torch.Tensor) and i.dtype == torch.bool for i in args[1]
+        )
+        if name in WAITING or mask:
+            self.syncs[f'{name} at {place()}'] += 1
+        if name in REFUSED and made[0].is_floating_point():
+            self.refused[f'{name} at {place()}'] += 1
+        self._count(func, name, args, taken + made, out)
+        return out
+
+    def _scalar(self, tensor: Any) -> Any:
+        on_gpu = tensor.device.type == 'cuda'
+        if on_gpu:
+            self.syncs[f'item at {place()}'] += 1
+        if tensor.dtype == torch.bool:
+            return not on_gpu
+        return 1.0 if tensor.is_floating_point() else self.iteration
+
+    def _count(self, func, name, args, tensors, out) -> None:
+        launches = 1
+        if name == 'convolution_backward':
+            launches = sum(args[-1])
+        elif name.startswith(('_foreach', '_fused')):
+            launches = -(-len(args[0]) // TENSORS_PER_LAUNCH)
+        elif name == 'convolution' and args[2] is not None:  # cuDNN adds biases in another pass
+            launches, tensors = 2, [*tensors, out, out]
+        self.flop += operations(func, args, out)
+        self.kernels += launches
+        for tensor in (x for x in tensors if x.device.type == 'cuda'):
+            lengths = (n for n, stride in zip(tensor.shape, tensor.stride()) if stride)
+            self.bytes += tensor.element_size() * math.prod(lengths)
+
+    def _allocate(self, tensors: list) -> None:
+        for tensor in tensors:
+            storage = tensor.untyped_storage()
+            key = storage._cdata
+            if tensor.device.type == 'cuda' and key not in self.sizes:
+                self.sizes[key] = -(-storage.nbytes() // 512) * 512
+                self.live += self.sizes[key]
+                weakref.finalize(storage, self._free, key)
+        self.most = max(self.most, self.live)
+
+    def _free(self, key: int) -> None:
+        self.live -= self.sizes.pop(key)
 
 
 def largest_batches(

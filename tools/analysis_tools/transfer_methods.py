@@ -2,7 +2,7 @@
 
 A method gives each reference one map, and each query one map, or one for each reference, of where
 its pixels look. Maps are x first, in the canonical frame [-1, 1]; their corners lie on the centers
-of the corner pixels.
+of the corner pixels. Images are (H, W, 3) uint8 RGB.
 """
 
 from __future__ import annotations
@@ -24,11 +24,7 @@ from mmcoordgan.models.losses.lpips import INPUTS
 
 
 class Method:
-    """One row of the comparison. This one copies: pixels look at their own place.
-
-    Args:
-        size: Side of the maps.
-    """
+    """One row of the comparison. This one copies: pixels look at their own place."""
 
     name = 'copying'
     mode = 'hard'
@@ -39,11 +35,11 @@ class Method:
         self.temperature = temperature_at(size, 'soft', 0.01, 128)
 
     def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
-        """References (H, W, 3) uint8 RGB -> their maps (K, 2, h, w)."""
+        """References -> their maps (K, 2, size, size)."""
         return torch.stack([self.read_query(image)['coords'] for image in images])
 
     def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
-        """A query (H, W, 3) uint8 RGB -> ``coords``, (2, h, w) or (K, 2, h, w).
+        """A query -> ``coords``, (2, size, size) or (K, 2, size, size).
 
         A method may give other maps for points, ``point_coords``.
         """
@@ -58,12 +54,10 @@ class PairMethod(Method):
     """Features of a query and of a reference -> where the query's pixels look, (2, size, size)."""
 
     def read_references(self, images: Sequence[np.ndarray]) -> Tensor:
-        """Keep the references' features; their maps are canonical grids."""
         self.references = [self.features(image) for image in images]
         return canonical_grid(self.size, self.size).expand(len(images), -1, -1, -1)
 
     def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
-        """Match the query with each reference."""
         features = self.features(image)
         found = [self.match(features, reference) for reference in self.references]
         return {key: torch.stack([one[key] for one in found]) for key in found[0]}
@@ -140,10 +134,8 @@ class DINOv2(PairMethod):
     A query's pixels look at their nearest neighbors in the reference. Points follow mutual nearest
     neighbors alone: a point goes where the nearest pixel that has one goes.
 
-    Args:
-        size: Side of the maps; features of patches are interpolated to it.
-        path: The ONNX file: images (1, 3, H, W), normalized as for ImageNet -> as its first output
-            tokens (1, T, channels), of which the last are the patches of 14 pixels, row by row.
+    The file takes images (1, 3, H, W), normalized as for ImageNet. Its first output is tokens
+    (1, T, channels), of which the last are the patches of 14 pixels, row by row.
     """
 
     name = 'DINOv2'
@@ -174,18 +166,12 @@ class DINOv2(PairMethod):
         there, back = similar.argmax(1), similar.argmax(0)
         coords = canonical_grid(self.size, self.size).flatten(1)[:, there]
         mutual = back[there] == torch.arange(len(there))
-        point_coords = coords.masked_fill(~mutual, OUT_OF_REACH)
-        shape = (2, self.size, self.size)
-        return {'coords': coords.view(shape), 'point_coords': point_coords.view(shape)}
+        found = {'coords': coords, 'point_coords': coords.masked_fill(~mutual, OUT_OF_REACH)}
+        return {key: one.view(2, self.size, self.size) for key, one in found.items()}
 
 
 class Trained(Method):
-    """A trained encoder of this package, or the codes that refining it finds.
-
-    Args:
-        model: Checkpoint, work dir or name of a bundled model.
-        refine: Refine the codes.
-    """
+    """A trained encoder (checkpoint, work dir or bundled model); its codes can be refined."""
 
     def __init__(self, model: str, refine: bool = False) -> None:
         self.inferencer = CoordGANInferencer(
@@ -201,6 +187,5 @@ class Trained(Method):
         self.temperature = self.inferencer.temperature or self.temperature
 
     def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
-        """Its map, from one forward pass."""
         found = self.inferencer.encode([image], refine=self.refine)[0]
         return {'coords': torch.from_numpy(found.coords)}

@@ -41,10 +41,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add('src', help='checkpoint of the reference')
     add('dst', help='checkpoint to write')
     add('--dump-config', metavar='FILE', help='also write the matching config (FILE.py)')
-    text = (
-        'config whose data, losses and schedule to take [celeba_128.py, celeba_512.py or '
-        'celeba_128_encoder.py of configs/coordgan]'
-    )
+    text = 'take data, losses and schedule from this config [the published one that fits]'
     add('--base-config', metavar='FILE', help=text)
     text = "iterations that SRC was trained for [the number in SRC's name, as in 300000.pt, or 0]"
     add('--iteration', type=int, metavar='N', help=text)
@@ -57,11 +54,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def matching_config(model: dict[str, Any], source: str, base: str | None) -> Config:
-    """Put a model's networks and sizes into the base config, or into the published one.
-
-    Raises:
-        UserError: The base config is for the other stage.
-    """
+    """Put a model's networks and sizes into the base config, or into the published one."""
     size, resolution = (model['generator'][k] for k in ('image_size', 'base_resolution'))
     name = 'celeba_128' if size == resolution else 'celeba_512'
     if model['type'] == 'CoordGANInversion':
@@ -111,30 +104,27 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     content = read_checkpoint_file(args.src, args.trust)
     networks, sizes = from_official(content, args.src), {}
-    arguments = official_arguments(content, args.src)
-    for key, settings in arguments.items():
+    for key, settings in official_arguments(content, args.src).items():
         part, build = NETWORKS[key]
         sizes[part.removesuffix('_ema')] = dict(type=build.__name__, **settings)
-    plain = networks.pop('generator', None)
-    average = networks.pop('generator_ema', plain)
+    average = networks.get('generator_ema', networks.get('generator'))
     if average is None:
         raise UserError(f'{args.src} holds no generator (g or g_ema)')
-    kind = 'CoordGAN'
-    parts = dict(generator=plain or average, generator_ema=average, **networks)
+    kind, parts = 'CoordGAN', {'generator': average, 'generator_ema': average, **networks}
     if 'encoder' in networks:  # stage 2 renders with the averaged generator of stage 1
         kind, parts = 'CoordGANInversion', dict(generator=average, encoder=networks['encoder'])
     state = {'iteration': torch.tensor(args.iteration)}
     for part, network in parts.items():
         state.update({f'{part}.{name}': v for name, v in network.state_dict().items()})
-    dropped = [str(key) for key in content if key not in arguments]
+    dropped = [str(key) for key in content if key not in NETWORKS]
     if dropped:
         print(f'not converted: {", ".join(dropped)}')
     model = dict(type=kind, **{part: sizes[part] for part in parts if part in sizes})
-    cfg = matching_config(model, args.src, args.base_config)
-    text = cfg.pretty_text
+    text = matching_config(model, args.src, args.base_config).pretty_text
+    source = Path(args.src)
     official = dict(
-        source=Path(args.src).name,
-        sha256=hashlib.sha256(Path(args.src).read_bytes()).hexdigest(),
+        source=source.name,
+        sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
         converted_by=f'mmcoordgan {__version__}',
     )
     checkpoint = dict(
