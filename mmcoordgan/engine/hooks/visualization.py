@@ -146,17 +146,19 @@ class TransferVisualizationHook(Hook):
                 self._rows[index] = transfer_row(reference, drawn, palette, temperature)
 
     def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
-        self._show_rows(runner, {f'{index:05d}': [row] for index, row in self._rows.items()})
+        # runner.iter would build the data of the training.
+        self._show_rows(runner, 0, {f'{index:05d}': [row] for index, row in self._rows.items()})
 
     def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
-        self._show_rows(runner, {f'iter_{runner.iter:06d}': list(self._rows.values())})
+        files = {f'iter_{runner.iter:06d}': list(self._rows.values())}
+        self._show_rows(runner, runner.iter, files)
 
-    def _show_rows(self, runner: Any, files: dict[str, list[list[np.ndarray]]]) -> None:
+    def _show_rows(self, runner: Any, step: int, files: dict[str, list]) -> None:
         if self._rows:
             folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
             draw = partial(arrange_cells, titles=TRANSFER_TITLES)
             images = {name: draw(rows) for name, rows in files.items()}
-            _show(runner, 'transfer', draw(list(self._rows.values())), runner.iter, folder, images)
+            _show(runner, 'transfer', draw(list(self._rows.values())), step, folder, images)
 
 
 @VISBACKENDS.register_module()
