@@ -74,15 +74,10 @@ class TrainedNetworks:
 
     @torch.no_grad()
     def invert(self, images: Tensor) -> Encoding:
-        """Codes and correspondence maps of images; renders nothing.
+        """Codes and maps of images: RGB (B, 3, H, W) in [-1, 1], resized to the encoder's input.
 
         Convention: maps are x first, in (-1, 1); two pixels correspond where their values agree.
-
-        Args:
-            images: RGB (B, 3, H, W) in [-1, 1]; resized to the encoder's input size.
-
-        Raises:
-            ValueError: If the checkpoint has no encoder.
+        ValueError: the checkpoint has no encoder.
         """
         return encode(self.require_encoder(), self.generator, images)
 

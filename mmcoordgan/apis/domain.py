@@ -69,14 +69,10 @@ def map_error(networks: Any, images: Tensor, coords: Tensor) -> Tensor:
     An encoder that recognizes what it sees finds it again in a copy that is turned by 20 degrees
     either way and enlarged. Needs no generator and no reference.
 
-    Args:
-        networks: A :class:`~mmcoordgan.apis.TrainedNetworks`.
-        images: RGB (B, 3, H, W) in [-1, 1].
-        coords: Their maps (B, 2, h, w), as the encoder finds them.
-
-    Returns:
-        (B, 1, h, w): mean distances in units of the frame, at the pixels of ``coords``; those
-        that the copies do not show have the value of the nearest that they show.
+    ``coords`` (B, 2, h, w) are the maps that the encoder of ``networks``
+    (:class:`~mmcoordgan.apis.TrainedNetworks`) finds in ``images``, RGB (B, 3, H, W) in [-1, 1].
+    Returns (B, 1, h, w): mean distances in units of the frame. Pixels that the copies do not show
+    have the value of the nearest shown.
     """
     total = torch.zeros_like(coords[:, :1])
     for angle in (-ANGLE, ANGLE):

@@ -43,14 +43,7 @@ class Codes(NamedTuple):
 
 
 class ImageEncoder:
-    """Finds codes and maps of images, a batch at a time; renders nothing.
-
-    Args:
-        networks: Generator and encoder.
-        device: Where they are.
-        show_progress: Show a progress bar on standard error.
-        vgg_weights: Path or URL of VGG16's weights, to refine codes by LPIPS.
-    """
+    """Finds codes and maps of images for :class:`CoordGANInferencer`; renders nothing."""
 
     def __init__(
         self, networks: TrainedNetworks, device: str, show_progress: bool, vgg_weights: str | None

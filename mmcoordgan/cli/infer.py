@@ -38,11 +38,10 @@ def encode(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     results = model.iter_encode(images, **batches(args, out))
     yield
     for found in results:
+        name = names[found.name]
         if args.overview:
-            out.save(
-                found.name, f'overview/{names[found.name]}.png', partial(model.overview, found)
-            )
-        out.save(found.name, f'codes/{names[found.name]}.npz', partial(arrays_of, found))
+            out.save(found.name, f'overview/{name}.png', model.overview(found))
+        out.save(found.name, f'codes/{name}.npz', arrays_of(found))
 
 
 def correspond(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
@@ -56,7 +55,7 @@ def correspond(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     """
     found = load(args, out).correspond(args.a, args.b, refine=args.refine)
     yield
-    out.save(args.a, 'matches.npz', lambda: arrays_of(found))
+    out.save(args.a, 'matches.npz', arrays_of(found))
     shown = found.matches, found.confidence
     out.save(
         args.a, 'matches.png', lambda: draw_matches(original(args.a), original(args.b), *shown)
@@ -90,12 +89,11 @@ def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> Iterator[Non
     for found in results:
         image, name = found.name, names[found.name]
         if args.overlay:
-            draw = partial(overlaid, found, palette, args.scale)
-            out.save(image, f'overlay/{name}.png', draw)
+            out.save(image, f'overlay/{name}.png', partial(overlaid, found, palette, args.scale))
         if args.probabilities:
-            arrays: Any = partial(dict, probabilities=found.probabilities, classes=found.classes)
+            arrays = dict(probabilities=found.probabilities, classes=found.classes)
             out.save(image, f'probabilities/{name}.npz', arrays)
-        out.save(image, f'labels/{name}.png', partial(label_image, found.labels, palette))
+        out.save(image, f'labels/{name}.png', label_image(found.labels, palette))
 
 
 def transfer_points(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
@@ -136,8 +134,8 @@ def swap_texture(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     yield
     for row in rows:
         for texture, found in zip(textures.values(), row):
-            draw = partial(enlarged, found.image, args.scale)
-            out.save(found.name, f'images/{texture}/{structures[found.name]}.png', draw)
+            name = f'images/{texture}/{structures[found.name]}.png'
+            out.save(found.name, name, enlarged(found.image, args.scale))
 
 
 def sample(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
@@ -153,10 +151,9 @@ def sample(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     digits = max(4, len(str(args.seed + args.number - 1)))
     for seed, found in enumerate(results, args.seed):
         name = f'seed{seed:0{digits}}.png'
-        out.save(name, f'images/{name}', partial(enlarged, found.image, args.scale))
+        out.save(name, f'images/{name}', enlarged(found.image, args.scale))
         if args.maps:
-            draw = partial(enlarged, coords_to_colors(found.coords), args.scale)
-            out.save(name, f'maps/{name}', draw)
+            out.save(name, f'maps/{name}', enlarged(coords_to_colors(found.coords), args.scale))
 
 
 def interpolate(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
@@ -177,9 +174,9 @@ def interpolate(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     images = []
     for number, found in enumerate(frames):
         images.append(Image.fromarray(enlarged(found.image, args.scale)))
-        out.save(args.start, f'frames/frame{number:04}.png', lambda: images[-1])
+        out.save(args.start, f'frames/frame{number:04}.png', images[-1])
     gif = dict(save_all=True, loop=0, duration=10 * round(100 / args.fps), append_images=images[1:])
-    out.save(args.start, 'frames.gif', lambda: images[0], **gif)
+    out.save(args.start, 'frames.gif', images[0], **gif)
 
 
 _VERBS = encode, correspond, transfer_labels, transfer_points, swap_texture, sample, interpolate

@@ -193,7 +193,9 @@ def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
             f'--launcher pytorch needs {", ".join(missing)} in the environment: start with '
             'tools/dist_train.sh or torchrun'
         )
-    _name_wrapper(cfg)
+    wrapper = cfg.get('model_wrapper_cfg') or {}
+    if isinstance(kind := wrapper.get('type'), type):  # of a lazy config; MMEngine takes a name
+        wrapper['type'] = f'{kind.__module__}.{kind.__qualname__}'
     if has_accelerator():
         return
     if launcher != 'pytorch':
@@ -213,13 +215,6 @@ def leave_processes() -> None:
         # versions of PyTorch: one that still lets go of its last tensor would wait for ever.
         time.sleep(0.2)
         torch.distributed.destroy_process_group()
-
-
-def _name_wrapper(cfg: Config) -> None:
-    """Write the class of a lazy config's model wrapper as text: MMEngine looks it up by name."""
-    wrapper = cfg.get('model_wrapper_cfg') or {}
-    if isinstance(kind := wrapper.get('type'), type):
-        wrapper['type'] = f'{kind.__module__}.{kind.__qualname__}'
 
 
 def _wrap_on_cpu(cfg: Config) -> None:

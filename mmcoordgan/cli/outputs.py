@@ -10,7 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -121,17 +121,17 @@ class OutputFolder:
         if domain.doubtful:
             self.doubtful.append(image)
 
-    def save(self, image: str, name: str, make: Callable[[], Any], **options: Any) -> None:
+    def save(self, image: str, name: str, made: Any, **options: Any) -> None:
         """Write a result of ``image``, complete or not at all.
 
-        ``make()`` gives named arrays for a .npz, which loads with ``allow_pickle=False``, or what
-        is drawn: (H, W, 3) uint8 RGB or a Pillow image, saved with ``options``. A name that the
-        disk does not take is a failure, and so is an image that can no longer be read; other
-        errors are raised.
+        ``made`` are named arrays for a .npz, which loads with ``allow_pickle=False``; an image,
+        (H, W, 3) uint8 RGB or of Pillow, saved with ``options``; or a function that reads images
+        to draw one. A name that the disk does not take is a failure, and so is an image that can
+        no longer be read; other errors are raised.
         """
         path = self.path(name)
         try:
-            made = make()
+            made = made() if callable(made) else made
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with atomic_file(path) as file:
                 if isinstance(made, dict):

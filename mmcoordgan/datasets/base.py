@@ -16,7 +16,7 @@ from mmcoordgan.registry import DATASETS, TRANSFORMS
 from .loading import LoadImage
 from .transforms import PackInputs
 
-Transform = Union[dict, Callable[[dict], Any]]
+Pipeline = Sequence[Union[dict, Callable[[dict], Any]]]
 
 
 def choose(items: Sequence, indices: int | Sequence[int] | None, owner: str) -> list:
@@ -36,17 +36,15 @@ class PipelineDataset(Dataset):
     """A map-style data set: ``get_data_info`` describes a sample, a pipeline makes the sample.
 
     It has what MMEngine's runner and wrappers (``RepeatDataset``, ``ConcatDataset``) need.
-
-    Args:
-        pipeline: Transforms, callables or configs, by bare names of this package and of mmcv.
-            Default: read the image and pack it.
+    ``pipeline`` are transforms, callables or configs, by bare names of this package and of mmcv;
+    by default they read the image and pack it.
     """
 
     METAINFO: dict = {}
     data_root: str = ''
     """Where the data comes from. With ``data_prefix``, names MMagic's caches of real features."""
 
-    def __init__(self, *, pipeline: Sequence[Transform] | None = None) -> None:
+    def __init__(self, *, pipeline: Pipeline | None = None) -> None:
         steps = [LoadImage(), PackInputs()] if pipeline is None else pipeline
         self.pipeline = Compose([TRANSFORMS.build(s) if isinstance(s, dict) else s for s in steps])
 

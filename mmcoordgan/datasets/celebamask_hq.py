@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 
 import numpy as np
 
 from mmcoordgan.registry import DATASETS
 
-from .base import PipelineDataset, Transform
+from .base import Pipeline, PipelineDataset
 from .label_files import check_size, default_palette, read_labels
 from .loading import grey_levels, open_image
 
@@ -108,8 +107,7 @@ class CelebAMaskHQ(PipelineDataset):
         num_classes: 7 (CoordGAN's benchmark) or 19 (all parts).
         subset: 'all', 'benchmark' (five references, at the positions 1, 3, 5, 6, 8 of the list,
             then 100 queries, 100 to 199) or 'validation' (the references, then 200 to 299).
-        pipeline: Transforms; the default reads the image and packs it with its labels, which must
-            have the same size.
+        pipeline: Default: read the image and pack it with its labels, of the same size.
         label_dir: Folder with one packed label PNG per image; read instead of the masks.
 
     Raises:
@@ -123,7 +121,7 @@ class CelebAMaskHQ(PipelineDataset):
         data_root: str,
         num_classes: int = 7,
         subset: str = 'all',
-        pipeline: Sequence[Transform] | None = None,
+        pipeline: Pipeline | None = None,
         label_dir: str | None = None,
     ) -> None:
         super().__init__(pipeline=pipeline)

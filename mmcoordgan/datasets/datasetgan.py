@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 
 from mmcoordgan.registry import DATASETS
 
-from .base import PipelineDataset, Transform
+from .base import Pipeline, PipelineDataset
 from .label_files import default_palette, read_labels
 
 CLASSES = {
@@ -60,20 +59,13 @@ class DatasetGANSegmentation(PipelineDataset):
     Args:
         data_root: Folder that holds our_train and our_test.
         subset: 'face-34' or 'car-20'.
-        pipeline: Transforms; the default reads the image and packs it with its labels, which must
-            have the same size.
+        pipeline: Default: read the image and pack it with its labels, of the same size.
 
-    Raises:
-        FileNotFoundError: A folder is missing.
-        ValueError: Images and masks of a folder do not pair.
+    FileNotFoundError: a folder is missing. ValueError: images and masks of a folder do not pair.
     """
 
     def __init__(
-        self,
-        *,
-        data_root: str,
-        subset: str = 'face-34',
-        pipeline: Sequence[Transform] | None = None,
+        self, *, data_root: str, subset: str = 'face-34', pipeline: Pipeline | None = None
     ) -> None:
         super().__init__(pipeline=pipeline)
         self.data_root = self._folder('data_root', data_root)

@@ -12,7 +12,7 @@ from mmengine.logging import MMLogger
 from mmcoordgan.errors import UserError
 from mmcoordgan.registry import DATASETS
 
-from .base import PipelineDataset, Transform, choose
+from .base import Pipeline, PipelineDataset, choose
 from .loading import BrokenImageError
 
 IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
@@ -58,9 +58,7 @@ class ImageFolder(PipelineDataset):
         on_broken: 'error' raises BrokenImageError for an unreadable image, 'skip' logs a warning
             and takes the next readable image instead.
 
-    Raises:
-        FileNotFoundError: ``data_root`` is not a folder.
-        UserError: It holds no image.
+    FileNotFoundError: ``data_root`` is not a folder. UserError: it holds no image.
     """
 
     METAINFO = {'dataset_name': 'image_folder'}
@@ -69,7 +67,7 @@ class ImageFolder(PipelineDataset):
         self,
         *,
         data_root: str,
-        pipeline: Sequence[Transform] | None = None,
+        pipeline: Pipeline | None = None,
         extensions: Sequence[str] = IMAGE_EXTENSIONS,
         indices: int | Sequence[int] | None = None,
         on_broken: str = 'error',

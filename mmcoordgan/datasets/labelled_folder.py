@@ -11,7 +11,7 @@ import numpy as np
 
 from mmcoordgan.registry import DATASETS
 
-from .base import PipelineDataset, Transform, choose
+from .base import Pipeline, PipelineDataset, choose
 from .image_folder import list_images
 from .keypoint_files import read_keypoints
 from .label_files import check_size, default_palette, read_labels
@@ -42,13 +42,12 @@ class LabelledFolder(PipelineDataset):
         indices: Take these positions of the sorted images, in this order, references first; or so
             many from the start. None takes all.
         allow_missing: Accept images without a mask or key points.
-        pipeline: Transforms; the default reads the image and packs it with its labels.
+        pipeline: Default: read the image and pack it with its labels.
 
     Raises:
         FileNotFoundError: A folder or file is missing, or images have no mask or key points.
         ValueError: There are no images. From indexing: a mask has another size than its image, or
-            a value that is no class.
-        OSError: From indexing: a mask cannot be read.
+            a value that is no class; OSError if it cannot be read.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class LabelledFolder(PipelineDataset):
         keypoints: str | None = None,
         indices: int | Sequence[int] | None = None,
         allow_missing: bool = False,
-        pipeline: Sequence[Transform] | None = None,
+        pipeline: Pipeline | None = None,
     ) -> None:
         super().__init__(pipeline=pipeline)
         if label_dir is not None and (classes is None or len(classes) < 2):

@@ -103,26 +103,22 @@ class LoadImage(BaseTransform):
 
     Reads the first frame, turns it upright by its EXIF orientation, converts grey, palette, CMYK
     and 16-bit images to RGB and lays transparent images on white. Color profiles are ignored.
-    With ``size`` the image becomes a square by Pillow's antialiased bilinear resizing, without
-    keeping its aspect ratio, in half the time of mmcv's ``Resize`` and with the same pixels.
+    With ``size`` the image becomes a square of that side by Pillow's antialiased bilinear
+    resizing, without keeping its aspect ratio, in half the time of mmcv's ``Resize`` and with the
+    same pixels.
 
     Reads ``img_path``. Sets ``img`` (H, W, 3) uint8 **in RGB order** (mmcv's loader gives BGR),
     ``img_shape`` and the shape of the upright image ``ori_shape``, both (H, W); with ``size`` also
     ``scale_factor``, the factors of width and height.
 
-    Args:
-        size: Height and width of the result; None keeps the image's own.
-
-    Raises:
-        BrokenImageError: The file is missing, damaged, too large for Pillow, or not in one of the
-            ``FORMATS``. The message names it.
+    BrokenImageError names a file that is missing, damaged, too large for Pillow, or not in one of
+    the ``FORMATS``.
     """
 
     def __init__(self, *, size: int | None = None) -> None:
         self.size = size
 
     def transform(self, results: dict) -> dict:
-        """Add ``img`` and what is known about it to ``results``."""
         with open_image(results['img_path']) as image:
             turn_upright(image)
             width, height = image.size

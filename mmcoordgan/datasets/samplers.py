@@ -21,10 +21,7 @@ class ReferenceSampler(Sampler):
     The first ``num_references`` samples are the references. Of the queries behind them, process r
     of n gets the r-th, (r + n)-th, ...: every query is seen exactly once.
 
-    Args:
-        dataset: The data set, of at least ``num_references`` samples.
-        num_references: How many of its samples are references.
-        seed: Ignored; MMEngine passes it to every sampler.
+    ``seed`` is ignored; MMEngine passes it to every sampler.
     """
 
     def __init__(self, dataset: Sized, *, num_references: int = 5, seed: int | None = None) -> None:
@@ -98,10 +95,7 @@ class SeededDataset(Dataset):
 
     What a pipeline draws then depends on neither workers nor interruptions. The random states of
     the process are left as they were. :class:`~.ResumableTrainLoop` puts this wrapper around the
-    data set of its data loader.
-
-    Args:
-        dataset: Config or instance of the data set inside.
+    data set of its data loader, given as a config or an instance.
     """
 
     def __init__(self, dataset: dict | Dataset) -> None:

@@ -15,12 +15,8 @@ class SwapSeeds(PipelineDataset):
     """Ask a CoordGAN for images, and for what they become when a code is swapped.
 
     Sample ``i`` is ``inputs=dict(swap_seed=...)``, a function of ``(seed, i)`` alone, so that what
-    is generated does not depend on batches and processes. See
+    is generated does not depend on batches and processes (``seed`` >= 0). See
     :meth:`mmcoordgan.models.CoordGAN.forward`.
-
-    Args:
-        length: Number of samples.
-        seed: Non-negative seed of the whole set.
     """
 
     def __init__(self, *, length: int = 1000, seed: int = 0) -> None:
@@ -32,7 +28,7 @@ class SwapSeeds(PipelineDataset):
         return self.length
 
     def get_data_info(self, index: int) -> dict:
-        """The request for sample ``index``, below 2^63."""
         state = np.random.SeedSequence((self.seed, index)).generate_state(1, np.uint64)[0]
         sample = BaseDataElement(metainfo={'sample_idx': index})
-        return {'inputs': {'swap_seed': int(state >> np.uint64(1))}, 'data_samples': sample}
+        seed = int(state >> np.uint64(1))  # below 2^63, as torch takes it
+        return {'inputs': {'swap_seed': seed}, 'data_samples': sample}

@@ -77,18 +77,11 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 def load_checkpoint(path: str | Path, trust: bool = False, advice: str = ADVICE) -> Any:
-    """Read a local checkpoint without running code from it.
+    """Read a local checkpoint onto the CPU without running code from it.
 
-    Checksums in PyTorch's archives are compared, and nothing larger than the file is made.
-
-    Args:
-        path: A local file.
-        trust: Read a file that holds more, and run its code.
-        advice: What the user can do about a file that is refused.
-
-    Returns:
-        What the file holds, on the CPU. Tensors stay on the disk until they are used, where the
-        format allows it.
+    Compares checksums in PyTorch's archives, and makes nothing larger than the file. Tensors stay
+    on the disk until they are used, where the format allows it. ``trust`` reads files that hold
+    more, and runs their code. ``advice`` is what the user can do about a file that is refused.
 
     Raises:
         FileNotFoundError: There is no such file.

@@ -89,13 +89,9 @@ def from_official(content: States, source: str) -> dict[str, nn.Module]:
 def to_official(states: States, source: str) -> dict[str, Tensors]:
     """Turn networks into the reference's keys and state dicts, with its filters.
 
-    Args:
-        states: State dicts by our names of the networks; a ``generator`` among them. A
-            discriminator of fewer image sizes than the reference's gets untrained from-RGB layers.
-        source: Name of the file, for messages.
-
-    Raises:
-        ValueError: A tensor is missing, left over or misshapen (lists them by name).
+    ``states`` are state dicts by our names of the networks; a ``generator`` among them. A
+    discriminator of fewer image sizes than the reference's gets untrained from-RGB layers.
+    ValueError lists tensors that are missing, left over or misshapen; it begins with ``source``.
     """
     if 'generator' not in states:
         raise ValueError(f'{source} is no checkpoint of CoordGAN: it holds no generator.* weights')

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from mmcoordgan.registry import DATASETS
 
-from ..base import PipelineDataset, Transform
+from ..base import Pipeline, PipelineDataset
 from ..transforms import PackInputs
 from .shape import CLASSES, Warp, draw_warp, face_labels, warp_grid
 from .texture import Texture, draw_texture, render_image
@@ -37,7 +35,7 @@ class ToyFaces(PipelineDataset):
         size: Height and width in pixels.
         length: Number of samples.
         seed: Non-negative seed of the whole set.
-        pipeline: Transforms; the default packs the sample with ``PackInputs``.
+        pipeline: Default: pack the sample with ``PackInputs``.
         cache: Keep rendered images and labels in memory (4 * size^2 bytes a sample). Each worker
             of a data loader has its own cache, lost at the end of an epoch unless
             ``persistent_workers`` is set.
@@ -59,7 +57,7 @@ class ToyFaces(PipelineDataset):
         size: int = 32,
         length: int = 10000,
         seed: int = 0,
-        pipeline: Sequence[Transform] | None = None,
+        pipeline: Pipeline | None = None,
         cache: bool = True,
         warp_strength: float = 1.0,
     ) -> None:
@@ -94,7 +92,6 @@ class ToyFaces(PipelineDataset):
         return {'img': image, 'gt_seg_map': face_labels(coords), 'gt_coords': coords}
 
     def get_data_info(self, index: int) -> dict:
-        """The dict that enters the pipeline for sample ``index``, with arrays of its own."""
         shape = (self.size, self.size)
         info = {'sample_idx': index, 'img_shape': shape, 'ori_shape': shape}
         if self._cache is None:

@@ -64,14 +64,11 @@ def draw_texture(rng: np.random.Generator) -> Texture:
         palette[REGION_INDEX[name]] = color
     saturation, value = uniform(0.35, 0.9), uniform(0.45, 1)
     light_angle, light = uniform(0, 2 * np.pi), uniform(0.1, 0.35)
+    first = _rgb(hue[2], saturation, value)
+    last = _rgb(hue[2] + uniform(-0.06, 0.06), saturation * 0.7, value * uniform(0.5, 0.8))
     return Texture(
         palette=palette,
-        background=np.stack(
-            [
-                _rgb(hue[2], saturation, value),
-                _rgb(hue[2] + uniform(-0.06, 0.06), saturation * 0.7, value * uniform(0.5, 0.8)),
-            ]
-        ),
+        background=np.stack([first, last]),
         background_angle=float(uniform(0, 2 * np.pi)),
         light=(float(light * np.cos(light_angle)), float(light * np.sin(light_angle))),
         stripes=(uniform(10, 25), uniform(0, 2 * np.pi), uniform(0, 0.3)),

@@ -21,14 +21,8 @@ def resize_labels(
 
     Convention: corners are not aligned (``align_corners=False``), as for resizing images.
 
-    Args:
-        labels: (H, W) integer, in 0..num_classes-1 or ``ignore_index`` (void).
-        num_classes: Number of channels of the result.
-        size: Height and width of the result.
-        ignore_index: Label of void pixels.
-
-    Returns:
-        (num_classes, size, size) float32; a pixel's sum is the fraction of it that is not void.
+    ``labels`` (H, W) are integers in 0..num_classes-1 or ``ignore_index`` (void). Returns
+    (num_classes, size, size) float32; a pixel's sum is the fraction of it that is not void.
     """
     soft = np.zeros((num_classes, size, size), np.float32)
     for label in range(num_classes):  # one at a time: masks may be much larger than the result
@@ -51,9 +45,6 @@ class ResizeWithSoftLabels(BaseTransform):
     ``ignore_index``. Replaces ``img`` and ``img_shape``, adds ``gt_soft_seg``
     (num_classes, size, size) float32, and replaces ``gt_seg_map`` by its arg max (size, size).
     Ties go to the lowest class; a pixel is void where more than half of it is.
-
-    Args:
-        size: Height and width of the result.
     """
 
     def __init__(self, *, size: int) -> None:
