@@ -16,10 +16,7 @@ from .version import __version__
 
 
 def find_tools() -> dict[str, Path]:
-    """The programs among the files of ``tools/`` by name, those of the folder itself first.
-
-    A name is the file's, with hyphens: 'train', 'dist-train', 'official-to-mm'.
-    """
+    """The programs in ``tools/`` by name ('train', 'dist-train'), those in subfolders last."""
     root = shipped_root() / 'tools'
     paths = [*root.rglob('*.py'), *root.rglob('*.sh')]
     paths = [path for path in paths if path.parent.name != 'ci']  # not for users, not in wheels

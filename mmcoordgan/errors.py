@@ -4,11 +4,9 @@ from __future__ import annotations
 
 
 class UserError(ValueError):
-    """Something that the user can put right: the message says what and how.
+    """Something that the user can put right: the message, one paragraph, says what and how.
 
-    Args:
-        message: One paragraph.
-        exit_code: With which a program ends: 2 if it has not begun its work, 1 otherwise.
+    ``exit_code`` is that of the program: 2 if it has not begun its work, 1 otherwise.
     """
 
     def __init__(self, message: str, exit_code: int = 2) -> None:

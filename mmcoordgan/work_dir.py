@@ -22,8 +22,7 @@ def last_checkpoint(work_dir: str | Path) -> str | None:
     """The path of the checkpoint that a run in ``work_dir`` wrote last; None if there is none.
 
     The file ``last_checkpoint`` names it; a file of that name in the work dir comes first, as in a
-    copied work dir. Without the file, the checkpoint with the highest number is taken. One that is
-    named but missing is a FileNotFoundError.
+    copied work dir. Without it, the highest number counts. FileNotFoundError: it is missing.
     """
     found = _candidates(Path(work_dir))
     if found and not found[0].is_file():

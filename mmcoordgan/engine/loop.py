@@ -25,8 +25,7 @@ class WaitInterrupted(Exception):
 def outlive_signals(worker_id: int, trainer: int) -> None:
     """Let a worker of the data loader ignore signals that are not from the process ``trainer``.
 
-    Slurm and terminals signal every process, and a worker that dies takes the training process
-    with it before that can save.
+    Slurm and terminals signal every process, and a worker that dies ends the training unsaved.
     """
 
     def obey() -> None:

@@ -54,10 +54,7 @@ class MixedPrecisionOptimWrapper(AmpOptimWrapper):
     """
 
     def __init__(
-        self,
-        dtype: str = 'bfloat16',
-        loss_scale: str | float | dict = 'dynamic',
-        **kwargs: Any,
+        self, dtype: str = 'bfloat16', loss_scale: str | float | dict = 'dynamic', **kwargs: Any
     ) -> None:
         OptimWrapper.__init__(self, **kwargs)  # that of AmpOptimWrapper insists on a GPU
         self.cast_dtype = DTYPES[dtype]
@@ -76,19 +73,15 @@ class MixedPrecisionOptimWrapper(AmpOptimWrapper):
         self.loss_scaler = scaler(enabled=dtype == 'float16', **settings)
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Load the optimizer's state, and the scale where both sides have one."""
-        state_dict = dict(state_dict)
+        state_dict = dict(state_dict)  # with a scale only where both sides have one
         if not (state_dict.get('loss_scaler') and self.loss_scaler.is_enabled()):
             state_dict.pop('loss_scaler', None)
         super().load_state_dict(state_dict)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast, within what ``OptimWrapper`` does."""
-        with (
-            OptimWrapper.optim_context(self, model),
-            torch.autocast(self.device_type, dtype=self.cast_dtype),
-        ):
+        autocast = torch.autocast(self.device_type, dtype=self.cast_dtype)
+        with OptimWrapper.optim_context(self, model), autocast:
             yield
 
 
@@ -109,7 +102,6 @@ class CoordGANOptimWrapperConstructor:
             ``paramwise_cfg`` (of MMEngine; names begin with the module's, such as
             ``generator.warp_net.first.weight``), ``type`` (an ``OptimWrapper``) and that type's
             arguments, such as ``clip_grad``, and ``accumulative_counts`` with ``encoder``.
-        paramwise_cfg: Must be None.
 
     Raises:
         ValueError: A key is missing, unknown or out of range, has nothing to train, or a name in
@@ -134,7 +126,6 @@ class CoordGANOptimWrapperConstructor:
 
 
 def _build(name: str, cfg: dict, model: nn.Module) -> Any:
-    """One optimizer wrapper; see :class:`CoordGANOptimWrapperConstructor`."""
     place, cfg = f'optim_wrapper.{name}', dict(cfg)
     interval = cfg.pop('regularization_interval', None)
     paramwise = dict(cfg.pop('paramwise_cfg', None) or {})

@@ -36,10 +36,9 @@ class JointLatentGenerator(CoordGANGenerator):
     ) -> Any:
         """Latents (B, noise_size), or ``num_batches`` random ones, -> RGB images (B, 3, S, S).
 
-        Returns:
-            The images; with ``return_noise`` or ``return_latents`` a dict with ``fake_img``,
-            ``noise_batch`` (B, noise_size) and ``latent`` (B, 1, structure_width + texture_width):
-            the codes w of structure and texture, which all layers share.
+        With ``return_noise`` or ``return_latents``, a dict of them as ``fake_img``, the latents as
+        ``noise_batch`` and the codes w of structure and texture, which all layers share, as
+        ``latent`` (B, 1, structure_width + texture_width).
         """
         if noise is None:
             device = next(self.parameters()).device

@@ -24,9 +24,6 @@ class PackMMagicInputs(PackInputs):
 
     The data sample also holds the image as ``gt_img``, uint8 (3, H, W), BGR in 0..255, as MMagic's
     GANs and metrics expect it. ``inputs`` stays RGB. Same arguments.
-
-    Raises:
-        ImportError: MMagic is not installed.
     """
 
     def __init__(self, *, bgr_to_rgb: bool = False) -> None:
@@ -71,10 +68,7 @@ class SwapSeedsSampling:
 
 
 def identity_config(config: dict) -> dict:
-    """A config of MMagic's ArcFace network that builds: its class, its weights as the URL it takes.
-
-    Other configs come back as they are.
-    """
+    """A config of MMagic's ArcFace network (or any other) that builds: its weights are a URL."""
     config = dict(config)
     weights = config.get('ir_se50_weights')
     if weights is not None and '://' not in weights:

@@ -9,16 +9,10 @@ from mmengine.utils.dl_utils import collect_env as collect_base_env
 
 from mmcoordgan.version import __version__
 
-MODULES = ('apis', 'datasets', 'engine', 'evaluation', 'models', 'visualization')
-
 
 def register_all_modules(init_default_scope: bool = True) -> None:
-    """Register every component of this package.
-
-    Args:
-        init_default_scope: Make 'mmcoordgan' MMEngine's default scope, if there is none.
-    """
-    for name in MODULES:
+    """Register all components; ``init_default_scope`` makes their scope the default, if none is."""
+    for name in ('apis', 'datasets', 'engine', 'evaluation', 'models', 'visualization'):
         import_module(f'mmcoordgan.{name}')
     if init_default_scope and DefaultScope.get_current_instance() is None:
         DefaultScope.get_instance('mmcoordgan', scope_name='mmcoordgan')

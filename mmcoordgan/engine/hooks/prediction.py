@@ -22,9 +22,6 @@ class PredictionHook(Hook):
     The archive holds, ordered by ``sample_idx``: ``sample_idx`` (N,) int64; ``img_path`` (N,)
     text, empty where an image has no file; and ``coords`` and ``refined_coords`` (N, 2, h, w)
     float32, where the model predicts them. Every image appears once.
-
-    Args:
-        path: A file whose name ends in ``.npz``.
     """
 
     def __init__(self, path: str) -> None:

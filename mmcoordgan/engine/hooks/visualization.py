@@ -42,11 +42,8 @@ class CoordGANVisualizationHook(Hook):
     ``<work_dir>/pictures/iter_000500.png`` and sent to the Runner's visualizer as ``samples``. The
     hook leaves the random state and the modules' modes as they were.
 
-    Args:
-        interval: Iterations between images, at least 1.
-        num_structures, num_textures: Rows and columns of the grid.
-        seed: Seed of the codes.
-        use_ema: Draw ``model.generator_ema`` rather than ``model.generator``.
+    ``num_structures`` are the rows, ``num_textures`` the columns of the grid; ``seed`` is that of
+    the codes. ``use_ema`` draws ``model.generator_ema`` rather than ``model.generator``.
     """
 
     interval: int
@@ -94,11 +91,8 @@ class TransferVisualizationHook(Hook):
     the queries that it sees. The n-th query drawn takes reference n modulo ``num_references``.
     Images are the dataloader's ``inputs``, uint8 RGB.
 
-    Args:
-        max_pictures: Largest number of queries to draw.
-        out_dir: Default: ``<work_dir>/pictures/transfer``.
-        num_references, mode, temperature, reference_size, coords_key: See
-            :class:`~mmcoordgan.evaluation.TransferMetric`.
+    At most ``max_pictures`` queries are drawn; ``out_dir`` is ``<work_dir>/pictures/transfer`` by
+    default. The other arguments are those of :class:`~mmcoordgan.evaluation.TransferMetric`.
     """
 
     max_pictures: int = 20
