@@ -82,7 +82,7 @@ def face_crop(name: str, points: np.ndarray, shape: tuple[int, int]) -> Crop:
     """The central three quarters, along each side, of the square that FFHQ crops.
 
     ``points`` (3, 2) are the centres of both eyes and of the mouth, in an image of ``shape``
-    (H, W). BrokenImageError names it if they are not finite, coincide, or are too far apart.
+    (H, W). BrokenImageError names it if they span no face.
     """
     left, right, mouth = points.astype(float)
     across, down = right - left, mouth - (left + right) / 2

@@ -80,7 +80,7 @@ def read_square(
 
 
 def name_of(source: Source, otherwise: str) -> str:
-    """What messages and results call a source: its path, or ``otherwise`` for an array."""
+    """What messages call a source: its path, or ``otherwise`` for an array."""
     return otherwise if isinstance(source, np.ndarray) else os.fspath(source)
 
 

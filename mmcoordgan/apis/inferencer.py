@@ -118,7 +118,7 @@ class CoordGANInferencer(BaseInferencer):
         return self.model
 
     def iter_encode(self, inputs: Sources, **settings: Any) -> Iterator[Encoding]:
-        """Encode images, one after the other; :meth:`reconstruct` renders what was found.
+        """Encode images; :meth:`reconstruct` renders what was found.
 
         ValueError: the checkpoint has no encoder (stage 1), or an argument is out of range.
         """
@@ -139,9 +139,8 @@ class CoordGANInferencer(BaseInferencer):
         """Find for each pixel of image ``a`` the matching position in image ``b``.
 
         Two pixels match where their coordinates in the canonical frame agree
-        (:func:`~mmcoordgan.geometry.soft_transfer`). Maps are as fine as the generator's; matches
-        in between are interpolated. Parts of a that b does not show have a low confidence. Does
-        not work with ``crop``.
+        (:func:`~mmcoordgan.geometry.soft_transfer`). Matches between the maps' pixels are
+        interpolated. Parts of a that b does not show have a low confidence. Not with ``crop``.
         """
         if self.encoder.cropper is not None:
             raise ValueError('all pixels of an image cannot be matched where it is cropped')
@@ -182,13 +181,9 @@ class CoordGANInferencer(BaseInferencer):
     ) -> Iterator[PointTransfer]:
         """Carry points of an image to others, as :meth:`correspond` sends their pixels.
 
-        Args:
-            reference: The image in which the points lie.
-            points: (N, 2), (x, y) in pixels of its own size; (0, 0) is its top left pixel's centre.
-            queries: Images; ``on_broken`` is about these alone.
-
-        Raises:
-            ValueError: ``points`` is no such array, or lies outside the image.
+        ``points`` are (N, 2): (x, y) in pixels of the reference's own size; (0, 0) is the centre of
+        its top left pixel. ``on_broken`` is about ``queries`` alone. ValueError: ``points`` is no
+        such array, or lies outside the image.
         """
         given = reference, points, queries, self.temperature
         return transfer.carry_points(self.encoder, *given, settings)
@@ -198,9 +193,8 @@ class CoordGANInferencer(BaseInferencer):
     ) -> Iterator[list[Rendering]]:
         """Paint each structure with each texture; memory grows with the number of textures alone.
 
-        Args:
-            structure_from: Images; one row of results for each, with its name and size.
-            texture_from: Images; one result in each row for each. They must be readable.
+        Yields a row for each of ``structure_from``, with a result of its name and size for each of
+        ``texture_from``, which must be readable.
         """
         always = {key: value for key, value in settings.items() if key != 'on_broken'}
         found = self.encoder.find_all(texture_from, kind='texture', **always)
@@ -215,15 +209,12 @@ class CoordGANInferencer(BaseInferencer):
     def iter_sample(
         self, n: int = 1, seed: int = 0, truncation: float | tuple[float, float] = 1.0
     ) -> Iterator[Rendering]:
-        """Generate images, with checkpoints of either stage.
+        """Generate ``n`` images, with checkpoints of either stage.
 
-        Args:
-            n: How many.
-            seed: Of the first image, in 0..2**63 - 1; others follow. An image depends on its seed
-                alone.
-            truncation: Codes become ``mean + truncation * (code - mean)``, with the mean of 4096
-                codes; less than 1 trades variety for quality. One number, or one for structure and
-                one for texture.
+        ``seed``, in 0..2**63 - 1, is that of the first; others follow. An image depends on its seed
+        alone. Codes become ``mean + truncation * (code - mean)``, with the mean of 4096 codes; less
+        than 1 trades variety for quality. It is one number, or one for structure and one for
+        texture.
         """
         if n < 1:
             raise ValueError(f'n must be at least 1, but got {n}')
@@ -253,11 +244,9 @@ class CoordGANInferencer(BaseInferencer):
 
         Interpolates the maps if an image has no structure code.
 
-        Args:
-            start: An image, or the seed of a sample (checkpoints of either stage).
-            end: Likewise.
-            frames: Number of images, both ends included; at least 2.
-            part: 'structure' (in the texture of ``start``), 'texture' (on its structure) or 'both'.
+        ``start`` and ``end`` are images, or seeds of samples (with checkpoints of either stage), and
+        are among the ``frames``, at least 2. ``part`` is what changes: 'structure' (in the texture
+        of ``start``), 'texture' (on its structure) or 'both'.
         """
         if frames < 2:
             raise ValueError(f'frames must be at least 2, but got {frames}')

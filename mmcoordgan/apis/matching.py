@@ -34,17 +34,13 @@ def match(
     Carries the places of b's pixels to those of a as values, so matches lie between pixels. Between
     a's pixels, interpolates displacements bilinearly, not matches: what does not move stays.
 
-    Args:
-        a: Map (1, 2, h, w).
-        b: Map (1, 2, H, W).
-        places: (1, 2, m, n), x first.
-        temperature: Softness of the transfer, in units of the frame; 0 takes the nearest pixel.
-        map_errors: Of a and b, :func:`~mmcoordgan.apis.domain.map_error`; None counts as 0.
+    ``a`` and ``b`` are maps (1, 2, ., .), ``places`` (1, 2, m, n), x first. ``temperature`` is the
+    softness of the transfer in units of the frame; 0 takes the nearest pixel. ``map_errors`` are
+    those of a and b (:func:`~mmcoordgan.apis.domain.map_error`); None counts as 0.
 
-    Returns:
-        Matches (2, m, n) in [0, 1]; cycle errors (m, n), from a place to the match of its match;
-        and doubts (m, n): the standard deviation of the places that a match is a mean of, plus the
-        mean of the map errors at both ends. All as fractions of the sides.
+    Returns matches (2, m, n) in [0, 1]; cycle errors (m, n), from a place to the match of its
+    match; and doubts (m, n): the standard deviation of the places that a match is a mean of, plus
+    the mean of the map errors at both ends. All as fractions of the sides.
     """
     start = pixel_centres(a.coords.shape[-2:], a.coords)
     ends = pixel_centres(b.coords.shape[-2:], b.coords)
@@ -73,11 +69,9 @@ class LabelledReferences:
     Resizes labels as :class:`~mmcoordgan.datasets.ResizeWithSoftLabels` does. Averages what the
     references carry, as the ``fused_iou`` of :class:`~mmcoordgan.evaluation.SegTransferIoU` does.
 
-    Args:
-        coords: Maps (K, 2, h, w), h = w.
-        labels: K label maps (H, W) of any size, in 0..255; not all of them ignored.
-        ignore_label: Pixels with this label carry nothing. It is the last of ``classes`` and
-            labels the pixels that match ignored ones only.
+    ``coords`` are maps (K, 2, h, w), h = w, and ``labels`` K label maps (H, W) of any size, in
+    0..255. Pixels with ``ignore_label`` carry nothing; it is the last of ``classes``, and labels
+    the pixels that match ignored ones only.
     """
 
     def __init__(

@@ -17,21 +17,17 @@ def read_setting(text: str, name: str) -> Any:
             if isinstance(statement, ast.Assign):
                 targets = [t.id for t in statement.targets if isinstance(t, ast.Name)]
                 if name in targets:
-                    return _value(statement.value)
+                    return ast.literal_eval(_Dicts().visit(statement.value))
     except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(f'the config cannot be parsed: {error}') from None
     raise ValueError(f'the config has no {name}')
 
 
-def _value(node: ast.expr) -> Any:
-    """A literal, or a ``dict(...)`` of such."""
-    if isinstance(node, ast.Call):
+class _Dicts(ast.NodeTransformer):
+    """Turns ``dict(a=1)`` into ``{'a': 1}``, a literal; other calls raise ValueError."""
+
+    def visit_Call(self, node: ast.Call) -> ast.Dict:
         if getattr(node.func, 'id', None) != 'dict' or node.args:
             raise ValueError(f'the config calls {ast.dump(node.func)}')
-        return {str(keyword.arg): _value(keyword.value) for keyword in node.keywords}
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return [_value(element) for element in node.elts]
-    if isinstance(node, ast.Dict):
-        keys = [ast.literal_eval(key) if key is not None else None for key in node.keys]
-        return dict(zip(keys, map(_value, node.values)))
-    return ast.literal_eval(node)
+        keys: list = [ast.Constant(keyword.arg) for keyword in node.keywords]
+        return ast.Dict(keys, [self.visit(keyword.value) for keyword in node.keywords])
