@@ -22,7 +22,7 @@ from mmcoordgan.registry import type_name
 
 from .checkpoint import TrainedNetworks
 from .cropping import Cropper
-from .domain import Domain, map_error
+from .domain import Domain, HeldOut, map_error
 from .images import OnBroken, Source, Sources, SquareImage, iter_sources, name_of, read_square
 from .results import Encoding
 
@@ -42,24 +42,24 @@ class Codes(NamedTuple):
     domain: Domain | None = None
 
 
+@dataclasses.dataclass
 class ImageEncoder:
     """Finds codes and maps of images for :class:`CoordGANInferencer`; renders nothing."""
 
-    def __init__(
-        self, networks: TrainedNetworks, device: str, show_progress: bool, vgg_weights: str | None
-    ) -> None:
-        self.networks = networks
-        self.device = device
-        self.show_progress = show_progress
-        self.vgg_weights = vgg_weights
-        self.cropper: Cropper | None = None
-        self.held_out = networks.held_out
-        """Tells images that the model knows from others; None: nobody asked."""
-        self.on_domain: Callable[[str, Domain], Any] = lambda name, domain: None
-        """Called with name and domain of every image that is read."""
-        self._perceptual: Any = None
-        if isinstance(networks.encoder, nn.Module):  # faster on CPUs
-            networks.encoder.to(memory_format=torch.channels_last)
+    networks: TrainedNetworks
+    device: str
+    show_progress: bool
+    vgg_weights: str | None
+    held_out: HeldOut | None
+    """Tells images that the model knows from others; None: nobody asked."""
+    cropper: Cropper | None
+    on_domain: Callable[[str, Domain], Any] = lambda name, domain: None
+    """Called with name and domain of every image that is read."""
+    _perceptual: Any = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.networks.encoder, nn.Module):  # faster on CPUs
+            self.networks.encoder.to(memory_format=torch.channels_last)
 
     def read(self, source: Source, name: str) -> SquareImage:
         """One image, as a square of the encoder's input size, or of the generator's if larger."""

@@ -106,11 +106,10 @@ class CoordGANInferencer(BaseInferencer):
         self._config, self.device = model, device or get_device()
         super().__init__(None, os.fspath(path), self.device, scope, show_progress)
         self.temperature = choose_temperature(self.networks, temperature)
-        self.encoder = ImageEncoder(self.networks, self.device, show_progress, vgg_weights)
-        if not check_domain:
-            self.encoder.held_out = None
-        if crop is not None:
-            self.encoder.cropper = read_cropper(crop)
+        held_out = self.networks.held_out if check_domain else None
+        cropper = None if crop is None else read_cropper(crop)
+        given = self.device, show_progress, vgg_weights, held_out, cropper
+        self.encoder = ImageEncoder(self.networks, *given)
 
     @property
     def networks(self) -> TrainedNetworks:
@@ -244,7 +243,7 @@ class CoordGANInferencer(BaseInferencer):
 
         Interpolates the maps if an image has no structure code.
 
-        ``start`` and ``end`` are images, or seeds of samples (with checkpoints of either stage), and
+        ``start`` and ``end`` are images, or seeds of samples (checkpoints of either stage), and
         are among the ``frames``, at least 2. ``part`` is what changes: 'structure' (in the texture
         of ``start``), 'texture' (on its structure) or 'both'.
         """

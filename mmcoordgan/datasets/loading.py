@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -98,6 +99,7 @@ def turn_upright(image: Image.Image) -> None:
 
 
 @TRANSFORMS.register_module()
+@dataclass(eq=False)
 class LoadImage(BaseTransform):
     """Read an image file as 8-bit RGB, as a viewer shows it.
 
@@ -115,8 +117,7 @@ class LoadImage(BaseTransform):
     the ``FORMATS``.
     """
 
-    def __init__(self, *, size: int | None = None) -> None:
-        self.size = size
+    size: int | None = None
 
     def transform(self, results: dict) -> dict:
         with open_image(results['img_path']) as image:

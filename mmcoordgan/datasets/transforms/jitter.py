@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,7 @@ ANGLE, SMALLEST, LARGEST, SHIFT = 18, 0.82, 1.2, 0.12
 
 
 @TRANSFORMS.register_module()
+@dataclass(eq=False)
 class SimilarityJitter(BaseTransform):
     """Rotate, scale and shift an image with its labels and points, the same way every time.
 
@@ -31,9 +34,8 @@ class SimilarityJitter(BaseTransform):
             0.82 to 1.2 and shifts them by up to 12 % of the sides.
     """
 
-    def __init__(self, *, seed: int = 0, strength: float = 1.0) -> None:
-        self.seed = seed
-        self.strength = strength
+    seed: int = 0
+    strength: float = 1.0
 
     def draw(self, sample_idx: int) -> tuple[np.ndarray, np.ndarray]:
         """Rotation times scale (2, 2), and shift (2,) in fractions of width and height.

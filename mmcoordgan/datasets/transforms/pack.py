@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
@@ -13,6 +15,7 @@ META_KEYS = ('img_path', 'sample_idx', 'ori_shape', 'img_shape', 'scale_factor',
 
 
 @TRANSFORMS.register_module()
+@dataclass(eq=False)
 class PackInputs(BaseTransform):
     """Turn a results dict into what the models take; the last step of a pipeline.
 
@@ -32,8 +35,7 @@ class PackInputs(BaseTransform):
             than the image.
     """
 
-    def __init__(self, *, bgr_to_rgb: bool = False) -> None:
-        self.bgr_to_rgb = bgr_to_rgb
+    bgr_to_rgb: bool = False
 
     def transform(self, results: dict) -> dict:
         image = results['img']

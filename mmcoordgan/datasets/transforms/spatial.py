@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -34,6 +36,7 @@ def resize_labels(
 
 
 @TRANSFORMS.register_module()
+@dataclass(eq=False)
 class ResizeWithSoftLabels(BaseTransform):
     """Resize an image and, where it has some, its labels to a square, as CoordGAN's benchmarks do.
 
@@ -47,8 +50,7 @@ class ResizeWithSoftLabels(BaseTransform):
     Ties go to the lowest class; a pixel is void where more than half of it is.
     """
 
-    def __init__(self, *, size: int) -> None:
-        self.size = size
+    size: int
 
     def transform(self, results: dict) -> dict:
         image = Image.fromarray(results['img'])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from mmcoordgan.registry import HOOKS
 
 
 @HOOKS.register_module()
+@dataclass(eq=False)
 class PredictionHook(Hook):
     """Write the predicted maps of a test to a NumPy archive, without pickled objects.
 
@@ -24,12 +26,10 @@ class PredictionHook(Hook):
     float32, where the model predicts them. Every image appears once.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = str(path)
-        self._rows: list[dict[str, Any]] = []
+    path: str
 
     def before_test_epoch(self, runner: Any) -> None:
-        self._rows = []
+        self._rows: list[dict[str, Any]] = []
 
     def after_test_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -44,7 +44,6 @@ class PredictionHook(Hook):
     def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
         """Collect the maps of all processes; the main process writes them."""
         collected = collect_results(self._rows, sys.maxsize, device='cpu')
-        self._rows = []
         if collected is None:
             return
         rows = {row['sample_idx']: row for row in collected}
