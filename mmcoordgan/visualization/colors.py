@@ -53,7 +53,7 @@ def coords_to_colors(coords: np.ndarray | Tensor, checkers: int = 16) -> np.ndar
 
 
 def images_to_uint8(images: np.ndarray | Tensor) -> np.ndarray:
-    """RGB images (..., 3, H, W) in [-1, 1] -> uint8 (..., H, W, 3), as :func:`to_bytes` rounds."""
+    """RGB images (..., 3, H, W) in [-1, 1] -> uint8 (..., H, W, 3); clamped, NaN is black."""
     images = torch.as_tensor(images).detach().cpu()
     return to_bytes(images).movedim(-3, -1).contiguous().numpy()
 
