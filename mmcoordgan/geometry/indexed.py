@@ -47,9 +47,9 @@ class IndexedCoords:
 
 def points_of(*maps: IndexedCoords, batch: int) -> list[Tensor]:
     """Points (batch, 2, N) of two maps, in one dtype."""
-    first, second = (m.points for m in maps)
-    dtype = torch.promote_types(first.dtype, second.dtype)
-    return [points.to(dtype).expand(batch, -1, -1) for points in (first, second)]
+    given = [m.points for m in maps]
+    dtype = torch.promote_types(*(points.dtype for points in given))
+    return [points.to(dtype).expand(batch, -1, -1) for points in given]
 
 
 @torch.no_grad()

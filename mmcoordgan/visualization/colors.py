@@ -20,19 +20,14 @@ _CORNERS = (((255, 196, 0), (240, 60, 110)), ((0, 190, 120), (70, 110, 255)))
 
 
 def coords_to_colors(coords: np.ndarray | Tensor, checkers: int = 16) -> np.ndarray:
-    """Paint a correspondence map: every place of the canonical frame has a colour of its own.
+    """Paint maps (..., 2, H, W) as uint8 RGB (..., H, W, 3): every place of the canonical frame has
+    a colour of its own.
 
-    Colours are interpolated between the frame's corners in CIELAB. A light checkerboard, fixed to
-    the frame, shows where the map stretches or folds.
+    Colours are interpolated between the frame's corners in CIELAB. A light checkerboard of so many
+    ``checkers`` a side, fixed to the frame, shows where the map stretches or folds. Values outside
+    [-1, 1] are clamped; pixels with a coordinate that is not finite are black.
 
     Convention: x first; x = -1 is the frame's left edge, y = -1 its top.
-
-    Args:
-        coords: (2, H, W) or (B, 2, H, W). Values outside [-1, 1] are clamped to the frame's edge.
-        checkers: Squares of the checkerboard along each side of the frame; 0 paints none.
-
-    Returns:
-        uint8 RGB, (H, W, 3) or (B, H, W, 3). Pixels with a coordinate that is not finite are black.
     """
     values = torch.as_tensor(coords).detach().double().cpu().numpy()
     values = np.moveaxis(values, -3, -1)  # (..., H, W, 2)

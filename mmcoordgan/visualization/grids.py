@@ -29,15 +29,11 @@ TRANSFER_TITLES = (
 def sample_grid(generator: Any, structure_z: Tensor, texture_z: Tensor) -> np.ndarray:
     """Every structure painted with every texture, beside the correspondence maps; uint8 RGB.
 
-    The R + 1 rows and C + 1 columns of cells have captions. The cells of a row share a structure,
-    whose correspondence map is the row's first cell, in the colours of :func:`coords_to_colors`;
-    the cells of a column share a texture. The first row is the canonical frame: the key to the
-    colours, then the frame painted without any warp.
-
-    Args:
-        generator: A :class:`~mmcoordgan.models.networks.Generator`; runs in evaluation mode.
-        structure_z: Latents (R, structure_dim).
-        texture_z: Latents (C, texture_dim).
+    The cells of a row share a structure, of latents (R, structure_dim), and begin with its
+    correspondence map, in the colours of :func:`coords_to_colors`; the cells of a column share a
+    texture, of latents (C, texture_dim). The first row is the canonical frame: the key to the
+    colours, then the frame painted without any warp. ``generator``, a
+    :class:`~mmcoordgan.models.networks.Generator`, runs in evaluation mode.
     """
     device = next((p.device for p in generator.parameters()), structure_z.device)
     training = generator.training

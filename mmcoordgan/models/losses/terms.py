@@ -102,9 +102,7 @@ class TextureSwapLoss(ScheduledLoss):
 class WarpLoss(ScheduledLoss):
     """:func:`warp_loss` of the generated images.
 
-    Args:
-        temperature: Of the soft correspondence, in units of the frame; 0.01 belongs to 128 x 128
-            maps.
+    ``temperature`` is in units of the frame; 0.01 belongs to 128 x 128 maps.
     """
 
     needs = ('perceptual',)

@@ -34,11 +34,8 @@ class ExactConv1x1(nn.Conv2d):
 class WarpNetwork(nn.Module):
     """Three 1x1 convolutions on (x, y, structure code), squashed by tanh (CoordGAN).
 
-    Args:
-        structure_width: Length of the structure code w.
-        hidden: Channels between the layers.
-        residual: False: the published form, ``tanh(mlp(grid, w))``. True: ``tanh(mlp(grid, w) +
-            atanh(0.9 grid))`` with a small last layer: maps start without folds.
+    The published form is ``tanh(mlp(grid, w))``; the ``residual`` one ``tanh(mlp(grid, w) +
+    atanh(0.9 grid))`` with a small last layer: maps start without folds.
     """
 
     def __init__(self, *, structure_width: int, hidden: int = 512, residual: bool = False):
