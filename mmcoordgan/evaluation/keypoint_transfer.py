@@ -150,7 +150,6 @@ class KeypointTransferPCK(TransferMetric):
         return found[:, :, 0].transpose(1, 2)
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
-        """Numbers as listed for the class, and a table of references."""
         sparse = bool(totals['sparse'])
         keys = f'pck@{self.alpha:g}', 'nme' if sparse else 'error'
         numbers: dict[str, float] = {}

@@ -93,7 +93,6 @@ class SegTransferIoU(TransferMetric):
 
     @property
     def num_classes(self) -> int:  # type: ignore[override]
-        """C, background included."""
         return self._num_classes or self.count_classes()
 
     @property
@@ -138,7 +137,6 @@ class SegTransferIoU(TransferMetric):
         return True
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
-        """Numbers as listed for the class, and a table of classes and references."""
         kept, names = self._kept_classes(), self.class_names[1:]
         # Confusion matrices of predictions that were not made are empty.
         made = [n for n in ('', 'identity', 'fused', 'ceiling') if totals[n].any()]

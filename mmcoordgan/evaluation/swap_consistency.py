@@ -92,7 +92,6 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
         self.results.extend(dict(zip(columns, row)) for row in rows)
 
     def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
-        """Means over all samples, and the AUC of the perceptual distance."""
         columns = {name: torch.tensor([row[name] for row in results]) for name in results[0]}
         numbers = {name: column.double().mean().item() for name, column in columns.items()}
         texture, structure = (columns[f'{swap}_swap_{self.perceptual_name}'] for swap in SWAPS)

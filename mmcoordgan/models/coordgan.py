@@ -198,7 +198,6 @@ class CoordGAN(CountedModel):
         return log
 
     def view(self, real: Tensor, fakes: Fakes) -> Stage1View:
-        """What the loss terms see of a micro-batch."""
         networks = {name: getattr(self, name) for name in NETWORKS}
         return Stage1View(real=real, fakes=fakes, iteration=int(self.iteration), **networks)
 

@@ -20,7 +20,6 @@ HALF = math.sqrt(0.5)
 
 
 def check_power_of_two(name: str, value: int, minimum: int) -> None:
-    """Raise ValueError unless ``value`` is a power of two of at least ``minimum``."""
     if value < minimum or value & (value - 1):
         raise ValueError(f'{name} must be a power of two of at least {minimum}, but got {value}')
 
@@ -60,7 +59,7 @@ class EqualizedLinear(nn.Module):
 
 
 class EqualizedConv2d(nn.Module):
-    """Convolution with equalized learning rate, times ``gain``; ``activation`` as there."""
+    """Convolution with equalized learning rate, times ``gain``; see :class:`EqualizedLinear`."""
 
     def __init__(
         self,
