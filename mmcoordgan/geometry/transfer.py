@@ -108,15 +108,12 @@ def _indexed(
         for coords, name in ((source_coords, 'source_coords'), (target_coords, 'target_coords'))
     )
     tensors = values, source.coords, target.coords
-    shapes = ', '.join(str(tuple(x.shape)) for x in tensors)
-    if values.dim() != 4 or values.shape[2:] != source.coords.shape[2:]:
+    one_batch = len({len(x) for x in tensors} - {1}) <= 1
+    if values.dim() != 4 or values.shape[2:] != source.coords.shape[2:] or not one_batch:
+        shapes = ', '.join(str(tuple(x.shape)) for x in tensors)
         raise ValueError(
-            f'values must be (B, C, H, W), with the height and width of source_coords, but values, '
-            f'source_coords and target_coords are {shapes}'
-        )
-    if len({len(x) for x in tensors} - {1}) > 1:
-        raise ValueError(
-            'values, source_coords and target_coords must have the same batch size, or 1, but are '
+            'values must be (B, C, H, W), with the height and width of source_coords, and all must '
+            'have the same batch size, or 1, but values, source_coords and target_coords are '
             f'{shapes}'
         )
     return source, target

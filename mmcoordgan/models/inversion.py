@@ -39,12 +39,10 @@ class CoordGANInversion(CountedModel):
         generator: A :class:`~.networks.Generator`.
         encoder: An :class:`~.networks.Encoder` whose codes fit the generator: its
             ``num_texture_codes`` is the generator's (W+) or 1 (W).
-        losses: Loss terms by name, each a config of a :class:`~.losses.ScheduledLoss`, or None to
-            leave it out. The published ones are ``rec_l1``, ``rec_perceptual`` and
-            ``swap_perceptual`` on real images, ``structure_w`` and ``coords`` on synthesized ones;
-            others are free. The log shows a term as ``loss_<name>``, weighted.
-        perceptual: A :class:`~.losses.PerceptualDistance`, e.g. ``LPIPSLoss``; needed by the
-            perceptual terms and by ``refinement``.
+        losses: As in :class:`CoordGAN`. The published ones are ``rec_l1``, ``rec_perceptual`` and
+            ``swap_perceptual`` on real images, ``structure_w`` and ``coords`` on synthesized ones.
+            The log shows a term as ``loss_<name>``, weighted.
+        perceptual: As in :class:`CoordGAN`; needed by perceptual terms and by ``refinement``.
         stage1_checkpoint: Where the generator's weights come from: path or URL of a checkpoint of
             :class:`CoordGAN`, or the work dir of its training. May be missing where a checkpoint
             of this model is loaded.
@@ -55,11 +53,9 @@ class CoordGANInversion(CountedModel):
             predictions, and is the teacher of :class:`~.losses.EquivarianceLoss`. None: no average
             is kept, as published.
         teacher_interval: The teacher is ``encoder_teacher``, a copy of the average that is renewed
-            every so many iterations. Errors of a teacher that follows its student add up. None:
-            the average itself.
+            every so many iterations. None: the average itself.
         render_predictions: Render the predictions too, as ``reconstruction``.
-        fresh_noise: Draw the generator's noise anew in every rendering while training, as the
-            published training did.
+        fresh_noise: Draw the generator's noise anew in every rendering while training, as published.
         on_nonfinite: What to do where a loss is infinite or not a number: 'error' ends the
             training, 'skip' leaves the micro-batch out (on all ranks). For gradients, MMEngine has
             ``clip_grad=dict(max_norm=..., error_if_nonfinite=True)``.
