@@ -55,7 +55,7 @@ class CoordGANInversion(CountedModel):
         teacher_interval: The teacher is ``encoder_teacher``, a copy of the average that is renewed
             every so many iterations. None: the average itself.
         render_predictions: Render the predictions too, as ``reconstruction``.
-        fresh_noise: Draw the generator's noise anew in every rendering while training, as published.
+        fresh_noise: Draw the generator's noise anew in every rendering while training (published).
         on_nonfinite: What to do where a loss is infinite or not a number: 'error' ends the
             training, 'skip' leaves the micro-batch out (on all ranks). For gradients, MMEngine has
             ``clip_grad=dict(max_norm=..., error_if_nonfinite=True)``.
