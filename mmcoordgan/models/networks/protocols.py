@@ -47,7 +47,7 @@ class Encoding(NamedTuple):
     """What an encoder finds in B images."""
 
     structure_w: Tensor | None  #: (B, structure_width); None where the encoder gives a map instead.
-    texture_w: Tensor  #: (B, num_texture_codes, texture_width), or (B, texture_width) for all layers.
+    texture_w: Tensor  #: (B, num_texture_codes, texture_width); (B, texture_width) for all layers.
     coords: Tensor | None = None
     """(B, 2, H, W): correspondence maps, x first, in (-1, 1). None: the generator's warp network
     makes them from ``structure_w``."""
