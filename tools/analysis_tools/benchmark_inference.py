@@ -1,10 +1,9 @@
 """Label transfer by tools/infer.py: time, memory, and how good the labels are.
 
-Writes ToyFaces as images and masks into a temporary folder and labels all but the first ones from
-those, in a process of its own for each number of images. Prints wall and CPU time, peak memory and
-the IoU of the written PNGs, beside batch size 1 and labels that are copied without moving them.
---untrained prints the CPU time of label transfer for an image, and of rendering one, which
-label transfer leaves out.
+Labels files of ToyFaces from the first ones, in a new process for each number of images and batch
+size. Prints wall and CPU time, peak memory and the IoU of the written PNGs, beside labels that are
+copied without moving them. --untrained prints the CPU time of label transfer for an image, and of
+rendering one, which label transfer leaves out.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,11 +76,6 @@ def run_infer(*arguments: object) -> str:
     return f'{time.perf_counter() - start:9.1f}{cpu:8.1f}{peak:10.1f}'
 
 
-def read(paths: Sequence[Path]) -> Tensor:
-    """Labels (N, S, S)."""
-    return torch.from_numpy(np.stack([np.asarray(Image.open(path)) for path in paths])).long()
-
-
 def iou(found: Tensor, truth: Tensor, classes: int) -> float:
     """Mean IoU in percent of labels (N, S, S), as CoordGAN's benchmark counts."""
     return float(iou_per_class(confusion_matrix(found[None], truth, classes)).mean())
@@ -93,22 +86,25 @@ def print_transfers(args: argparse.Namespace, root: Path) -> None:
     k, length = args.references, args.references + max(args.counts)
     faces = ToyFaces(size=args.size, seed=TEST_SEED, cache=False)
     classes, palette = len(faces.metainfo['classes']), np.uint8(faces.metainfo['palette'])
-    images, masks = ([root / f'{kind}{i:05}.png' for i in range(length)] for kind in ('', 'mask'))
-    for index in range(length):
-        face = faces.get_data_info(index)
-        Image.fromarray(face['img']).save(images[index])
-        label_image(face['gt_seg_map'], palette).save(masks[index])
-    references = [x for pair in zip(images[:k], masks[:k]) for x in ('--reference', *pair)]
+    images, references, labels = [root / f'{i:05}.png' for i in range(length)], [], []
+    for path, face in zip(images, map(faces.get_data_info, range(length))):
+        Image.fromarray(face['img']).save(path)
+        labels.append(torch.from_numpy(face['gt_seg_map']).long())
+        if len(labels) <= k:
+            mask = path.with_suffix('.mask.png')
+            label_image(face['gt_seg_map'], palette).save(mask)
+            references += ['--reference', path, mask]
     print(f'{args.checkpoint}, {k} references, {args.size} x {args.size}, seed {TEST_SEED}')
     print('  images  batch   wall s   CPU s  peak MiB     IoU  copied')
     for count in args.counts:
-        queries, truth = images[k : k + count], read(masks[k : k + count])
-        copied = np.mean([iou(x.expand_as(truth), truth, classes) for x in read(masks[:k])])
+        queries, truth = images[k : k + count], torch.stack(labels[k : k + count])
+        copied = np.mean([iou(x.expand_as(truth), truth, classes) for x in labels[:k]])
         for batch in (1, 8):
             out = root / f'out_{count}_{batch}'
             command = [INFER, 'transfer-labels', args.checkpoint, *queries, *references]
             costs = run_infer(*command, '--out', out, '--batch-size', batch)
-            found = iou(read([out / 'labels' / path.name for path in queries]), truth, classes)
+            written = [np.asarray(Image.open(out / 'labels' / path.name)) for path in queries]
+            found = iou(torch.from_numpy(np.stack(written)).long(), truth, classes)
             print(f'{count:8}{batch:7}{costs}{found:8.2f}{copied:8.2f}', flush=True)
 
 

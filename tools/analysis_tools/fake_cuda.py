@@ -61,12 +61,7 @@ def _pretend() -> None:
     import torch
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-    answers = {
-        'is_available': True,
-        'device_count': 1,
-        'is_bf16_supported': True,
-        '_lazy_init': None,
-    }
+    answers = dict(is_available=True, device_count=1, is_bf16_supported=True, _lazy_init=None)
     for name, answer in answers.items():
         setattr(torch.cuda, name, lambda *args, answer=answer, **kwargs: answer)
     optimizers: Any = import_module('torch.optim.optimizer')
@@ -84,11 +79,8 @@ def _apply(self: Any, fn: Any, recurse: bool = True) -> Any:
         child._apply(fn)
     for name, old in self._parameters.items():
         if old is not None:
-            new = torch.nn.Parameter(fn(old.detach()), requires_grad=old.requires_grad)
-            self._parameters[name] = new
-    for name, old in self._buffers.items():
-        if old is not None:
-            self._buffers[name] = fn(old)
+            self._parameters[name] = torch.nn.Parameter(fn(old.detach()), old.requires_grad)
+    self._buffers.update({name: fn(x) for name, x in self._buffers.items() if x is not None})
     return self
 
 
