@@ -1,7 +1,6 @@
 """Write the correspondence explorer: one HTML file to open in any browser, without a network.
 
-It shows which pixels of images correspond: point at a pixel of one to see it in all others, place
-points, paint labels that spread.
+Point at a pixel of one image to see it in all others; place points; paint labels that spread.
 """
 
 from __future__ import annotations
@@ -73,9 +72,8 @@ def sample_pictures(
 def changed_by_rounding(pictures: list[ExplorerPicture]) -> tuple[float, float]:
     """What rounding the maps does to the matches of all pairs of images.
 
-    Returns:
-        The fraction of matches that become another pixel, and how much farther these lie from where
-        they should, at most, in pixel distances of the frame.
+    The fraction of matches that become another pixel, and how much farther these lie from where
+    they should, at most, in pixel distances of the frame.
     """
     size = pictures[0].coords.shape[-1]
     numbers = torch.arange(size * size).view(1, 1, size, size)
@@ -96,15 +94,12 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('checkpoint', help='checkpoint, or work dir of a training, which stands for its last one')
-    text = f'{MIN_PICTURES} to {MAX_PICTURES} files, or folders of them; need an encoder (stage 2)'
-    add('images', nargs='*', metavar='IMAGE', help=text)
+    add('images', nargs='*', metavar='IMAGE', help='files and folders; need stage 2')
     add('--samples', type=int, metavar='N', help='show N generated images instead of images')
     add('--seed', type=int, default=0, help='seed of the first sample [0]')
     add('--out', required=True, metavar='FILE', help='the HTML file to write')
-    text = "pixels along each side of the maps, 8 to 256 [the network's own: 128 if published]"
-    add('--size', type=int, metavar='S', help=text)
-    text = 'also print how many matches change because the page rounds the maps to 16 bits'
-    add('--measure', action='store_true', help=text)
+    add('--size', type=int, metavar='S', help="side of the maps, 8 to 256 [the network's own]")
+    add('--measure', action='store_true', help='print how many matches rounding the maps changes')
     add('--title', default='Correspondence explorer', help='heading of the page')
     add_refining(parser)
     add_common(parser)

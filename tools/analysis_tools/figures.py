@@ -25,13 +25,8 @@ from mmcoordgan.datasets.label_files import check_size, full_palette, read_label
 from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file
-from mmcoordgan.visualization import (
-    TRANSFER_TITLES,
-    TransferPicture,
-    arrange_cells,
-    paper_figures,
-    transfer_row,
-)
+from mmcoordgan.visualization import TRANSFER_TITLES, arrange_cells, paper_figures, transfer_row
+from mmcoordgan.visualization.grids import TransferPicture
 from mmcoordgan.visualization.paper_figures import CodedPictures, Rows
 
 FIGURES = {

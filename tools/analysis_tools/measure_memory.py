@@ -1,8 +1,7 @@
 """Whether a training's memory grows: trains into a temporary folder, and prints slopes.
 
-The slope is a least squares fit through the resident memory in the second half of the run, in KiB
-per 1000 iterations; workers of the data loader are counted apart. Needs psutil (pip install
-psutil).
+Fits the resident memory in the second half of the run by least squares, in KiB per 1000 iterations;
+workers of the data loader are counted apart. Needs psutil.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ class MemoryHook(Hook):
         self.rows: list[tuple[int, int, int]] = []
 
     def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
-        """Add a row."""
         if self.every_n_train_iters(runner, self.interval):
             gc.collect()  # what waits to be collected is no leak
             process = psutil.Process()

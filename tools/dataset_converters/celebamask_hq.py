@@ -1,11 +1,9 @@
 """Pack the part masks of CelebAMask-HQ (370,000 PNGs) into one label PNG per image.
 
-    python tools/dataset_converters/celebamask_hq.py data/CelebAMask-HQ --num-classes 7
-
-writes data/CelebAMask-HQ/CelebAMask-HQ-labels-7/<number>.png. Use them with
-``CelebAMaskHQ(label_dir='CelebAMask-HQ-labels-7', num_classes=7)``: the labels are the same as
-those painted from the masks, which every file is compared with before it gets its name. The tool
-can be stopped and started again; it goes on with the images that are missing.
+Writes DATA_ROOT/CelebAMask-HQ-labels-7/<number>.png, for ``CelebAMaskHQ(num_classes=7,
+label_dir='CelebAMask-HQ-labels-7')``. Every file is compared with the labels painted from the masks
+before it gets its name. The tool can be stopped and started again; it goes on with the images that
+are missing.
 """
 
 from __future__ import annotations
@@ -59,7 +57,6 @@ def main(argv: list[str] | None = None) -> int:
     add('data_root', help='folder that holds the images and the masks')
     add('--num-classes', type=int, choices=(7, 19), default=7)
     add('--out-dir', help='default: data_root/CelebAMask-HQ-labels-<classes>')
-    add('--workers', type=int, default=min(8, os.cpu_count() or 1), help='threads')
     args = parser.parse_args(argv)
     root = Path(args.data_root)
     out_dir = Path(args.out_dir or root / f'CelebAMask-HQ-labels-{args.num_classes}')
@@ -71,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f'{len(numbers)} images, {len(numbers) - len(missing)} packed before', flush=True)
     masks = str(root / 'CelebAMask-HQ-mask-anno')
     work = partial(pack, mask_dir=masks, out_dir=out_dir, num_classes=args.num_classes)
-    with ThreadPool(args.workers) as pool:
+    with ThreadPool(min(8, os.cpu_count() or 1)) as pool:
         results = pool.imap_unordered(work, missing)
         failures = [failure for failure in track_iter_progress((results, len(missing))) if failure]
     for failure in failures[:20]:
