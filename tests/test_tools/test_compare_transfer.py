@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 import transfer_methods
 from PIL import Image
 
@@ -20,34 +21,19 @@ TOOL = 'analysis_tools/compare_transfer.py'
 FEW = ('--toyfaces', '--positions', '0:8', '--no-registration')
 
 
+class MeanColors(torch.nn.Module):
+    """Tokens: one of another kind, then the mean colours of patches."""
+
+    def forward(self, pixels):
+        colors = F.avg_pool2d(pixels, 14).flatten(2).mT
+        return torch.cat([torch.full((1, 1, 3), 9.0), colors], dim=1)
+
+
 @pytest.fixture
 def dinov2(tmp_path: Path) -> Path:
-    """An ONNX file whose features are the mean colors of patches, behind one other token."""
-    helper = pytest.importorskip('onnx').helper
-    tensor = helper.make_tensor
-    weight = np.zeros((3, 3, 14, 14), np.float32)
-    weight[range(3), range(3)] = 1 / 196
-    nodes = [
-        helper.make_node('Conv', ['pixels', 'w'], ['patches'], strides=[14, 14]),
-        helper.make_node('Reshape', ['patches', 'shape'], ['flat']),
-        helper.make_node('Transpose', ['flat'], ['colors'], perm=[0, 2, 1]),
-        helper.make_node('Concat', ['first', 'colors'], ['tokens'], axis=1),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        'patches',
-        [helper.make_tensor_value_info('pixels', 1, [1, 3, 448, 448])],
-        [helper.make_tensor_value_info('tokens', 1, [1, 1025, 3])],
-        [
-            tensor('w', 1, weight.shape, weight.ravel()),
-            tensor('shape', 7, [3], [1, 3, 1024]),
-            tensor('first', 1, [1, 1, 3], [9.0, 9.0, 9.0]),
-        ],
-    )
-    path = tmp_path / 'patches.onnx'
-    opsets = [helper.make_opsetid('', 17)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    path.write_bytes(model.SerializeToString())
+    pytest.importorskip('onnxscript')
+    pixels, path = torch.zeros(1, 3, 448, 448), tmp_path / 'patches.onnx'
+    torch.onnx.export(MeanColors(), (pixels,), path, dynamo=True, verbose=False)
     return path
 
 

@@ -2,8 +2,8 @@
 
 Writes DATA_ROOT/CelebAMask-HQ-labels-7/<number>.png, for ``CelebAMaskHQ(num_classes=7,
 label_dir='CelebAMask-HQ-labels-7')``. Every file is compared with the labels painted from the masks
-before it gets its name. The tool can be stopped and started again; it goes on with the images that
-are missing.
+before it gets its name. The tool can be stopped and started again: it continues with the images
+that are missing.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     add('data_root', help='folder that holds the images and the masks')
     add('--num-classes', type=int, choices=(7, 19), default=7)
     add('--out-dir', help='default: data_root/CelebAMask-HQ-labels-<classes>')
+    add('--workers', type=int, default=min(8, os.cpu_count() or 1), help='threads')
     args = parser.parse_args(argv)
     root = Path(args.data_root)
     out_dir = Path(args.out_dir or root / f'CelebAMask-HQ-labels-{args.num_classes}')
@@ -68,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f'{len(numbers)} images, {len(numbers) - len(missing)} packed before', flush=True)
     masks = str(root / 'CelebAMask-HQ-mask-anno')
     work = partial(pack, mask_dir=masks, out_dir=out_dir, num_classes=args.num_classes)
-    with ThreadPool(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPool(args.workers) as pool:
         results = pool.imap_unordered(work, missing)
         failures = [failure for failure in track_iter_progress((results, len(missing))) if failure]
     for failure in failures[:20]:
