@@ -16,8 +16,7 @@ from mmcoordgan.geometry import IndexedCoords, carry
 from .examples import Example, read_example, sample_index, stack
 
 MODES = ('soft', 'hard')
-OUT_OF_REACH = 1e4
-"""Coordinate of void pixels, far from the canonical frame [-1, 1]: no target is near them."""
+OUT_OF_REACH = 1e4  # coordinate of void pixels, far from the frame: no target is near them
 
 
 def temperature_at(width: int, mode: str, temperature: float, reference_size: int | None) -> float:
@@ -60,10 +59,8 @@ class TransferMetric(BaseMetric):
     """
 
     default_prefix = ''
-    num_classes: int | None = None
-    """Set by metrics that need labels."""
-    label_size: int | None = None
-    """Height and width at which labels are counted; None: those of the map."""
+    num_classes: int | None = None  # set by metrics that need labels
+    label_size: int | None = None  # side at which labels are counted; None: that of the map
 
     def __init__(
         self,

@@ -9,10 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BLOCK_SIZE = 16
-"""Points in a block: 4 x 4 pixels where the map is regular."""
-FAR = 1e15
-"""Where empty slots stand: squares stay finite in float32, and exp(-FAR) is 0."""
+BLOCK_SIZE = 16  # points in a block: 4 x 4 pixels where the map is regular
+FAR = 1e15  # where empty slots stand: squares stay finite in float32, and exp(-FAR) is 0
 
 
 class Blocks(NamedTuple):

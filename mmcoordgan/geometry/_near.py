@@ -18,13 +18,11 @@ from ._blocks import BLOCK_SIZE, FAR, Blocks
 MAX_PAIRS = {'cpu': 2**18, 'other': 2**24}
 """Most pairs of points, or of blocks, at once: what a CPU's cache holds, what keeps a GPU busy."""
 
-ROUNDING = 1 + 1e-6
-"""Bounds on distances are compared with this much room, so that rounding loses no neighbor."""
+ROUNDING = 1 + 1e-6  # room in bounds on distances, so that rounding loses no neighbor
 
 USE_TRITON = os.environ.get('MMCOORDGAN_TRITON') != '0' and find_spec('triton') is not None
 """On a GPU, take all pairs in Triton instead (``_triton.py``)."""
-TRITON_PAIRS = 2**28
-"""Up to so many pairs of pixels, those of maps of 128 x 128, that is faster on an H100."""
+TRITON_PAIRS = 2**28  # up to so many pairs, those of 128 x 128 maps, that is faster on an H100
 
 
 def in_triton(sources: Tensor, targets: Tensor) -> bool:

@@ -12,8 +12,7 @@ from ._near import Neighborhood, Walk, gather, hypotenuse
 
 CUTOFF_BITS = {torch.float32: 15, torch.float64: 44}
 """What is left out of a sum of weights is at most 2 ** -bits of the largest weight in it."""
-STEPS = 32
-"""Radii that are tried, from no margin to the one that always suffices."""
+STEPS = 32  # radii that are tried, from no margin to the one that always suffices
 
 
 class SoftTransfer(torch.autograd.Function):

@@ -11,8 +11,7 @@ from torch import Tensor
 from ._blocks import Blocks, make_blocks
 from ._near import in_triton, nearest_index
 
-LIMIT = 1e12
-"""Largest coordinate that distances can be computed of in float32, with room to spare."""
+LIMIT = 1e12  # largest coordinate whose distances fit into float32, with room to spare
 
 
 class IndexedCoords:

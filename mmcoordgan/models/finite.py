@@ -12,8 +12,7 @@ from torch import Tensor
 from mmcoordgan.errors import UserError
 
 POLICIES = ('error', 'skip')
-PATIENCE = 100
-"""So many iterations in a row with skipped steps end the training."""
+PATIENCE = 100  # so many iterations in a row with skipped steps end the training
 
 
 class NonFiniteError(UserError):

@@ -15,8 +15,7 @@ from mmcoordgan.work_dir import last_checkpoint
 
 CONFIG_KEY = 'model.pretrained_generator'
 STAGE1_KEY = 'model.stage1_checkpoint'
-SHOWN = 20
-"""So many misfits of a checkpoint are listed."""
+SHOWN = 20  # so many misfits of a checkpoint are listed
 
 
 def load_pretrained(networks: Mapping[str, nn.Module], source: str) -> Tensor | None:

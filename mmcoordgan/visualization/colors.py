@@ -11,8 +11,7 @@ from torch import Tensor
 
 from mmcoordgan.models.images import to_bytes
 
-OPACITY = 0.55
-"""Of labels over an image."""
+OPACITY = 0.55  # of labels over an image
 
 # sRGB colours of the frame's corners: [top, bottom][left, right]. All of them are light enough
 # for the texture to show, and no two places of the frame share a colour.

@@ -19,10 +19,8 @@ from .functional import map_distance
 from .views import Stage2View
 
 DRIFT_SIZE = 8
-OBSERVED = 100
-"""A template begins with the mean of aligned images, over so many iterations."""
-FITTED = 100
-"""A template is fitted each time so many iterations have passed."""
+OBSERVED = 100  # a template begins with the mean of aligned images, over so many iterations
+FITTED = 100  # a template is fitted each time so many iterations have passed
 
 
 def photometric_noise(images: Tensor) -> Tensor:

@@ -16,8 +16,7 @@ from .styled import SideChannels, StyledConv, ToRGB
 from .warp import ExactConv1x1, WarpNetwork
 
 NOISE_MODES = ('random', 'const', 'zero')
-SIDE_CHANNELS = 16
-"""Convolutions are fastest, on CPUs by far, where channels are multiples of 16."""
+SIDE_CHANNELS = 16  # convolutions are fastest, on CPUs by far, with multiples of 16 channels
 
 
 class FourierFeatures(nn.Module):

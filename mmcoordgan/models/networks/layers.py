@@ -15,8 +15,7 @@ GAIN = math.sqrt(2)
 
 The layers multiply their weights and biases by it, which is the same and touches less memory."""
 
-HALF = math.sqrt(0.5)
-"""Of both paths of a residual block, whose sum keeps the variance."""
+HALF = math.sqrt(0.5)  # of both paths of a residual block, whose sum keeps the variance
 
 
 def check_power_of_two(name: str, value: int, minimum: int) -> None:

@@ -8,10 +8,8 @@ from torch import Tensor, nn
 
 from mmcoordgan.geometry import canonical_grid
 
-RESIDUAL_SCALE = 0.9
-"""The residual form's identity is 0.9 times the grid: tanh never reaches the frame's border."""
-RESIDUAL_INIT = 0.6
-"""Its last layer starts at 0.6 of the usual size: maps differ from the start, without folds."""
+RESIDUAL_SCALE = 0.9  # of the residual form's identity: tanh never reaches the frame's border
+RESIDUAL_INIT = 0.6  # of the usual size of its last layer: maps differ at the start, without folds
 
 
 class ExactConv1x1(nn.Conv2d):

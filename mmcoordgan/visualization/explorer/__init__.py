@@ -24,10 +24,8 @@ MIN_PICTURES, MAX_PICTURES = 2, 16
 MIN_SIZE, MAX_SIZE = 8, 256  # of maps; the page numbers pixels in 16 bits
 LEVELS = 65535
 DOUBTFUL = 'Doubtful'
-COLORS = 64
-"""The page knows the colours of so many places along each side of the frame."""
-LARGEST_SIDE = 384
-"""Images are shown with at most this many pixels along their longer side."""
+COLORS = 64  # the page knows the colours of so many places along each side of the frame
+LARGEST_SIDE = 384  # images are shown with at most this many pixels along their longer side
 _LOSSLESS_SIDE = 128  # up to here a PNG is small
 _PIXELATED_SIDE = 64  # up to here pixels are shown as squares
 
