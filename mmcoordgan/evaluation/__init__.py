@@ -1,7 +1,5 @@
 """Metrics of correspondence and of disentanglement."""
 
-from __future__ import annotations
-
 from .fid import FID
 from .keypoint_transfer import KeypointTransferPCK
 from .seg_transfer_iou import SegTransferIoU

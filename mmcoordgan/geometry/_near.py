@@ -60,21 +60,6 @@ def at_once(tensor: Tensor, pairs: int) -> int:
     return max(1, MAX_PAIRS['cpu' if on_cpu(tensor) else 'other'] // pairs)
 
 
-class Scratch:
-    """Memory for intermediate results; fresh memory costs a CPU more time than the computation."""
-
-    def __init__(self, like: Tensor):
-        self.like = like
-        self.buffers: dict[int, Tensor] = {}
-
-    def __call__(self, number: int, *shape: int) -> Tensor:
-        """Buffer ``number`` in this shape; what it held before is lost."""
-        size = math.prod(shape)
-        if number not in self.buffers or len(self.buffers[number]) < size:
-            self.buffers[number] = self.like.new_empty(size)
-        return self.buffers[number][:size].view(shape)
-
-
 class Neighborhood:
     """A few blocks of targets (R), and how far the blocks of sources near them (C) are.
 
@@ -164,7 +149,7 @@ class Walk:
         if values is not None:
             self.values = F.pad(sources.pack(values, empty=0), (0, 0, 0, 1))
         self.margin = margin
-        self.scratch = Scratch(self.target)
+        self.buffers: dict[int, Tensor] = {}
 
     def __iter__(self) -> Iterator[Neighborhood]:
         """A few blocks of targets at a time (:data:`MAX_PAIRS`)."""
@@ -176,6 +161,16 @@ class Walk:
             for start in range(0, blocks, min(step, blocks)):
                 part = slice(start, min(start + step, blocks))
                 yield Neighborhood(self, slice(item, item + items), part)
+
+    def scratch(self, number: int, *shape: int) -> Tensor:
+        """Buffer ``number`` in this shape, for intermediate results; what it held before is lost.
+
+        Fresh memory costs a CPU more time than the computation.
+        """
+        size = math.prod(shape)
+        if number not in self.buffers or len(self.buffers[number]) < size:
+            self.buffers[number] = self.target.new_empty(size)
+        return self.buffers[number][:size].view(shape)
 
     def differences(self, rows: Tensor | slice, near: Tensor) -> tuple[Tensor, Tensor]:
         """x and y of target - source, (n, BLOCK_SIZE, L * BLOCK_SIZE) each, in scratch memory.

@@ -1,7 +1,5 @@
 """Correspondence maps as colours, grids of samples, rows of transferred labels."""
 
-from __future__ import annotations
-
 from .colors import coords_to_colors, images_to_uint8, overlay_labels
 from .drawings import draw_matches, draw_points
 from .grids import TRANSFER_TITLES, TransferPicture, arrange_cells, sample_grid, transfer_row
