@@ -13,7 +13,7 @@ from mmcoordgan.geometry import carry
 from mmcoordgan.registry import METRICS
 
 from .examples import Example, arg_max, pixel_centres
-from .transfer_metric import TransferMetric, as_batch, format_table
+from .transfer_metric import TransferMetric, format_table
 
 
 @METRICS.register_module()
@@ -121,7 +121,7 @@ class KeypointTransferPCK(TransferMetric):
             length = ((first - second) * sides).norm()
         if not length > 0:  # one of the two points is unknown, or they coincide
             return None
-        arrived = {'': self._carry_points(points, query.coords), 'identity': points}
+        arrived = {'': self._carry_points(points, query), 'identity': points}
         errors = {k: ((a - truth) * sides).norm(dim=2) / length for k, a in arrived.items()}
         return errors, _inside(points) & _inside(truth)
 
@@ -139,14 +139,15 @@ class KeypointTransferPCK(TransferMetric):
             counted = arg_max(query.labels) > 0
         return {k: (a - truth).norm(dim=1) for k, a in arrived.items()}, counted
 
-    def _carry_points(self, points: Tensor, target: Tensor) -> Tensor:
-        """Where points (K, P, 2) arrive on the query with these maps, in fractions."""
+    def _carry_points(self, points: Tensor, query: Example) -> Tensor:
+        """Where points (K, P, 2) arrive on the query, in fractions."""
         places = (2 * points - 1).nan_to_num()[:, None]  # (K, 1, P, 2)
         sources = self.references.coords
         wanted = F.grid_sample(sources, places, padding_mode='border', align_corners=False)
-        centers = pixel_centres(target.shape[-2:], target)
+        maps = query.coords.view(-1, *query.coords.shape[-3:])  # one, or one for each reference
+        centers = pixel_centres(maps.shape[-2:], maps)
         # wanted is (K, 2, 1, P), a map of one row.
-        found = carry(centers, as_batch(target), wanted, self.temperature_of(target))
+        found = carry(centers, maps, wanted, self.temperature_of(maps))
         return found[:, :, 0].transpose(1, 2)
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:

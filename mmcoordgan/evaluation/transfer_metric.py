@@ -26,11 +26,6 @@ def temperature_at(width: int, mode: str, temperature: float, reference_size: in
     return temperature * (reference_size or width) / width if mode == 'soft' else 0.0
 
 
-def as_batch(coords: Tensor) -> Tensor:
-    """The map (2, h, w) of a query as (1, 2, h, w); one for each reference as they are."""
-    return coords.view(-1, *coords.shape[-3:])
-
-
 class TransferMetric(BaseMetric):
     """Base of the metrics that carry something from references to queries.
 
@@ -218,7 +213,8 @@ class TransferMetric(BaseMetric):
                 coords = coords.masked_fill(void, OUT_OF_REACH)
             self._indexed[maps] = IndexedCoords(coords)
         target = getattr(query, maps)
-        return carry(values, self._indexed[maps], as_batch(target), self.temperature_of(target))
+        target = target.view(-1, *target.shape[-3:])  # one map, or one for each reference
+        return carry(values, self._indexed[maps], target, self.temperature_of(target))
 
     def _advice(self) -> str:
         return (
