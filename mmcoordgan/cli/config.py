@@ -6,7 +6,7 @@ import difflib
 import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,9 @@ _EXTRA: dict[Any, set[str]] = {
     OptimWrapper: {'constructor', 'optimizer', 'paramwise_cfg', 'regularization_interval'},
 }
 _EVERYWHERE = {'type', 'priority', '_delete_', '_scope_'}
+
+Words = tuple[str, ...]
+"""A dotted key, split."""
 
 
 class CfgOptionsAction(DictAction):
@@ -101,9 +104,17 @@ def check_cfg_options(cfg: Config, options: dict) -> list[str]:
     element of a list. Returns notes for the user about options that will change nothing by
     themselves.
     """
+    places = dict(_places(cfg._cfg_dict))
     with root.MODELS.switch_scope_and_registry(cfg.get('default_scope', 'mmengine')):
         for key in options:
-            _check_option(cfg, options, key)
+            words = tuple(key.split('.'))
+            depth = max(n for n in range(len(words) + 1) if words[:n] in places)
+            if depth == len(words):
+                continue
+            names = _names(places[words[:depth]], options, words[:depth])
+            if names is not None and words[depth] not in names:
+                hint = _hint(words, depth, names - _EVERYWHERE, places)
+                raise UserError(f'unknown option {key}: {hint}')
     variables = sorted({key.split('.')[0] for key in options} - _arguments(Runner))
     return [
         f'note: {name} is a variable of the config file, not an option of the Runner; where the '
@@ -112,48 +123,33 @@ def check_cfg_options(cfg: Config, options: dict) -> list[str]:
     ]
 
 
-def _check_option(cfg: Config, options: dict, key: str) -> None:
-    node: Any = cfg._cfg_dict
-    parts = key.split('.')
-    for depth, part in enumerate(parts):
-        inner = {str(i): item for i, item in enumerate(node)} if isinstance(node, list) else node
-        if isinstance(inner, dict) and part in inner:
-            node = inner[part]
-            continue
-        names = _names(node, options, parts[:depth]) if isinstance(node, dict) else set()
-        if names is not None and part not in names:
-            names = {*map(str, inner if isinstance(inner, dict) else ()), *names} - _EVERYWHERE
-            hint = _hint(parts, depth, names, _keys(cfg._cfg_dict))
-            raise UserError(f'unknown option {key}: {hint}')
-        return
-
-
-def _hint(parts: list[str], depth: int, names: set[str], keys: Iterator[str]) -> str:
-    """What the user may have meant by ``parts[depth]``, which is none of ``names``."""
-    place = parts[:depth]
-    meant = {key.rpartition('.')[2]: key for key in reversed([*keys])}
-    meant.update({name: '.'.join([*place, name]) for name in names})
-    near = difflib.get_close_matches(parts[depth], sorted(meant), n=1)
+def _hint(words: Words, depth: int, names: set[str], places: Iterable[Words]) -> str:
+    """What the user may have meant by ``words[depth]``, which is none of ``names``."""
+    own = words[:depth]
+    named = [place for place in places if place and not place[-1].isdecimal()]
+    meant = {place[-1]: '.'.join(place) for place in reversed(named)}
+    meant.update({name: '.'.join([*own, name]) for name in names})
+    near = difflib.get_close_matches(words[depth], sorted(meant), n=1)
     if near:
-        return f'did you mean {".".join([meant[near[0]], *parts[depth + 1 :]])}?'
-    where = '.'.join(place) or 'the config'
+        return f'did you mean {".".join([meant[near[0]], *words[depth + 1 :]])}?'
+    where = '.'.join(own) or 'the config'
     return f'{where} takes {", ".join(sorted(names)) or "no keys"}.'
 
 
-def _keys(node: Any, prefix: str = '') -> Iterator[str]:
-    """All dotted keys of a config."""
-    pairs = node.items() if isinstance(node, dict) else enumerate(node)
-    for name, value in pairs:
-        if isinstance(node, dict):
-            yield f'{prefix}{name}'
-        if isinstance(value, (dict, list)):
-            yield from _keys(value, f'{prefix}{name}.')
+def _places(node: Any, place: Words = ()) -> Iterator[tuple[Words, Any]]:
+    """All keys of a config, with numbers for the elements of lists, and what is there."""
+    yield place, node
+    elements = enumerate(node) if isinstance(node, list) else ()
+    for name, value in node.items() if isinstance(node, dict) else elements:
+        yield from _places(value, (*place, str(name)))
 
 
-def _names(node: dict, options: dict, path: list[str]) -> set[str] | None:
-    """Names that a dict takes, whether it has them or not; None where any name may do."""
+def _names(node: Any, options: dict, path: Words) -> set[str] | None:
+    """Names that a place takes, whether it has them or not; None where any name may do."""
+    if not isinstance(node, dict):
+        return {str(number) for number in range(len(node))} if isinstance(node, list) else set()
     if not path:
-        return _arguments(Runner)
+        return {*node, *_arguments(Runner)}
     if path[-1] == 'custom_keys':  # parts of the names of parameters
         return None
     wrapper = path[0] == 'optim_wrapper' and len(path) <= 2
@@ -162,7 +158,7 @@ def _names(node: dict, options: dict, path: list[str]) -> set[str] | None:
     components = [assumed] if kind is None and assumed else _components(kind)
     if kind is not None and not components:  # who builds it will say that there is no such class
         return None
-    return _EVERYWHERE.union(_EXTRA.get(assumed, ()), *map(_arguments, components))
+    return _EVERYWHERE.union(node, _EXTRA.get(assumed, ()), *map(_arguments, components))
 
 
 def _arguments(component: Any) -> set[str]:

@@ -49,16 +49,13 @@ def explained_errors(program: str, after_interruption: str = '') -> Iterator[Non
     try:
         yield
         return
-    except UserError as error:
-        message, code = f'{error}{_root_cause(error)}', error.exit_code
+    except (UserError, ImportError) as error:
+        message, code = f'{error}{_root_cause(error)}', getattr(error, 'exit_code', 1)
     except OSError as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         message, code = f'{error} (asked for by {frame.filename}, line {frame.lineno})', 1
-    except ImportError as error:
-        message, code = f'{error}{_root_cause(error)}', 1
     except KeyboardInterrupt:
-        message = f'interrupted; files that are written are complete{after_interruption}'
-        code = 130
+        message, code = f'interrupted; written files are complete{after_interruption}', 130
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[-1]
         message, code = f'a checkpoint is refused, because reading it would run code: {reason}', 1
