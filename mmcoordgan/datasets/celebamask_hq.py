@@ -10,7 +10,7 @@ import numpy as np
 from mmcoordgan.registry import DATASETS
 
 from .base import Pipeline, PipelineDataset
-from .label_files import check_size, default_palette, read_labels
+from .label_files import check_labels, check_size, default_palette, read_mask
 from .loading import grey_levels, open_image
 
 MASKS_PER_FOLDER = 2000
@@ -79,11 +79,12 @@ def read_packed_labels(path: str, num_classes: int) -> np.ndarray:
         raise FileNotFoundError(
             f'no packed labels {path}: run tools/dataset_converters/celebamask_hq.py'
         )
-    with open_image(path, what='labels') as image:
-        packed_for = image.info.get(PNG_CLASSES_KEY, str(num_classes))
+    labels, _, texts = read_mask(path)
+    packed_for = texts.get(PNG_CLASSES_KEY, str(num_classes))
     if packed_for != str(num_classes):
         raise ValueError(f'{path} holds labels of {packed_for} classes, not {num_classes}')
-    return read_labels(path, num_classes)[0]
+    check_labels(labels, f'mask {path}', num_classes)
+    return labels.astype(np.uint8)
 
 
 def list_numbered_images(folder: str) -> list[str]:

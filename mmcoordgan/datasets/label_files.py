@@ -26,7 +26,7 @@ def read_labels(
         ValueError: It holds anything but such labels; says what.
     """
     path = os.fspath(path)
-    labels, palette = _read_array(path) if path.lower().endswith('.npy') else _read_image(path)
+    labels, palette = _read_array(path) if path.lower().endswith('.npy') else read_mask(path)[:2]
     check_labels(labels, f'mask {path}', count, void)
     return labels.astype(np.uint8 if labels.max() < NUM_LABELS else np.int64), palette
 
@@ -96,13 +96,14 @@ def _read_array(path: str) -> tuple[Any, None]:
         raise OSError(f'cannot read mask {path}: {type(error).__name__}: {error}') from error
 
 
-def _read_image(path: str) -> tuple[np.ndarray, np.ndarray | None]:
+def read_mask(path: str) -> tuple[np.ndarray, np.ndarray | None, dict]:
+    """Labels, palette and texts of an image file; see :func:`read_labels`."""
     with open_image(path, what='mask') as image:
         step = 1  # what Pillow multiplies grey values of 2 or 4 bits by
         for *_, coding in getattr(image, 'tile', ()):  # a text, or a tuple that begins with one
             step = {'L;2': 85, 'L;4': 17}.get(coding if isinstance(coding, str) else coding[0], 1)
         turn_upright(image)
-        kind, mode, labels = image.format, image.mode, np.array(image) // step
+        kind, mode, texts, labels = image.format, image.mode, image.info, np.array(image) // step
         colors = image.getpalette('RGB') if mode == 'P' else None
     if kind in ('JPEG', 'JPEG2000'):
         raise ValueError(f'mask {path} is a {kind}, whose compression changes labels: use PNG')
@@ -111,4 +112,5 @@ def _read_image(path: str) -> tuple[np.ndarray, np.ndarray | None]:
             f'mask {path} is a color image (mode {mode}): it must have one label per pixel, as '
             'the index of a palette PNG or the value of a grey one'
         )
-    return labels, None if colors is None else np.array(colors, np.uint8).reshape(-1, 3)
+    palette = None if colors is None else np.array(colors, np.uint8).reshape(-1, 3)
+    return labels, palette, texts

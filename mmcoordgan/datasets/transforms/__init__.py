@@ -6,10 +6,4 @@ from .jitter import SimilarityJitter
 from .pack import PackInputs
 from .spatial import RandomFlip, ResizeWithSoftLabels, resize_labels
 
-__all__ = [
-    'PackInputs',
-    'RandomFlip',
-    'ResizeWithSoftLabels',
-    'SimilarityJitter',
-    'resize_labels',
-]
+__all__ = ['PackInputs', 'RandomFlip', 'ResizeWithSoftLabels', 'SimilarityJitter', 'resize_labels']
