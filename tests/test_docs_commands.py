@@ -99,7 +99,7 @@ def execute_page(page: Path, folder: Path) -> None:
 
 @pytest.fixture(scope='module')
 def readme_work_dirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the README's commands leave, from which other pages go on."""
+    """The work dirs that the README's commands leave, with which other pages continue."""
     folder = tmp_path_factory.mktemp('readme')
     with pytest.MonkeyPatch.context() as patch:
         enter_workspace(folder, patch)

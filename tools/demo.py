@@ -18,12 +18,7 @@ from mmcoordgan.cli.outputs import check_file
 from mmcoordgan.datasets.label_files import full_palette
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.visualization import arrange_cells, coords_to_colors, overlay_labels
-from mmcoordgan.visualization.explorer import (
-    DOUBTFUL,
-    Accuracy,
-    ExplorerPicture,
-    explorer_page,
-)
+from mmcoordgan.visualization.explorer import DOUBTFUL, Accuracy, ExplorerPicture, explorer_page
 
 MODEL, SEED = 'faces_64', 1
 PARTS = {1: (16, 26, 27, 33), 2: (37, 26, 48, 33), 3: (27, 36, 37, 44), 4: (22, 44, 42, 58)}
@@ -83,20 +78,19 @@ def make_page() -> str:
          [labelled], ['labelled', *['carried'] * len(faces)], []),
     ]  # fmt: skip
     sections = ''.join(
-        f'<h2>{title}</h2><p>{text}</p>{picture(text, *cells)}' for title, text, *cells in shown
+        f'<h2>{title}</h2><p>{text}</p>{image_html(text, *cells)}' for title, text, *cells in shown
     )
     pictures = []
     for sample, seen in zip(samples, model.encode(faces)):
-        coords, verdict = torch.from_numpy(seen.coords), DOUBTFUL * seen.domain.doubtful
-        fields = sample.name, sample.image, coords, verdict, seen.map_error
-        pictures.append(ExplorerPicture(*fields))
+        found = torch.from_numpy(seen.coords), DOUBTFUL * seen.domain.doubtful, seen.map_error
+        pictures.append(ExplorerPicture(sample.name, sample.image, *found))
     accuracy = Accuracy(model.temperature, *model.networks.held_out[1:])
     explorer = html.escape(explorer_page(pictures, accuracy=accuracy))
     return PAGE.format(model=MODEL, sections=sections, explorer=explorer)
 
 
-def picture(text: str, rows: list, titles: list[str], sides: list[str]) -> str:
-    """Images in rows, inside of an HTML element."""
+def image_html(text: str, rows: list, titles: list[str], sides: list[str]) -> str:
+    """Images in rows, as an HTML element."""
     buffer = io.BytesIO()
     Image.fromarray(arrange_cells(rows, titles=titles, sides=sides)).save(buffer, 'PNG')
     data = base64.b64encode(buffer.getvalue()).decode()

@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> None:
             print(
                 f'Training {cfg.train_cfg.get("max_iters")} iterations; the log says how long '
                 f'it will take. Look at {os.path.join(cfg.work_dir, "pictures")} meanwhile. '
-                'Ctrl-C saves and ends; the same command with --resume goes on.',
+                'Ctrl-C saves and ends; the same command with --resume continues.',
                 flush=True,
             )
         ToolRunner.from_cfg(cfg).train()

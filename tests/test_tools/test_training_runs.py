@@ -1,4 +1,4 @@
-"""Trainings through tools/train.py: interrupted ones go on, bad input is refused."""
+"""Trainings through tools/train.py: interrupted ones continue, bad input is refused."""
 
 import re
 import resource

@@ -93,7 +93,7 @@ def changed_by_rounding(pictures: list[ExplorerPicture]) -> tuple[float, float]:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('checkpoint', help='checkpoint, or work dir of a training, which stands for its last one')
+    add('checkpoint', help='checkpoint, or work dir of a training: its last one')
     add('images', nargs='*', metavar='IMAGE', help='files and folders; need stage 2')
     add('--samples', type=int, metavar='N', help='show N generated images instead of images')
     add('--seed', type=int, default=0, help='seed of the first sample [0]')

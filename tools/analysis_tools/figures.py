@@ -118,7 +118,7 @@ def parse_args() -> argparse.Namespace:
     kind = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=f'{__doc__}\n{figures}', formatter_class=kind)
     add = parser.add_argument
-    add('checkpoint', help='checkpoint, or work dir of a training, which stands for its last one')
+    add('checkpoint', help='checkpoint, or work dir of a training: its last one')
     add('images', nargs='*', metavar='IMAGE', help='image files or folders [generated images]')
     add('--out', required=True, metavar='DIR', help='folder for the figures')
     add('--only', nargs='+', choices=FIGURES, metavar='FIGURE', help='draw only these figures')

@@ -126,7 +126,7 @@ def kill_repeatedly(training: Training, args: argparse.Namespace) -> Counter:
         seen, now = training.iteration(), training.saved()
         caught = 'starting' if not seen else 'saving' if training.writing() else 'training'
         counts[caught] += 1
-        print(f'kill {number + 1}, while {caught}: at {seen or saved}, goes on from {now}')
+        print(f'kill {number + 1}, while {caught}: at {seen or saved}, continues from {now}')
         if now < saved or seen - now > bearable:
             sys.exit(f'iterations {now + 1} to {seen} are lost: more than {bearable}')
     return counts
