@@ -13,17 +13,9 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from mmcoordgan.cli import launch
 from mmcoordgan.cli.checks import STAGES
 from mmcoordgan.cli.config import hooks, load_config
-from mmcoordgan.cli.launch import (
-    ToolRunner,
-    add_common_arguments,
-    check_checkpoint,
-    explained_errors,
-    forbid_unsafe_loading,
-    join_processes,
-    leave_processes,
-)
 from mmcoordgan.cli.outputs import check_file
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file
@@ -42,15 +34,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     text = 'folder for drawn transfers [<work dir>/pictures/transfer, if the config draws]'
     add('--show-dir', metavar='DIR', help=text)
     add('--amp', action='store_true', help='half precision (test_cfg.fp16=True)')
-    add_common_arguments(
-        parser, 'test_dataloader.batch_size=1 or test_evaluator.0.temperature=0.02'
-    )
+    launch.add_common_arguments(parser, 'test_evaluator.0.temperature=0.02')
     return parser.parse_args(argv)
 
 
 def choose_checkpoint(cfg: Config, checkpoint: str) -> None:
     """Set what the Runner loads. The files that training starts from are not needed any more."""
-    check_checkpoint(checkpoint)
+    launch.check_checkpoint(checkpoint)
     cfg.load_from, cfg.resume = checkpoint, False
     for key in [key for key in cfg.model if str(key).startswith('pretrained')]:
         cfg.model[key] = None
@@ -121,10 +111,10 @@ def write_metrics(path: str, metrics: dict[str, float]) -> None:
         file.write(f'{json.dumps(finite, indent=2)}\n'.encode())
 
 
-@explained_errors('test.py')
+@launch.explained_errors('test.py')
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    forbid_unsafe_loading()
+    launch.forbid_unsafe_loading()
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
     for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
         if cfg.get(key) is None:
@@ -142,8 +132,8 @@ def main(argv: list[str] | None = None) -> None:
         draw_into(cfg, args.show_dir)
     if args.out is not None and args.out.endswith('.npz'):
         add_hook(cfg, type='mmcoordgan.PredictionHook', path=args.out)
-    join_processes(cfg, args.launcher, args.local_rank)
-    kept, runner = MetricsHook(), ToolRunner.from_cfg(cfg)
+    launch.join_processes(cfg, args.launcher, args.local_rank)
+    kept, runner = MetricsHook(), launch.ToolRunner.from_cfg(cfg)
     runner.register_hook(kept, 'LOWEST')
     runner.test()
     if is_main_process():
@@ -157,7 +147,7 @@ def main(argv: list[str] | None = None) -> None:
         for name, value in shown.items():
             print(f'{name:<{width}}  {value:10.4f}')
         print(f'Done. The log, and pictures/ if some were drawn, are in {cfg.work_dir}')
-    leave_processes()
+    launch.leave_processes()
 
 
 if __name__ == '__main__':

@@ -10,17 +10,9 @@ from contextlib import nullcontext
 import torch
 from mmengine.config import Config
 
+from mmcoordgan.cli import launch
 from mmcoordgan.cli.checks import check_training
 from mmcoordgan.cli.config import load_config
-from mmcoordgan.cli.launch import (
-    ToolRunner,
-    add_common_arguments,
-    check_checkpoint,
-    explained_errors,
-    forbid_unsafe_loading,
-    join_processes,
-    leave_processes,
-)
 from mmcoordgan.errors import UserError
 from mmcoordgan.registry import type_name
 from mmcoordgan.work_dir import intact_checkpoint, locked_work_dir
@@ -51,7 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     text = "scale the learning rates by the batch size over the config's base_batch_size"
     add('--auto-scale-lr', action='store_true', help=text)
     add('--no-validate', action='store_true', help='leave out the validation of the config')
-    add_common_arguments(parser, 'train_cfg.max_iters=100 or default_hooks.pictures.interval=50')
+    launch.add_common_arguments(parser, 'train_cfg.max_iters=100')
     return parser.parse_args(argv)
 
 
@@ -92,16 +84,16 @@ def choose_checkpoint(cfg: Config, resume: str | None, named: bool = False) -> N
     elif resume is not None:
         cfg.load_from, cfg.resume = resume, True
     if cfg.get('load_from') is not None:
-        check_checkpoint(cfg.load_from)
+        launch.check_checkpoint(cfg.load_from)
     if cfg.get('resume'):
         for key in {'pretrained_generator', 'stage1_checkpoint'} & set(cfg.model):
             cfg.model[key] = None
 
 
-@explained_errors('train.py', '; --resume continues from the last checkpoint')
+@launch.explained_errors('train.py', '; --resume continues from the last checkpoint')
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    forbid_unsafe_loading()
+    launch.forbid_unsafe_loading()
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
     if args.amp:
         use_amp(cfg, args.amp)
@@ -118,7 +110,7 @@ def main(argv: list[str] | None = None) -> None:
         if first:
             cfg.dump(os.path.join(cfg.work_dir, os.path.basename(cfg.filename)))
         choose_checkpoint(cfg, args.resume, named=args.work_dir is not None)
-        join_processes(cfg, args.launcher, args.local_rank)
+        launch.join_processes(cfg, args.launcher, args.local_rank)
         if first:
             print(
                 f'Training {cfg.train_cfg.get("max_iters")} iterations; the log says how long '
@@ -126,8 +118,8 @@ def main(argv: list[str] | None = None) -> None:
                 'Ctrl-C saves and ends; the same command with --resume continues.',
                 flush=True,
             )
-        ToolRunner.from_cfg(cfg).train()
-        leave_processes()
+        launch.ToolRunner.from_cfg(cfg).train()
+        launch.leave_processes()
         if first:
             print(f'Done. Checkpoints, the log and pictures/ are in {cfg.work_dir}')
 

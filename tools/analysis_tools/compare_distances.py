@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +32,6 @@ class L1Distance(PerceptualDistance):
 
 def distances(caffe_squeeze: str | None) -> dict[str, PerceptualDistance]:
     """Those to compare, by name; ``weights=None`` are random."""
-    settings: list[dict[str, Any]]
     settings = [dict(net=net, learned=False, weights=None) for net in ('vgg', 'alex', 'squeeze')]
     if caffe_squeeze:
         settings.append(dict(settings[-1], inputs='caffe', weights=caffe_squeeze))

@@ -14,23 +14,15 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from transfer_methods import DINOv2, Method, Registration, Trained
 
+from mmcoordgan import datasets
 from mmcoordgan.cli.launch import explained_errors
-from mmcoordgan.datasets import (
-    CelebAMaskHQ,
-    LabelledFolder,
-    LoadImage,
-    PackInputs,
-    ResizeWithSoftLabels,
-    SimilarityJitter,
-    ToyFaces,
-)
-from mmcoordgan.datasets.base import PipelineDataset
 from mmcoordgan.datasets.celebamask_hq import BENCHMARK
 from mmcoordgan.evaluation import KeypointTransferPCK, SegTransferIoU
 
@@ -89,17 +81,17 @@ def parse_args() -> argparse.Namespace:
 
 def load_data(args: argparse.Namespace, strength: float) -> Iterator[tuple]:
     """Name, data set, positions and side of the images; ``strength`` of the jitter is 0 or 1."""
-    jitter = SimilarityJitter(strength=strength)
-    steps = [LoadImage(), ResizeWithSoftLabels(size=args.size), jitter, PackInputs()]
+    last = [datasets.SimilarityJitter(strength=strength), datasets.PackInputs()]
+    steps = [datasets.LoadImage(), datasets.ResizeWithSoftLabels(size=args.size), *last]
     given = args.positions or BENCHMARK, args.size
     if args.celebamask:
         labelled = dict(data_root=args.celebamask, label_dir=args.label_dir)
-        yield 'celebamask', CelebAMaskHQ(**labelled, pipeline=steps), *given
+        yield 'celebamask', datasets.CelebAMaskHQ(**labelled, pipeline=steps), *given
     if args.landmarks:
         labelled = dict(data_root=args.landmarks, keypoints='landmarks.npz')
-        yield 'landmarks', LabelledFolder(**labelled, pipeline=steps), *given
+        yield 'landmarks', datasets.LabelledFolder(**labelled, pipeline=steps), *given
     if args.toyfaces:
-        faces = ToyFaces(size=TOY_SIZE, seed=TOY_SEED, pipeline=[jitter, PackInputs()])
+        faces = datasets.ToyFaces(size=TOY_SIZE, seed=TOY_SEED, pipeline=last)
         yield 'toyfaces', faces, args.positions or range(105), TOY_SIZE
 
 
@@ -133,9 +125,7 @@ def build_metrics(name: str, method: Method, size: int) -> list:
 
 
 @torch.no_grad()
-def measure(
-    dataset: PipelineDataset, positions: Sequence[int], method: Method, metrics: list
-) -> dict[str, float]:
+def measure(dataset: Any, positions: Sequence[int], method: Method, metrics: list) -> dict:
     """Numbers of the metrics, and ``seconds``, the CPU time of one query."""
     evaluator = Evaluator(metrics)
     evaluator.dataset_meta = dataset.metainfo
@@ -153,7 +143,7 @@ def measure(
     return {**evaluator.evaluate(len(samples)), 'seconds': seconds}
 
 
-def format_results(title: str, conditions: dict[str, dict[str, dict[str, float]]]) -> str:
+def format_results(title: str, conditions: dict[str, dict]) -> str:
     """A Markdown table: methods in rows; numbers aligned, then jittered, in columns."""
     rows = conditions['aligned']
     keys = [key for key in COLUMNS if key in rows['copying']]

@@ -135,11 +135,10 @@ def kill_repeatedly(training: Training, args: argparse.Namespace) -> Counter:
 def flat(checkpoint: dict) -> dict[str, object]:
     """Everything that must be equal, by its place; tensors as their bytes."""
     found = {}
-    for path, value in tree_flatten_with_path({key: checkpoint.get(key) for key in STATE})[0]:
-        if isinstance(value, torch.Tensor):
-            data = value.contiguous().flatten().view(torch.uint8).numpy().tobytes()
-            value = value.dtype, value.shape, data
-        found[keystr(path)] = value
+    for path, x in tree_flatten_with_path({key: checkpoint.get(key) for key in STATE})[0]:
+        if isinstance(x, torch.Tensor):
+            x = x.dtype, x.shape, x.contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        found[keystr(path)] = x
     return found
 
 

@@ -100,12 +100,9 @@ def measure(call: Callable[[], Any], device: str, repeat: int = 1) -> Cost:
 
 
 def build_training(config: str, device: str, amp: bool = False) -> tuple[Any, Any]:
-    """The model of a config, with random weights, in training, and its optimizers.
+    """The model of a config of either stage, in training, and its optimizers.
 
-    Args:
-        config: Path or name, of either stage. LPIPS gets random weights, which cost the same.
-        device: 'cpu' or 'cuda'.
-        amp: Train in bfloat16.
+    All weights are random, LPIPS's too, which cost the same; ``amp`` trains in bfloat16.
     """
     MMLogger.get_current_instance().setLevel('WARNING')  # no learning rates of parameters
     init_default_scope('mmcoordgan')

@@ -1,7 +1,6 @@
-"""Cut real photographs into a folder: ``python tools/dataset_converters/skimage_photos.py OUT``.
+"""Cut photographs of scikit-image (public domain or CC0, see its data/README.txt) into a folder.
 
-The photographs ship with scikit-image (``pip install scikit-image``; public domain or CC0, see its
-``data/README.txt``): enough to try a training on real images, not enough to learn from.
+They are enough to try a training on real images, not enough to learn from.
 """
 
 from __future__ import annotations
@@ -17,13 +16,12 @@ PHOTOS = ('astronaut', 'chelsea', 'coffee', 'rocket', 'retina', 'hubble_deep_fie
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description='Cut photographs of scikit-image into a folder.')
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add('out', type=Path, help='folder for the images')
     add('--side', type=int, default=256, help='height and width in pixels [256]')
     add('--stride', type=int, default=128, help='distance of the cuts [128]')
-    text = 'enlarge to this height and width and save as JPEG, as large data are'
-    add('--enlarge', type=int, metavar='SIDE', help=text)
+    add('--enlarge', type=int, metavar='SIDE', help='enlarge to this size and save as JPEG')
     args = parser.parse_args()
     from skimage import data
 

@@ -1,8 +1,7 @@
-"""Export encoder and warp network to ONNX, and check the result against PyTorch.
+"""Export encoder and warp network to ONNX, check the result against PyTorch, and time both.
 
 The model maps images (batch, 3, S, S), RGB in [-1, 1], to correspondence maps (batch, 2, R, R) and
-codes; its metadata say what goes in and what comes out. onnxruntime's results are compared with
-PyTorch's, and both are timed on the CPU.
+codes; its metadata say what goes in and what comes out.
 """
 
 from __future__ import annotations
@@ -42,17 +41,14 @@ TOLERANCE = 1e-4
 
 
 class Correspondence(nn.Module):
-    """Images (B, 3, S, S) in [-1, 1] -> coords (B, 2, R, R), the codes they come from.
-
-    Without a structure code, if the encoder finds maps directly; ``outputs`` names what there is.
-    """
+    """Images (B, 3, S, S) in [-1, 1] -> what ``outputs`` names: maps (B, 2, R, R) and codes."""
 
     def __init__(self, trained: TrainedNetworks) -> None:
         super().__init__()
-        self.encoder = trained.require_encoder()
-        self.generator = trained.generator
-        direct = self.encoder.structure_width is None
-        self.outputs = ['coords', *([] if direct else ['structure_w']), 'texture_w']
+        self.encoder, self.generator = trained.require_encoder(), trained.generator
+        self.outputs = ['coords', 'structure_w', 'texture_w']
+        if self.encoder.structure_width is None:  # it finds maps directly
+            self.outputs.remove('structure_w')
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         encoding = encode(self.encoder, self.generator, images)
@@ -102,16 +98,15 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog='export_onnx.py',
         description=__doc__,
-        epilog='Exit codes: 0: the results are the same, and the model is written. 1: they are '
-        'not, or writing failed; FILE is as it was. 2: wrong arguments or checkpoint.',
+        epilog='Exit codes: 0 written, 1 the results differ or writing failed (FILE is as it was), '
+        '2 wrong arguments or checkpoint.',
     )
     add = parser.add_argument
     add('checkpoint', help='checkpoint of stage 2 (an encoder), or its work dir')
     add('--out', required=True, metavar='FILE', help='the model: FILE.onnx')
     add('--force', action='store_true', help='replace FILE if it exists')
     add('--config', help='config file, for a checkpoint that does not hold its own')
-    text = "threads of both when timed [PyTorch's default]"
-    add('--threads', type=int, default=torch.get_num_threads(), metavar='N', help=text)
+    add('--threads', type=int, default=torch.get_num_threads(), metavar='N', help='when timed')
     args = parser.parse_args(argv)
     check_file(args.out, ['.onnx'], force=args.force, protected=[args.checkpoint])
     torch.manual_seed(0)
@@ -129,8 +124,8 @@ def main(argv: list[str] | None = None) -> None:
                 error = np.abs(ours - theirs.numpy()).max() / max(1.0, float(theirs.abs().max()))
             print(f'batch of {batch}: largest error of {name}: {error:.1e}')
             if not error < TOLERANCE:
-                message = f'{name} is not within {TOLERANCE:g} of what PyTorch gives'
-                raise UserError(f'{args.out} is not written: {message}', exit_code=1)
+                differs = f'{name} is not within {TOLERANCE:g} of what PyTorch gives'
+                raise UserError(f'{args.out} is not written: {differs}', exit_code=1)
     with atomic_file(args.out) as file:
         file.write(model)
     print(f'{args.out}: {len(model) / 2**20:.1f} MiB, opset {OPSET}')

@@ -22,11 +22,7 @@ from mmcoordgan.models.pretrained import part_of
 
 
 def check_settings(meta: Mapping[str, Any]) -> None:
-    """Refuse what the reference cannot express and no tensor shows.
-
-    Raises:
-        UserError: The config in the checkpoint has such a setting.
-    """
+    """Refuse a config with settings that the reference cannot express and no tensor shows."""
     try:
         generator = read_setting(meta['cfg'], 'model')['generator']
         levels = generator.get('base_resolution', 128).bit_length() - 3
