@@ -1,8 +1,7 @@
-"""Codes without an image: seeds, truncation, interpolation; and the images that codes give."""
+"""Codes without an image: seeds, means, interpolation; and the images that codes give."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -44,17 +43,6 @@ def mean_codes(generator: Any) -> tuple[Tensor, Tensor]:
     texture_z = torch.randn(MEAN_SAMPLES, generator.texture_dim, generator=source).to(device)
     structures, textures = generator.map_structure(structure_z), generator.map_texture(texture_z)
     return structures.mean(0, keepdim=True), textures.mean(0, keepdim=True)
-
-
-def truncation_pair(truncation: float | tuple[float, float]) -> tuple[float, float]:
-    """Truncation of structure and of texture, from one finite number for both or one for each."""
-    pair = truncation if isinstance(truncation, (tuple, list)) else (truncation, truncation)
-    if len(pair) != 2 or not all(math.isfinite(value) for value in pair):
-        raise ValueError(
-            'truncation must be one number, or one for structure and one for texture: '
-            f'{truncation!r}'
-        )
-    return float(pair[0]), float(pair[1])
 
 
 def blend(start: Tensor, end: Tensor, weight: float) -> Tensor:

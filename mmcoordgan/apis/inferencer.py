@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from functools import wraps
@@ -21,7 +22,7 @@ from mmcoordgan.visualization import arrange_cells, coords_to_colors
 
 from . import transfer
 from .checkpoint import TrainedNetworks, choose_temperature, load_trained
-from .codes import blend, check_seed, mean_codes, render, seed_codes, truncation_pair
+from .codes import blend, check_seed, mean_codes, render, seed_codes
 from .cropping import read_cropper
 from .encoding import Codes, ImageEncoder, encoding_of
 from .images import Source, Sources
@@ -219,8 +220,13 @@ class CoordGANInferencer(BaseInferencer):
             raise ValueError(f'n must be at least 1, but got {n}')
         check_seed(seed)
         check_seed(seed + n - 1)
-        pair, generator = truncation_pair(truncation), self.networks.generator
-        means = None if pair == (1.0, 1.0) else mean_codes(generator)
+        pair = truncation if isinstance(truncation, (tuple, list)) else (truncation, truncation)
+        if len(pair) != 2 or not all(map(math.isfinite, pair)):
+            raise ValueError(
+                f'truncation must be one number, or one for structure and one for texture: {pair}'
+            )
+        generator = self.networks.generator
+        means = None if tuple(pair) == (1, 1) else mean_codes(generator)
 
         def sample(number: int) -> Rendering:
             codes = seed_codes(generator, number)

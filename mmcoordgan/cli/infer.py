@@ -195,7 +195,10 @@ def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
         if getattr(args, 'scale', 1) < 1:
             raise UserError(f'--scale must be at least 1, but is {args.scale}')
         go_on = getattr(args, 'skip_existing', False)
-        out = OutputFolder(args.out, input_paths(args), args.force, go_on)
+        keys = ('images', 'a', 'b', 'reference', 'points', 'structure', 'texture', 'start', 'end')
+        given = (np.ravel(getattr(args, key, None) or []) for key in (*keys, 'crop'))
+        inputs = [path for paths in given for path in paths.tolist()]
+        out = OutputFolder(args.out, inputs, args.force, go_on)
         try:
             steps = VERBS[args.verb](args, out)
             with explained():
@@ -228,13 +231,6 @@ def load(args: argparse.Namespace, out: OutputFolder | None = None) -> CoordGANI
 def batches(args: argparse.Namespace, out: OutputFolder) -> dict[str, Any]:
     """What the options say about reading many images."""
     return dict(batch_size=args.batch_size, refine=args.refine, on_broken=out.fail)
-
-
-def input_paths(args: argparse.Namespace) -> Iterator[str]:
-    """All files and folders that a command line names as input."""
-    keys = ('images', 'a', 'b', 'reference', 'points', 'structure', 'texture', 'start', 'end')
-    for value in (getattr(args, key, None) or [] for key in (*keys, 'crop')):
-        yield from np.ravel(value).tolist()
 
 
 def arrays_of(found: Any) -> dict[str, Any]:
