@@ -89,7 +89,6 @@ class TrainedNetworks:
         return coords
 
     def require_encoder(self) -> Any:
-        """The encoder."""
         if self.encoder is None:
             raise ValueError(
                 f'{self.source} (stage 1) has no encoder: it can sample images, but not read them'

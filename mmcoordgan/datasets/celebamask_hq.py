@@ -40,12 +40,6 @@ def mask_path(mask_dir: str, number: int, part: str) -> str:
     return os.path.join(mask_dir, str(number // MASKS_PER_FOLDER), f'{number:05d}_{part}.png')
 
 
-def _read_mask(path: str) -> np.ndarray:
-    """(H, W) bool, white is True."""
-    with open_image(path, what='mask') as image:
-        return (grey_levels(image) if image.mode[0] == 'I' else np.array(image.convert('L'))) > 127
-
-
 def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
     """Labels (H, W) uint8 of image ``number`` from the masks of its parts in ``mask_dir``.
 
@@ -58,7 +52,9 @@ def paint_labels(mask_dir: str, number: int, num_classes: int) -> np.ndarray:
         # A part that is not painted gives the size, if no other does.
         if not os.path.lexists(path) or (part not in paint and labels is not None):
             continue
-        mask = _read_mask(path)
+        with open_image(path, what='mask') as image:
+            grey = grey_levels(image) if image.mode[0] == 'I' else np.array(image.convert('L'))
+        mask = grey > 127
         if labels is None:
             labels = np.zeros(mask.shape, np.uint8)
         check_size(mask, f'mask {path}', 'another mask of the image', labels.shape)
