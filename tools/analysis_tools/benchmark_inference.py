@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from measuring import machine, measure
+from mmengine.registry import init_default_scope
 from PIL import Image
 from torch import Tensor
 
@@ -34,17 +35,12 @@ TEST_SEED = 2000
 
 
 def write_untrained(config: str, path: Path) -> None:
-    """A checkpoint of untrained networks, whose maps cover the frame as trained ones do.
-
-    Maps that lie in a small part of the frame, as those of a new warp network, take longer.
-    """
+    """A checkpoint of untrained networks; their maps cover the frame, as trained ones do."""
     cfg = read_config(config)
     cfg.model.generator.warp_residual = True
-    state = {}
-    with MODELS.switch_scope_and_registry('mmcoordgan') as registry:
-        for name in ('generator', 'encoder'):
-            network = registry.build(cfg.model[name])
-            state.update({f'{name}.{key}': value for key, value in network.state_dict().items()})
+    init_default_scope('mmcoordgan')
+    networks = {name: MODELS.build(cfg.model[name]) for name in ('generator', 'encoder')}
+    state = torch.nn.ModuleDict(networks).state_dict()
     torch.save({'state_dict': state, 'meta': {'cfg': cfg.pretty_text}}, path)
 
 

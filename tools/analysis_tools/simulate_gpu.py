@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 import warnings
 import weakref
@@ -22,7 +21,6 @@ from typing import Any
 from unittest.mock import patch
 
 import fake_cuda  # noqa: F401  before torch
-import mmengine
 import numpy as np
 import torch
 from measuring import LAZY, build_training, operations
@@ -30,11 +28,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-import mmcoordgan
 from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.geometry import _near, hard_transfer, soft_transfer
 
-PACKAGES = tuple(os.path.dirname(package.__file__) for package in (mmcoordgan, mmengine))
 NO_KERNEL = {
     *('detach', 'alias', 'empty', 'empty_strided', 'empty_like', 'new_empty', '_unsafe_view'),
     *('new_empty_strided', 'lift_fresh', '_reshape_alias', 'record_stream', 'resize_', 'set_'),
@@ -62,11 +58,9 @@ def place() -> str:
     """The line of this package or MMEngine that is running, or the backward node."""
     frame = sys._getframe(1)
     while frame is not None:
-        name = frame.f_code.co_filename
-        for package in PACKAGES:
-            if name.startswith(f'{package}{os.sep}'):
-                path = os.path.relpath(name, os.path.dirname(package)).replace(os.sep, '/')
-                return f'{path}:{frame.f_lineno}'
+        module = frame.f_globals.get('__name__', '')
+        if module.startswith(('mmcoordgan.', 'mmengine.')):
+            return f'{module.replace(".", "/")}.py:{frame.f_lineno}'
         frame = frame.f_back
     node = torch._C._current_autograd_node()
     return f'backward of {node.name()}' if node is not None else 'elsewhere'
@@ -130,10 +124,9 @@ class Simulation(TorchDispatchMode):
         self.model.train().train_step(self.images(batch), self.optimizers)
 
     def test(self, batch: int) -> None:
+        samples = {'inputs': {'num_batches': batch}}
         encodes = hasattr(self.model, 'encoder')
-        self.model.eval().test_step(
-            self.images(batch) if encodes else {'inputs': {'num_batches': batch}}
-        )
+        self.model.eval().test_step(self.images(batch) if encodes else samples)
 
     @torch.no_grad()
     def infer(self, batch: int) -> None:

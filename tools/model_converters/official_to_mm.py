@@ -1,8 +1,7 @@
 """Convert a checkpoint of the reference implementation (NVlabs/CoordGAN), of stage 1 or 2.
 
-Writes a checkpoint of MMEngine and, with --dump-config, a config for it: for tools/test.py, for
-load_from, and for tools/train.py --resume, which starts with new optimizers. Sizes are read from
-the tensors, and every tensor is checked. Optimizer state is not converted.
+Writes a checkpoint of MMEngine and, with --dump-config, a config for it: for tools/test.py,
+load_from, and tools/train.py --resume, which starts with new optimizers.
 """
 
 from __future__ import annotations
@@ -113,9 +112,7 @@ def main(argv: list[str] | None = None) -> None:
     kind, parts = 'CoordGAN', {'generator': average, 'generator_ema': average, **networks}
     if 'encoder' in networks:  # stage 2 renders with the averaged generator of stage 1
         kind, parts = 'CoordGANInversion', dict(generator=average, encoder=networks['encoder'])
-    state = {'iteration': torch.tensor(args.iteration)}
-    for part, network in parts.items():
-        state.update({f'{part}.{name}': v for name, v in network.state_dict().items()})
+    tensors = torch.nn.ModuleDict(parts).state_dict()
     dropped = [str(key) for key in content if key not in NETWORKS]
     if dropped:
         print(f'not converted: {", ".join(dropped)}')
@@ -129,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     checkpoint = dict(
         meta=dict(epoch=0, iter=args.iteration, cfg=text, official=official),
-        state_dict=state,
+        state_dict={'iteration': torch.tensor(args.iteration), **tensors},
         message_hub=dict(log_scalars={}, runtime_info={'cfg': text}, resumed_keys={}),
     )
     Path(args.dst).parent.mkdir(parents=True, exist_ok=True)
