@@ -43,8 +43,7 @@ class PlainFolder(Dataset):
 
     def __getitem__(self, index: int) -> Tensor:
         with Image.open(self.paths[index]) as file:
-            image = file.convert('RGB')
-        image = image.resize((self.size, self.size), Image.Resampling.BILINEAR)
+            image = file.convert('RGB').resize((self.size, self.size), Image.Resampling.BILINEAR)
         if torch.rand(()) < 0.5:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()  # (3, S, S)
