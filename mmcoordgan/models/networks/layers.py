@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from .filters import Blur, reflect
 
@@ -26,6 +28,29 @@ def check_power_of_two(name: str, value: int, minimum: int) -> None:
 def leaky_relu(x: Tensor) -> Tensor:
     """Leaky ReLU of slope 0.2, written over ``x``."""
     return F.leaky_relu(x, 0.2, inplace=True)
+
+
+def scaled(parameter: Tensor, factor: float, dtype: torch.dtype) -> Tensor:
+    """A parameter times a number, in the precision of what it meets."""
+    if parameter.dtype == dtype:
+        return parameter * factor
+    out: Tensor = ScaledCast.apply(parameter, factor, dtype)
+    return out
+
+
+class ScaledCast(torch.autograd.Function):
+    """Multiply and cast in one pass, forward and backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: float, dtype: torch.dtype) -> Tensor:
+        ctx.factor, ctx.dtype = factor, x.dtype
+        return torch.mul(x, factor, out=torch.empty_like(x, dtype=dtype))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        out = torch.empty_like(grad, dtype=ctx.dtype)
+        return torch.mul(grad, ctx.factor, out=out), None, None
 
 
 class EqualizedLinear(nn.Module):
@@ -83,8 +108,8 @@ class EqualizedConv2d(nn.Module):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = (self.weight * (self.scale * self.gain)).to(x.dtype)
-        bias = None if self.bias is None else (self.bias * self.gain).to(x.dtype)
+        weight = scaled(self.weight, self.scale * self.gain, x.dtype)
+        bias = None if self.bias is None else scaled(self.bias, self.gain, x.dtype)
         out = F.conv2d(x, weight, bias, stride=self.stride, padding=self.padding)
         return leaky_relu(out) if self.activation else out
 

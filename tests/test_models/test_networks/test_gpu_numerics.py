@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmcoordgan.models.networks.filters import Blur, reflect
 from mmcoordgan.models.networks.generator import FourierFeatures
+from mmcoordgan.models.networks.layers import EqualizedConv2d
 from mmcoordgan.models.networks.warp import WarpNetwork
 
 
@@ -81,6 +82,16 @@ def test_coordinates_keep_24_bits_under_tf32():
     for a, b in zip(found, expected):
         assert torch.equal(a, b)
     assert not torch.equal(convolved, expected[0].sum(1, keepdim=True))  # the rounding is seen
+
+
+def test_layers_scale_and_cast_weights_in_one_pass():
+    layer, x = EqualizedConv2d(3, 4, 3, gain=2), torch.rand(2, 3, 8, 8)
+    layer(x.bfloat16()).float().sum().backward()
+    found = layer.weight.grad.clone()
+    layer.zero_grad()
+    layer(x).sum().backward()
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, layer.weight.grad, atol=0, rtol=0.02)
 
 
 @pytest.mark.parametrize(('before', 'after'), [(1, 1), (2, 1), (1, 0)])
