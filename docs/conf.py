@@ -7,6 +7,7 @@ the reader's system, and the search runs in the browser.
 from __future__ import annotations
 
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 from mmcoordgan import __version__
@@ -69,12 +70,17 @@ def keep_shapes(app, what, name, obj, options, lines) -> None:
         lines[:] = [f'{kinds[0].removeprefix(":type:").strip()}: {text}']
 
 
-def drop_torchs_words(app, what, name, obj, options, lines) -> None:
-    """``forward`` without a docstring of its own inherits one that says nothing about it."""
-    if lines[:1] == ['Define the computation performed at every call.']:
+def drop_others_words(app, what, name, obj, options, lines) -> None:
+    """A method without a docstring inherits one: only this package's fit here."""
+    if what != 'method' or getattr(obj, '__doc__', None):
+        return
+    owner, method = attrgetter(obj.__qualname__.rpartition('.')[0]), obj.__name__
+    bases = owner(sys.modules[obj.__module__]).__mro__
+    words = (base.__module__ for base in bases if getattr(vars(base).get(method), '__doc__', None))
+    if not next(words, '').startswith('mmcoordgan'):
         lines.clear()
 
 
 def setup(app) -> None:
-    app.connect('autodoc-process-docstring', drop_torchs_words)
+    app.connect('autodoc-process-docstring', drop_others_words)
     app.connect('autodoc-process-docstring', keep_shapes, priority=900)
