@@ -22,7 +22,8 @@ def last_checkpoint(work_dir: str | Path) -> str | None:
     """The path of the checkpoint that a run in ``work_dir`` wrote last; None if there is none.
 
     The file ``last_checkpoint`` names it; a file of that name in the work dir comes first, as in a
-    copied work dir. Without it, the highest number counts. FileNotFoundError: it is missing.
+    copied work dir. Without the file, takes the checkpoint with the highest number.
+    FileNotFoundError: the checkpoint that it names is missing.
     """
     found = _candidates(Path(work_dir))
     if found and not found[0].is_file():

@@ -117,7 +117,8 @@ def load_trained(
             ``config`` cannot be read; says why.
     """
     given = read_config(str(config)) if isinstance(config, (str, Path)) else config
-    content = load_checkpoint(path := find_checkpoint(checkpoint))
+    path = find_checkpoint(checkpoint)
+    content = load_checkpoint(path)
     state = content.get('state_dict') if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping):
         raise ValueError(
@@ -226,7 +227,7 @@ def _class_and_arguments(model: Mapping, name: str, trusted: bool) -> tuple[Any,
 def _check_size(
     arguments: Mapping[str, Any], name: str, tensors: Mapping[str, Tensor], file_size: int
 ) -> None:
-    """Refuse a network larger than its file, or settings that no shape of a tensor shows."""
+    """Refuse a network larger than its file, or settings out of reason, before it is built."""
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if claimed > file_size:
         raise ValueError(

@@ -30,7 +30,7 @@ def check_training(cfg: Config) -> None:
     if 'EarlyStoppingHook' in used and not cfg.get('val_dataloader'):
         raise UserError(
             'EarlyStoppingHook stops a training by its validations, and this one has none: give '
-            'val_dataloader, val_cfg and val_evaluator, or leave out the hook'
+            'val_dataloader, val_cfg and val_evaluator (no --no-validate), or leave out the hook'
         )
     if ours and 'CheckpointHook' in used:
         raise UserError(

@@ -47,7 +47,8 @@ class LabelledFolder(PipelineDataset):
     Raises:
         FileNotFoundError: A folder or file is missing, or images have no mask or key points.
         ValueError: There are no images. From indexing: a mask has another size than its image, or
-            a value that is no class; OSError if it cannot be read.
+            a value that is no class.
+        OSError: From indexing: a mask cannot be read.
     """
 
     def __init__(

@@ -47,7 +47,8 @@ class KeypointTransferPCK(TransferMetric):
         alpha: Threshold, > 0, in units of the error.
         normalize_by: Indices of two key points, such as the outer corners of the eyes (36, 45) of
             68 points. None: the longer side of the image.
-        foreground_only: Count only pixels whose label is not background (class 0).
+        foreground_only: Count only pixels whose label is not background (class 0); needs the
+            ``classes`` of the data set.
         **settings: See :class:`TransferMetric`.
     """
 

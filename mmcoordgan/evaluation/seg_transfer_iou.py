@@ -22,6 +22,9 @@ def confusion_matrix(predicted: Tensor, truth: Tensor, num_classes: int) -> Tens
     Rows are true classes, columns predicted ones. ``predicted`` (K, ...) and ``truth`` (...) are
     int64 in 0..C-1. Negative pixels of ``truth`` are void and count nowhere.
     """
+    if predicted.shape[1:] != truth.shape:
+        shapes = f'{tuple(predicted.shape)} and {tuple(truth.shape)}'
+        raise ValueError(f'predicted must be (K, ...) for truth (...), but they are {shapes}')
     cells = num_classes * num_classes
     index = (truth * num_classes + predicted).masked_fill(truth < 0, cells).flatten(1)
     counts = [torch.bincount(row, minlength=cells + 1)[:cells] for row in index]

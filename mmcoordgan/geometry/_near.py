@@ -63,8 +63,8 @@ def at_once(tensor: Tensor, pairs: int) -> int:
 class Neighborhood:
     """A few blocks of targets (R), and how far the blocks of sources near them (C) are.
 
-    Those of some ``items`` of the batch, of each a ``part``. Blocks are counted through the batch:
-    ``item * blocks_per_item + block``.
+    ``items`` tells which of the batch, ``part`` which of their target blocks. Blocks are counted
+    through the batch: ``item * blocks_per_item + block``.
     """
 
     def __init__(self, walk: Walk, items: slice, part: slice):

@@ -64,7 +64,8 @@ class SoftTransfer(torch.autograd.Function):
         sources, targets, temperature, halving, margin, counts = ctx.constants
         walk = Walk(targets, sources, target, source, margin, values)
         grad_target = torch.empty_like(walk.target)
-        grad_packed = torch.zeros_like(torch.cat([walk.source, walk.values]))
+        channels, *slots = walk.values.shape
+        grad_packed = walk.values.new_zeros(2 + channels, *slots)  # of coordinates, then values
         grad = targets.pack(grad_out, empty=0)
         mean = (grad * out).sum(0)  # (blocks, BLOCK_SIZE)
         for hood, longest in zip(walk, counts):

@@ -24,8 +24,9 @@ def canonical_grid(
 
 
 def mean_of_sides(coords: Tensor, mirrored: Tensor) -> Tensor:
-    """The mean of the maps of symmetric objects and of their mirror images, all (B, 2, H, W); of
-    the latter, pixels and x are mirrored back.
+    """The mean of maps of symmetric objects and of maps of their mirror images, all (B, 2, H, W).
+
+    Mirrors the latter back first: their pixels, and x.
     """
     sign = coords.new_tensor([-1.0, 1.0]).view(2, 1, 1)
     return (coords + sign * mirrored.flip(-1)) / 2

@@ -21,9 +21,9 @@ class IndexedCoords:
     :func:`~mmcoordgan.geometry.soft_transfer` and :func:`~mmcoordgan.geometry.hard_transfer`;
     results are the same, and gradients reach ``coords``.
 
-    Convention: ``coords`` (B, 2, H, W) are x first, as
-    :func:`~mmcoordgan.geometry.canonical_grid`; they must not change afterwards. ``name`` is theirs
-    in the ValueError for another shape.
+    Convention: ``coords`` (B, 2, H, W) are x first, in [-1, 1], as
+    :func:`~mmcoordgan.geometry.canonical_grid`; they must not change afterwards. The ValueError for
+    another shape calls them ``name``.
     """
 
     def __init__(self, coords: Tensor, name: str = 'coords'):

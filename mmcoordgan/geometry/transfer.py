@@ -69,8 +69,8 @@ def hard_transfer(
 ) -> Tensor:
     """Carry to each target pixel the value of the source pixel with the nearest coordinate.
 
-    The limit of :func:`soft_transfer` for temperature 0, with the same arguments. Values are of any
-    dtype, e.g. class indices; the result is differentiable in them.
+    The limit of :func:`soft_transfer` for temperature 0; takes the same values and maps. Values may
+    have any dtype, e.g. class indices; the result is differentiable in them.
 
     Convention: as :func:`soft_transfer`.
 
@@ -108,8 +108,8 @@ def _indexed(
         for coords, name in ((source_coords, 'source_coords'), (target_coords, 'target_coords'))
     )
     tensors = values, source.coords, target.coords
-    one_batch = len({len(x) for x in tensors} - {1}) <= 1
-    if values.dim() != 4 or values.shape[2:] != source.coords.shape[2:] or not one_batch:
+    batches = {size for x in tensors for size in x.shape[:1]} - {1}
+    if values.dim() != 4 or values.shape[2:] != source.coords.shape[2:] or len(batches) > 1:
         shapes = ', '.join(str(tuple(x.shape)) for x in tensors)
         raise ValueError(
             'values must be (B, C, H, W), with the height and width of source_coords, and all must '

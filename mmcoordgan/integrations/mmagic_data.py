@@ -68,7 +68,7 @@ class SwapSeedsSampling:
 
 
 def identity_config(config: dict) -> dict:
-    """A config of MMagic's ArcFace network (or any other) that builds: its weights are a URL."""
+    """A copy of a config in which MMagic's ArcFace is a class, and its weights are a URL."""
     config = dict(config)
     weights = config.get('ir_se50_weights')
     if weights is not None and '://' not in weights:

@@ -33,7 +33,7 @@ class FiniteGuard:
         if policy not in POLICIES:
             raise ValueError(f'on_nonfinite must be one of {POLICIES}, but got {policy!r}')
         self.policy = policy
-        self.skipped: set[int] = set()  # iterations in which a step was
+        self.skipped: set[int] = set()  # iterations with a skipped step
 
     def read(
         self, iteration: int, losses: Mapping[str, Tensor], gradients: Sequence[Tensor]

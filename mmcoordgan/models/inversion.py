@@ -238,12 +238,12 @@ class CoordGANInversion(CountedModel):
         return predictions
 
     def encode(self, images: Tensor) -> Encoding:
-        """:func:`~.networks.encode`, by the averaged encoder if there is one."""
+        """Codes and maps of RGB images (B, 3, H, W) in [-1, 1], by the averaged encoder if any."""
         encoder = self.encoder if self.encoder_ema is None else self.encoder_ema
         return encode(encoder, self.generator, images)
 
     def render(self, encoding: Encoding) -> Tensor:
-        """:func:`~.networks.render`."""
+        """Encodings with maps -> RGB images (B, 3, S, S) in about [-1, 1]; differentiable."""
         return render(self.generator, encoding)
 
     @torch.no_grad()

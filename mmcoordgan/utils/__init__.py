@@ -11,7 +11,7 @@ from mmcoordgan.version import __version__
 
 
 def register_all_modules(init_default_scope: bool = True) -> None:
-    """Register all components; ``init_default_scope`` makes their scope the default, if none is."""
+    """Register all components; ``init_default_scope`` sets their scope if no default is set."""
     for name in ('apis', 'datasets', 'engine', 'evaluation', 'models', 'visualization'):
         import_module(f'mmcoordgan.{name}')
     if init_default_scope and DefaultScope.get_current_instance() is None:

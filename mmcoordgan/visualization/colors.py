@@ -22,9 +22,9 @@ def coords_to_colors(coords: np.ndarray | Tensor, checkers: int = 16) -> np.ndar
     """Paint maps (..., 2, H, W) as uint8 RGB (..., H, W, 3): every place of the canonical frame has
     a colour of its own.
 
-    Colours are interpolated between the frame's corners in CIELAB. A light checkerboard of so many
-    ``checkers`` a side, fixed to the frame, shows where the map stretches or folds. Values outside
-    [-1, 1] are clamped; pixels with a coordinate that is not finite are black.
+    Colours are interpolated between the frame's corners in CIELAB. A light checkerboard, fixed to
+    the frame, shows where the map stretches or folds; it has ``checkers`` squares a side, 0 for
+    none. Values outside [-1, 1] are clamped; pixels with a coordinate that is not finite are black.
 
     Convention: x first; x = -1 is the frame's left edge, y = -1 its top.
     """
@@ -47,7 +47,7 @@ def coords_to_colors(coords: np.ndarray | Tensor, checkers: int = 16) -> np.ndar
 
 
 def images_to_uint8(images: np.ndarray | Tensor) -> np.ndarray:
-    """RGB images (..., 3, H, W) in [-1, 1] -> uint8 (..., H, W, 3); clamped, NaN is black."""
+    """RGB images (..., 3, H, W) in [-1, 1] -> uint8 (..., H, W, 3), clamped; NaN, inf: black."""
     images = torch.as_tensor(images).detach().cpu()
     return to_bytes(images).movedim(-3, -1).contiguous().numpy()
 

@@ -22,6 +22,8 @@ def test_intersection_and_union_of_the_reference(num_classes):
     intersection, union = intersection_and_union(confusion[0])
     assert intersection.tolist() == expected['inter']
     assert union.tolist() == expected['union']
+    with pytest.raises(ValueError, match=r'predicted must be \(K, ...\) for truth \(...\)'):
+        confusion_matrix(predicted.transpose(0, 1), truth, num_classes)  # would be broadcast
 
 
 @pytest.mark.parametrize('mode', ['soft', 'hard'])

@@ -129,7 +129,7 @@ def test_second_derivatives_are_refused(loss):
         ({'source_coords': torch.zeros(2, 3, 4, 4)}, r'source_coords must have shape \(B, 2, H, W'),
         ({'target_coords': torch.zeros(3, 2, 4, 4)}, 'must have the same batch size, or 1'),
         ({'values': torch.zeros(2, 1, 3, 4)}, r'height and width of .* are \(2, 1, 3, 4\), '),
-        ({'values': torch.zeros(4, 4)}, r'values must be \(B, C, H, W\)'),
+        ({'values': torch.zeros(())}, r'values must be \(B, C, H, W\)'),
         ({'temperature': 0.0}, 'temperature must be positive, but got 0.0'),
     ],
 )

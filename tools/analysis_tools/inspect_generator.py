@@ -1,8 +1,8 @@
 """How well a trained generator splits structure from texture, beside an untrained one.
 
-Prints the distance between images of one structure in two textures and of two structures in one
-texture (structure tensor), how often the first is the smaller (AUC), the spread of the maps over
-structures, and the fraction of folded pixels.
+Prints for both, with averaged weights: the distance between images of one structure in two textures
+and of two structures in one texture (structure tensor), how often the first is the smaller (AUC),
+the spread of the maps over structures, and the fraction of folded pixels.
 """
 
 from __future__ import annotations

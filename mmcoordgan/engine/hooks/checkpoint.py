@@ -45,7 +45,7 @@ class CoordGANCheckpointHook(CheckpointHook):
         interval: Iterations between checkpoints. Default: -1, none but the last.
         max_history: Number of values kept, at least the largest window of the log.
         backend_args: Of the file backend. Default: one that writes complete files only.
-        kwargs: Of MMEngine's ``CheckpointHook``.
+        kwargs: Of MMEngine's ``CheckpointHook``. ``by_epoch`` must be False.
     """
 
     # Last, to see what other hooks put into a checkpoint.

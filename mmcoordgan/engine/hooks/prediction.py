@@ -19,7 +19,7 @@ from mmcoordgan.registry import HOOKS
 @HOOKS.register_module()
 @dataclass(eq=False)
 class PredictionHook(Hook):
-    """Write the predicted maps of a test to a NumPy archive, without pickled objects.
+    """Write the predicted maps of a test to ``path``, a .npz archive without pickled objects.
 
     The archive holds, ordered by ``sample_idx``: ``sample_idx`` (N,) int64; ``img_path`` (N,)
     text, empty where an image has no file; and ``coords`` and ``refined_coords`` (N, 2, h, w)

@@ -177,7 +177,7 @@ def _show(
         os.makedirs(folder, exist_ok=True)
         for stem, pixels in files.items():
             with atomic_file(osp.join(folder, f'{stem}.png')) as file:
-                Image.fromarray(pixels).save(file, 'PNG')
+                Image.fromarray(pixels).save(file, 'PNG', compress_level=1)  # 4 times faster
         runner.visualizer.add_image(name, image, step=step)
     except OSError as error:
         runner.logger.warning(f'an image is left out, because it cannot be written: {error}')

@@ -62,8 +62,9 @@ def warp_loss(
     """Mean perceptual distance between :func:`warp_partners` and images, >= 0 (CoordGAN).
 
     Gradients flow into both coordinate maps and into the partner's colours, not into the target.
-    ``images`` (B, 3, H, W) are resized to the maps ``coords`` (B, 2, h, w). ``target_features`` are
-    those of the images at that size, where they are known already.
+    ``images`` (B, 3, H, W), B even, are resized to the maps ``coords`` (B, 2, h, w).
+    ``target_features`` are those of the images at that size, where they are known already. The
+    temperature is in units of the frame.
     """
     size = coords.shape[-2:]
     if images.shape[-2:] != size:
@@ -77,7 +78,7 @@ def warp_loss(
 
 def l1_loss(x: Tensor, target: Tensor) -> Tensor:
     r"""Mean absolute difference :math:`\overline{|x - y|}` of images, codes or maps (CoordGAN)."""
-    _check_one_shape(x, target)
+    _check_one_shape('x', x, target)
     return (x - target).abs().mean()
 
 
@@ -89,7 +90,7 @@ def map_distance(coords: Tensor, target: Tensor, focus: float | None = None) -> 
     ``focus`` f, in units of the frame, says where the object is: pixels count by
     :math:`e^{-\lVert t \rVert^2 / f^2}` of their target, plus a little. None: all count the same.
     """
-    _check_one_shape(coords, target)
+    _check_one_shape('coords', coords, target)
     distance = ((coords - target).square().sum(1) + 1e-6).sqrt()
     if focus is None:
         return distance.mean()
@@ -97,9 +98,8 @@ def map_distance(coords: Tensor, target: Tensor, focus: float | None = None) -> 
     return (weight * distance).sum() / weight.sum()
 
 
-def _check_one_shape(x: Tensor, target: Tensor) -> None:
+def _check_one_shape(name: str, x: Tensor, target: Tensor) -> None:
     """Raise ValueError where the shapes differ, which would be broadcast."""
     if x.shape != target.shape:
-        raise ValueError(
-            f'x and target must have one shape, but got {tuple(x.shape)} and {tuple(target.shape)}'
-        )
+        shapes = f'{tuple(x.shape)} and {tuple(target.shape)}'
+        raise ValueError(f'{name} and target must have one shape, but got {shapes}')

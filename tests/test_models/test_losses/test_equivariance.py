@@ -20,7 +20,7 @@ def test_map_distance_by_hand():
     grid = canonical_grid(2, 2)[None]
     moved = grid + torch.tensor([0.3, -0.4]).view(1, 2, 1, 1)
     assert map_distance(moved, grid) == pytest.approx(0.5, abs=1e-5)
-    with pytest.raises(ValueError, match='one shape'):
+    with pytest.raises(ValueError, match='coords and target must have one shape'):
         map_distance(grid, grid[..., :1])
 
 
