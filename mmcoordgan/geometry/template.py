@@ -8,9 +8,7 @@ from torch import Tensor
 
 from .grid import canonical_grid
 
-STEPS = 4
-SMOOTHING = 1 / 32
-"""Standard deviation of the Gaussian that smooths maps first, as a fraction of their side."""
+STEPS = 6
 
 
 def move_to_template(
@@ -20,6 +18,7 @@ def move_to_template(
     strength: float = 0.3,
     spread: float = 0.1,
     window: float = 1.0,
+    smoothing: float = 1 / 32,
 ) -> Tensor:
     r"""Smooth maps, then move the smooth ones :math:`c` by the smooth :math:`d` that makes small
 
@@ -35,6 +34,7 @@ def move_to_template(
         strength: :math:`s`.
         spread: :math:`\sigma`, in units of the frame.
         window: Standard deviation of :math:`G`, in cells of the features.
+        smoothing: That of the Gaussian that smooths maps first, as a fraction of their side.
 
     Returns:
         Maps (B, 2, H, W).
@@ -46,7 +46,7 @@ def move_to_template(
     stack = torch.cat([template, along_x, along_y]).expand(coords.shape[0], -1, -1, -1)
     height, width = coords.shape[-2:]
     grid = canonical_grid(height, width, device=coords.device, dtype=coords.dtype)
-    coords = grid + gaussian_blur(coords - grid, SMOOTHING * width)
+    coords = grid + gaussian_blur(coords - grid, smoothing * width)
     start = coords_at_cells(coords, features.shape[-1])
     move = torch.zeros_like(start)
     for _ in range(STEPS):

@@ -17,6 +17,7 @@ from tiny_inversion import EVALUATOR, STAGE2, labels, pictures, write_checkpoint
 from mmcoordgan import zoo
 from mmcoordgan.apis import CoordGANInferencer, calibration, list_models, load_trained
 from mmcoordgan.evaluation import SegTransferIoU
+from mmcoordgan.geometry import move_to_template
 from mmcoordgan.models.losses.feature_template import FeatureTemplate
 from mmcoordgan.models.networks import DenseEncoder
 from mmcoordgan.models.networks.imagenet_features import ImageNetFeatures
@@ -133,12 +134,15 @@ def test_a_template_becomes_part_of_the_encoder(publish, tmp_path, capsys):
     dense, mirrored = (DenseEncoder.forward(encoder, x).coords for x in (seen, seen.flip(-1)))
     torch.testing.assert_close(networks.quick_maps(images), dense)
     dense = (dense + mirrored.flip(-1) * torch.tensor([-1, 1]).view(2, 1, 1)) / 2
-    template = FeatureTemplate(80, dims=44, strength=0.2, spread=0.1, window=0.7)
     features = template_features(trunk(images * 127.5 / 128))
-    template.update(features, dense)
-    template.fit()
-    fine = F.interpolate(dense, (32, 32), mode='bilinear', align_corners=True)
-    expected = template.moved(features, fine)
+    expected = fine = F.interpolate(dense, (32, 32), mode='bilinear', align_corners=True)
+    for _ in range(2):  # the mean at the maps, then at the moved maps
+        template = FeatureTemplate(80, dims=44, focus=2.0)
+        template.update(features, expected, weight=1)
+        template.fit()
+        reduced = torch.einsum('dc,bchw->bdhw', template.projection, features)
+        moves = dict(strength=0.2, spread=0.12, window=0.85, smoothing=1 / 24)
+        expected = move_to_template(reduced, template.sharp, fine, **moves)
     moved, wrong = ((expected - x).abs().mean() for x in (fine, encoder(images).coords))
     assert moved > 0.02 and wrong < 0.2 * moved  # half precision
 

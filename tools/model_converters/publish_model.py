@@ -38,6 +38,8 @@ KEPT_SETTINGS = ('type', 'generator', 'encoder', 'perceptual', 'refinement', 'da
 NEEDED = ('data', 'terms', 'config', 'command', 'figures', 'seeds')
 """What a model card says."""
 BATCH = 16
+FOCUS = 2.0
+"""All of the frame counts, hair and ears too."""
 
 
 def parse_args() -> argparse.Namespace:
@@ -162,21 +164,27 @@ def with_template(
 
 @torch.no_grad()
 def learn_template(encoder: TemplateEncoder, paths: Sequence[str]) -> None:
-    """Average the features of images at the places that the U-Net finds."""
+    """Average the features of images at the places that the U-Net finds, then at the moved ones."""
     if len(paths) < BATCH:
         raise UserError(f'--template needs some hundred images, but got {len(paths)}')
     dims, cells = encoder.template.shape[:2]
-    template = FeatureTemplate(CHANNELS, dims=dims, cells=cells, **encoder.movement)
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+    seen = []
     for batch in progress(batches, title='Template'):
         squares = [read_square(path, encoder.input_size, path).image for path in batch]
         images = from_bytes(torch.from_numpy(np.stack(squares)))
         coords = encoder.start(images).coords
         assert coords is not None
-        template.update(encoder.features(images), coords)
-    template.fit()
-    encoder.projection.copy_(template.projection)
-    encoder.template.copy_(template.template)
+        seen.append((encoder.features(images).half(), coords))
+    for moved in (False, True):
+        template = FeatureTemplate(CHANNELS, dims=dims, cells=cells, focus=FOCUS)
+        for number, (features, coords) in enumerate(seen, 1):
+            features = features.float()
+            coords = encoder.moved(features, coords) if moved else coords
+            template.update(features, coords, weight=1 / number)
+        template.fit()
+        encoder.projection.copy_(template.projection)
+        encoder.template.copy_(template.sharp)
 
 
 def small_config(model: Mapping, text: str) -> str:

@@ -22,8 +22,6 @@ from mmcoordgan.models.networks.template_encoder import (
 
 from .perceptual import PerceptualDistance
 
-DECAY = 0.99
-
 
 class FeatureTemplate(nn.Module):
     r"""The mean features :math:`T` at each place of the frame, over all images.
@@ -75,8 +73,8 @@ class FeatureTemplate(nn.Module):
         return template_features([layers[index] for index in self.layers])
 
     @torch.no_grad()
-    def update(self, features: Tensor, coords: Tensor) -> None:
-        """Average the features of images with maps (B, 2, H, W), over a hundred calls or so."""
+    def update(self, features: Tensor, coords: Tensor, weight: float = 0.01) -> None:
+        """Let the features of images with maps (B, 2, H, W) count so much in the averages."""
         # Every fourth place is enough.
         features = features[..., ::2, ::2]
         places = coords_at_cells(coords, GRID)[..., ::2, ::2]
@@ -86,11 +84,10 @@ class FeatureTemplate(nn.Module):
         with torch.enable_grad():  # adding at places is the adjoint of sampling there
             zeros = torch.zeros_like(self.sums).requires_grad_()
             found = sample_cells(zeros[None], places)
-            self.sums.mul_(DECAY).add_(torch.autograd.grad(found, zeros, values)[0])
+            self.sums.lerp_(torch.autograd.grad(found, zeros, values)[0], weight)
         rest = (features - sample_cells(self._mean()[None], places)).flatten(2)[0]
         inside = self._inside(places).flatten()
-        within = (rest * inside / inside.sum()) @ rest.t()
-        self.within.mul_(DECAY).add_(within, alpha=1 - DECAY)
+        self.within.lerp_((rest * inside / inside.sum()) @ rest.t(), weight)
 
     @torch.no_grad()
     def fit(self) -> None:
@@ -114,10 +111,14 @@ class FeatureTemplate(nn.Module):
         return move_to_template(features, self.template, coords, **self.movement)
 
     @property
+    def sharp(self) -> Tensor:
+        """The mean, reduced: (dims, cells, cells)."""
+        return torch.einsum('dc,chw->dhw', self.projection, self._mean())
+
+    @property
     def template(self) -> Tensor:
-        """(dims, cells, cells): the mean, reduced."""
-        mean = torch.einsum('dc,chw->dhw', self.projection, self._mean())
-        return gaussian_blur(mean, 0.6)
+        """The same, smoothed."""
+        return gaussian_blur(self.sharp, 0.6)
 
     def _mean(self) -> Tensor:
         """(channels, cells, cells)."""

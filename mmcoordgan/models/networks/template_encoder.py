@@ -50,7 +50,7 @@ class TemplateEncoder(DenseEncoder):
             U-Net's, which are the default.
         mirror: Objects are symmetric: begin with the mean of the maps of the image and its mirror
             image.
-        strength, spread, window: See :func:`~mmcoordgan.geometry.move_to_template`.
+        strength, spread, window, smoothing: See :func:`~mmcoordgan.geometry.move_to_template`.
         **settings: See :class:`DenseEncoder`.
     """
 
@@ -66,8 +66,9 @@ class TemplateEncoder(DenseEncoder):
         map_size: int | None = None,
         mirror: bool = False,
         strength: float = 0.2,
-        spread: float = 0.1,
-        window: float = 0.7,
+        spread: float = 0.12,
+        window: float = 0.85,
+        smoothing: float = 1 / 24,
         **settings: Any,
     ):
         super().__init__(**settings)
@@ -75,7 +76,7 @@ class TemplateEncoder(DenseEncoder):
         self.feature_size = feature_size
         self.map_size = map_size or self._side
         self.mirror = mirror
-        self.movement = dict(strength=strength, spread=spread, window=window)
+        self.movement = dict(strength=strength, spread=spread, window=window, smoothing=smoothing)
         self.trunk = ImageNetFeatures('lite0')
         for layer in self.trunk.modules():  # weights of this encoder's file
             layer._non_persistent_buffers_set.clear()
@@ -106,9 +107,12 @@ class TemplateEncoder(DenseEncoder):
         encoding = self.start(images)
         assert encoding.coords is not None
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            features = torch.einsum('dc,bchw->bdhw', self.projection, self.features(images))
-            size = (self.map_size, self.map_size)
-            coords = encoding.coords.float()
-            coords = F.interpolate(coords, size, mode='bilinear', align_corners=True)
-            coords = move_to_template(features, self.template, coords, **self.movement)
+            coords = self.moved(self.features(images), encoding.coords.float())
         return encoding._replace(coords=coords)
+
+    def moved(self, features: Tensor, coords: Tensor) -> Tensor:
+        """Maps (B, 2, h, w) -> maps of ``map_size``, moved to where the features belong."""
+        features = torch.einsum('dc,bchw->bdhw', self.projection, features)
+        size = (self.map_size, self.map_size)
+        coords = F.interpolate(coords, size, mode='bilinear', align_corners=True)
+        return move_to_template(features, self.template, coords, **self.movement)
