@@ -32,6 +32,11 @@ model = dict(
 )
 test_dataloader = dict(num_workers=0)
 """
+TRAINING = """
+train_cfg = dict(type='ResumableTrainLoop', max_iters=1)
+train_dataloader = dict(batch_size=2, dataset=dict(type='ImageFolder', data_root='missing'))
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=1))
+"""
 DATASETS = {
     'toy': 'toyfaces_32_transfer',
     'face': 'datasetgan_face_transfer_128',
@@ -86,7 +91,7 @@ def test_benchmarks_of_the_reference(kind, datasetgan_root, tmp_path):
 
 
 def test_predictions_and_images(datasetgan_root, tmp_path, capsys):
-    config = write_config(tmp_path, 'car')
+    config = write_config(tmp_path, 'car', TRAINING)
     options = ['--cfg-options', *at_32(datasetgan_root), 'custom_hooks.0.max_pictures=2']
     out = tmp_path / 'new folder' / 'maps.npz'
     arguments = [config, 'trained.pth', '--out', out, '--show-dir', 'shown', *options]
