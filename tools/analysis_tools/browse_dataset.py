@@ -44,7 +44,8 @@ def main() -> None:
     add('--phase', choices=('train', 'val', 'test'), default='train', help='which loader [train]')
     add('-n', '--number', type=int, default=20, help='number of images [20]')
     add('--seed', type=int, default=0, help='of order and augmentation [0]')
-    add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE')
+    text = 'change values of the config, as train.py does'
+    add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE', help=text)
     args = parser.parse_args()
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmcoordgan'))

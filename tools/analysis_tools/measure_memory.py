@@ -42,7 +42,8 @@ def main() -> None:
     add = parser.add_argument
     add('config', help='config file')
     add('--iters', type=int, default=2000, help='iterations [2000]')
-    add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE')
+    text = 'change values of the config, as train.py does'
+    add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE', help=text)
     args = parser.parse_args()
     hook = MemoryHook(max(1, args.iters // 40))
     with tempfile.TemporaryDirectory() as folder:
