@@ -29,10 +29,10 @@ TRANSFER_TITLES = (
 def sample_grid(generator: Any, structure_z: Tensor, texture_z: Tensor) -> np.ndarray:
     """Every structure painted with every texture, beside the correspondence maps; uint8 RGB.
 
-    The cells of a row share a structure, of latents (R, structure_dim), and begin with its
-    correspondence map, in the colours of :func:`coords_to_colors`; the cells of a column share a
-    texture, of latents (C, texture_dim). The first row is the canonical frame: the key to the
-    colours, then the frame painted without any warp. ``generator``, a
+    Rows share a structure, of the latents ``structure_z`` (R, structure_dim), and begin with its
+    correspondence map, in the colours of :func:`coords_to_colors`. Columns share a texture, of
+    ``texture_z`` (C, texture_dim). The first row is the canonical frame: the key to the colours,
+    then the frame painted without any warp. ``generator``, a
     :class:`~mmcoordgan.models.networks.Generator`, runs in evaluation mode.
     """
     device = next((p.device for p in generator.parameters()), structure_z.device)
@@ -66,8 +66,8 @@ def arrange_cells(
     Cells are square. Their side is the largest image's, enlarged by the smallest whole factor
     that makes it at least ``min_cell``; every image is scaled to it without interpolation.
 
-    All images are (h, w, 3) uint8 RGB. ``titles`` are ASCII texts below the columns, ``sides`` are
-    some to the left of the rows.
+    All images are (h, w, 3) uint8 RGB. ``titles`` are ASCII texts below the columns, ``sides`` those
+    to the left of the rows.
     """
     largest = max(max(cell.shape[:2]) for row in rows for cell in row)
     side = largest * max(1, -(-min_cell // largest))
