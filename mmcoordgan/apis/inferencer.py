@@ -250,8 +250,8 @@ class CoordGANInferencer(BaseInferencer):
         Interpolates the maps if an image has no structure code.
 
         ``start`` and ``end`` are images, or seeds of samples (checkpoints of either stage); they
-        are the first and the last of the ``frames``. ``part`` is what changes: 'structure' (in the
-        texture of ``start``), 'texture' (on its structure) or 'both'.
+        are the first and last of the ``frames``, at least 2. ``part`` is what changes: 'structure'
+        (in the texture of ``start``), 'texture' (on its structure) or 'both'.
         """
         if frames < 2:
             raise ValueError(f'frames must be at least 2, but got {frames}')

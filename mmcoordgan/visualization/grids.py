@@ -66,7 +66,7 @@ def arrange_cells(
     Cells are square. Their side is the largest image's, enlarged by the smallest whole factor
     that makes it at least ``min_cell``; every image is scaled to it without interpolation.
 
-    All images are (h, w, 3) uint8 RGB. ``titles`` are ASCII texts below the columns, ``sides`` those
+    All images are (h, w, 3) uint8 RGB. ``titles`` are ASCII texts below the columns, ``sides`` ones
     to the left of the rows.
     """
     largest = max(max(cell.shape[:2]) for row in rows for cell in row)
