@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,13 +21,15 @@ def move_to_template(
     spread: float = 0.1,
     window: float = 1.0,
     smoothing: float = 1 / 32,
+    focus: float = math.inf,
 ) -> Tensor:
     r"""Smooth maps, then move the smooth ones :math:`c` by the smooth :math:`d` that makes small
 
     .. math::
-        s \, G * \lVert f - T(c + d) \rVert^2 + \lVert d \rVert^2 / \sigma^2
+        s \, G * (w \lVert f - T(c + d) \rVert^2) + \lVert d \rVert^2 / \sigma^2
 
-    by Gauss-Newton steps, where :math:`G` is a Gaussian window (Lucas and Kanade, 1981).
+    by Gauss-Newton steps, where :math:`G` is a Gaussian window (Lucas and Kanade, 1981), wide at
+    first, and :math:`w = e^{-\lVert c + d \rVert^2 / \phi^2}`.
 
     Args:
         features: :math:`f` (B, D, h, w), h = w, of cells that cover the image.
@@ -35,6 +39,7 @@ def move_to_template(
         spread: :math:`\sigma`, in units of the frame.
         window: Standard deviation of :math:`G`, in cells of the features.
         smoothing: That of the Gaussian that smooths maps first, as a fraction of their side.
+        focus: :math:`\phi`, in units of the frame: the object is nearer to the center.
 
     Returns:
         Maps (B, 2, H, W).
@@ -49,15 +54,17 @@ def move_to_template(
     coords = grid + gaussian_blur(coords - grid, smoothing * width)
     start = coords_at_cells(coords, features.shape[-1])
     move = torch.zeros_like(start)
-    for _ in range(STEPS):
-        mean, dx, dy = sample_cells(stack, start + move).chunk(3, 1)
+    for step in range(1, STEPS + 1):
+        place = start + move
+        mean, dx, dy = sample_cells(stack, place).chunk(3, 1)
         error = features - mean + dx * move[:, :1] + dy * move[:, 1:]
         terms = [dx * dx, dx * dy, dy * dy, dx * error, dy * error]
-        sums = torch.stack([term.sum(1) for term in terms], 1)
-        xx, xy, yy, x, y = (strength * gaussian_blur(sums, window)).unbind(1)
+        weight = strength * (-place.square().sum(1, keepdim=True) / focus**2).exp()
+        sums = weight * torch.stack([term.sum(1) for term in terms], 1)
+        xx, xy, yy, x, y = gaussian_blur(sums, window * max(4 / step, 1)).unbind(1)
         xx, yy = xx + spread**-2, yy + spread**-2
-        step = torch.stack([yy * x - xy * y, xx * y - xy * x], 1) / (xx * yy - xy**2)[:, None]
-        move = gaussian_blur(step.clamp(-3 * spread, 3 * spread), 1.0)
+        best = torch.stack([yy * x - xy * y, xx * y - xy * x], 1) / (xx * yy - xy**2)[:, None]
+        move = gaussian_blur(best.clamp(-3 * spread, 3 * spread), 1.0)
     return coords + F.interpolate(move, (height, width), mode='bilinear', align_corners=False)
 
 
@@ -81,7 +88,7 @@ def sample_cells(values: Tensor, places: Tensor) -> Tensor:
 
 def gaussian_blur(values: Tensor, sigma: float) -> Tensor:
     """Convolve the last two dimensions with a Gaussian of ``sigma`` pixels; edges are mirrored."""
-    reach = int(3 * sigma) or 1
+    reach = min(int(3 * sigma) or 1, min(values.shape[-2:]) - 1)
     offsets = torch.arange(-reach, reach + 1, device=values.device)
     kernel = (-0.5 * (offsets / sigma) ** 2).exp()
     kernel = (kernel / kernel.sum()).to(values)

@@ -141,7 +141,7 @@ def test_a_template_becomes_part_of_the_encoder(publish, tmp_path, capsys):
         template.update(features, expected, weight=1)
         template.fit()
         reduced = torch.einsum('dc,bchw->bdhw', template.projection, features)
-        moves = dict(strength=0.2, spread=0.12, window=0.85, smoothing=1 / 24)
+        moves = dict(strength=0.4, spread=0.12, window=0.85, smoothing=1 / 24, focus=1.0)
         expected = move_to_template(reduced, template.sharp, fine, **moves)
     moved, wrong = ((expected - x).abs().mean() for x in (fine, encoder(images).coords))
     assert moved > 0.02 and wrong < 0.2 * moved  # half precision

@@ -50,7 +50,8 @@ class TemplateEncoder(DenseEncoder):
             U-Net's, which are the default.
         mirror: Objects are symmetric: begin with the mean of the maps of the image and its mirror
             image.
-        strength, spread, window, smoothing: See :func:`~mmcoordgan.geometry.move_to_template`.
+        strength, spread, window, smoothing, focus: Of
+            :func:`~mmcoordgan.geometry.move_to_template`.
         **settings: See :class:`DenseEncoder`.
     """
 
@@ -65,10 +66,11 @@ class TemplateEncoder(DenseEncoder):
         feature_size: int = 192,
         map_size: int | None = None,
         mirror: bool = False,
-        strength: float = 0.2,
+        strength: float = 0.4,
         spread: float = 0.12,
         window: float = 0.85,
         smoothing: float = 1 / 24,
+        focus: float = 1.0,
         **settings: Any,
     ):
         super().__init__(**settings)
@@ -76,7 +78,9 @@ class TemplateEncoder(DenseEncoder):
         self.feature_size = feature_size
         self.map_size = map_size or self._side
         self.mirror = mirror
-        self.movement = dict(strength=strength, spread=spread, window=window, smoothing=smoothing)
+        self.movement = dict(
+            strength=strength, spread=spread, window=window, smoothing=smoothing, focus=focus
+        )
         self.trunk = ImageNetFeatures('lite0')
         for layer in self.trunk.modules():  # weights of this encoder's file
             layer._non_persistent_buffers_set.clear()

@@ -85,6 +85,11 @@ def test_maps_are_moved_to_where_the_features_belong():
     moved = template.moved(features, wrong)
     assert (moved - truth)[centre].norm(dim=1).max() < 0.02  # it was 0.1
     assert (template.moved(features, truth) - truth)[centre].norm(dim=1).max() < 0.01
+    template.movement['focus'] = 0.3
+    focused = template.moved(features, wrong)
+    far = wrong.norm(dim=1, keepdim=True).expand_as(wrong) > 1.1
+    assert (focused - wrong)[far].abs().max() < 0.01 < (moved - wrong)[far].abs().mean()
+    assert (focused - truth)[..., 7:9, 7:9].norm(dim=1).max() < 0.02
     template.movement['strength'] = 0.0
     assert torch.allclose(template.moved(features, wrong), wrong, atol=1e-6)
 
