@@ -31,6 +31,8 @@ from mmcoordgan.visualization import (
 
 from ..optim import unwrap
 
+draw_rows = partial(arrange_cells, titles=TRANSFER_TITLES)
+
 
 @HOOKS.register_module()
 @dataclass(eq=False)
@@ -140,19 +142,18 @@ class TransferVisualizationHook(Hook):
                 self._rows[index] = transfer_row(reference, drawn, palette, temperature)
 
     def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:
-        # runner.iter would build the data of the training.
-        self._show_rows(runner, 0, {f'{index:05d}': [row] for index, row in self._rows.items()})
+        files = {f'{index:05d}': draw_rows([row]) for index, row in self._rows.items()}
+        self._show_all(runner, 0, files)  # runner.iter would build the data of the training
 
     def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
-        files = {f'iter_{runner.iter:06d}': list(self._rows.values())}
-        self._show_rows(runner, runner.iter, files)
+        self._show_all(runner, runner.iter)
 
-    def _show_rows(self, runner: Any, step: int, files: dict[str, list]) -> None:
+    def _show_all(self, runner: Any, step: int, files: dict[str, np.ndarray] | None = None) -> None:
+        """Show all rows as one image; write it, or the images of ``files``."""
         if self._rows:
             folder = self.out_dir or osp.join(runner.work_dir, 'pictures', 'transfer')
-            draw = partial(arrange_cells, titles=TRANSFER_TITLES)
-            images = {name: draw(rows) for name, rows in files.items()}
-            _show(runner, 'transfer', draw(list(self._rows.values())), step, folder, images)
+            every = draw_rows(list(self._rows.values()))
+            _show(runner, 'transfer', every, step, folder, files or {f'iter_{step:06d}': every})
 
 
 @VISBACKENDS.register_module()
