@@ -121,12 +121,16 @@ def print_costs(sizes: Sequence[int], device: str, batch: int = 1) -> None:
         for size in sizes:
             for method in methods_of(function, size, device):
                 measured = partial(cost_of, function, method, size, device, batch)
-                if device == 'cuda':
-                    cost = measured()
-                else:
-                    with ProcessPoolExecutor(1, get_context('spawn')) as new:
-                        cost = new.submit(measured).result()
-                print(f'{size:6} {method:18}{cost.seconds:9.4f}{cost.peak:9.1f}', flush=True)
+                print(f'{size:6} {method:18}', end='', flush=True)
+                try:
+                    if device == 'cuda':
+                        cost = measured()
+                    else:
+                        with ProcessPoolExecutor(1, get_context('spawn')) as new:
+                            cost = new.submit(measured).result()
+                    print(f'{cost.seconds:9.4f}{cost.peak:9.1f}', flush=True)
+                except torch.cuda.OutOfMemoryError:
+                    print(' out of memory', flush=True)
 
 
 def main() -> None:
