@@ -68,7 +68,7 @@ def parse_args() -> argparse.Namespace:
         '--template',
         nargs='+',
         metavar='IMAGES',
-        help='images without labels, files or folders, two thousand or so: a dense encoder becomes '
+        help='some thousand images without labels, files or folders: a dense encoder becomes '
         'a TemplateEncoder, which moves its maps to where an image looks like the mean of these',
     )
     parser.add_argument(

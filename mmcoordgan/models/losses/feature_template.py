@@ -39,7 +39,7 @@ class FeatureTemplate(nn.Module):
         cells: The template has so many places per side of the frame.
         focus: Where the object is, as in :func:`~mmcoordgan.models.losses.map_distance`: directions
             are chosen for what differs there.
-        **movement: ``strength``, ``spread`` and ``window`` of ``move_to_template``.
+        **movement: ``strength``, ``spread``, ``window`` and ``smoothing`` of ``move_to_template``.
     """
 
     sums: Tensor
