@@ -19,8 +19,8 @@ from mmcoordgan.cli.config import hooks, load_config
 from mmcoordgan.cli.outputs import check_file
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import atomic_file
-from mmcoordgan.progress import patient_progress
 from mmcoordgan.registry import type_name
+from mmcoordgan.utils.progress import patient_progress
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

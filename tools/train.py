@@ -14,8 +14,8 @@ from mmcoordgan.cli import launch
 from mmcoordgan.cli.checks import check_training
 from mmcoordgan.cli.config import load_config
 from mmcoordgan.errors import UserError
+from mmcoordgan.io.work_dir import intact_checkpoint, locked_work_dir
 from mmcoordgan.registry import type_name
-from mmcoordgan.work_dir import intact_checkpoint, locked_work_dir
 
 MIXED = 'mmcoordgan.MixedPrecisionOptimWrapper'
 # What launchers call the number of a process, the first of them that is there.

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from mmcoordgan.evaluation.transfer_metric import temperature_at
 from mmcoordgan.io.files import load_checkpoint
+from mmcoordgan.io.work_dir import last_checkpoint
 from mmcoordgan.models.networks import Encoder, Encoding, Generator, encode
 from mmcoordgan.models.pretrained import averaged_part, check_fit
 from mmcoordgan.models.refinement import Refinement
 from mmcoordgan.registry import MODELS, type_name
 from mmcoordgan.shipped import read_config
-from mmcoordgan.work_dir import last_checkpoint
 from mmcoordgan.zoo import list_models, model_path
 
 from .domain import HeldOut, read_held_out

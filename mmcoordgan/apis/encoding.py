@@ -17,8 +17,8 @@ from mmcoordgan.models.images import from_bytes
 from mmcoordgan.models.losses import LPIPSLoss, PerceptualDistance, StructureTensorLoss
 from mmcoordgan.models.losses.lpips import VGG16_WEIGHTS
 from mmcoordgan.models.refinement import Refinement, refine_codes
-from mmcoordgan.progress import progress
 from mmcoordgan.registry import type_name
+from mmcoordgan.utils.progress import progress
 
 from .checkpoint import TrainedNetworks
 from .cropping import Cropper

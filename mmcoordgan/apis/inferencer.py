@@ -16,8 +16,8 @@ from mmengine.device import get_device
 from mmengine.infer import BaseInferencer
 from mmengine.structures import BaseDataElement
 
-from mmcoordgan.progress import progress
 from mmcoordgan.registry import INFERENCERS
+from mmcoordgan.utils.progress import progress
 from mmcoordgan.visualization import arrange_cells, coords_to_colors
 
 from . import transfer

@@ -10,8 +10,8 @@ import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Dataset, Sampler
 
-from mmcoordgan.random_state import seeded
 from mmcoordgan.registry import DATA_SAMPLERS, DATASETS
+from mmcoordgan.utils.random_state import seeded
 
 
 @DATA_SAMPLERS.register_module()

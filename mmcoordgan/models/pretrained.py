@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmcoordgan.io.files import load_weights
-from mmcoordgan.work_dir import last_checkpoint
+from mmcoordgan.io.work_dir import last_checkpoint
 
 CONFIG_KEY = 'model.pretrained_generator'
 STAGE1_KEY = 'model.stage1_checkpoint'

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmcoordgan.geometry import canonical_grid, carry
-from mmcoordgan.progress import patient_progress
+from mmcoordgan.utils.progress import patient_progress
 
 from .colors import coords_to_colors, images_to_uint8, overlay_labels
 

@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 
 from mmcoordgan.engine import loop
 from mmcoordgan.engine.fit import steps_on_cpu
-from mmcoordgan.work_dir import last_checkpoint
+from mmcoordgan.io.work_dir import last_checkpoint
 
 EQUAL = ('state_dict', 'optimizer', 'param_schedulers', 'random_states', 'data')
 SCHEDULE = [dict(type='CosineAnnealingLR', by_epoch=False, eta_min_ratio=0.1, end=6)]

@@ -24,7 +24,7 @@ import torch
 from torch.utils._pytree import keystr, tree_flatten_with_path
 
 from mmcoordgan.io.files import load_checkpoint
-from mmcoordgan.work_dir import last_checkpoint
+from mmcoordgan.io.work_dir import last_checkpoint
 
 TRAIN = str(Path(__file__).parents[1] / 'train.py')
 INTERVAL = 5

@@ -29,8 +29,8 @@ from mmcoordgan.models.images import from_bytes
 from mmcoordgan.models.losses.feature_template import FeatureTemplate
 from mmcoordgan.models.networks.template_encoder import CHANNELS, TemplateEncoder
 from mmcoordgan.models.pretrained import averaged_part, part_of
-from mmcoordgan.progress import progress
 from mmcoordgan.registry import type_name
+from mmcoordgan.utils.progress import progress
 from mmcoordgan.version import __version__
 
 KEPT_SETTINGS = ('type', 'generator', 'encoder', 'perceptual', 'refinement', 'data_preprocessor')

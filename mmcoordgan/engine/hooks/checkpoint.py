@@ -15,9 +15,9 @@ from mmengine.runner import BaseLoop
 from mmcoordgan.errors import UserError
 from mmcoordgan.io.files import AtomicLocalBackend, atomic_file
 from mmcoordgan.io.plain import to_history, to_plain
-from mmcoordgan.random_state import random_state, set_random_state
+from mmcoordgan.io.work_dir import POINTER, intact_checkpoint
 from mmcoordgan.registry import HOOKS
-from mmcoordgan.work_dir import POINTER, intact_checkpoint
+from mmcoordgan.utils.random_state import random_state, set_random_state
 
 from ..fit import READ_ELSEWHERE, TRAINING_ONLY, model_misfits, resume_misfits, steps_on_cpu
 

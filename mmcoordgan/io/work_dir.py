@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmcoordgan.errors import UserError
-from mmcoordgan.io.files import load_checkpoint
+
+from .files import load_checkpoint
 
 POINTER = 'last_checkpoint'
 """Name of the file that names the checkpoint written last."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmcoordgan.random_state import random_state, seeded, set_random_state
+from mmcoordgan.utils.random_state import random_state, seeded, set_random_state
 
 
 def draw() -> list[float]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmcoordgan.errors import UserError
-from mmcoordgan.work_dir import intact_checkpoint, last_checkpoint, locked_work_dir
+from mmcoordgan.io.work_dir import intact_checkpoint, last_checkpoint, locked_work_dir
 
 
 def write(folder: Path, *names: str) -> None:
@@ -73,7 +73,7 @@ def test_a_damaged_pointer_leaves_all_checkpoints(tmp_path, pointer):
     assert len(reasons) == 1 and 'does not exist' in reasons[0]
 
 
-LOCK = 'import sys, mmcoordgan.work_dir as w; w.locked_work_dir(sys.argv[1]).__enter__()'
+LOCK = 'import sys, mmcoordgan.io.work_dir as w; w.locked_work_dir(sys.argv[1]).__enter__()'
 
 
 def test_a_work_dir_has_one_training(tmp_path):
