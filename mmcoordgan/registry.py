@@ -35,7 +35,7 @@ OPTIM_WRAPPERS = _child(root.OPTIM_WRAPPERS, 'mmcoordgan.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS, 'mmcoordgan.engine')
 # mmcv registers its transforms in MMEngine's root registry when it is imported.
 TRANSFORMS = _child(
-    root.TRANSFORMS, 'mmcoordgan.datasets', 'mmcoordgan.integrations.mmagic_data', 'mmcv.transforms'
+    root.TRANSFORMS, 'mmcoordgan.datasets', 'mmcoordgan.integrations.mmagic', 'mmcv.transforms'
 )
 VISBACKENDS = _child(root.VISBACKENDS, 'mmcoordgan.engine')
 

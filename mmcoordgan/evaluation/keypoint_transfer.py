@@ -65,18 +65,7 @@ class KeypointTransferPCK(TransferMetric):
             raise ValueError(f'alpha must be positive, but got {alpha}')
         self.alpha = alpha
         self.normalize_by = normalize_by
-        self.foreground_only = foreground_only
-
-    @property
-    def num_classes(self) -> int | None:  # type: ignore[override]
-        """C where labels are needed, else None."""
-        return self.count_classes() if self.foreground_only else None
-
-    def new_totals(self) -> dict[str, Tensor]:
-        """Points, correct ones, sum of errors: (K, 3) float64 each."""
-        names = ('', 'identity', 'ceiling')
-        sums = {n: torch.zeros(self.num_references, 3, dtype=torch.float64) for n in names}
-        return {**sums, 'sparse': torch.zeros(1)}  # whether key points were carried
+        self.needs_labels = self.foreground_only = foreground_only
 
     def check_reference(self, reference: Example) -> None:
         if reference.points is None and reference.true_coords is None:
@@ -92,26 +81,24 @@ class KeypointTransferPCK(TransferMetric):
                     f'{tuple(self.normalize_by)}'
                 )
 
-    def add(self, query: Example) -> bool:
-        """Add a query to the sums, if it has the ground truth of the references."""
+    def count(self, query: Example) -> dict[str, Tensor]:
+        """Points, correct ones and sum of errors, (K, 3) float64, by the name of the error."""
         sparse = self.references.points is not None
-        found = self._of_points(query) if sparse else self._of_pixels(query)
-        if found is None:
-            return False
-        for name, errors in found[0].items():  # (K, ...) each
-            counted = found[1].expand_as(errors).flatten(1)  # (K, points)
-            errors = errors.flatten(1).double().where(counted, 0)
-            correct = (errors < self.alpha) & counted
-            sums = [counted.sum(1).double(), correct.sum(1).double(), errors.sum(1)]
-            self.totals[name] += torch.stack(sums, dim=1).cpu()
-        self.totals['sparse'] += sparse
-        return True
+        errors, counts = self._of_points(query) if sparse else self._of_pixels(query)
+        sums = {}
+        for name, values in errors.items():  # (K, ...) each
+            counted = counts.expand_as(values).flatten(1)  # (K, points)
+            values = values.flatten(1).double().where(counted, 0)
+            correct = (values < self.alpha) & counted
+            columns = [counted.sum(1).double(), correct.sum(1).double(), values.sum(1)]
+            sums[name] = torch.stack(columns, dim=1).cpu()
+        return sums
 
-    def _of_points(self, query: Example) -> tuple[dict[str, Tensor], Tensor] | None:
-        """Errors of key points (K, P), and which of them count; None where they have no unit."""
+    def _of_points(self, query: Example) -> tuple[dict[str, Tensor], Any]:
+        """Errors of key points (K, P), and which of them count; none where they have no unit."""
         points, truth, sides = self.references.points, query.points, query.sides
         if truth is None or sides is None:
-            return None
+            return {}, None
         if truth.shape != points.shape[1:]:
             raise ValueError(
                 f'{query.name} has {len(truth)} key points, but references have {points.shape[1]}'
@@ -121,22 +108,22 @@ class KeypointTransferPCK(TransferMetric):
             first, second = truth[list(self.normalize_by)]
             length = ((first - second) * sides).norm()
         if not length > 0:  # one of the two points is unknown, or they coincide
-            return None
-        arrived = {'': self._carry_points(points, query), 'identity': points}
+            return {}, None
+        arrived = {'nme': self._carry_points(points, query), 'identity_nme': points}
         errors = {k: ((a - truth) * sides).norm(dim=2) / length for k, a in arrived.items()}
         return errors, _inside(points) & _inside(truth)
 
-    def _of_pixels(self, query: Example) -> tuple[dict[str, Tensor], Tensor] | None:
+    def _of_pixels(self, query: Example) -> tuple[dict[str, Tensor], Any]:
         """Errors of every pixel (K, H, W), and which of them count."""
         points, truth = self.references.true_coords, query.true_coords
         if truth is None or (self.foreground_only and query.labels is None):
-            return None
+            return {}, None
         copied = F.interpolate(points, truth.shape[-2:], mode='bilinear', align_corners=True)
-        arrived = {'': self.transfer(points, query), 'identity': copied}
+        arrived = {'error': self.transfer(points, query), 'identity_error': copied}
         if self.ceiling:
-            arrived['ceiling'] = self.transfer(points, query, 'true_coords')
+            arrived['ceiling_error'] = self.transfer(points, query, 'true_coords')
         counted = torch.ones_like(truth[0], dtype=torch.bool)
-        if query.labels is not None and self.foreground_only:
+        if query.labels is not None:
             counted = arg_max(query.labels) > 0
         return {k: (a - truth).norm(dim=1) for k, a in arrived.items()}, counted
 
@@ -152,17 +139,14 @@ class KeypointTransferPCK(TransferMetric):
         return found[:, :, 0].transpose(1, 2)
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
-        sparse = bool(totals['sparse'])
-        keys = f'pck@{self.alpha:g}', 'nme' if sparse else 'error'
-        numbers: dict[str, float] = {}
+        error, pck = next(iter(totals)), f'pck@{self.alpha:g}'  # error is 'nme' or 'error'
         columns: dict[str, Tensor] = {}
-        for name in ('', 'identity', 'ceiling')[: 3 if self.ceiling and not sparse else 2]:
-            points, correct, errors = totals[name].unbind(1)  # (K,) each
-            values = 100 * correct / points, errors * (100 if sparse else 1) / points
-            for key, value in zip(keys, values):
-                key = f'{name}_{key}' if name else key
-                numbers[key], columns[key] = float(value.nanmean()), value
-        for key in keys:
+        for name, sums in totals.items():
+            points, correct, errors = sums.unbind(1)  # (K,) each
+            columns[name.replace(error, pck)] = 100 * correct / points
+            columns[name] = errors * (100 if error == 'nme' else 1) / points
+        numbers = {key: float(column.nanmean()) for key, column in columns.items()}
+        for key in (pck, error):
             for reference, value in enumerate(columns[key].tolist()):
                 numbers[f'{key}/ref{reference}'] = value
         labels = [f'ref{reference}' for reference in range(self.num_references)]

@@ -81,6 +81,8 @@ class SegTransferIoU(TransferMetric):
         **settings: See :class:`TransferMetric`.
     """
 
+    needs_labels = True
+
     def __init__(
         self,
         *,
@@ -95,8 +97,8 @@ class SegTransferIoU(TransferMetric):
         self.ignore_classes = tuple(ignore_classes)
 
     @property
-    def num_classes(self) -> int:  # type: ignore[override]
-        return self._num_classes or self.count_classes()
+    def num_classes(self) -> int:
+        return self._num_classes or super().num_classes
 
     @property
     def class_names(self) -> list[str]:
@@ -104,48 +106,40 @@ class SegTransferIoU(TransferMetric):
         names = (self.dataset_meta or {}).get('classes') or ()
         return [*map(str, names if len(names) == self.num_classes else range(self.num_classes))]
 
-    def new_totals(self) -> dict[str, Tensor]:
-        """Confusion matrices (K, C, C), (1, C, C) for the fused prediction."""
-        self._kept_classes()  # complains before hours of work, not after
-        counts = dict.fromkeys(('', 'identity', 'ceiling'), self.num_references)
-        shape = (self.num_classes, self.num_classes)
-        sizes = {**counts, 'fused': 1}
-        return {k: torch.zeros(n, *shape, dtype=torch.int64) for k, n in sizes.items()}
-
     def check_reference(self, reference: Example) -> None:
+        self._kept_classes()  # complains before hours of work, not after
         if reference.labels is None:
             raise ValueError(
                 f'the reference {reference.name} has no labels: label transfer needs gt_sem_seg '
                 f'or gt_soft_seg for the first {self.num_references} samples of the data set'
             )
 
-    def add(self, query: Example) -> bool:
-        """Add a query to the confusion matrices, if it has labels."""
+    def count(self, query: Example) -> dict[str, Tensor]:
+        """Confusion matrices (K, C, C), (1, C, C) for the fused prediction."""
         if query.truth is None:
-            return False
+            return {}
         references = self.references
-        truth = arg_max(query.truth).masked_fill(query.truth.sum(0) < 0.5, -1)  # (H, W)
-
-        def count(name: str, scores: Tensor) -> None:  # (K, C, h, w)
-            predicted = arg_max(resize_soft(scores, truth.shape).unbind(1))
-            self.totals[name] += confusion_matrix(predicted, truth, self.num_classes)
-
         carried = self.transfer(references.labels, query)
-        count('', carried)
-        count('fused', carried.sum(0, keepdim=True))
-        count('identity', references.truth)
+        scores = {
+            '': carried,
+            'identity': references.truth,
+            'fused': carried.sum(0, keepdim=True),
+        }
         known = references.true_coords is not None and query.true_coords is not None
         if self.ceiling and known:
-            count('ceiling', self.transfer(references.labels, query, 'true_coords'))
-        return True
+            scores['ceiling'] = self.transfer(references.labels, query, 'true_coords')
+        truth = arg_max(query.truth).masked_fill(query.truth.sum(0) < 0.5, -1)  # (H, W)
+        counted = {}
+        for name, values in scores.items():
+            predicted = arg_max(resize_soft(values, truth.shape).unbind(1))
+            counted[name] = confusion_matrix(predicted, truth, self.num_classes)
+        return counted
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
         kept, names = self._kept_classes(), self.class_names[1:]
-        # Confusion matrices of predictions that were not made are empty.
-        made = [n for n in ('', 'identity', 'fused', 'ceiling') if totals[n].any()]
         numbers: dict[str, float] = {}
         for strict in (False, True):
-            for name in made:
+            for name in totals:
                 key = '_'.join(filter(None, ['strict' * strict, name, 'iou']))
                 numbers[key] = float(iou_per_class(totals[name], strict)[:, kept].mean())
         by_reference = iou_per_class(totals[''])  # (K, C - 1)
@@ -156,7 +150,7 @@ class SegTransferIoU(TransferMetric):
         for name, value in zip(names, columns['mean'].tolist()):
             numbers[f'iou/{name}'] = value
         columns['strict'] = iou_per_class(totals[''], strict=True).mean(0)
-        columns.update({name: iou_per_class(totals[name]).mean(0) for name in made[1:]})
+        columns.update({name: iou_per_class(totals[name]).mean(0) for name in totals if name})
         labels = [name if keep else f'({name})' for name, keep in zip(names, kept.tolist())]
         means = {k: [*column.tolist(), float(column[kept].mean())] for k, column in columns.items()}
         table = format_table('IoU (%)', [*labels, 'mean'], means)

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from mmcoordgan.integrations.mmagic_data import SwapSeedsSampling, identity_config
+from mmcoordgan.integrations.mmagic import SwapSeedsSampling, identity_config
 from mmcoordgan.registry import METRICS, build_module
 
 from .map_quality import separation

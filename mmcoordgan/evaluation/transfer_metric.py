@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
@@ -54,7 +55,7 @@ class TransferMetric(BaseMetric):
     """
 
     default_prefix = ''
-    num_classes: int | None = None  # set by metrics that need labels
+    needs_labels = False
     label_size: int | None = None  # side at which labels are counted; None: that of the map
 
     def __init__(
@@ -87,39 +88,27 @@ class TransferMetric(BaseMetric):
         self._found: dict[int, Example] = {}
         self.references: Any = None  # an Example, stacked
         self._indexed: dict[str, IndexedCoords] = {}
-        self._totals: dict[str, Tensor] = {}
-        self.results.clear()
+        self.totals: Any = Counter()  # running sums, by name; on the CPU
 
-    def count_classes(self) -> int:
-        """Number of classes of the data set."""
+    @property
+    def num_classes(self) -> int:
+        """Number of classes of the data set, background included."""
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
             raise ValueError(f"{type(self).__name__}: the data set's metainfo has no 'classes'")
         return len(classes)
 
-    def new_totals(self) -> dict[str, Tensor]:
-        """The running sums at zero, on the CPU: the same names and shapes on every process."""
-        raise NotImplementedError
-
     def check_reference(self, reference: Example) -> None:
         """Raise ValueError unless ``reference`` has what the metric carries."""
         raise NotImplementedError
 
-    def add(self, query: Example) -> bool:
-        """Add a query to ``totals``, or return False where it lacks the ground truth."""
+    def count(self, query: Example) -> dict[str, Tensor]:
+        """What a query adds to the sums of these names; empty where it lacks the ground truth."""
         raise NotImplementedError
 
     def report(self, totals: dict[str, Tensor]) -> tuple[dict[str, float], str]:
         """Numbers and a readable table from the sums over all queries of all processes."""
         raise NotImplementedError
-
-    @property
-    def totals(self) -> dict[str, Tensor]:
-        """The running sums, and the number of queries seen, and of those that count."""
-        if not self._totals:
-            counts = torch.zeros(2, dtype=torch.int64)
-            self._totals = {'queries': counts, **self.new_totals()}
-        return self._totals
 
     @torch.no_grad()
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -135,7 +124,7 @@ class TransferMetric(BaseMetric):
                 sample,
                 coords_key=self.coords_key,
                 num_maps=self.num_references if is_query else None,
-                num_classes=self.num_classes,
+                num_classes=self.num_classes if self.needs_labels else None,
                 ignore_index=(self.dataset_meta or {}).get('ignore_index'),
                 label_size=self.label_size,
             )
@@ -147,7 +136,8 @@ class TransferMetric(BaseMetric):
                     f'{type(self).__name__}: the query {example.name} came before the references '
                     f'{missing} (sample_idx). {self._advice()}'
                 )
-            self.totals['queries'] += torch.tensor([1, self.add(example)])
+            counted = self.count(example)
+            self.totals.update({**counted, 'queries': 1, 'usable': int(bool(counted))})
 
     def _add_reference(self, index: int, reference: Example) -> None:
         if index in self._found:
@@ -166,23 +156,23 @@ class TransferMetric(BaseMetric):
         ``size`` is the number of samples of the data set. Returns names and numbers, the same on
         every process; nothing if no query has ground truth.
         """
-        totals = self.totals
-        for total in totals.values():
-            all_reduce(total)
+        totals: Any = Counter()
+        for part in all_gather_object(self.totals):
+            totals.update(part)
         self.reset()
-        counted, expected = int(totals['queries'][0]), size - self.num_references
-        if counted > expected:
+        expected = size - self.num_references
+        if totals['queries'] > expected:
             raise ValueError(
-                f'{type(self).__name__}: {counted} queries were counted, but the data set has only '
-                f'{expected}: some came more than once. {self._advice()}'
+                f'{type(self).__name__}: {totals["queries"]} queries were counted, but the data '
+                f'set has only {expected}: some came more than once. {self._advice()}'
             )
         metrics = self.compute_metrics([totals])
         return {f'{self.prefix}/{k}' if self.prefix else k: v for k, v in metrics.items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Numbers from ``results``, a list of one dict of sums; prints the table."""
-        totals = results[0]
-        seen, usable = (int(count) for count in totals['queries'])
+        totals = dict(results[0])
+        seen, usable = totals.pop('queries', 0), totals.pop('usable', 0)
         title = type(self).__name__ + (f' ({self.prefix})' if self.prefix else '')
         if not usable:
             print_log(

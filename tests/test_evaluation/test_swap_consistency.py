@@ -86,7 +86,7 @@ def test_loops_and_batches_agree(tmp_path):
 
 def requests(monkeypatch, rank: int, processes: int) -> list[int]:
     """The seeds that one of several processes asks for."""
-    name = 'mmcoordgan.integrations.mmagic_data.get_dist_info'
+    name = 'mmcoordgan.integrations.mmagic.get_dist_info'
     monkeypatch.setattr(name, lambda: (rank, processes))
     metric = SwapConsistency(MeanLoss(), num_samples=5, seed=3)
     sampler = metric.get_metric_sampler(None, types.SimpleNamespace(batch_size=2), [metric])

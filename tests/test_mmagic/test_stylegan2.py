@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from mmcoordgan.integrations.mmagic_data import PackMMagicInputs
+from mmcoordgan.integrations.mmagic import PackMMagicInputs
 
 ROOT = Path(__file__).parents[2]
 ORANGE = torch.tensor([1.0, 0.0, -1.0])
