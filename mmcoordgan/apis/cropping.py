@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path
 from typing import Callable, NamedTuple
@@ -12,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from mmcoordgan.datasets import BrokenImageError
+from mmcoordgan.io.tables import read_rows
 
 COLUMNS = ('picture', 'left_x', 'left_y', 'right_x', 'right_y', 'mouth_x', 'mouth_y')
 CENTRAL = 0.75
@@ -114,20 +114,16 @@ def read_cropper(path: str) -> Cropper:
         )
     try:
         locate = read(path)
-    except (csv.Error, cv2.error) as error:
+    except (ValueError, cv2.error) as error:
         raise ValueError(f'--crop {path} cannot be read: {error}') from None
     return lambda name, image: face_crop(name, locate(name, image), image.shape[:2])
 
 
 def _listed_faces(path: str) -> Callable[[str, np.ndarray], np.ndarray]:
-    with open(path, newline='', encoding='utf-8-sig', errors='surrogateescape') as file:
-        rows = csv.DictReader(file)
-        if not set(COLUMNS) <= set(rows.fieldnames or ()):
-            raise ValueError(f'{path} must have the columns {", ".join(COLUMNS)}')
-        try:
-            faces = {r['picture']: [float(r[column]) for column in COLUMNS[1:]] for r in rows}
-        except (TypeError, ValueError) as error:
-            raise ValueError(f'{path} holds something else than numbers: {error}') from None
+    faces = {
+        row['picture']: [float(row[column]) for column in COLUMNS[1:]]
+        for row in read_rows(path, COLUMNS)
+    }
 
     def locate(name: str, image: np.ndarray) -> np.ndarray:
         face = faces.get(name, faces.get(os.path.basename(name)))

@@ -74,14 +74,15 @@ def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> Iterator[Non
     """
     names = name_results(args.images)
     references = [image for image, _ in args.reference]
-    read: list[Any] = [
-        (read_painted(mask, image, original(image).shape[:2]), None)
-        if mask.lower().endswith('.json')
-        else read_labels(mask)
-        for image, mask in args.reference
-    ]
-    masks = [labels for labels, _ in read]
-    palette = full_palette(next((colors for _, colors in read if colors is not None), None))
+    masks, colors = [], None
+    for image, mask in args.reference:
+        if mask.lower().endswith('.json'):
+            masks.append(read_painted(mask, image, original(image).shape[:2]))
+        else:
+            labels, own = read_labels(mask)
+            masks.append(labels)
+            colors = own if colors is None else colors
+    palette = full_palette(colors)
     images = [image for image, name in names.items() if out.lacks(f'labels/{name}.png')]
     settings = dict(ignore_label=args.ignore_label, **batches(args, out))
     results = load(args, out).iter_transfer_labels(references, masks, images, **settings)
@@ -181,6 +182,7 @@ def interpolate(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
 
 _VERBS = encode, correspond, transfer_labels, transfer_points, swap_texture, sample, interpolate
 VERBS: dict[str, Any] = {verb.__name__.replace('_', '-'): verb for verb in _VERBS}
+INPUTS = ('images', 'a', 'b', 'reference', 'points', 'structure', 'texture', 'start', 'end', 'crop')
 
 
 def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
@@ -190,15 +192,14 @@ def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
     process with exit code 2, errors of the disk with 1, Ctrl-C with 130.
     """
     args = build_parser(program, VERBS).parse_args(argv)
+    options = vars(args)
     with explained_errors(program):
         forbid_unsafe_loading()
-        if getattr(args, 'scale', 1) < 1:
+        if options.get('scale', 1) < 1:
             raise UserError(f'--scale must be at least 1, but is {args.scale}')
-        go_on = getattr(args, 'skip_existing', False)
-        keys = ('images', 'a', 'b', 'reference', 'points', 'structure', 'texture', 'start', 'end')
-        given = (np.ravel(getattr(args, key, None) or []) for key in (*keys, 'crop'))
+        given = (np.ravel(options.get(name) or []) for name in INPUTS)
         inputs = [path for paths in given for path in paths.tolist()]
-        out = OutputFolder(args.out, inputs, args.force, go_on)
+        out = OutputFolder(args.out, inputs, args.force, options.get('skip_existing', False))
         try:
             steps = VERBS[args.verb](args, out)
             with explained():
@@ -213,15 +214,19 @@ def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
 
 def load(args: argparse.Namespace, out: OutputFolder | None = None) -> CoordGANInferencer:
     """The inferencer that the options describe; tells ``out`` of doubtful images."""
-    vgg_weights = getattr(args, 'vgg_weights', None)
+    options = vars(args)
+    vgg_weights = options.get('vgg_weights')
     if vgg_weights is not None and not args.refine:
         raise UserError('--vgg-weights serves to refine codes: add --refine STEPS, or drop it')
     model = CoordGANInferencer(
-        *(args.config, args.checkpoint, args.device),
+        args.config,
+        args.checkpoint,
+        args.device,
         show_progress=not args.quiet,
+        temperature=options.get('temperature'),
         vgg_weights=vgg_weights,
-        check_domain=not getattr(args, 'no_domain', True),
-        **{name: getattr(args, name, None) for name in ('temperature', 'crop')},
+        check_domain=not options.get('no_domain', True),
+        crop=options.get('crop'),
     )
     if out is not None:
         model.encoder.on_domain = out.judge

@@ -50,22 +50,23 @@ def build_parser(program: str, verbs: Mapping[str, Any]) -> argparse.ArgumentPar
     add(MANY, 'images', nargs='+', metavar='IMAGES', help='files and folders')
     add('correspond', 'a', metavar='A', help='image whose pixels are looked for')
     add('correspond', 'b', metavar='B', help='image in which they are found')
-    for name in ('start', 'end'):
-        add('interpolate', name, metavar=name.upper(), help='image, or seed:N')
-    pair: Any = dict(nargs=2, action='append', metavar=('IMAGE', 'MASK'), required=True)
-    text = 'labelled image and its labels (.png, .npy, .json); may be repeated'
-    add('transfer-labels', '--reference', help=text, **pair)
-    one: Any = dict(metavar='FILE', required=True)
-    add('transfer-points', '--reference', help='image of the points', **one)
-    add('transfer-points', '--points', help='.csv or .json', **one)
+    add('interpolate', 'start', metavar='START', help='image, or seed:N')
+    add('interpolate', 'end', metavar='END', help='image, or seed:N')
     for part in ('structure', 'texture'):
-        some: Any = dict(nargs='+', metavar='IMAGES', required=True)
-        add('swap-texture', f'--{part}', help=f'images that give the {part}', **some)
+        text = f'images that give the {part}'
+        add('swap-texture', f'--{part}', nargs='+', metavar='IMAGES', required=True, help=text)
+    pairs: Any = dict(nargs=2, action='append', metavar=('IMAGE', 'MASK'), required=True)
+    text = 'labelled image and its labels (.png, .npy, .json); may be repeated'
+    add('transfer-labels', '--reference', help=text, **pairs)
+    text = 'label that carries nothing, such as 255; for pixels that match nothing else'
+    add('transfer-labels', '--ignore-label', type=int, metavar='N', help=text)
+    text = 'image of the points'
+    add('transfer-points', '--reference', metavar='FILE', required=True, help=text)
+    add('transfer-points', '--points', metavar='FILE', required=True, help='.csv or .json')
     add('sample', '-n', '--number', type=int, default=16, help='how many [16]')
     add('sample', '--seed', type=int, default=0, help='of the first; others follow [0]')
-    numbers: Any = dict(type=float, nargs='+', default=[1.0], metavar='T')
-    text = '1: full variety, 0: the average image; one number, or one for structure, one for '
-    add('sample', '--truncation', help=f'{text}texture [1]', **numbers)
+    text = '1: full variety, 0: the average image; one number, or two: structure and texture [1]'
+    add('sample', '--truncation', type=float, nargs='+', default=[1.0], metavar='T', help=text)
     add('interpolate', '--part', choices=PARTS, default=PARTS[0], help='what changes [structure]')
     add('interpolate', '--frames', type=int, default=16, help='images, both ends included [16]')
     add('interpolate', '--fps', type=float, default=10, help='of the GIF, 1..50 [10]')
@@ -78,8 +79,6 @@ def build_parser(program: str, verbs: Mapping[str, Any]) -> argparse.ArgumentPar
         ('sample', 'maps', 'also draw correspondence maps'),
     ):
         add(verb, f'--{name}', action='store_true', help=text)
-    text = 'label that carries nothing, such as 255; for pixels that match nothing else'
-    add('transfer-labels', '--ignore-label', type=int, metavar='N', help=text)
     text = 'what is drawn becomes N times as large; labels/ keep the size of their images [1]'
     add(DRAWING, '--scale', type=int, default=1, metavar='N', help=text)
     text = "CSV of eyes and mouths, or OpenCV's face finder (ONNX): see only the faces, aligned"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import os
 import sys
@@ -20,12 +19,9 @@ from mmcoordgan.apis.images import EXTENSIONS, folder_images
 from mmcoordgan.datasets import BrokenImageError, image_folder
 from mmcoordgan.errors import UserError, printable
 from mmcoordgan.io.files import atomic_file
+from mmcoordgan.io.tables import add_rows
 
 from .launch import explained
-
-FORMULA = ('=', '+', '-', '@', '\t', '\r')
-"""Text that begins so is a formula to spreadsheet programs."""
-_TABLE: dict[str, Any] = dict(newline='', encoding='utf-8', errors='surrogateescape')
 
 
 def list_images(paths: Iterable[str]) -> list[str]:
@@ -61,17 +57,41 @@ def name_results(paths: Sequence[str]) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     for path in paths:
-        root = path if os.path.isdir(path) else os.path.dirname(path)
-        names.update({image: os.path.relpath(image, root or '.') for image in list_images([path])})
-    stems = {image: str(Path(name).with_suffix('')) for image, name in names.items()}
-    counts = Counter(stems.values())
+        root = path if os.path.isdir(path) else os.path.dirname(path) or '.'
+        names.update({image: os.path.relpath(image, root) for image in list_images([path])})
+    stems = Counter(os.path.splitext(name)[0] for name in names.values())
     owners: dict[str, str] = {}
-    for image, stem in stems.items():
-        names[image] = stem if counts[stem] == 1 else names[image]
-        other = owners.setdefault(names[image], image)
-        if other != image:
-            raise UserError(f'{other} and {image} have the same name: run each folder by itself')
-    return names
+    for image, name in names.items():
+        stem = os.path.splitext(name)[0]
+        result = stem if stems[stem] == 1 else name
+        if result in owners:
+            raise UserError(
+                f'{owners[result]} and {image} have the same name: run each folder by itself'
+            )
+        owners[result] = image
+    return {image: result for result, image in owners.items()}
+
+
+def make_folder(path: str) -> None:
+    """Create a folder if it is not there; UserError says why nothing can be written into it."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()  # permissions do not tell
+    except OSError as error:
+        raise UserError(f'cannot write into {path}: {error.strerror or error}') from None
+
+
+def check_file(
+    path: str, endings: Sequence[str], *, force: bool = False, protected: Iterable[str] = ()
+) -> None:
+    """Make sure that a single output file can be written; UserError says why not."""
+    if not path.lower().endswith(tuple(endings)):
+        raise UserError(f'--out {path}: the name must end in {" or ".join(endings)}')
+    if os.path.realpath(path) in {os.path.realpath(other) for other in protected}:
+        raise UserError(f'{path} is an input: give another name')
+    if os.path.lexists(path) and not force:
+        raise UserError(f'{path} exists already: give another name, or --force to overwrite it')
+    make_folder(os.path.dirname(path) or '.')
 
 
 class OutputFolder:
@@ -88,26 +108,20 @@ class OutputFolder:
         self.failures: list[str] = []
         self.doubtful: list[str] = []
         self.written: set[str] = set()
+        out = Path(os.path.realpath(root))
         for path in inputs:
-            one, other = (Path(os.path.realpath(p)) for p in (root, path))
-            if other.exists() and (one.is_relative_to(other) or other.is_relative_to(one)):
+            given = Path(os.path.realpath(path))
+            if given.exists() and (out.is_relative_to(given) or given.is_relative_to(out)):
                 raise UserError(f'{root} holds the input {path} or lies in it: give another folder')
-        try:
-            os.makedirs(root, exist_ok=True)
-            if os.listdir(root) and not (force or go_on):
-                raise UserError(
-                    f'the folder {root} is not empty: give a new one, or --force to write into it'
-                )
-            tempfile.TemporaryFile(dir=root).close()  # permissions do not tell
-        except OSError as error:
-            raise UserError(f'cannot write into {root}: {error.strerror or error}') from None
-
-    def path(self, name: str) -> str:
-        return os.path.join(self.root, name)
+        make_folder(root)
+        if os.listdir(root) and not (force or go_on):
+            raise UserError(
+                f'the folder {root} is not empty: give a new one, or --force to write into it'
+            )
 
     def lacks(self, name: str) -> bool:
         """Whether a result is still to be written."""
-        return not (self.go_on and os.path.lexists(self.path(name)))
+        return not (self.go_on and os.path.lexists(os.path.join(self.root, name)))
 
     def fail(self, name: str, error: Exception) -> None:
         """Remember an image that could not be read, or a result that could not be written."""
@@ -121,6 +135,12 @@ class OutputFolder:
         if domain.doubtful:
             self.doubtful.append(image)
 
+    def add(self, name: str, columns: Sequence[str], rows: Iterable[Iterable]) -> None:
+        """Add rows to a table, which replaces that of an earlier run unless this one goes on."""
+        new = name not in self.written and not self.go_on
+        add_rows(os.path.join(self.root, name), columns, rows, new)
+        self.written.add(name)
+
     def save(self, image: str, name: str, made: Any, **options: Any) -> None:
         """Write a result of ``image``, complete or not at all.
 
@@ -129,7 +149,7 @@ class OutputFolder:
         to draw one. A name that the disk does not take is a failure, and so is an image that can
         no longer be read; other errors are raised.
         """
-        path = self.path(name)
+        path = os.path.join(self.root, name)
         try:
             made = made() if callable(made) else made
             os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -146,15 +166,6 @@ class OutputFolder:
                 raise
             self.fail(image, error)
 
-    def add(self, name: str, columns: Sequence[str], rows: Iterable[Iterable]) -> None:
-        """Add rows to a CSV file, which begins with the names of its columns."""
-        old = self.go_on or name in self.written
-        with open(self.path(name), 'a' if old else 'w', **_TABLE) as file:
-            writer = csv.writer(file)
-            writer.writerows([] if file.tell() else [columns])
-            writer.writerows([_plain(cell) for cell in row] for row in rows)
-        self.written.add(name)
-
     def report(self, program: str) -> int:
         """Say what is doubtful and what was left out; returns the exit code."""
         for messages, what in (
@@ -166,21 +177,3 @@ class OutputFolder:
             for message in messages:
                 print(f'  {printable(message)}', file=sys.stderr)
         return int(bool(self.failures))
-
-
-def check_file(
-    path: str, endings: Sequence[str], *, force: bool = False, protected: Iterable[str] = ()
-) -> None:
-    """Make sure that a single output file can be written; UserError says why not."""
-    if not path.lower().endswith(tuple(endings)):
-        raise UserError(f'--out {path}: the name must end in {" or ".join(endings)}')
-    if os.path.realpath(path) in {os.path.realpath(other) for other in protected}:
-        raise UserError(f'{path} is an input: give another name')
-    if os.path.lexists(path) and not force:
-        raise UserError(f'{path} exists already: give another name, or --force to overwrite it')
-    OutputFolder(os.path.dirname(path) or '.', (), force=True)
-
-
-def _plain(cell: Any) -> Any:
-    """A cell that no spreadsheet program runs as a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell

@@ -1,9 +1,7 @@
-"""Named points in files: CSV, or what the explorer saves, which also holds painted labels."""
+"""What a user marked in an image: points in a CSV file, points and labels of the explorer."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import os
@@ -15,8 +13,7 @@ import cv2
 import numpy as np
 
 from mmcoordgan.datasets.loading import check_regular
-
-from .outputs import FORMULA
+from mmcoordgan.io.tables import read_rows
 
 EXPLORER = 'mmcoordgan explorer 1'
 NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -29,26 +26,28 @@ def read_points(path: str, image: str) -> tuple[list[str], np.ndarray]:
     pixels of the image, (0, 0) being the centre of the top left one. Or a file that the explorer
     saved, on a page with ``image``. OSError or ValueError says what is wrong with it.
     """
-    labels, points = [], []
+    explorer = path.lower().endswith('.json')
+    rows = _explorer_points(path, image) if explorer else read_rows(path, ('x', 'y'))
+    labels: list[str] = []
+    points: list[tuple[float, float]] = []
     try:
-        text = _read(path)
-        rows = _explorer_rows(text, image) if path.lower().endswith('.json') else _csv_rows(text)
-        for number, (label, x, y) in enumerate(rows):
-            points.append((float(x), float(y)))
-            if not math.isfinite(sum(points[-1])):
-                raise ValueError(f'point {number} is not finite')
-            labels.append(label or str(number))
-    except (*NONSENSE, csv.Error) as error:
+        for row in rows:
+            point = float(row['x']), float(row['y'])
+            if not all(map(math.isfinite, point)):
+                raise ValueError(f'point {len(points)} is not finite')
+            labels.append(row.get('label') or str(len(points)))
+            points.append(point)
+        if not points:
+            raise ValueError('there is none')
+    except NONSENSE as error:
         raise ValueError(f'{path} holds no points: {error}') from None
-    if not points:
-        raise ValueError(f'{path} holds no points')
     return labels, np.array(points, np.float32)
 
 
 def read_painted(path: str, image: str, shape: tuple[int, int]) -> np.ndarray:
     """Labels (H, W) uint8 that were painted on an image in the explorer; 0 where none was."""
     try:
-        saved, number = _saved(_read(path), image)
+        saved, number = _read_explorer(path, image)
         labels = np.array(saved['pictures'][number]['labels'])
         if labels.shape != (saved['size'],) * 2 or not 0 <= labels.min() <= labels.max() <= 255:
             raise ValueError(f'its labels of {image} are damaged')
@@ -58,24 +57,10 @@ def read_painted(path: str, image: str, shape: tuple[int, int]) -> np.ndarray:
     return cv2.resize(labels.astype(np.uint8), size, interpolation=flag)
 
 
-def _read(path: str) -> str:
-    check_regular(path)
-    return Path(path).read_bytes().decode('utf-8-sig', 'surrogateescape')
-
-
-def _csv_rows(text: str) -> Iterator[tuple[str, Any, Any]]:
-    reader = csv.DictReader(io.StringIO(text, newline=''), strict=True, skipinitialspace=True)
-    if not {'x', 'y'} <= set(reader.fieldnames or ()):
-        raise ValueError('its first line must name the columns x, y and optionally label')
-    for row in reader:
-        label = row.get('label') or ''
-        quoted = label[:1] == "'" and label[1:].startswith(FORMULA)
-        yield label[quoted:], row['x'], row['y']
-
-
-def _saved(text: str, image: str) -> tuple[dict, int]:
+def _read_explorer(path: str, image: str) -> tuple[dict, int]:
     """What the explorer saved, and the number of the image on its page."""
-    saved = json.loads(text)
+    check_regular(path)
+    saved = json.loads(Path(path).read_bytes())
     if saved['format'] != EXPLORER:
         raise ValueError('the explorer did not save it')
     names = [picture['name'] for picture in saved['pictures']]
@@ -84,8 +69,9 @@ def _saved(text: str, image: str) -> tuple[dict, int]:
     return saved, names.index(os.path.basename(image))
 
 
-def _explorer_rows(text: str, image: str) -> Iterator[tuple[str, float, float]]:
-    saved, number = _saved(text, image)
+def _explorer_points(path: str, image: str) -> Iterator[dict[str, Any]]:
+    """Points as rows of a table, x and y in pixels of the image."""
+    saved, number = _read_explorer(path, image)
     picture, size = saved['pictures'][number], saved['size']
     for point in saved['points']:
         column, row = point['positions'][number]
@@ -93,4 +79,4 @@ def _explorer_rows(text: str, image: str) -> Iterator[tuple[str, float, float]]:
             raise ValueError(f'a point has the label {point["label"]}')
         x = (column + 0.5) * picture['width'] / size - 0.5
         y = (row + 0.5) * picture['height'] / size - 0.5
-        yield saved['labels'][point['label'] - 1]['name'], x, y
+        yield dict(label=saved['labels'][point['label'] - 1]['name'], x=x, y=y)

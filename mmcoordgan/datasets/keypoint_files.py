@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import zipfile
 
 import numpy as np
+
+from mmcoordgan.io.tables import read_rows
 
 from .loading import check_regular
 
@@ -59,16 +59,13 @@ def _read_npz(path: str) -> dict[str, np.ndarray]:
 
 
 def _read_csv(path: str) -> dict[str, np.ndarray]:
-    with open(path, encoding='utf-8-sig', errors='surrogateescape', newline='') as file:
-        text = file.read(MAX_BYTES)
-    rows = csv.DictReader(io.StringIO(text, newline=''), strict=True, skipinitialspace=True)
     found: dict[str, dict[str, tuple[float, float]]] = {}
     labels: dict[str, None] = {}  # in order of appearance
-    for row in rows:
+    for row in read_rows(path, ('image', 'x', 'y')):
         points = found.setdefault(row['image'], {})
         label = row.get('label') or str(len(points))
         if label in points:
-            raise ValueError(f'line {rows.line_num} repeats the point {label} of {row["image"]}')
+            raise ValueError(f'it repeats the point {label} of {row["image"]}')
         points[label] = (float(row['x'] or 'nan'), float(row['y'] or 'nan'))
         labels[label] = None
     if 8 * len(found) * len(labels) > MAX_BYTES:

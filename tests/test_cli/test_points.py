@@ -52,7 +52,8 @@ def test_points_of_the_explorer(tmp_path):
 BAD = {
     'empty.csv': ('', 'its first line must name the columns x, y'),
     'text.csv': ('x,y\n1,two\n', "could not convert string to float: 'two'"),
-    'short.csv': ('x,y\n1\n', 'NoneType'),
+    'short.csv': ('x,y\n1\n', "could not convert string to float: ''"),
+    'quoted.csv': ('x,y\n1,"2', 'unexpected end of data after line 1'),
     'nan.csv': ('x,y\n1,nan\n', 'point 0 is not finite'),
     'deep.json': ('[' * 100_000, 'recursion'),
     'other.json': ('{"format": "x"}', 'the explorer did not save it'),
@@ -76,7 +77,7 @@ def test_what_is_no_points_file(name, tmp_path):
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'points.csv')
-    with pytest.raises(OSError, match=r'points\.csv is no regular file'):
+    with pytest.raises(OSError, match=r'points\.csv does not exist, or is no regular file'):
         read_points(str(tmp_path / 'points.csv'), 'a.png')
 
 

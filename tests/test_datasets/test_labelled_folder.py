@@ -84,10 +84,10 @@ def test_keypoints_of_a_csv(tmp_path):
 
 
 WRONG = {
-    'a.csv': (b'image,x\na,1\n', "KeyError: 'y'"),
-    'b.csv': (b'image,x,y,label\na,1,2,n\na,3,4,n\n', 'line 3 repeats the point n of a'),
+    'a.csv': (b'image,x\na,1\n', 'first line must name the columns image, x, y'),
+    'b.csv': (b'image,x,y,label\na,1,2,n\na,3,4,n\n', 'it repeats the point n of a'),
     'c.csv': (b'image,x,y\na,one,2\n', 'could not convert'),
-    'd.csv': (b'', 'it is empty'),
+    'd.csv': (b'image,x,y\n', 'it is empty'),
     'e.npz': (b'nonsense', 'BadZipFile'),
     'f.csv': (  # a table of 3 GB
         b'image,x,y,label\n' + b''.join(b'%d,1,1,%d\n' % (i, i) for i in range(20_000)),
