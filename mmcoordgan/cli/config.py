@@ -14,7 +14,7 @@ from typing import Any
 from mmengine import registry as root
 from mmengine.config import Config, DictAction
 from mmengine.optim import OptimWrapper
-from mmengine.registry import DefaultScope, Registry
+from mmengine.registry import Registry
 from mmengine.runner import LogProcessor, Runner, TestLoop, ValLoop
 from mmengine.utils import import_modules_from_strings
 from torch.utils.data import DataLoader
@@ -23,7 +23,7 @@ from mmcoordgan.errors import UserError
 from mmcoordgan.models.refinement import Refinement
 from mmcoordgan.shipped import read_config
 
-# Classes that MMEngine takes for a dict without a type, by the dict's name.
+# What MMEngine builds of a dict without a type, by the dict's name.
 _ASSUMED: dict[str, Any] = {
     **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), DataLoader),
     'val_cfg': ValLoop,
@@ -32,15 +32,15 @@ _ASSUMED: dict[str, Any] = {
     'randomness': Runner.set_randomness,
     'refinement': Refinement,
 }
-# Keys that no signature shows, by the class that their dict configures.
+# Names that no signature shows, by the class that they configure.
 _EXTRA: dict[Any, set[str]] = {
     Runner: {'compile', 'custom_imports', 'model_wrapper_cfg', 'find_unused_parameters'},
-    DataLoader: {'batch_sampler', 'sampler', 'dataset', 'collate_fn', 'num_batch_per_epoch'},
-    OptimWrapper: {'constructor', 'optimizer', 'paramwise_cfg', 'regularization_interval'},
+    DataLoader: {'num_batch_per_epoch'},
+    OptimWrapper: {'constructor', 'paramwise_cfg', 'regularization_interval'},
 }
 _EVERYWHERE = {'type', 'priority', '_delete_', '_scope_'}
 
-Words = tuple[str, ...]
+Place = tuple[str, ...]
 """A dotted key, split."""
 
 
@@ -104,16 +104,19 @@ def check_cfg_options(cfg: Config, options: dict) -> list[str]:
     element of a list. Returns notes for the user about options that will change nothing by
     themselves.
     """
-    places = dict(_places(cfg._cfg_dict))
-    with root.MODELS.switch_scope_and_registry(cfg.get('default_scope', 'mmengine')):
+    nodes = dict(_nodes(cfg._cfg_dict))
+    scope = cfg.get('default_scope', 'mmengine')
+    with root.MODELS.switch_scope_and_registry(scope):
         for key in options:
             words = tuple(key.split('.'))
-            depth = max(n for n in range(len(words) + 1) if words[:n] in places)
+            depth = max(n for n in range(len(words) + 1) if words[:n] in nodes)
             if depth == len(words):
                 continue
-            names = _names(places[words[:depth]], options, words[:depth])
+            place = words[:depth]
+            kind = options.get('.'.join([*place, 'type']))
+            names = _names(place, nodes[place], kind, scope)
             if names is not None and words[depth] not in names:
-                hint = _hint(words, depth, names - _EVERYWHERE, places)
+                hint = _hint(words, depth, names - _EVERYWHERE, nodes)
                 raise UserError(f'unknown option {key}: {hint}')
     variables = sorted({key.split('.')[0] for key in options} - _arguments(Runner))
     return [
@@ -123,49 +126,56 @@ def check_cfg_options(cfg: Config, options: dict) -> list[str]:
     ]
 
 
-def _hint(words: Words, depth: int, names: set[str], places: Iterable[Words]) -> str:
-    """What the user may have meant by ``words[depth]``, which is none of ``names``."""
-    own = words[:depth]
-    named = [place for place in places if place and not place[-1].isdecimal()]
-    meant = {place[-1]: '.'.join(place) for place in reversed(named)}
-    meant.update({name: '.'.join([*own, name]) for name in names})
-    near = difflib.get_close_matches(words[depth], sorted(meant), n=1)
-    if near:
-        return f'did you mean {".".join([meant[near[0]], *words[depth + 1 :]])}?'
-    where = '.'.join(own) or 'the config'
-    return f'{where} takes {", ".join(sorted(names)) or "no keys"}.'
-
-
-def _places(node: Any, place: Words = ()) -> Iterator[tuple[Words, Any]]:
-    """All keys of a config, with numbers for the elements of lists, and what is there."""
+def _nodes(node: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """All that a config holds, by its keys; elements of lists have numbers."""
     yield place, node
     elements = enumerate(node) if isinstance(node, list) else ()
     for name, value in node.items() if isinstance(node, dict) else elements:
-        yield from _places(value, (*place, str(name)))
+        yield from _nodes(value, (*place, str(name)))
 
 
-def _names(node: Any, options: dict, path: Words) -> set[str] | None:
-    """Names that a place takes, whether it has them or not; None where any name may do."""
+def _names(place: Place, node: Any, kind: Any, scope: str) -> set[str] | None:
+    """Names that a node takes, whether it has them or not; None where any name may do.
+
+    ``kind`` is its new type, if it gets one.
+    """
+    if isinstance(node, list):
+        return set(map(str, range(len(node))))
     if not isinstance(node, dict):
-        return {str(number) for number in range(len(node))} if isinstance(node, list) else set()
-    if not path:
+        return set()
+    if not place:
         return {*node, *_arguments(Runner)}
-    if path[-1] == 'custom_keys':  # parts of the names of parameters
+    if place[-1] == 'custom_keys':  # parts of the names of parameters
         return None
-    wrapper = path[0] == 'optim_wrapper' and len(path) <= 2
-    assumed = OptimWrapper if wrapper else _ASSUMED.get(path[-1])
-    kind = options.get('.'.join([*path, 'type']), node.get('type'))
-    components = [assumed] if kind is None and assumed else _components(kind)
-    if kind is not None and not components:  # who builds it will say that there is no such class
-        return None
-    return _EVERYWHERE.union(node, _EXTRA.get(assumed, ()), *map(_arguments, components))
+    kind = kind or node.get('type')
+    if kind is not None:
+        components = _components(kind, scope)
+        if not components:  # who builds it will say that there is no such class
+            return None
+    elif place[0] == 'optim_wrapper' and len(place) <= 2:
+        components = [OptimWrapper]
+    else:
+        components = [_ASSUMED[place[-1]]] if place[-1] in _ASSUMED else []
+    return _EVERYWHERE.union(node, *map(_arguments, components))
+
+
+def _components(kind: Any, scope: str) -> list[Any]:
+    """The components called ``kind``, usually one, in all registries."""
+    if not isinstance(kind, str):
+        return [kind] if callable(kind) else []
+    found: list[Any] = []
+    for registry in [value for value in vars(root).values() if isinstance(value, Registry)]:
+        with suppress(ImportError, RuntimeError):  # an optional dependency is missing
+            found.append(registry.children.get(scope, registry).get(kind))
+    return [component for component in found if callable(component)]
 
 
 def _arguments(component: Any) -> set[str]:
     """Names of the arguments of a class or function; ``**kwargs`` are the base class's."""
-    names = set(_EXTRA.get(component, ()))
+    names: set[str] = set()
     functions = [component]
     if inspect.isclass(component):
+        names.update(*(_EXTRA.get(base, ()) for base in component.__mro__))
         functions = [vars(c)['__init__'] for c in component.__mro__ if '__init__' in vars(c)]
     for function in functions:
         try:
@@ -178,15 +188,13 @@ def _arguments(component: Any) -> set[str]:
     return names - {'self', 'cfg'}
 
 
-def _components(kind: Any) -> list[Any]:
-    """The components called ``kind``, usually one, in all of the current scope's registries."""
-    if not isinstance(kind, str):
-        return [kind] if callable(kind) else []
-    scope = DefaultScope.get_current_instance()
-    found: list[Any] = []
-    for registry in [value for value in vars(root).values() if isinstance(value, Registry)]:
-        if scope is not None:
-            registry = registry.children.get(scope.scope_name, registry)
-        with suppress(ImportError, RuntimeError):  # an optional dependency is missing
-            found.append(registry.get(kind))
-    return [component for component in found if callable(component)]
+def _hint(words: Place, depth: int, names: set[str], nodes: Iterable[Place]) -> str:
+    """What the user may have meant by ``words[depth]``, which is none of ``names``."""
+    own, wrong, rest = words[:depth], words[depth], words[depth + 1 :]
+    elsewhere = [place for place in nodes if place and not place[-1].isdecimal()]
+    meant = {place[-1]: place for place in reversed(elsewhere)}
+    meant.update({name: (*own, name) for name in names})
+    near = difflib.get_close_matches(wrong, meant, n=1)
+    if near:
+        return f'did you mean {".".join(meant[near[0]] + rest)}?'
+    return f'{".".join(own) or "the config"} takes {", ".join(sorted(names)) or "no keys"}.'
