@@ -82,42 +82,17 @@ class ImageEncoder:
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, but got {batch_size}')
         self.networks.require_encoder()
-        self._prepare(refine)
+        self._refinement(refine)
         sources: Iterable[Source] = iter_sources(inputs)
         if isinstance(inputs, (str, os.PathLike, np.ndarray, list, tuple)):
             sources = list(sources)  # their number is known
         images = self._read_all(progress(sources, self.show_progress), on_broken, kind)
-        batches = iter(lambda: list(islice(images, batch_size)), [])
-        return (pair for batch in batches for pair in zip(batch, self.find(batch, refine)))
 
-    @torch.no_grad()
-    def find(self, images: Sequence[SquareImage], refine: bool | int = False) -> list[Codes]:
-        """Codes and maps of each image."""
-        stacked = torch.from_numpy(np.stack([image.image for image in images]))
-        pixels = from_bytes(stacked.to(self.device))
-        structure_w, texture_w, coords = self.networks.invert(pixels)
-        assert coords is not None
-        checked: list[tuple] = [()] * len(images)
-        if self.held_out is not None:
-            errors = map_error(self.networks, pixels, coords)
-            domains = [self.held_out.domain(error.mean().item()) for error in errors]
-            for image, domain in zip(images, domains):
-                self.on_domain(image.name, domain)
-            checked = [*zip(errors.split(1), domains)]
-        refinement = self._prepare(refine)
-        if refinement is not None:
-            if structure_w is None:
-                raise ValueError(
-                    'this model has no structure codes to refine: leave out refine (--refine)'
-                )
-            generator = self.networks.generator
-            structure_w, texture_w = refine_codes(
-                generator, self._perceptual, pixels, structure_w, texture_w, refinement
-            )
-            coords = generator.warp(structure_w)
-        structures = [None] * len(images) if structure_w is None else structure_w.split(1)
-        found = zip(structures, texture_w.split(1), coords.split(1), checked)
-        return [Codes(structure, texture, one, *rest) for structure, texture, one, rest in found]
+        def find_in_batches() -> Iterator[tuple[SquareImage, Codes]]:
+            while batch := list(islice(images, batch_size)):
+                yield from zip(batch, self.find(batch, refine))
+
+        return find_in_batches()
 
     def _read_all(
         self, sources: Iterable[Source], on_broken: OnBroken | None, kind: str
@@ -131,38 +106,68 @@ class ImageEncoder:
                     raise
                 on_broken(name, error)
 
-    def _prepare(self, refine: bool | int) -> Refinement | None:
-        """How to refine, with the perceptual distance that it needs."""
-        refinement = choose_refinement(self.networks, refine)
-        needed = refinement is not None and refinement.perceptual_weight > 0
-        if needed and self._perceptual is None:
+    @torch.no_grad()
+    def find(self, images: Sequence[SquareImage], refine: bool | int = False) -> list[Codes]:
+        """Codes and maps of each image."""
+        stacked = torch.from_numpy(np.stack([image.image for image in images]))
+        pixels = from_bytes(stacked.to(self.device))
+        structure_w, texture_w, coords = self.networks.invert(pixels)
+        assert coords is not None
+        errors: Sequence[Any] = [None] * len(images)
+        domains: Sequence[Any] = errors
+        if self.held_out is not None:
+            errors = map_error(self.networks, pixels, coords).split(1)
+            domains = [self.held_out.domain(error.mean().item()) for error in errors]
+            for image, domain in zip(images, domains):
+                self.on_domain(image.name, domain)
+        refinement = self._refinement(refine)
+        if refinement is not None:
+            if structure_w is None:
+                raise ValueError(
+                    'this model has no structure codes to refine: leave out refine (--refine)'
+                )
+            generator = self.networks.generator
+            structure_w, texture_w = refine_codes(
+                generator, self._perceptual, pixels, structure_w, texture_w, refinement
+            )
+            coords = generator.warp(structure_w)
+        structures = [None] * len(images) if structure_w is None else structure_w.split(1)
+        return list(map(Codes, structures, texture_w.split(1), coords.split(1), errors, domains))
+
+    def _refinement(self, refine: bool | int) -> Refinement | None:
+        """What ``refine`` means: False nothing, True as in the config, a number that many steps.
+
+        Builds the perceptual distance, if it is needed.
+        """
+        chosen = self.networks.refinement or DEFAULT
+        steps = (chosen.steps or DEFAULT.steps) if refine is True else refine
+        if steps > MAX_STEPS:
+            raise ValueError(f'refinement takes 0..{MAX_STEPS} steps, but got {steps}')
+        if not steps:
+            return None
+        if chosen.perceptual_weight > 0 and self._perceptual is None:
             self._perceptual = build_perceptual(self.networks, self.vgg_weights).to(self.device)
-        return refinement
+        return dataclasses.replace(chosen, steps=steps)
 
 
 def encoding_of(image: SquareImage, codes: Codes) -> Encoding:
     """What was found, as arrays."""
-    structure_w = None if codes.structure_w is None else as_array(codes.structure_w[0])
-    texture_w, coords = as_array(codes.texture_w[0]), as_array(codes.coords[0])
-    error = None if codes.map_error is None else as_array(codes.map_error[0, 0])
-    arrays = (structure_w, texture_w, coords, image.image)
-    return Encoding(image.name, image.crop.shape, *arrays, codes.domain, error, image.crop.matrix)
+    return Encoding(
+        name=image.name,
+        shape=image.crop.shape,
+        structure_w=None if codes.structure_w is None else as_array(codes.structure_w[0]),
+        texture_w=as_array(codes.texture_w[0]),
+        coords=as_array(codes.coords[0]),
+        image=image.image,
+        domain=codes.domain,
+        map_error=None if codes.map_error is None else as_array(codes.map_error[0, 0]),
+        crop=image.crop.matrix,
+    )
 
 
 def as_array(values: Tensor) -> np.ndarray:
     """A tensor as a float32 array."""
     return values.float().cpu().numpy()
-
-
-def choose_refinement(networks: TrainedNetworks, refine: bool | int) -> Refinement | None:
-    """What ``refine`` means: False nothing, True as in the config, a number that many steps."""
-    if refine is False:
-        return None
-    chosen = networks.refinement or DEFAULT
-    steps = (chosen.steps or DEFAULT.steps) if refine is True else refine
-    if steps > MAX_STEPS:
-        raise ValueError(f'refinement takes 0..{MAX_STEPS} steps, but got {steps}')
-    return dataclasses.replace(chosen, steps=steps) if steps else None
 
 
 def build_perceptual(networks: TrainedNetworks, vgg_weights: str | None) -> PerceptualDistance:

@@ -107,10 +107,14 @@ class CoordGANInferencer(BaseInferencer):
         self._config, self.device = model, device or get_device()
         super().__init__(None, os.fspath(path), self.device, scope, show_progress)
         self.temperature = choose_temperature(self.networks, temperature)
-        held_out = self.networks.held_out if check_domain else None
-        cropper = None if crop is None else read_cropper(crop)
-        given = self.device, show_progress, vgg_weights, held_out, cropper
-        self.encoder = ImageEncoder(self.networks, *given)
+        self.encoder = ImageEncoder(
+            self.networks,
+            self.device,
+            show_progress,
+            vgg_weights,
+            held_out=self.networks.held_out if check_domain else None,
+            cropper=None if crop is None else read_cropper(crop),
+        )
 
     @property
     def networks(self) -> TrainedNetworks:
@@ -174,7 +178,9 @@ class CoordGANInferencer(BaseInferencer):
         references = transfer.read_references(
             self.encoder, reference, reference_labels, ignore_label, settings.get('refine', False)
         )
-        return transfer.carry_labels(self.encoder, references, queries, self.temperature, settings)
+        return transfer.carry_labels(
+            self.encoder, references, queries, self.temperature, **settings
+        )
 
     def iter_transfer_points(
         self, reference: Source, points: Any, queries: Sources, **settings: Any
@@ -185,8 +191,9 @@ class CoordGANInferencer(BaseInferencer):
         its top left pixel. ``on_broken`` is about ``queries`` alone. ValueError: ``points`` is no
         such array, or lies outside the image.
         """
-        given = reference, points, queries, self.temperature
-        return transfer.carry_points(self.encoder, *given, settings)
+        return transfer.carry_points(
+            self.encoder, reference, points, queries, self.temperature, **settings
+        )
 
     def iter_swap_texture(
         self, structure_from: Sources, texture_from: Sources, **settings: Any

@@ -84,7 +84,7 @@ def carry_labels(
     references: LabelledReferences,
     queries: Sources,
     temperature: float,
-    settings: dict[str, Any],
+    **settings: Any,
 ) -> Iterator[LabelTransfer]:
     """Label images one after the other; ``settings`` are :meth:`ImageEncoder.find_all`'s."""
 
@@ -104,7 +104,7 @@ def carry_points(
     points: Any,
     queries: Sources,
     temperature: float,
-    settings: dict[str, Any],
+    **settings: Any,
 ) -> Iterator[PointTransfer]:
     """Find points (N, 2) of the reference in images one after the other."""
     source = encoder.read(reference, 'the reference')
