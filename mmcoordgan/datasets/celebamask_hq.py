@@ -104,7 +104,7 @@ class CelebAMaskHQ(PipelineDataset):
         num_classes: 7 (CoordGAN's benchmark) or 19 (all parts).
         subset: 'all', 'benchmark' (five references, at the positions 1, 3, 5, 6, 8 of the list,
             then 100 queries, 100 to 199) or 'validation' (the references, then 200 to 299).
-        pipeline: Default: read the image and pack it with its labels, of the same size.
+        pipeline: See :class:`~mmcoordgan.datasets.base.PipelineDataset`.
         label_dir: Folder with one packed label PNG per image; read instead of the masks.
 
     Raises:

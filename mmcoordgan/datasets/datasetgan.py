@@ -59,7 +59,7 @@ class DatasetGANSegmentation(PipelineDataset):
     Args:
         data_root: Folder that holds our_train and our_test.
         subset: 'face-34' or 'car-20'.
-        pipeline: Default: read the image and pack it with its labels, of the same size.
+        pipeline: See :class:`~mmcoordgan.datasets.base.PipelineDataset`.
 
     FileNotFoundError: a folder is missing. ValueError: images and masks of a folder do not pair.
     """

@@ -52,7 +52,7 @@ class ImageFolder(PipelineDataset):
 
     Args:
         data_root: The folder.
-        pipeline: Transforms; the default reads the image and packs it at its own size.
+        pipeline: See :class:`~mmcoordgan.datasets.base.PipelineDataset`.
         extensions: File name endings that count as images, in any case.
         indices: Take that many images from the start, or those at these positions, in this order.
         on_broken: 'error' raises BrokenImageError for an unreadable image, 'skip' logs a warning
@@ -96,16 +96,16 @@ class ImageFolder(PipelineDataset):
         start = range(len(self))[index]
         for step in range(len(self)):
             current = (start + step) % len(self)
-            if current in self._broken and self.on_broken == 'skip':
+            if current in self._broken:
                 continue
             try:
                 return super().__getitem__(current)
             except OSError as error:
-                message = f'{self.paths[current]}: {error}'
+                message = f'{self.paths[current]}: {error}.'
                 if self.on_broken == 'error':
-                    message += ". Repair it, or set on_broken='skip'"
+                    message += " Repair it, or set on_broken='skip'"
                     raise BrokenImageError(message) from error
                 self._broken.add(current)
-                logger, count = MMLogger.get_current_instance(), len(self._broken)
-                logger.warning(f'{message}. Taking the next image instead; {count} broken so far')
+                message += f' Taking the next image instead; {len(self._broken)} broken so far'
+                MMLogger.get_current_instance().warning(message)
         raise BrokenImageError(f"none of the {len(self)} images in '{self.data_root}' can be read")

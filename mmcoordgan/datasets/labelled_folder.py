@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from os.path import exists
-from pathlib import PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -33,16 +32,15 @@ class LabelledFolder(PipelineDataset):
     Args:
         data_root: Folder that holds the other paths.
         img_dir: Folder of the images.
-        label_dir: Folder of the masks, if there are any.
-        classes: Names of the classes, the background first. Needed with ``label_dir``.
+        label_dir: Folder of the masks; needs ``classes``.
+        classes: Names of the classes, the background first.
         palette: RGB color in 0..255 of each class. Default: PASCAL VOC's.
         ignore_index: Mask value of void pixels, which count nowhere.
         keypoints: File of the key points, see
             :func:`~mmcoordgan.datasets.keypoint_files.read_keypoints`.
-        indices: Take these positions of the sorted images, in this order, references first; or so
-            many from the start. None takes all.
+        indices: Positions of the images to take, references first, or how many from the start.
         allow_missing: Accept images without a mask or key points.
-        pipeline: Default: read the image and pack it with its labels.
+        pipeline: See :class:`~mmcoordgan.datasets.base.PipelineDataset`.
 
     Raises:
         FileNotFoundError: A folder or file is missing, or images have no mask or key points.
@@ -75,15 +73,29 @@ class LabelledFolder(PipelineDataset):
         self.ignore_index = ignore_index
         self.METAINFO = {'dataset_name': 'labelled_folder'}
         if self.classes:
-            palette = palette or default_palette(len(self.classes)).tolist()
-            palette = [list(color) for color in palette]
-            self.METAINFO.update(classes=self.classes, palette=palette, ignore_index=ignore_index)
+            colors = palette or default_palette(len(self.classes)).tolist()
+            self.METAINFO.update(
+                classes=self.classes, palette=[*map(list, colors)], ignore_index=ignore_index
+            )
         self.names = choose(list_images(self.img_dir), indices, f'LabelledFolder {self.img_dir}')
-        self.points: dict[str, np.ndarray] | None = None
+        self.masks: dict[str, str] = {}
+        if self.label_dir:
+            paths = [Path(self.label_dir, name).with_suffix('.png') for name in self.names]
+            self.masks = {name: str(path) for name, path in zip(self.names, paths) if path.exists()}
+        self.points: dict[str, np.ndarray] = {}
         if keypoints is not None:
             self.points = read_keypoints(os.path.join(self.data_root, keypoints))
-        if not allow_missing:
-            self._check_complete(keypoints)
+        for what, source, found in (
+            ('mask in {} (a PNG of the same name)', self.label_dir, self.masks),
+            ('key points in {}', keypoints, self.points),
+        ):
+            missing = [name for name in self.names if name not in found]
+            if source and missing and not allow_missing:
+                raise FileNotFoundError(
+                    f'{len(missing)} of {len(self)} images have no {what.format(source)}: '
+                    f'{", ".join(missing[:3])}. Set allow_missing=True where references alone are '
+                    'labelled'
+                )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -92,31 +104,13 @@ class LabelledFolder(PipelineDataset):
         name = self.names[index]
         path = os.path.join(self.img_dir, name)
         info: dict = {'img_path': path, 'sample_idx': index}
-        mask = self._mask_path(name)
-        if self.label_dir and exists(mask):
+        if mask := self.masks.get(name):
             labels, _ = read_labels(mask, len(self.classes), self.ignore_index)
             check_size(labels, f'mask {mask}', path, image_shape(path))
             info['gt_seg_map'] = labels
             info['num_classes'] = len(self.classes)
             info['ignore_index'] = self.ignore_index
-        if self.points is not None and name in self.points:
+        if name in self.points:
             height, width = image_shape(path)
             info['gt_points'] = (self.points[name] + 0.5) / np.array([width, height], np.float32)
         return info
-
-    def _mask_path(self, name: str) -> str:
-        return os.path.join(self.label_dir or '', str(PurePosixPath(name).with_suffix('.png')))
-
-    def _check_complete(self, keypoints: str | None) -> None:
-        """Raise FileNotFoundError if an image has no mask or no key points."""
-        no_mask = [n for n in self.names if self.label_dir and not exists(self._mask_path(n))]
-        no_points = [n for n in self.names if self.points is not None and n not in self.points]
-        for what, names in (
-            (f'mask in {self.label_dir} (a PNG of the same name)', no_mask),
-            (f'key points in {keypoints}', no_points),
-        ):
-            if names:
-                raise FileNotFoundError(
-                    f'{len(names)} of {len(self)} images have no {what}: {", ".join(names[:3])}. '
-                    'Set allow_missing=True where references alone are labelled'
-                )

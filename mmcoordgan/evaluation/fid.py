@@ -40,22 +40,20 @@ class FID(BaseMetric):
     def __init__(self, *, weights: str | None = None, layer: str = '2048', **kwargs: Any) -> None:
         super().__init__(**kwargs)
         try:
-            from torch_fidelity.feature_extractor_inceptionv3 import (
-                URL_INCEPTION_V3,
-                FeatureExtractorInceptionV3,
-            )
+            from torch_fidelity import feature_extractor_inceptionv3 as inception
         except ImportError as error:
             raise ImportError(
                 f'FID needs torch-fidelity ({error}). Run: pip install torch-fidelity'
             ) from error
         self.layer = layer
         try:
-            self.extractor = FeatureExtractorInceptionV3(EXTRACTOR, [layer], weights).eval()
+            network = inception.FeatureExtractorInceptionV3(EXTRACTOR, [layer], weights)
         except OSError as error:
             raise FileNotFoundError(
                 f'FID: could not read or download Inception weights ({error}). Download '
-                f'{URL_INCEPTION_V3} on another machine and set FID.weights to its path'
+                f'{inception.URL_INCEPTION_V3} on another machine and set FID.weights to its path'
             ) from error
+        self.extractor: Any = network.eval()
 
     @torch.no_grad()
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
@@ -77,16 +75,12 @@ class FID(BaseMetric):
 
     def compute_metrics(self, results: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
         """The distance between all real and all generated images."""
-        from torch_fidelity.metric_fid import (
-            KEY_METRIC_FID,
-            fid_features_to_statistics,
-            fid_statistics_to_metric,
-        )
+        from torch_fidelity import metric_fid as fid
 
-        statistics = [fid_features_to_statistics(torch.stack(column)) for column in zip(*results)]
-        distance = fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID]
+        real, fake = (fid.fid_features_to_statistics(torch.stack(c)) for c in zip(*results))
+        distance = fid.fid_statistics_to_metric(real, fake, verbose=False)[fid.KEY_METRIC_FID]
         return {f'FID-{len(results)}-{EXTRACTOR}-{self.layer}': distance}
 
     def _features(self, images: Tensor) -> Tensor:
-        extractor: Any = self.extractor.to(images.device)
-        return extractor(images)[0].cpu()  # (B, features)
+        features: Tensor = self.extractor.to(images.device)(images)[0]  # (B, features)
+        return features.cpu()

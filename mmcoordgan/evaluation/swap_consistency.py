@@ -9,7 +9,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
-from torch import Tensor, nn
+from torch import nn
 
 from mmcoordgan.integrations.mmagic import SwapSeedsSampling, identity_config
 from mmcoordgan.registry import METRICS, build_module
@@ -78,7 +78,13 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
         """
         samples = [s.to_dict() if isinstance(s, BaseDataElement) else s for s in data_samples]
         keys = ('fake_img', *(f'{swap}_swap_img' for swap in SWAPS))
-        images, *others = (_stack(samples, key) for key in keys)
+        for key in keys:
+            if any(key not in sample for sample in samples):
+                raise ValueError(
+                    f'SwapConsistency: predictions have no {key}; they have it with '
+                    "dataset=dict(type='SwapSeeds')"
+                )
+        images, *others = (torch.stack([sample[key] for sample in samples]) for key in keys)
         perceptual, identity = (m and m.to(images.device) for m in (self.perceptual, self.identity))
         features, faces = perceptual.features(images), identity and identity.extract_feats(images)
         columns = {}
@@ -102,12 +108,3 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
     def evaluate(self, size: int | None = None) -> dict:
         """Collect from all processes, and report; MMagic's evaluator leaves out ``size``."""
         return super().evaluate(self.num_samples if size is None else size)
-
-
-def _stack(samples: Sequence[dict], key: str) -> Tensor:
-    if any(key not in sample for sample in samples):
-        raise ValueError(
-            f'SwapConsistency: predictions have no {key}; they have it with '
-            "dataset=dict(type='SwapSeeds')"
-        )
-    return torch.stack([sample[key] for sample in samples])

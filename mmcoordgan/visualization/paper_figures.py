@@ -28,7 +28,6 @@ class CodedPictures(NamedTuple):
     coords: Tensor  # (N, 2, h, w): correspondence maps, x first, in (-1, 1)
 
 
-@torch.no_grad()
 def texture_swap(generator: Any, coded: CodedPictures) -> Rows:
     """Every structure (rows) in every texture (columns): N + 1 rows of N + 1 cells.
 
@@ -40,7 +39,6 @@ def texture_swap(generator: Any, coded: CodedPictures) -> Rows:
     return rows
 
 
-@torch.no_grad()
 def correspondence_maps(generator: Any, coded: CodedPictures) -> Rows:
     """Images, what their codes give, their maps, and the canonical frame in their textures.
 
@@ -77,7 +75,6 @@ def structure_interpolation(generator: Any, coded: CodedPictures, steps: int) ->
     return rows
 
 
-@torch.no_grad()
 def texture_interpolation(generator: Any, coded: CodedPictures, steps: int) -> Rows:
     """From each image's texture to the next one's, on the structure of the first of the two."""
     paths = zip(_paths(coded.texture_w, steps), coded.coords)
@@ -94,6 +91,7 @@ def _paths(codes: Tensor, steps: int) -> list[list[Tensor]]:
     return [[torch.lerp(a, b, weight) for weight in weights] for a, b in zip(codes[:-1], codes[1:])]
 
 
+@torch.no_grad()
 def _paint(generator: Any, coords: Tensor, texture_w: Tensor) -> np.ndarray:
     """One image; a row of large ones need not fit into memory together."""
     return images_to_uint8(generator.synthesize(coords[None], texture_w[None]))[0]

@@ -1,4 +1,4 @@
-"""The last step of a pipeline: from a results dict to what the models take."""
+"""From a results dict to what the models take."""
 
 from __future__ import annotations
 

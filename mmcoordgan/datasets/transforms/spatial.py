@@ -82,12 +82,11 @@ class RandomFlip(MMCVRandomFlip):
     def _flip(self, results: dict) -> None:
         super()._flip(results)
         direction = results['flip_direction']
-        across, down = direction != 'vertical', direction != 'horizontal'
-        if results.get('gt_soft_seg') is not None:
-            axes = (2,) * across + (1,) * down
-            results['gt_soft_seg'] = np.ascontiguousarray(np.flip(results['gt_soft_seg'], axes))
+        axes = {'horizontal': (2,), 'vertical': (1,), 'diagonal': (1, 2)}[direction]
+        if (soft := results.get('gt_soft_seg')) is not None:
+            results['gt_soft_seg'] = np.flip(soft, axes).copy()
         if (points := results.get('gt_points')) is not None:
-            results['gt_points'] = np.where([across, down], 1 - points, points)
+            results['gt_points'] = np.where([2 in axes, 1 in axes], 1 - points, points)
         if (coords := results.get('gt_coords')) is None:
             return
         if direction != 'horizontal':
@@ -95,4 +94,4 @@ class RandomFlip(MMCVRandomFlip):
                 f"canonical coordinates (gt_coords) take direction='horizontal', not {direction!r}"
             )
         sign = np.array([-1, 1], coords.dtype)[:, None, None]
-        results['gt_coords'] = np.ascontiguousarray(coords[:, :, ::-1]) * sign
+        results['gt_coords'] = coords[:, :, ::-1] * sign
