@@ -68,7 +68,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         self._origin = 0, 0  # an iteration, and the position that its samples begin at
 
     def data_state(self, iteration: int) -> dict[str, int]:
-        """Where the data of ``iteration`` begin, for a checkpoint; empty for other samplers."""
+        """Where the data of ``iteration`` begins, for a checkpoint; empty for other samplers."""
         sampler = self.dataloader.sampler
         if not isinstance(sampler, ResumableSampler):
             return {}
@@ -77,7 +77,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         return {'seed': sampler.seed, 'position': position + (iteration - first) * samples}
 
     def go_to(self, seed: int, position: int) -> None:
-        """Let the current iteration be the one whose data begin at ``position``."""
+        """Let the current iteration be the one whose data begins at ``position``."""
         sampler = self.dataloader.sampler
         if not isinstance(sampler, ResumableSampler):
             return

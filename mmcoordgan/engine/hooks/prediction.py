@@ -37,8 +37,9 @@ class PredictionHook(Hook):
         for output in outputs or ():
             path = str(output.metainfo.get('img_path') or '')
             row: dict[str, Any] = dict(sample_idx=sample_index(output.metainfo), img_path=path)
-            for key in (key for key in ('coords', 'refined_coords') if key in output):
-                row[key] = getattr(output, key).detach().float().cpu().numpy()
+            for key in ('coords', 'refined_coords'):
+                if key in output:
+                    row[key] = getattr(output, key).detach().float().cpu().numpy()
             self._rows.append(row)
 
     def after_test_epoch(self, runner: Any, metrics: dict | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import is_main_process, master_only
+from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.visualization import LocalVisBackend as MMEngineBackend
@@ -111,6 +111,7 @@ class TransferVisualizationHook(Hook):
 
     before_val_epoch = before_test_epoch
 
+    @master_only
     def _after_iter(
         self,
         runner: Any,
@@ -119,9 +120,7 @@ class TransferVisualizationHook(Hook):
         outputs: Any = None,
         mode: str = 'train',
     ) -> None:
-        if mode == 'train' or outputs is None or len(self._rows) >= self.max_pictures:
-            return
-        if not is_main_process():
+        if mode == 'train' or len(self._rows) >= self.max_pictures:
             return
         meta = getattr(getattr(runner, f'{mode}_dataloader').dataset, 'metainfo', None) or {}
         palette, classes = meta.get('palette'), meta.get('classes')
