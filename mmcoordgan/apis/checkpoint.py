@@ -67,8 +67,7 @@ class TrainedNetworks:
     source: str
     """Path of the file."""
     temperature: float | None = None
-    """The temperature of the config's label transfer, at the size of the maps; 0 if
-    that is hard, None if the config evaluates none."""
+    """Of the config's label transfer, at the size of the maps; 0: hard; None: there is none."""
     held_out: HeldOut | None = None
     """What the model does on held-out images; None if the file does not say."""
 
@@ -90,20 +89,18 @@ class TrainedNetworks:
 
     def require_encoder(self) -> Any:
         if self.encoder is None:
-            raise ValueError(
-                f'{self.source} (stage 1) has no encoder: it can sample images, but not read them'
-            )
+            raise ValueError(f'{self.source} (stage 1) has no encoder: it can only sample images')
         return self.encoder
 
 
 def load_trained(
     checkpoint: str | Path, config: ConfigSource = None, device: str | torch.device = 'cpu'
 ) -> TrainedNetworks:
-    """Build the generator, and in stage 2 the encoder, of a checkpoint and load their weights.
+    """Load the generator of a checkpoint, and in stage 2 the encoder.
 
-    The checkpoint's own config says how they are built. It is parsed, never run: files of unknown
-    origin name no class outside ``ALLOWED`` and run no code, and no network is larger than its
-    file. A config that you give may name any registered class.
+    The checkpoint's own config says how they are built. It is parsed, never run: a file of unknown
+    origin builds no class outside ``ALLOWED``, runs no code, and makes no network larger than
+    itself. A config that you give may name any registered class.
 
     Args:
         checkpoint: A checkpoint file, the work dir of a training or the name of a bundled model.
@@ -180,9 +177,7 @@ def choose_temperature(networks: TrainedNetworks, given: float | None) -> float:
     if given is None:
         given = temperature_at(networks.generator.base_resolution, 'soft', 0.01, 128)
     if given != 0 and not MIN_TEMPERATURE <= given < math.inf:
-        raise ValueError(
-            f'temperature must be at least {MIN_TEMPERATURE:g}, or 0, but got {given}{origin}'
-        )
+        raise ValueError(f'temperature must be 0 or >= {MIN_TEMPERATURE:g}, not {given}{origin}')
     return given
 
 
@@ -230,9 +225,7 @@ def _check_size(
     """Refuse a network larger than its file, or settings out of reason, before it is built."""
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if claimed > file_size:
-        raise ValueError(
-            f'the tensors of its {name} claim {claimed} bytes of a file of {file_size}'
-        )
+        raise ValueError(f'its {name} claims {claimed} bytes, but the file has {file_size}')
     for key, value in arguments.items():
         limit = LIMITS.get(key, MAX_SETTING)
         if isinstance(value, Sequence) and not isinstance(value, str):

@@ -123,9 +123,7 @@ class ImageEncoder:
         refinement = self._refinement(refine)
         if refinement is not None:
             if structure_w is None:
-                raise ValueError(
-                    'this model has no structure codes to refine: leave out refine (--refine)'
-                )
+                raise ValueError('this model has no structure codes: leave out refine (--refine)')
             generator = self.networks.generator
             structure_w, texture_w = refine_codes(
                 generator, self._perceptual, pixels, structure_w, texture_w, refinement

@@ -46,18 +46,14 @@ def iter_sources(inputs: Sources) -> Iterator[Source]:
         for element in inputs:
             yield from iter_sources(element)
     else:
-        raise TypeError(
-            f'images must be paths, folders or arrays (H, W, 3), but got a {type(inputs).__name__}'
-        )
+        raise TypeError(f'images are paths, folders or arrays, not {type(inputs).__name__}')
 
 
 def folder_images(folder: str) -> list[str]:
     """Paths of the images in a folder and below, in lexicographic order; at least one."""
     found = list_images(folder, EXTENSIONS)
     if not found:
-        raise ValueError(
-            f"the folder '{folder}' holds no image: no file ends in {' '.join(EXTENSIONS)}"
-        )
+        raise ValueError(f"the folder '{folder}' holds no file that ends in {' '.join(EXTENSIONS)}")
     return [os.path.join(folder, path) for path in found]
 
 
@@ -70,10 +66,8 @@ def read_square(
     """
     image, name = original(source), name_of(source, name)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise ValueError(
-            f'{name} must be an array (H, W, 3) of uint8 in RGB order, but is {image.shape} of '
-            f'{image.dtype}'
-        )
+        found = f'{image.dtype} {image.shape}'
+        raise ValueError(f'{name} must be an array (H, W, 3) of uint8, RGB, but is {found}')
     crop = whole(image.shape[:2]) if cropper is None else cropper(name, image)
     seen = image if cropper is None else crop.take(image)
     return SquareImage(name, resize_to(seen, (size, size)), crop)

@@ -229,9 +229,7 @@ class CoordGANInferencer(BaseInferencer):
         check_seed(seed + n - 1)
         pair = truncation if isinstance(truncation, (tuple, list)) else (truncation, truncation)
         if len(pair) != 2 or not all(map(math.isfinite, pair)):
-            raise ValueError(
-                f'truncation must be one number, or one for structure and one for texture: {pair}'
-            )
+            raise ValueError(f'truncation must be one finite number, or a pair of them, not {pair}')
         generator = self.networks.generator
         means = None if tuple(pair) == (1, 1) else mean_codes(generator)
 

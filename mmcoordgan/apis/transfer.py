@@ -115,9 +115,7 @@ def carry_points(
     inside = (values >= -0.5) & (values <= np.array([width, height], np.float32) - 0.5)
     if not inside.all():
         x, y = values[~inside.all(1)][0]
-        raise ValueError(
-            f'the point ({x:g}, {y:g}) lies outside {source.name}, which is {width}x{height}'
-        )
+        raise ValueError(f'the point ({x:g}, {y:g}) is outside {source.name} ({width}x{height})')
     first = encoder.find([source], settings.get('refine', False))[0]
     start = IndexedCoords(first.coords)
     places = source.crop.to_places(torch.from_numpy(values)).to(first.coords).T[None, :, None]

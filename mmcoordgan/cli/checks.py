@@ -24,9 +24,7 @@ def check_training(cfg: Config) -> None:
     loop, loader = cfg.train_cfg, cfg.train_dataloader
     used = {type_name(hook.get('type')) for hook in hooks(cfg)}
     if type_name(loop.get('type')) == 'EpochBasedTrainLoop' or 'max_epochs' in loop:
-        raise UserError(
-            "train_cfg counts iterations: use dict(type='ResumableTrainLoop', max_iters=...)"
-        )
+        raise UserError("train_cfg must count iterations: type='ResumableTrainLoop', max_iters=...")
     if 'EarlyStoppingHook' in used and not cfg.get('val_dataloader'):
         raise UserError(
             'EarlyStoppingHook stops a training by its validations, and this one has none: give '

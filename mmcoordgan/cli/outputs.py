@@ -64,11 +64,9 @@ def name_results(paths: Sequence[str]) -> dict[str, str]:
     for image, name in names.items():
         stem = os.path.splitext(name)[0]
         result = stem if stems[stem] == 1 else name
-        if result in owners:
-            raise UserError(
-                f'{owners[result]} and {image} have the same name: run each folder by itself'
-            )
-        owners[result] = image
+        other = owners.setdefault(result, image)
+        if other != image:
+            raise UserError(f'{other} and {image} have the same name: run each folder by itself')
     return {image: result for result, image in owners.items()}
 
 
@@ -115,9 +113,7 @@ class OutputFolder:
                 raise UserError(f'{root} holds the input {path} or lies in it: give another folder')
         make_folder(root)
         if os.listdir(root) and not (force or go_on):
-            raise UserError(
-                f'the folder {root} is not empty: give a new one, or --force to write into it'
-            )
+            raise UserError(f'{root} is not empty: give a new folder, or --force to write into it')
 
     def lacks(self, name: str) -> bool:
         """Whether a result is still to be written."""

@@ -70,9 +70,8 @@ def locked_work_dir(work_dir: str | Path) -> Iterator[None]:
         except (BlockingIOError, PermissionError):
             file.seek(0)
             holder = file.read(200).strip() or 'another process'
-            raise UserError(
-                f'{work_dir} is in use by {holder}: end that training, or choose another --work-dir'
-            ) from None
+            message = f'{work_dir} is in use by {holder}: end it, or choose another --work-dir'
+            raise UserError(message) from None
         except (ImportError, OSError):  # no locks here, or Windows
             pass
         file.truncate(0)

@@ -124,7 +124,7 @@ def test_no_network_has_more_bytes_than_its_file(tmp_path):
     large = torch.zeros(1).expand((tmp_path / 'x.pth').stat().st_size // 5)
     content['state_dict'].update({'generator_ema.a': large, 'generator_ema.b': large})
     torch.save(content, tmp_path / 'x.pth')
-    with pytest.raises(ValueError, match=r'tensors of its generator claim \d+ bytes of a file of '):
+    with pytest.raises(ValueError, match=r'its generator claims \d+ bytes, but the file has '):
         load_trained(tmp_path / 'x.pth')
 
 

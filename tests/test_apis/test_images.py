@@ -34,10 +34,10 @@ def test_files_folders_arrays_and_iterables(folder):
         Image.fromarray(IMAGE).convert('L').save(folder / f'sub/{number}.{kind}')
         read_square(folder / f'sub/{number}.{kind}', 8, '')
     assert len(list(iter_sources(folder))) == 3 + len(kinds)
-    with pytest.raises(TypeError, match='but got a int'):
+    with pytest.raises(TypeError, match='not int'):
         list(iter_sources([7]))
     (folder / 'empty').mkdir()
-    with pytest.raises(ValueError, match=r"'.*empty' holds no image.*\.jpg \.jpeg"):
+    with pytest.raises(ValueError, match=r"'.*empty' holds no file that ends in .*\.jpg \.jpeg"):
         list(iter_sources(folder / 'empty'))
 
 

@@ -154,7 +154,7 @@ def test_maps_without_structure_codes(dense):
     assert np.allclose(frames[1].coords, (first.coords + last.coords) / 2, atol=1e-5)
     assert np.array_equal(frames[0].image, dense.reconstruct(first))
     assert dense(a, return_vis=True)['visualization'][0].ndim == 3
-    with pytest.raises(ValueError, match='has no structure codes to refine'):
+    with pytest.raises(ValueError, match='has no structure codes: leave out'):
         dense.encode(a, refine=1)
 
 

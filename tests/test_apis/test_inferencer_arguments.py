@@ -79,7 +79,7 @@ def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
     generator = CoordGANInferencer(stage1, device='cpu', show_progress=False)
     image, mask = pictures(1, 20, 50)[0], labels(1, 20, 50)[0]
     for call, message in (
-        (lambda: generator.iter_interpolate(image, 2), 'has no encoder: it can sample'),
+        (lambda: generator.iter_interpolate(image, 2), 'has no encoder: it can only'),
         (lambda: inferencer.iter_encode(image, batch_size=0), 'batch_size must be at least 1'),
         (lambda: inferencer.iter_encode(image, refine=10**6), r'refinement takes 0\.\.10000 steps'),
         (
@@ -88,7 +88,7 @@ def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
         ),
         (lambda: inferencer.iter_transfer_labels([image], [mask] * 2, image), '1 references came'),
         (lambda: inferencer.iter_transfer_points(image, [1, 2], image), r'array \(N, 2\)'),
-        (lambda: inferencer.iter_transfer_points(image, [[50, 2]], image), r'\(50, 2\) lies out'),
+        (lambda: inferencer.iter_transfer_points(image, [[50, 2]], image), r'\(50, 2\) is outside'),
         (lambda: generator.iter_sample(1, seed=-1), 'a seed must be an integer'),
         (lambda: generator.iter_sample(1, truncation=float('nan')), 'truncation must be'),
         (lambda: generator.iter_interpolate(1, 2, frames=1), 'frames must be at least 2'),
@@ -97,8 +97,11 @@ def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
             lambda: CoordGANInferencer(stage2, vgg_weights='x').iter_encode(image, refine=2),
             r'without VGG16: drop vgg_weights \(--vgg-weights\)',
         ),
-        (lambda: CoordGANInferencer(stage2, temperature=-1), 'temperature must be at least 1e-06'),
-        (lambda: CoordGANInferencer(stage2, temperature=np.nan), 'or 0, but got nan'),
+        (
+            lambda: CoordGANInferencer(stage2, temperature=-1),
+            'temperature must be 0 or >= 1e-06, not -1',
+        ),
+        (lambda: CoordGANInferencer(stage2, temperature=np.nan), ', not nan'),
         (lambda: CoordGANInferencer(stage2, device='cuda:7'), 'device cuda:7 is not available'),
     ):
         with pytest.raises(ValueError, match=message):
@@ -145,6 +148,6 @@ def test_the_temperature_of_the_config(tmp_path):
         found = CoordGANInferencer(tmp_path / f'{number}.pth', device='cpu')
         assert found.temperature == pytest.approx(expected), evaluator
     write_checkpoint(tmp_path / 'x.pth', test_evaluator={**EVALUATOR, 'temperature': 1e-12})
-    with pytest.raises(ValueError, match=r'or 0, but got 1e-12 from the config of .*x\.pth'):
+    with pytest.raises(ValueError, match=r', not 1e-12 from the config of .*x\.pth'):
         CoordGANInferencer(tmp_path / 'x.pth', device='cpu')
     assert CoordGANInferencer(tmp_path / 'x.pth', device='cpu', temperature=0).temperature == 0
