@@ -11,6 +11,7 @@ from PIL import Image
 
 from mmcoordgan.datasets.image_folder import IMAGE_EXTENSIONS, list_images
 from mmcoordgan.datasets.loading import read_rgb
+from mmcoordgan.errors import UserError
 
 from .cropping import Crop, Cropper, whole
 
@@ -53,7 +54,7 @@ def folder_images(folder: str) -> list[str]:
     """Paths of the images in a folder and below, in lexicographic order; at least one."""
     found = list_images(folder, EXTENSIONS)
     if not found:
-        raise ValueError(f"the folder '{folder}' holds no file that ends in {' '.join(EXTENSIONS)}")
+        raise UserError(f"the folder '{folder}' holds no file that ends in {' '.join(EXTENSIONS)}")
     return [os.path.join(folder, path) for path in found]
 
 

@@ -56,10 +56,11 @@ def correspond(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     found = load(args, out).correspond(args.a, args.b, refine=args.refine)
     yield
     out.save(args.a, 'matches.npz', arrays_of(found))
-    shown = found.matches, found.confidence
-    out.save(
-        args.a, 'matches.png', lambda: draw_matches(original(args.a), original(args.b), *shown)
-    )
+
+    def drawn() -> np.ndarray:
+        return draw_matches(original(args.a), original(args.b), found.matches, found.confidence)
+
+    out.save(args.a, 'matches.png', drawn)
 
 
 def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
@@ -113,12 +114,13 @@ def transfer_points(args: argparse.Namespace, out: OutputFolder) -> Iterator[Non
     yield
     columns = ('picture', 'label', 'x', 'y', 'confidence', 'expected_error')
     for found in results:
-        errors = [''] * len(labels)
-        if found.expected_error is not None:
-            errors = [f'{error:.2f}' for error in found.expected_error]
-        values = zip(labels, found.points, found.confidence, errors)
-        rows = [(n, f'{x:.3f}', f'{y:.3f}', f'{sure:.4f}', e) for n, (x, y), sure, e in values]
-        out.add('points.csv', columns, [(found.name, *row) for row in rows])
+        rows = []
+        for number, label in enumerate(labels):
+            x, y = found.points[number]
+            place = f'{x:.3f}', f'{y:.3f}', f'{found.confidence[number]:.4f}'
+            error = '' if found.expected_error is None else f'{found.expected_error[number]:.2f}'
+            rows.append((found.name, label, *place, error))
+        out.add('points.csv', columns, rows)
         if args.overlay:
             out.save(found.name, f'overlay/{names[found.name]}.png', partial(pointed, found))
 

@@ -100,7 +100,7 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--refine', type=int, default=0, metavar='STEPS', help=text)
     text = 'VGG16 weights, to refine with a model that uses LPIPS'
     parser.add_argument('--vgg-weights', metavar='FILE', help=text)
-    text = 'do not find out whether images are like those that the model knows; three times as fast'
+    text = 'do not find out whether images are like those that the model knows'
     parser.add_argument('--no-domain', action='store_true', help=text)
 
 

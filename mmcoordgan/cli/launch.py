@@ -29,10 +29,16 @@ from mmcoordgan.io.files import load_checkpoint
 from .config import CfgOptionsAction
 
 FILE_ONLY = (
-    *('Config:', 'Hooks will be executed', '\n---', 'paramwise_options', 'Distributed training is'),
-    *('"FileClient" will', '"HardDiskBackend" is', '`save_param_scheduler` is'),
+    'Config:',
+    'Hooks will be executed',
+    '\n---',
+    'paramwise_options',
+    'Distributed training is',
+    '"FileClient" will',
+    '"HardDiskBackend" is',
+    '`save_param_scheduler` is',
 )
-"""How messages begin that stand in the log file alone."""
+"""Beginnings of messages that go to the log file alone."""
 
 
 @contextmanager
@@ -73,7 +79,7 @@ def explained() -> Iterator[None]:
 
 
 def _root_cause(error: BaseException) -> str:
-    """What led to this error in the end, such as a missing package of a user's module."""
+    """The first cause of an error, if it is a module that cannot be imported."""
     cause = error
     while inner := cause.__cause__ or (not cause.__suppress_context__ and cause.__context__):
         cause = inner
@@ -119,10 +125,7 @@ def check_checkpoint(path: str) -> None:
 
 
 class ToolRunner(Runner):
-    """MMEngine's Runner, as the tools use it.
-
-    It explains why a checkpoint cannot be used. Names of files that are no text can be logged.
-    """
+    """MMEngine's Runner, as the tools use it."""
 
     def dump_config(self) -> None:
         """Write no config: the tools change it after the user."""
@@ -177,8 +180,8 @@ def has_accelerator() -> bool:
 def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
     """Prepare ``cfg`` and this process for ``launcher``: 'none', 'pytorch', 'slurm' or 'mpi'.
 
-    On machines without a GPU, where MMEngine's own set-up fails, the processes of torchrun are
-    joined with gloo here, whatever ``env_cfg.dist_cfg.backend`` says.
+    Without a GPU, where MMEngine's own set-up fails, joins the processes of torchrun with gloo,
+    whatever ``env_cfg.dist_cfg.backend`` says.
     """
     cfg.launcher = launcher
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
@@ -206,8 +209,8 @@ def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
 def leave_processes() -> None:
     """Destroy the process group, if there is one."""
     if torch.distributed.is_initialized():
-        # Destroying the group joins gloo's threads, without giving way to Python threads in older
-        # versions of PyTorch: one that still lets go of its last tensor would wait for ever.
+        # Older versions of PyTorch join gloo's threads without releasing Python's lock. A thread
+        # that has yet to free its last tensor would wait for that lock for ever.
         time.sleep(0.2)
         torch.distributed.destroy_process_group()
 

@@ -21,17 +21,14 @@ from mmcoordgan.errors import UserError, printable
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.io.tables import add_rows
 
-from .launch import explained
-
 
 def list_images(paths: Iterable[str]) -> list[str]:
     """Images of files and folders, with all below; says which other files folders hold."""
     found: list[str] = []
     for path in paths:
         if os.path.isdir(path):
-            with explained():
-                note_skipped(path)
-                found += folder_images(path)
+            note_skipped(path)
+            found += folder_images(path)
         elif os.path.lexists(path):
             found.append(path)
         else:

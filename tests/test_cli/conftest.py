@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,27 +10,22 @@ from tiny_inversion import PALETTE, labels, pictures
 
 from mmcoordgan.datasets.label_files import label_image
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
-
 
 @pytest.fixture
-def infer(monkeypatch, capsys):
+def infer(run_tool, capsys):
     """Run the tool; returns the exit code and standard error."""
 
     def run(*arguments: object) -> tuple[int, str]:
-        argv = ['infer.py', *map(str, arguments), '--quiet', '--device', 'cpu']
-        monkeypatch.setattr(sys, 'argv', argv)
         with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(TOOL), run_name='__main__')
+            run_tool('infer.py', *arguments, '--quiet', '--device', 'cpu')
         return int(end.value.code or 0), capsys.readouterr().err
 
     return run
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def folder(tmp_path, elsewhere) -> Path:
     """Images faces/a.png, faces/b.jpg, faces/sub/c.png, and a reference with its mask."""
-    monkeypatch.chdir(tmp_path)
     (tmp_path / 'faces' / 'sub').mkdir(parents=True)
     for name, image in zip(('a.png', 'sub/c.png'), pictures(2)):
         Image.fromarray(image).save(tmp_path / 'faces' / name)
