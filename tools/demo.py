@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.codes import blend, mean_codes, render, seed_codes
-from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.cli.outputs import check_file
 from mmcoordgan.datasets.label_files import full_palette
+from mmcoordgan.errors import explained_errors
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.visualization import arrange_cells, coords_to_colors, overlay_labels
 from mmcoordgan.visualization.explorer import DOUBTFUL, Accuracy, ExplorerPicture, explorer_page

@@ -17,7 +17,7 @@ from mmcoordgan.cli import launch
 from mmcoordgan.cli.checks import STAGES
 from mmcoordgan.cli.config import hooks, load_config
 from mmcoordgan.cli.outputs import check_file
-from mmcoordgan.errors import UserError
+from mmcoordgan.errors import UserError, explained_errors
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.registry import type_name
 from mmcoordgan.utils.progress import patient_progress
@@ -111,7 +111,7 @@ def write_metrics(path: str, metrics: dict[str, float]) -> None:
         file.write(f'{json.dumps(finite, indent=2)}\n'.encode())
 
 
-@launch.explained_errors('test.py')
+@explained_errors('test.py')
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     launch.forbid_unsafe_loading()

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmcoordgan.cli import launch
 from mmcoordgan.cli.checks import check_training
 from mmcoordgan.cli.config import load_config
-from mmcoordgan.errors import UserError
+from mmcoordgan.errors import UserError, explained_errors
 from mmcoordgan.io.work_dir import intact_checkpoint, locked_work_dir
 from mmcoordgan.registry import type_name
 
@@ -90,7 +90,7 @@ def choose_checkpoint(cfg: Config, resume: str | None, named: bool = False) -> N
             cfg.model[key] = None
 
 
-@launch.explained_errors('train.py', '; --resume continues from the last checkpoint')
+@explained_errors('train.py', '; --resume continues from the last checkpoint')
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     launch.forbid_unsafe_loading()

@@ -17,11 +17,11 @@ from PIL import Image
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.images import original
 from mmcoordgan.datasets.label_files import full_palette, label_image, read_labels
-from mmcoordgan.errors import UserError, printable
+from mmcoordgan.errors import UserError, explained, explained_errors, printable
 from mmcoordgan.visualization import coords_to_colors, draw_matches, draw_points, overlay_labels
 
 from .infer_options import build_parser
-from .launch import explained, explained_errors, forbid_unsafe_loading
+from .launch import forbid_unsafe_loading
 from .outputs import OutputFolder, name_results
 from .points import read_painted, read_points
 

@@ -1,4 +1,4 @@
-"""Start and end a program: errors, checkpoints, processes, the Runner."""
+"""What training and testing share: options, checkpoints, processes, the Runner."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import argparse
 import datetime
 import logging
 import os
-import pickle
-import sys
 import time
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch.distributed
@@ -23,7 +18,7 @@ from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from torch.nn.parallel import DistributedDataParallel
 
-from mmcoordgan.errors import UserError, printable
+from mmcoordgan.errors import UserError, explained
 from mmcoordgan.io.files import load_checkpoint
 
 from .config import CfgOptionsAction
@@ -39,52 +34,6 @@ FILE_ONLY = (
     '`save_param_scheduler` is',
 )
 """Beginnings of messages that go to the log file alone."""
-
-
-@contextmanager
-def explained_errors(program: str, after_interruption: str = '') -> Iterator[None]:
-    """End the program with one message where the user or the machine, not the code, is at fault.
-
-    The exit code is 2 for requests that cannot be met, and 1 for what fails later: files that are
-    missing or cannot be written (the message names the line that asked for them), packages that are
-    missing, losses that are not finite; 130 after Ctrl-C. All other errors keep their traceback.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, 'reconfigure'):  # names of files may be no text
-            stream.reconfigure(errors='backslashreplace')
-    try:
-        yield
-        return
-    except (UserError, ImportError) as error:
-        message, code = f'{error}{_root_cause(error)}', getattr(error, 'exit_code', 1)
-    except OSError as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        message, code = f'{error} (asked for by {frame.filename}, line {frame.lineno})', 1
-    except KeyboardInterrupt:
-        message, code = f'interrupted; written files are complete{after_interruption}', 130
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[-1]
-        message, code = f'a checkpoint is refused, because reading it would run code: {reason}', 1
-    print(f'{program}: error: {printable(" ".join(message.split()))}', file=sys.stderr)
-    sys.exit(code)
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Errors in what the user gives, as opposed to errors of the program."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise UserError(str(error)) from None
-
-
-def _root_cause(error: BaseException) -> str:
-    """The first cause of an error, if it is a module that cannot be imported."""
-    cause = error
-    while inner := cause.__cause__ or (not cause.__suppress_context__ and cause.__context__):
-        cause = inner
-    told = str(cause) in str(error) or not isinstance(cause, ImportError)
-    return '' if told else f' ({type(cause).__name__}: {cause})'
 
 
 def forbid_unsafe_loading() -> None:

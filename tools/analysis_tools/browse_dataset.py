@@ -17,8 +17,7 @@ from mmengine.runner import Runner, set_random_seed
 from PIL import Image
 
 from mmcoordgan.cli.config import CfgOptionsAction, load_config
-from mmcoordgan.cli.launch import explained_errors
-from mmcoordgan.errors import UserError
+from mmcoordgan.errors import UserError, explained_errors
 from mmcoordgan.visualization import arrange_cells, overlay_labels
 from mmcoordgan.visualization.drawings import draw_points
 

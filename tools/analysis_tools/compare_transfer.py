@@ -22,8 +22,8 @@ from mmengine.logging import MMLogger
 from transfer_methods import DINOv2, Method, Registration, Trained
 
 from mmcoordgan import datasets
-from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.datasets.celebamask_hq import BENCHMARK
+from mmcoordgan.errors import explained_errors
 from mmcoordgan.evaluation import KeypointTransferPCK, SegTransferIoU
 
 REFERENCES = 5

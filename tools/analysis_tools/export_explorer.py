@@ -15,10 +15,9 @@ from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.codes import seed_codes
 from mmcoordgan.cli.infer import load
 from mmcoordgan.cli.infer_options import add_common, add_refining
-from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.cli.outputs import check_file, list_images
 from mmcoordgan.datasets.loading import read_rgb
-from mmcoordgan.errors import UserError
+from mmcoordgan.errors import UserError, explained, explained_errors
 from mmcoordgan.geometry import hard_transfer
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.visualization.explorer import (

@@ -18,12 +18,11 @@ from mmcoordgan.apis.codes import seed_codes
 from mmcoordgan.apis.matching import soft_labels
 from mmcoordgan.cli.infer import load
 from mmcoordgan.cli.infer_options import add_common, add_refining
-from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.cli.outputs import check_file, list_images
 from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.label_files import check_size, full_palette, read_labels
 from mmcoordgan.datasets.loading import read_rgb
-from mmcoordgan.errors import UserError
+from mmcoordgan.errors import UserError, explained, explained_errors
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.visualization import TRANSFER_TITLES, arrange_cells, paper_figures, transfer_row
 from mmcoordgan.visualization.grids import TransferPicture

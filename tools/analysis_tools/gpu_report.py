@@ -19,7 +19,7 @@ from benchmark_training import Bench, matmul_peak, print_parts
 from measuring import build_training, machine
 from torch import Tensor, nn
 
-from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.errors import explained_errors
 from mmcoordgan.geometry import _near, chamfer_to_grid, hard_transfer, soft_transfer
 from mmcoordgan.models.networks.warp import WarpNetwork
 

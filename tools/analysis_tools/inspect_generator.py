@@ -12,7 +12,7 @@ import argparse
 import torch
 
 from mmcoordgan.apis import CoordGANInferencer
-from mmcoordgan.cli.launch import explained, explained_errors
+from mmcoordgan.errors import explained, explained_errors
 from mmcoordgan.evaluation.map_quality import folded_fraction, separation, structure_spread
 from mmcoordgan.models.losses import StructureTensorLoss
 from mmcoordgan.models.networks import CoordGANGenerator

@@ -16,7 +16,7 @@ import torch
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.apis.calibration import TOYFACES, calibrate, carry_points, measure, read_known
-from mmcoordgan.cli.launch import explained, explained_errors
+from mmcoordgan.errors import explained, explained_errors
 from mmcoordgan.evaluation.map_quality import separation
 
 

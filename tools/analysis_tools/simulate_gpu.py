@@ -28,7 +28,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from mmcoordgan.cli.launch import explained_errors
+from mmcoordgan.errors import explained_errors
 from mmcoordgan.geometry import _near, hard_transfer, soft_transfer
 
 NO_KERNEL = {

@@ -20,7 +20,6 @@ from mmengine.utils import track_iter_progress
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from mmcoordgan.cli.launch import explained_errors
 from mmcoordgan.datasets.celebamask_hq import (
     PNG_CLASSES_KEY,
     list_numbered_images,
@@ -28,6 +27,7 @@ from mmcoordgan.datasets.celebamask_hq import (
     read_packed_labels,
 )
 from mmcoordgan.datasets.label_files import default_palette
+from mmcoordgan.errors import explained_errors
 from mmcoordgan.io.files import atomic_file
 
 

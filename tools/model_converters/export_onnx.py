@@ -18,9 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from mmcoordgan.apis import TrainedNetworks, load_trained
-from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.cli.outputs import check_file
-from mmcoordgan.errors import UserError
+from mmcoordgan.errors import UserError, explained, explained_errors
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.models.networks import encode
 from mmcoordgan.version import __version__

@@ -14,8 +14,7 @@ import torch
 from official_to_mm import TRUST
 
 from mmcoordgan.apis.plain_config import read_setting
-from mmcoordgan.cli.launch import explained, explained_errors
-from mmcoordgan.errors import UserError
+from mmcoordgan.errors import UserError, explained, explained_errors
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.io.official import NETWORKS, read_checkpoint_file, to_official
 from mmcoordgan.models.pretrained import part_of

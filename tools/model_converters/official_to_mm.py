@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from mmcoordgan.cli.launch import explained, explained_errors
-from mmcoordgan.errors import UserError
+from mmcoordgan.errors import UserError, explained, explained_errors
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.io.official import (
     NETWORKS,

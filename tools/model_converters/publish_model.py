@@ -21,9 +21,8 @@ from mmcoordgan.apis.checkpoint import find_checkpoint
 from mmcoordgan.apis.domain import HeldOut
 from mmcoordgan.apis.images import read_square
 from mmcoordgan.apis.plain_config import read_setting
-from mmcoordgan.cli.launch import explained, explained_errors
 from mmcoordgan.cli.outputs import list_images
-from mmcoordgan.errors import UserError
+from mmcoordgan.errors import UserError, explained, explained_errors
 from mmcoordgan.io.files import atomic_file, load_checkpoint
 from mmcoordgan.models.images import from_bytes
 from mmcoordgan.models.losses.feature_template import FeatureTemplate
