@@ -35,9 +35,10 @@ def list_pairs(folder: str) -> list[tuple[str, str]]:
     images: dict[str, str] = {}
     masks: dict[str, str] = {}
     for name in sorted(os.listdir(folder)):
-        match = re.fullmatch(r'image_(\d+)\.(?:jpg|jpeg|png)|image_mask(\d+)\.npy', name)
-        if match is not None:
-            (images if match[1] else masks)[match[1] or match[2]] = os.path.join(folder, name)
+        if match := re.fullmatch(r'image_(\d+)\.(?:jpg|jpeg|png)', name):
+            images[match[1]] = os.path.join(folder, name)
+        elif match := re.fullmatch(r'image_mask(\d+)\.npy', name):
+            masks[match[1]] = os.path.join(folder, name)
     alone = sorted(images.keys() ^ masks.keys())
     if alone or not images:
         raise ValueError(

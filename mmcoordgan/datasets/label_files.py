@@ -103,14 +103,16 @@ def read_mask(path: str) -> tuple[np.ndarray, np.ndarray | None, dict]:
         for *_, coding in getattr(image, 'tile', ()):  # a text, or a tuple that begins with one
             step = {'L;2': 85, 'L;4': 17}.get(coding if isinstance(coding, str) else coding[0], 1)
         turn_upright(image)
-        kind, mode, texts, labels = image.format, image.mode, image.info, np.array(image) // step
-        colors = image.getpalette('RGB') if mode == 'P' else None
-    if kind in ('JPEG', 'JPEG2000'):
-        raise ValueError(f'mask {path} is a {kind}, whose compression changes labels: use PNG')
-    if mode not in ('P', 'L', '1') and not mode.startswith('I'):
+        labels = np.array(image) // step
+        colors = image.getpalette('RGB') if image.mode == 'P' else None
+    if image.format in ('JPEG', 'JPEG2000'):
         raise ValueError(
-            f'mask {path} is a color image (mode {mode}): it must have one label per pixel, as '
-            'the index of a palette PNG or the value of a grey one'
+            f'mask {path} is a {image.format}, whose compression changes labels: use PNG'
+        )
+    if image.mode not in ('P', 'L', '1') and not image.mode.startswith('I'):
+        raise ValueError(
+            f'mask {path} is a color image (mode {image.mode}): it must have one label per pixel, '
+            'as the index of a palette PNG or the value of a grey one'
         )
     palette = None if colors is None else np.array(colors, np.uint8).reshape(-1, 3)
-    return labels, palette, texts
+    return labels, palette, image.info

@@ -36,8 +36,9 @@ def model_misfits(model: Any, checkpoint: Mapping, not_needed: tuple[str, ...]) 
     own = unwrap(model).state_dict()
     wanted = {k: v for k, v in own.items() if k.split('.')[0] not in not_needed}
     reasons = [misfits(wanted, {k: v for k, v in found.items() if k in wanted})]
-    needs, has = ({key.split('.')[0] for key in names} for names in (own, found))
-    if 'encoder' in needs - has and 'generator' in has:
+    needed = {key.split('.')[0] for key in own}
+    there = {key.split('.')[0] for key in found}
+    if 'encoder' in needed - there and 'generator' in there:
         reasons.append('it is a checkpoint of stage 1, which has no encoder')
     return [reason for reason in reasons if reason]
 

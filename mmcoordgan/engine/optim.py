@@ -126,7 +126,8 @@ class CoordGANOptimWrapperConstructor:
 
 
 def _build(name: str, cfg: dict, model: nn.Module) -> Any:
-    place, cfg = f'optim_wrapper.{name}', dict(cfg)
+    place = f'optim_wrapper.{name}'
+    cfg = dict(cfg)
     interval = cfg.pop('regularization_interval', None)
     paramwise = dict(cfg.pop('paramwise_cfg', None) or {})
     if interval is not None and interval < 1:

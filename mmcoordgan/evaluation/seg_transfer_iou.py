@@ -104,7 +104,9 @@ class SegTransferIoU(TransferMetric):
     def class_names(self) -> list[str]:
         """Names of all C classes; their numbers where the data set has no (or other) names."""
         names = (self.dataset_meta or {}).get('classes') or ()
-        return [*map(str, names if len(names) == self.num_classes else range(self.num_classes))]
+        if len(names) != self.num_classes:
+            names = range(self.num_classes)
+        return [str(name) for name in names]
 
     def check_reference(self, reference: Example) -> None:
         self._kept_classes()  # complains before hours of work, not after
@@ -139,9 +141,10 @@ class SegTransferIoU(TransferMetric):
         kept, names = self._kept_classes(), self.class_names[1:]
         numbers: dict[str, float] = {}
         for strict in (False, True):
-            for name in totals:
-                key = '_'.join(filter(None, ['strict' * strict, name, 'iou']))
-                numbers[key] = float(iou_per_class(totals[name], strict)[:, kept].mean())
+            for name, confusion in totals.items():
+                key = f'{name}_iou' if name else 'iou'
+                key = f'strict_{key}' if strict else key
+                numbers[key] = float(iou_per_class(confusion, strict)[:, kept].mean())
         by_reference = iou_per_class(totals[''])  # (K, C - 1)
         columns = {f'ref{k}': row for k, row in enumerate(by_reference)}
         for name, row in columns.items():

@@ -85,14 +85,16 @@ class SwapConsistency(SwapSeedsSampling, BaseMetric):
                     "dataset=dict(type='SwapSeeds')"
                 )
         images, *others = (torch.stack([sample[key] for sample in samples]) for key in keys)
-        perceptual, identity = (m and m.to(images.device) for m in (self.perceptual, self.identity))
-        features, faces = perceptual.features(images), identity and identity.extract_feats(images)
+        perceptual = self.perceptual.to(images.device)
+        features = perceptual.features(images)
+        if self.identity is not None:
+            faces = self.identity.to(images.device).extract_feats(images)
         columns = {}
         for swap, swapped in zip(SWAPS, others):
             distance = perceptual.distance(features, perceptual.features(swapped))
             columns[f'{swap}_swap_{self.perceptual_name}'] = distance
-            if identity:
-                distance = 1 - (faces * identity.extract_feats(swapped)).sum(1)
+            if self.identity is not None:
+                distance = 1 - (faces * self.identity.extract_feats(swapped)).sum(1)
                 columns[f'{swap}_swap_identity'] = distance
         rows = zip(*(column.tolist() for column in columns.values()))
         self.results.extend(dict(zip(columns, row)) for row in rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 import cv2
@@ -46,10 +45,13 @@ def sample_grid(generator: Any, structure_z: Tensor, texture_z: Tensor) -> np.nd
     # One at a time: a row of large images need not fit beside a training step.
     pairs = [(coords, texture[None]) for coords in maps for texture in textures]
     shown = patient_progress(pairs, 'Drawing samples')
-    images = (images_to_uint8(generator.synthesize(*pair))[0] for pair in shown)
-    rows = [[coords_to_colors(coords[0]), *islice(images, len(textures))] for coords in maps]
-    next(images, None)  # ends the bar
+    images = [images_to_uint8(generator.synthesize(*pair))[0] for pair in shown]
     generator.train(training)
+    count = len(textures)
+    rows = [
+        [coords_to_colors(coords[0]), *images[row * count : (row + 1) * count]]
+        for row, coords in enumerate(maps)
+    ]
     columns = ['map', *(f'texture {n + 1}' for n in range(len(texture_z)))]
     sides = ['frame', *(f'structure {n + 1}' for n in range(len(structure_z)))]
     return arrange_cells(rows, titles=columns, sides=sides)

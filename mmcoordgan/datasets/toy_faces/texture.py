@@ -33,7 +33,8 @@ def draw_texture(rng: np.random.Generator) -> Texture:
     order = rng.permutation(4)
     hue = rng.random() + order / 4 + rng.uniform(-0.06, 0.06, 4)  # skin, hair, background, cloth
     uniform = rng.uniform
-    skin_saturation, skin_value = uniform(0.25, 0.6), uniform(0.72, 1.0)
+    skin_saturation = uniform(0.25, 0.6)
+    skin_value = uniform(0.72, 1.0)
     skin = _rgb(hue[0], skin_saturation, skin_value)
     hair = _rgb(hue[1], uniform(0.5, 1), uniform(0.15, 0.65))
     cloth = _rgb(hue[3], uniform(0.55, 1), uniform(0.4, 1))
@@ -62,8 +63,10 @@ def draw_texture(rng: np.random.Generator) -> Texture:
     palette = np.zeros((len(REGIONS), 3))
     for name, color in colors.items():
         palette[REGION_INDEX[name]] = color
-    saturation, value = uniform(0.35, 0.9), uniform(0.45, 1)
-    light_angle, light = uniform(0, 2 * np.pi), uniform(0.1, 0.35)
+    saturation = uniform(0.35, 0.9)
+    value = uniform(0.45, 1)
+    light_angle = uniform(0, 2 * np.pi)
+    light = uniform(0.1, 0.35)
     first = _rgb(hue[2], saturation, value)
     last = _rgb(hue[2] + uniform(-0.06, 0.06), saturation * 0.7, value * uniform(0.5, 0.8))
     return Texture(

@@ -137,10 +137,12 @@ class CoordGANCheckpointHook(CheckpointHook):
                 info[name] = value
             elif own and os.path.basename(str(value)).startswith('best_'):
                 path = os.path.join(folder, os.path.basename(str(value)))
-                info.update({name: path} if os.path.isfile(path) else {})
+                if os.path.isfile(path):
+                    info[name] = path
 
     def _restore(self, runner: Any) -> None:
-        states, data = (self._loaded.get(key, []) for key in ('random_states', 'data'))
+        states = self._loaded.get('random_states', [])
+        data = self._loaded.get('data', {})
         try:
             if data and hasattr(runner.train_loop, 'go_to'):
                 if any(type(place) is not int or place < 0 for place in data.values()):
@@ -198,7 +200,8 @@ class CoordGANCheckpointHook(CheckpointHook):
         self.last_ckpt = self._path(step)
         kept = list(getattr(self, 'keep_ckpt_ids', ()))
         if self.max_keep_ckpts > 0:
-            kept += [step] if step not in kept else []
+            if step not in kept:
+                kept.append(step)
             runner.message_hub.update_info('keep_ckpt_ids', kept)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         # Of all processes; only the first one saves.

@@ -44,7 +44,8 @@ class InterruptionHook(Hook):
         if os.getpid() != self._owner:  # a process that was forked from this one
             return
         loop = self._loop
-        again, loop.received = loop.received == number, number
+        again = loop.received == number
+        loop.received = number
         if again and number == signal.SIGINT:
             raise KeyboardInterrupt
         if not again and is_main_process():

@@ -94,7 +94,8 @@ def explorer_page(
         'accuracy': accuracy._asdict() if accuracy is not None and known else None,
         'pictures': [_picture(picture, size) for picture in pictures],
     }
-    style, script = _read('page.css'), '\n'.join(_read(f'{name}.js') for name in _SCRIPTS)
+    style = _read('page.css')
+    script = '\n'.join(_read(f'{name}.js') for name in _SCRIPTS)
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
@@ -134,7 +135,8 @@ def _picture(picture: ExplorerPicture, size: int) -> dict[str, Any]:
 
 def _data_url(image: np.ndarray) -> str:
     """The image inside a URL, reduced to :data:`LARGEST_SIDE`."""
-    picture, buffer = Image.fromarray(image), io.BytesIO()
+    buffer = io.BytesIO()
+    picture = Image.fromarray(image)
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
     kind = 'png' if max(picture.size) <= _LOSSLESS_SIDE else 'jpeg'
     picture.save(buffer, kind, optimize=True, quality=90)
