@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmcoordgan.datasets.label_files import check_labels
+
 
 class Example(NamedTuple):
     """One image as the metrics see it; or N of them, with a leading dimension N in every field."""
@@ -138,13 +140,8 @@ def _labels(
         return soft.float()
     if hard is None:
         return None
-    void = (
-        torch.zeros_like(hard, dtype=torch.bool) if ignore_index is None else hard == ignore_index
-    )
-    hard = hard.masked_fill(void, 0)
-    if not 0 <= hard.min() <= hard.max() < num_classes:
-        raise ValueError(
-            f'labels of {name} must lie in 0..{num_classes - 1}, but span '
-            f'{int(hard.min())}..{int(hard.max())}'
-        )
-    return F.one_hot(hard[0].long(), num_classes).permute(2, 0, 1).float() * ~void
+    check_labels(hard[0].cpu().numpy(), f'ground truth of {name}', num_classes, ignore_index)
+    one_hot = hard == torch.arange(num_classes, device=hard.device).view(-1, 1, 1)
+    if ignore_index is not None:
+        one_hot &= hard != ignore_index
+    return one_hot.float()

@@ -11,7 +11,7 @@ from mmcoordgan.geometry import canonical_grid
 from mmcoordgan.visualization import coords_to_colors
 from mmcoordgan.visualization.grids import CAPTION, MARGIN
 
-META = {'classes': ('a', 'b'), 'palette': [[0, 0, 0], [250, 0, 0]]}
+META = {'classes': ('a', 'b'), 'palette': [[0, 0, 0], [250, 0, 0]], 'ignore_index': 255}
 
 
 def batch(*indices: int, labelled: bool = True):
@@ -20,7 +20,9 @@ def batch(*indices: int, labelled: bool = True):
         output = BaseDataElement(metainfo=dict(sample_idx=index))
         output.coords = canonical_grid(8, 8) * 0.5
         if labelled:
-            output.gt_sem_seg = PixelData(data=torch.ones(1, 8, 8, dtype=torch.int64))
+            labels = torch.ones(1, 8, 8, dtype=torch.int64)
+            labels[0, 0, 0] = 255 if index == 4 else 1
+            output.gt_sem_seg = PixelData(data=labels)
         outputs.append(output)
     images = [torch.full((3, 8, 8), 10 * index, dtype=torch.uint8) for index in indices]
     return {'inputs': images}, outputs

@@ -38,7 +38,7 @@ ERRORS = {
     'nan': (sample(0, GRID / 0, LABELS), r'must be \(2, H, W\) and finite'),
     'above': (
         sample(0, GRID, [[0, 1], [3, 0]], img_path='a.jpg'),
-        r'labels of a.jpg must lie in 0..2, but span 0..3',
+        'ground truth of a.jpg holds 3, but labels are 0..2',
     ),
     'channels': (
         sample(0, GRID, gt_soft_seg={'data': torch.zeros(4, 2, 2)}),

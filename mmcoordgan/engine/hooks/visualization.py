@@ -128,7 +128,12 @@ class TransferVisualizationHook(Hook):
         for image, output in zip(data_batch['inputs'], outputs):
             sample = output.to_dict()
             index = sample_index(sample)
-            found = read_example(sample, coords_key=self.coords_key, num_classes=num_classes)
+            found = read_example(
+                sample,
+                coords_key=self.coords_key,
+                num_classes=num_classes,
+                ignore_index=meta.get('ignore_index'),
+            )
             pixels = image.permute(1, 2, 0).cpu().numpy()
             drawn = TransferPicture(pixels, found.coords, found.labels)
             if index < self.num_references:
