@@ -87,7 +87,7 @@ def test_the_structure_tensor_tells_structure_and_colors_do_not(run_tool, capsys
 
 def test_the_doubt_tells_bad_matches_of_the_bundled_model(run_tool, refused, capsys):
     tool = 'analysis_tools/measure_confidence.py'
-    run_tool(tool, 'toyfaces_32', 'toyfaces', '--positions', ':40')
+    run_tool(tool, 'toyfaces_32', 'toyfaces', '--positions', ':80')
     out = capsys.readouterr().out
     cycle, doubt = (float(value) for value in re.findall(r'AUC by .*: (\S+)', out))
     assert 0.5 < cycle < doubt < 1
