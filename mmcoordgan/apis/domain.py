@@ -64,15 +64,12 @@ def read_held_out(stored: Mapping[str, Any] | None) -> HeldOut | None:
 
 @torch.no_grad()
 def map_error(networks: Any, images: Tensor, coords: Tensor) -> Tensor:
-    """How far maps of turned copies are from the turned maps.
+    """How far maps of turned copies are from the turned maps: (B, 1, h, w), in units of the frame.
 
     An encoder that recognizes what it sees finds it again in a copy that is turned by 20 degrees
-    either way and enlarged. Needs no generator and no reference.
-
-    ``coords`` (B, 2, h, w) are the maps that the encoder of ``networks``
-    (:class:`~mmcoordgan.apis.TrainedNetworks`) finds in ``images``, RGB (B, 3, H, W) in [-1, 1].
-    Returns (B, 1, h, w): mean distances in units of the frame. Pixels that the copies do not show
-    have the value of the nearest shown.
+    either way and enlarged. Pixels that the copies do not show have the value of the nearest shown.
+    ``coords`` (B, 2, h, w) are the maps that ``networks``, TrainedNetworks, find in ``images``, RGB
+    (B, 3, H, W) in [-1, 1].
     """
     total = torch.zeros_like(coords[:, :1])
     for angle in (-ANGLE, ANGLE):

@@ -75,7 +75,7 @@ class ImageEncoder:
         on_broken: OnBroken | None = None,
         kind: str = 'image',
     ) -> Iterator[tuple[SquareImage, Codes]]:
-        """Images with their codes; checks its arguments now, reads when it is asked for more.
+        """Images with their codes; checks its arguments now, reads images when asked for them.
 
         Arguments are those of :class:`CoordGANInferencer`; ``kind`` and a number name arrays.
         """
@@ -133,10 +133,7 @@ class ImageEncoder:
         return list(map(Codes, structures, texture_w.split(1), coords.split(1), errors, domains))
 
     def _refinement(self, refine: bool | int) -> Refinement | None:
-        """What ``refine`` means: False nothing, True as in the config, a number that many steps.
-
-        Builds the perceptual distance, if it is needed.
-        """
+        """What ``refine`` means, with the perceptual distance that it needs."""
         chosen = self.networks.refinement or DEFAULT
         steps = (chosen.steps or DEFAULT.steps) if refine is True else refine
         if steps > MAX_STEPS:
@@ -169,10 +166,10 @@ def as_array(values: Tensor) -> np.ndarray:
 
 
 def build_perceptual(networks: TrainedNetworks, vgg_weights: str | None) -> PerceptualDistance:
-    """The perceptual distance that the config names: StructureTensorLoss or LPIPSLoss.
+    """The perceptual distance that the config names: StructureTensorLoss or LPIPSLoss, no other.
 
-    Builds nothing else, and opens no path or address that the file names other than the published
-    one of VGG16's weights. ``vgg_weights`` is the user's path or URL of them, for LPIPS.
+    Opens no path or address that the checkpoint names, other than the published one of VGG16's
+    weights. ``vgg_weights`` is the user's path or URL of them, for LPIPS.
     """
     config: Any = networks.perceptual if isinstance(networks.perceptual, dict) else {}
     kind = type_name(config.get('type'))

@@ -143,8 +143,8 @@ class CoordGANInferencer(BaseInferencer):
         """Find for each pixel of image ``a`` the matching position in image ``b``.
 
         Two pixels match where their coordinates in the canonical frame agree
-        (:func:`~mmcoordgan.geometry.soft_transfer`). Matches between the maps' pixels are
-        interpolated. Parts of a that b does not show have a low confidence. Not with ``crop``.
+        (:func:`~mmcoordgan.geometry.soft_transfer`). Parts of a that b does not show have a low
+        confidence. Not with ``crop``.
         """
         if self.encoder.cropper is not None:
             raise ValueError('all pixels of an image cannot be matched where it is cropped')
@@ -159,9 +159,7 @@ class CoordGANInferencer(BaseInferencer):
         ignore_label: int | None = None,
         **settings: Any,
     ) -> Iterator[LabelTransfer]:
-        """Carry labels of one or several references to images, one after the other.
-
-        The label probabilities of several references are averaged.
+        """Carry labels of a reference to images, or the mean label probabilities of several.
 
         Args:
             reference: A labelled image, or a list of them.
@@ -200,7 +198,7 @@ class CoordGANInferencer(BaseInferencer):
     ) -> Iterator[list[Rendering]]:
         """Paint each structure with each texture; memory grows with the number of textures alone.
 
-        Yields a row for each of ``structure_from``, with a result of its name and size for each of
+        Yields a row for each of ``structure_from``: a result of its name and size for each of
         ``texture_from``, which must be readable.
         """
         always = {key: value for key, value in settings.items() if key != 'on_broken'}
@@ -219,9 +217,8 @@ class CoordGANInferencer(BaseInferencer):
         """Generate ``n`` images, with checkpoints of either stage.
 
         ``seed``, in 0..2**63 - 1, is that of the first; others follow. An image depends on its seed
-        alone. Codes become ``mean + truncation * (code - mean)``, with the mean of 4096 codes; less
-        than 1 trades variety for quality. It is one number, or one for structure and one for
-        texture.
+        alone. ``truncation``, one number or a pair for structure and texture, pulls codes towards
+        the mean of 4096 codes, ``mean + truncation * (code - mean)``: quality for variety.
         """
         if n < 1:
             raise ValueError(f'n must be at least 1, but got {n}')
@@ -252,11 +249,10 @@ class CoordGANInferencer(BaseInferencer):
     ) -> Iterator[Rendering]:
         """Change the structure or the texture step by step, linearly between two codes.
 
-        Interpolates the maps if an image has no structure code.
-
         ``start`` and ``end`` are images, or seeds of samples (checkpoints of either stage); they
         are the first and last of the ``frames``, at least 2. ``part`` is what changes: 'structure'
-        (in the texture of ``start``), 'texture' (on its structure) or 'both'.
+        (in the texture of ``start``), 'texture' (on its structure) or 'both'. Images without a
+        structure code change by their maps.
         """
         if frames < 2:
             raise ValueError(f'frames must be at least 2, but got {frames}')

@@ -29,18 +29,15 @@ def match(
     temperature: float,
     map_errors: Sequence[Tensor | None] = (None, None),
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Match places of image a in image b, and the matches back to a.
+    """Match ``places`` (1, 2, m, n), x first, of image a in image b, and the matches back to a.
 
-    Carries the places of b's pixels to those of a as values, so matches lie between pixels. Between
-    a's pixels, interpolates displacements bilinearly, not matches: what does not move stays.
-
-    ``a`` and ``b`` are maps (1, 2, ., .), ``places`` (1, 2, m, n), x first. ``temperature`` is the
-    softness of the transfer in units of the frame; 0 takes the nearest pixel. ``map_errors`` are
+    Carries the places of b's pixels to those of a, so matches lie between pixels. Between a's
+    pixels, interpolates displacements, not matches: what does not move stays. ``map_errors`` are
     those of a and b (:func:`~mmcoordgan.apis.domain.map_error`); None counts as 0.
 
-    Returns matches (2, m, n) in [0, 1]; cycle errors (m, n), from a place to the match of its
-    match; and doubts (m, n): the standard deviation of the places that a match is a mean of, plus
-    the mean of the map errors at both ends. All as fractions of the sides.
+    Returns, as fractions of the sides: matches (2, m, n) in [0, 1]; cycle errors (m, n), from a
+    place to the match of its match; and doubts (m, n), the standard deviation of the places that a
+    match is a mean of, plus the mean of the map errors at both ends.
     """
     start = pixel_centres(a.coords.shape[-2:], a.coords)
     ends = pixel_centres(b.coords.shape[-2:], b.coords)
@@ -64,10 +61,7 @@ def soft_labels(labels: np.ndarray, classes: Sequence[int], size: int) -> Tensor
 
 
 class LabelledReferences:
-    """Labelled images, ready to label any number of others.
-
-    Resizes labels as :class:`~mmcoordgan.datasets.ResizeWithSoftLabels` does. Averages what the
-    references carry, as the ``fused_iou`` of :class:`~mmcoordgan.evaluation.SegTransferIoU` does.
+    """Labelled images, ready to label any number of others by the average of what they carry.
 
     ``coords`` are maps (K, 2, h, w), h = w, and ``labels`` K label maps (H, W) of any size, in
     0..255. Pixels with ``ignore_label`` carry nothing; it is the last of ``classes``, and labels
@@ -101,8 +95,7 @@ class LabelledReferences:
 def best_class(probabilities: Tensor, shape: Sequence[int]) -> Tensor:
     """The arg max (H, W) of probabilities (C, h, w), enlarged bilinearly to ``shape`` (H, W).
 
-    Edges between labels become smooth lines. Ties go to the lowest class. Enlarges one class at a
-    time, so that memory does not grow with their number.
+    Enlarges one class at a time, so that memory does not grow with their number.
     """
     return arg_max(resize_soft(one[None], shape)[0] for one in probabilities)
 

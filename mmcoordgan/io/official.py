@@ -98,7 +98,9 @@ def to_official(states: States, source: str) -> dict[str, Tensors]:
     content: dict[str, Tensors] = {}
     left: list[str] = []
     base = 0
-    for key, part in ((key, part) for key, (part, _) in NETWORKS.items() if part in states):
+    for key, (part, _) in NETWORKS.items():
+        if part not in states:
+            continue
         tensors = {n: value for n, value in states[part].items() if isinstance(value, Tensor)}
         names = official_names(key, tensors, base)
         left += [f'{part}.{name}' for name in states[part] if name not in {*names.values()}]
@@ -125,7 +127,9 @@ def official_arguments(content: States, source: str) -> dict[str, Arguments]:
     """Read the arguments of our networks' constructors, by the reference's keys."""
     found: dict[str, Arguments] = {}
     base = 0  # side of the correspondence map
-    for key in (key for key in NETWORKS if key in content):
+    for key in NETWORKS:
+        if key not in content:
+            continue
         state = content[key]
         if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
             raise ValueError(f'{source}: {key} is no state dict')
