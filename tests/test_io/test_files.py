@@ -2,7 +2,6 @@
 
 import errno
 import os
-import pickle
 import random
 import stat
 import zipfile
@@ -12,19 +11,6 @@ import torch
 from official_files import Call
 
 from mmcoordgan.io.files import AtomicLocalBackend, load_checkpoint
-
-
-def test_bare_pickles_damaged_and_missing_files(tmp_path):
-    target, path = tmp_path / 'executed', tmp_path / 'bad.pth'
-    torch.save({'a': torch.zeros(1000)}, path)
-    damaged = path.read_bytes()[:-500]
-    for content in (pickle.dumps(Call(os.mkdir, str(target))), damaged, b''):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match=r'bad\.pth'):
-            load_checkpoint(path)
-    assert not target.exists()
-    with pytest.raises(FileNotFoundError, match=r'none\.pth does not exist'):
-        load_checkpoint(tmp_path / 'none.pth')
 
 
 def test_atomic_writes(tmp_path, monkeypatch):
