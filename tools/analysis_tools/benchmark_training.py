@@ -22,57 +22,49 @@ from mmcoordgan.models.losses import Fakes, r1_penalty, warp_loss
 WARM_UP, REPEAT = 3, 10
 
 
-class Bench:
-    """A model in training, and the parts of its iteration as calls without arguments."""
+def parts_of(model: Any, optimizers: Any, batch: int, amp: bool) -> dict[str, Callable[[], Any]]:
+    """The parts of an iteration by name, and whole iterations, as calls without arguments."""
+    size, side = model.generator.image_size, model.generator.base_resolution
+    device = next(model.parameters()).device.type
+    real = torch.rand(batch, 3, size, size, device=device) * 2 - 1
+    images = torch.rand(batch, 3, side, side, device=device) * 2 - 1
+    maps = torch.cat([smooth_map(side, seed) for seed in range(batch)]).to(device)
+    autocast = torch.autocast(device, torch.bfloat16, enabled=amp)
 
-    def __init__(self, config: str, device: str, batch: int, amp: bool):
-        torch.manual_seed(0)
-        self.device, self.batch = device, batch
-        self.model, self.optimizers = build_training(config, device, amp)
-        self.autocast = torch.autocast(device, torch.bfloat16, enabled=amp)
-        size, coords = self.model.generator.image_size, self.model.generator.base_resolution
-        self.real = torch.rand(batch, 3, size, size, device=device) * 2 - 1
-        self.images = torch.rand(batch, 3, coords, coords, device=device) * 2 - 1
-        self.maps = torch.cat([smooth_map(coords, seed) for seed in range(batch)]).to(device)
+    def render(grad: bool) -> Tensor:
+        latents = model.sample_codes(batch)
+        with autocast:
+            return Fakes(model.generator, *latents, grad=grad).images
 
-    def parts(self) -> dict[str, Callable[[], Any]]:
-        """Names and calls."""
-        perceptual, discriminator = self.model.perceptual, self.model.discriminator
-        return {
-            'generator, forward': lambda: self.render(grad=False),
-            'generator, both': lambda: self.train(lambda: self.render(grad=True).sum()),
-            'warp loss, both': lambda: self.train(
-                lambda: warp_loss(perceptual, leaf(self.images), leaf(self.maps))
-            ),
-            'chamfer, both': lambda: self.train(lambda: chamfer_to_grid(leaf(self.maps)).mean()),
-            'discriminator, both': lambda: self.train(lambda: discriminator(self.real).sum()),
-            'R1': self.regularize,
-            'iteration': lambda: self.iterate(LAZY + 1),
-            'iteration with R1': lambda: self.iterate(LAZY),
-        }
-
-    def render(self, grad: bool) -> Tensor:
-        latents = self.model.sample_codes(self.batch)
-        with self.autocast:
-            return Fakes(self.model.generator, *latents, grad=grad).images
-
-    def train(self, loss: Callable[[], Tensor]) -> None:
-        with self.autocast:
+    def train(loss: Callable[[], Tensor]) -> None:
+        with autocast:
             value = loss()
-        self.drop(value)
+        drop(value)
 
-    def regularize(self) -> None:
-        real = leaf(self.real)
-        self.drop(r1_penalty(self.model.discriminator(real), [real]))
-
-    def drop(self, loss: Tensor) -> None:
+    def drop(loss: Tensor) -> None:
         loss.backward()
-        self.model.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
 
-    def iterate(self, iteration: int) -> None:
-        self.model.iteration.fill_(iteration)
-        images = [((x + 1) * 127.5).byte() for x in self.real]
-        self.model.train_step(dict(inputs=images), self.optimizers)
+    def regularize() -> None:
+        given = leaf(real)
+        drop(r1_penalty(model.discriminator(given), [given]))
+
+    def iterate(iteration: int) -> None:
+        model.iteration.fill_(iteration)
+        model.train_step(dict(inputs=[((x + 1) * 127.5).byte() for x in real]), optimizers)
+
+    return {
+        'generator, forward': lambda: render(grad=False),
+        'generator, both': lambda: train(lambda: render(grad=True).sum()),
+        'warp loss, both': lambda: train(
+            lambda: warp_loss(model.perceptual, leaf(images), leaf(maps))
+        ),
+        'chamfer, both': lambda: train(lambda: chamfer_to_grid(leaf(maps)).mean()),
+        'discriminator, both': lambda: train(lambda: model.discriminator(real).sum()),
+        'R1': regularize,
+        'iteration': lambda: iterate(LAZY + 1),
+        'iteration with R1': lambda: iterate(LAZY),
+    }
 
 
 def leaf(values: Tensor) -> Tensor:
@@ -88,29 +80,28 @@ def matmul_peak(device: str) -> float:
     return 2 * size**3 / cost.seconds
 
 
-def print_parts(bench: Bench, peak: float, counted: dict[str, int], *names: str) -> None:
-    """Print a row for every part or ``names``, and count its FLOP where ``counted`` lacks them.
+def print_parts(
+    parts: dict[str, Callable], device: str, batch: int, peak: float, counted: dict[str, int]
+) -> None:
+    """Print a row for every part; count the FLOP that ``counted`` lacks.
 
-    Nothing can be compiled while operations are counted.
+    Nothing can be compiled while operations are counted. A CPU is slow: it does both at once.
     """
     print(f'{"part":28}{"s":>9}{"MiB":>9}{"TFLOP":>9}{"of peak":>9}{"images/s":>10}')
-    on_gpu, parts = bench.device == 'cuda', bench.parts()
-    for name in names or parts:
-        call = parts[name]
-        if not (on_gpu or names) and name == 'iteration':
-            continue  # takes long; it is the one with R1 less the part R1
-        again = on_gpu or name in counted
-        if name not in counted:
+    on_gpu = device == 'cuda'
+    for name, call in parts.items():
+        new = name not in counted
+        if new:
             with FlopCount() as counter:
-                cost = measure(call, bench.device)
+                cost = measure(call, device)
             counted[name] = counter.total
-        if again:
+        if on_gpu or not new:
             for _ in range(WARM_UP):
                 call()
-            cost = measure(call, bench.device, REPEAT if on_gpu else 1)
+            cost = measure(call, device, REPEAT if on_gpu else 1)
         fraction = counted[name] / cost.seconds / peak
         row = f'{name:28}{cost.seconds:9.3f}{cost.peak:9.0f}{counted[name] / 1e12:9.3f}'
-        print(f'{row}{fraction:9.1%}{bench.batch / cost.seconds:10.3f}', flush=True)
+        print(f'{row}{fraction:9.1%}{batch / cost.seconds:10.3f}', flush=True)
 
 
 def main() -> None:
@@ -123,6 +114,7 @@ def main() -> None:
     add('--amp', action='store_true', help='autocast to bfloat16')
     add('--compile', action='store_true', help='time it again with torch.compile')
     args = parser.parse_args()
+    torch.manual_seed(0)
     torch.set_num_threads(args.threads)
     print(machine(args.device))
     peak = matmul_peak(args.device)
@@ -130,15 +122,19 @@ def main() -> None:
     print(f'matrix product ({kind}): {peak / 1e12:.3f} TFLOP/s')
     precision = 'autocast to bfloat16' if args.amp else 'float32'
     print(f'{args.config}, batch {args.batch_size}, {precision}')
-    bench, counted = Bench(args.config, args.device, args.batch_size, args.amp), {}
-    print_parts(bench, peak, counted)
+    model, optimizers = build_training(args.config, args.device, args.amp)
+    parts = parts_of(model, optimizers, args.batch_size, args.amp)
+    if args.device == 'cpu':
+        del parts['iteration']  # takes long; it is the one with R1 less the part R1
+    counted: dict[str, int] = {}
+    print_parts(parts, args.device, args.batch_size, peak, counted)
     if args.compile:
         # R1 differentiates the discriminator twice, which a compiled one does not allow.
         print('\nwith torch.compile')
         torch._dynamo.config.suppress_errors = True
-        bench.model.generator.synthesize = torch.compile(bench.model.generator.synthesize)
-        bench.model.perceptual.features = torch.compile(bench.model.perceptual.features)
-        print_parts(bench, peak, counted)
+        model.generator.synthesize = torch.compile(model.generator.synthesize)
+        model.perceptual.features = torch.compile(model.perceptual.features)
+        print_parts(parts, args.device, args.batch_size, peak, counted)
 
 
 if __name__ == '__main__':

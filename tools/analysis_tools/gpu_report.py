@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import torch
 from benchmark_geometry import inputs_of, methods_of, print_costs
-from benchmark_training import Bench, matmul_peak, print_parts
+from benchmark_training import matmul_peak, parts_of, print_parts
 from measuring import build_training, machine
 from torch import Tensor, nn
 
@@ -127,11 +127,13 @@ def time_training(device: str, end: float) -> None:
             print('left out: time is over')
             continue
         try:
-            bench = Bench(f'coordgan/{name}.py', device, batch, amp)
-            print_parts(bench, peak, {}, 'iteration', 'iteration with R1')
+            model, optimizers = build_training(f'coordgan/{name}.py', device, amp)
+            parts = parts_of(model, optimizers, batch, amp)
+            whole = {key: call for key, call in parts.items() if key.startswith('iteration')}
+            print_parts(whole, device, batch, peak, {})
         except torch.cuda.OutOfMemoryError:
             print('out of memory')
-        bench = None
+        model = optimizers = parts = whole = None
         gc.collect()
         torch.cuda.empty_cache()
 

@@ -17,7 +17,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mmcoordgan.cli.config import load_config
 from mmcoordgan.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
-MIB = 2**20
 LAZY = 160_000
 """An iteration in which every term of the published schedule is active, the lazy ones included."""
 
@@ -43,7 +42,7 @@ def machine(device: str) -> str:
 
 
 class FlopCount(TorchDispatchMode):
-    """Counts the operations of convolutions and matrix products, backward passes included.
+    """Counts two operations for each product of convolutions and matrix products, both ways.
 
     ``FlopCounterMode`` cannot follow R1's second derivatives and miscounts grouped convolutions.
     """
@@ -52,51 +51,47 @@ class FlopCount(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
-        self.total += operations(func, args, out)
+        name = func._schema.name.split('::')[1]
+        if name == 'convolution':
+            x, weight, transposed = args[0], args[1], args[6]
+            self.total += 2 * (x if transposed else out).numel() * weight[0].numel()
+        elif name == 'convolution_backward':
+            grad, x, weight, transposed, wanted = *args[:3], args[7], args[10]
+            products = (x if transposed else grad).numel() * weight[0].numel()
+            self.total += 2 * products * sum(wanted[:2])
+        elif name in ('mm', 'bmm'):
+            self.total += 2 * out.numel() * args[0].shape[-1]
+        elif name in ('addmm', 'baddbmm'):
+            self.total += 2 * out.numel() * args[1].shape[-1]
         return out
-
-
-def operations(func: Any, args: tuple, out: Any) -> int:
-    """Two for each product that an operator of ATen adds up: convolutions and matrix products."""
-    name = func._schema.name.split('::')[1]
-    if name == 'convolution':
-        x, weight, transposed = args[0], args[1], args[6]
-        return 2 * (x if transposed else out).numel() * weight[0].numel()
-    if name == 'convolution_backward':
-        grad, x, weight, transposed, wanted = *args[:3], args[7], args[10]
-        return 2 * (x if transposed else grad).numel() * weight[0].numel() * sum(wanted[:2])
-    first = {'mm': 0, 'bmm': 0, 'addmm': 1, 'baddbmm': 1}.get(name)
-    return 0 if first is None else 2 * out.numel() * args[first].shape[-1]
-
-
-def held(device: str, most: bool = False) -> float:
-    """MiB that this process holds, in RAM or on the GPU in tensors; or held at most."""
-    if device == 'cuda':
-        read = torch.cuda.max_memory_allocated if most else torch.cuda.memory_allocated
-        return read() / MIB
-    key = 'VmHWM' if most else 'VmRSS'
-    status = Path('/proc/self/status').read_text()  # Linux
-    return int(re.search(rf'{key}:\s*(\d+) kB', status)[1]) / 1024
 
 
 def measure(call: Callable[[], Any], device: str, repeat: int = 1) -> Cost:
     """The cost of a call: the smallest time of ``repeat`` calls, the peak of the first."""
     on_gpu = device == 'cuda'
-    wait = torch.cuda.synchronize if on_gpu else lambda: None
     clock = time.perf_counter if on_gpu else time.process_time
     if on_gpu:
+        torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
     else:
         Path('/proc/self/clear_refs').write_text('5')  # the peak is what is held now
-    before, peak, seconds = held(device), 0.0, []
+        before = resident('VmRSS')
+    peak, seconds = 0, []
     for _ in range(repeat):
-        wait()
         start = clock()
         call()
-        wait()
+        if on_gpu:
+            torch.cuda.synchronize()
         seconds.append(clock() - start)
-        peak = peak or held(device, most=True) - before
-    return Cost(min(seconds), peak)
+        peak = peak or (torch.cuda.max_memory_allocated() if on_gpu else resident('VmHWM'))
+    return Cost(min(seconds), (peak - before) / 2**20)
+
+
+def resident(key: str) -> int:
+    """Bytes of RAM that this process holds (VmRSS), or held at most (VmHWM). Linux."""
+    status = Path('/proc/self/status').read_text()
+    return 1024 * int(re.search(rf'{key}:\s*(\d+) kB', status)[1])
 
 
 def build_training(config: str, device: str, amp: bool = False) -> tuple[Any, Any]:
