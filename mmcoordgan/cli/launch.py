@@ -23,6 +23,7 @@ from mmcoordgan.io.files import load_checkpoint
 
 from .config import CfgOptionsAction
 
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 FILE_ONLY = (
     'Config:',
     'Hooks will be executed',
@@ -47,23 +48,15 @@ def forbid_unsafe_loading() -> None:
 
 def add_common_arguments(parser: argparse.ArgumentParser, example: str) -> None:
     """Add what ``train.py`` and ``test.py`` share: options for the config, and the launcher."""
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptionsAction,
-        metavar='KEY=VALUE',
-        help=f'change values of the config, such as {example}; lists are written [1,2] and tuples '
-        '"(1,2)", without spaces; a text with commas needs quotes of its own, KEY=\'"a,b"\'',
+    add = parser.add_argument
+    text = (
+        f'change values of the config, such as {example}; lists are written [1,2] and tuples '
+        '"(1,2)", without spaces; a text with commas needs quotes of its own, KEY=\'"a,b"\''
     )
-    parser.add_argument(
-        '--launcher',
-        choices=('none', 'pytorch', 'slurm', 'mpi'),
-        default='none',
-        help='what started this process [none]; see tools/dist_*.sh and tools/slurm_*.sh',
-    )
-    parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0, help='set by some launchers'
-    )
+    add('--cfg-options', nargs='+', action=CfgOptionsAction, metavar='KEY=VALUE', help=text)
+    text = 'what started this process [none]; see tools/dist_*.sh and tools/slurm_*.sh'
+    add('--launcher', choices=LAUNCHERS, default='none', help=text)
+    add('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers')
 
 
 def check_checkpoint(path: str) -> None:
@@ -127,7 +120,7 @@ def has_accelerator() -> bool:
 
 
 def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
-    """Prepare ``cfg`` and this process for ``launcher``: 'none', 'pytorch', 'slurm' or 'mpi'.
+    """Prepare ``cfg`` and this process for ``launcher``, one of :data:`LAUNCHERS`.
 
     Without a GPU, where MMEngine's own set-up fails, joins the processes of torchrun with gloo,
     whatever ``env_cfg.dist_cfg.backend`` says.
