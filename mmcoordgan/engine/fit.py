@@ -87,9 +87,9 @@ def _counts(schedulers: Any) -> Any:
 
 
 def _optimizer_fits(optimizer: torch.optim.Optimizer, state: Any) -> bool:
-    """Whether the optimizer can go on from a saved state: tries a step of copies.
+    """Whether the optimizer can continue from a saved state; tries one step on copies.
 
-    Moments of parameters that the optimizer lacks would be ignored; without any, it begins afresh.
+    Loading would ignore moments of unknown parameters, and start afresh where there are none.
     """
     try:
         trial = copy.deepcopy(optimizer)
@@ -102,5 +102,5 @@ def _optimizer_fits(optimizer: torch.optim.Optimizer, state: Any) -> bool:
         known = {place for group in state['param_groups'] for place in group['params']}
         moments = state['state'].keys()
         return finite and moments <= known and bool(moments) == bool(trial.state)
-    except Exception:  # nonsense fails in any way
+    except Exception:  # malformed states can raise anything
         return False

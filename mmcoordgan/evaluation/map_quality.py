@@ -1,4 +1,4 @@
-"""Figures about a generator's correspondence maps that need no labels."""
+"""Numbers about a generator's correspondence maps that need no labels."""
 
 from __future__ import annotations
 

@@ -114,8 +114,7 @@ class TransferMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Store references, add queries to the running sums, one at a time.
 
-        ``data_samples`` have ``sample_idx`` and what
-        :func:`~mmcoordgan.evaluation.examples.read_example` reads.
+        ``data_samples``: see :func:`~mmcoordgan.evaluation.examples.read_example`.
         """
         for sample in data_samples:
             index = sample_index(sample)

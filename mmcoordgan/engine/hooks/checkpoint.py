@@ -152,7 +152,7 @@ class CoordGANCheckpointHook(CheckpointHook):
             if len(states) == get_world_size() and 'python_gauss' not in states[0]:  # as of old
                 set_random_state(states[get_rank()])
                 return
-        except Exception as error:  # nonsense fails in any way
+        except Exception as error:  # malformed states can raise anything
             raise UserError(
                 f'{runner._load_from} has invalid random states or an invalid place in the data '
                 f'({type(error).__name__}: {error})'

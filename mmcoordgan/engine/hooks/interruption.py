@@ -51,7 +51,7 @@ class InterruptionHook(Hook):
         if not again and is_main_process():
             text = f'{signal.Signals(number).name}: finishing this iteration, then saving'
             os.write(2, f'\n{text}; Ctrl-C once more quits at once\n'.encode())
-        # Gradients that are still being accumulated are worth a wait, but not for ever.
+        # Wait for gradients that are still being accumulated, unless the signal comes again.
         if loop.waiting and (again or loop.complete):
             loop.waiting = False
             raise WaitInterrupted
@@ -63,6 +63,6 @@ class InterruptionHook(Hook):
         self._before = {}
         if number := getattr(self._loop, 'interrupted', 0):
             barrier()  # launchers end the others when the first process exits
-            for worker in multiprocessing.active_children():  # a frozen one would be waited for
+            for worker in multiprocessing.active_children():  # a frozen one would block the exit
                 worker.kill()
             raise SystemExit(128 + number)

@@ -79,8 +79,7 @@ def explorer_page(
     The page holds its images, style and program. Its content security policy forbids it to load
     or send anything, and any program but its own. Names are shown as text, whatever they hold.
 
-    There are 2 to 16 images, with maps of one size S in 8..256. Expected errors are computed from
-    ``accuracy``.
+    Takes 2 to 16 images, with maps of one size S in 8..256.
     """
     if not MIN_PICTURES <= len(pictures) <= MAX_PICTURES:
         raise ValueError(
