@@ -162,11 +162,11 @@ def find_checkpoint(source: str | Path) -> str:
         raise FileNotFoundError(f'{path} is a folder without checkpoints: give a checkpoint file')
     if os.path.exists(path):
         return path
-    bundled = model_path(str(source))
+    if bundled := model_path(str(source)):
+        return bundled
     near = get_close_matches(str(source), list_models(), n=1)
-    if bundled is None and near:
-        raise FileNotFoundError(f'checkpoint {path} does not exist; did you mean {near[0]}?')
-    return bundled or path
+    hint = f'; did you mean {near[0]}?' if near else ''
+    raise FileNotFoundError(f'checkpoint {path} does not exist{hint}')
 
 
 def choose_temperature(networks: TrainedNetworks, given: float | None) -> float:

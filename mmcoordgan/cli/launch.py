@@ -136,7 +136,8 @@ def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
             'tools/dist_train.sh or torchrun'
         )
     wrapper = cfg.get('model_wrapper_cfg') or {}
-    if isinstance(kind := wrapper.get('type'), type):  # of a lazy config; MMEngine takes a name
+    kind: Any = wrapper.get('type')
+    if isinstance(kind, type):  # of a lazy config; MMEngine takes a name
         wrapper['type'] = f'{kind.__module__}.{kind.__qualname__}'
     if has_accelerator():
         return
@@ -145,7 +146,14 @@ def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
     if not torch.distributed.is_initialized():
         timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
         torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=timeout))
-    _wrap_on_cpu(cfg)
+    wrapper = wrapper or ConfigDict(
+        broadcast_buffers=False, find_unused_parameters=cfg.get('find_unused_parameters', False)
+    )
+    with MODEL_WRAPPERS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
+        kind = registry.get(wrapper.get('type', 'MMDistributedDataParallel'))
+    if issubclass(kind, DistributedDataParallel):
+        wrapper.setdefault('device_ids', None)  # MMEngine would give it the number of a GPU
+    cfg.model_wrapper_cfg = wrapper
 
 
 def leave_processes() -> None:
@@ -155,15 +163,3 @@ def leave_processes() -> None:
         # that has yet to free its last tensor would wait for that lock for ever.
         time.sleep(0.2)
         torch.distributed.destroy_process_group()
-
-
-def _wrap_on_cpu(cfg: Config) -> None:
-    """MMEngine gives ``DistributedDataParallel`` the number of a GPU unless told otherwise."""
-    wrapper = cfg.get('model_wrapper_cfg') or ConfigDict(
-        broadcast_buffers=False, find_unused_parameters=cfg.get('find_unused_parameters', False)
-    )
-    with MODEL_WRAPPERS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
-        kind: Any = registry.get(wrapper.get('type', 'MMDistributedDataParallel'))
-    if issubclass(kind, DistributedDataParallel):
-        wrapper.setdefault('device_ids', None)
-    cfg.model_wrapper_cfg = wrapper
