@@ -24,8 +24,6 @@ ROOT = Path(__file__).parents[2]
 
 def test_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, 'torch_fidelity', None)
-    module = 'torch_fidelity.feature_extractor_inceptionv3'
-    monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match='Run: pip install torch-fidelity'):
         FID()
 
