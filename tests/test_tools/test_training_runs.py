@@ -1,20 +1,38 @@
-"""Trainings through tools/train.py: interrupted ones continue, bad input is refused."""
+"""Trainings through tools/train.py: interrupted ones continue, bad input is refused.
 
+``KILLS=20 python -m pytest -m slow -s tests/test_tools/test_training_runs.py`` kills more often.
+"""
+
+from __future__ import annotations
+
+import os
+import random
 import re
 import resource
 import runpy
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
+from doc_blocks import ROOT
 from engine_toy import write_config
 from PIL import Image
+from torch.utils._pytree import tree_map_only
 
-ROOT = Path(__file__).parents[2]
+from mmcoordgan.io.files import load_checkpoint
+from mmcoordgan.io.work_dir import last_checkpoint
+
+TRAIN = str(ROOT / 'tools' / 'train.py')
+TOOL = runpy.run_path(TRAIN)
 CONFIGS = ROOT / 'configs' / 'coordgan'
-TOOL = runpy.run_path(str(ROOT / 'tools' / 'train.py'))
+STATE = ('state_dict', 'optimizer', 'param_schedulers', 'random_states', 'data')
+"""What must be equal in checkpoints; the rest holds times and paths."""
 TINY_NETWORKS = [
     *('model.generator.channels=8', 'model.generator.structure_dim=8'),
     *('model.generator.texture_dim=8', 'model.generator.warp_channels=8'),
@@ -29,30 +47,100 @@ SHRINK = [
 ]
 
 
+class Training:
+    """A training in a work dir, of one process or several."""
+
+    def __init__(self, work_dir: Path, config: str, processes: int, options: list[str]):
+        self.work_dir, self.output = work_dir, work_dir.with_suffix('.log')
+        program = [sys.executable, TRAIN]
+        if processes > 1:
+            program = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+            program += [f'--nproc_per_node={processes}', TRAIN, '--launcher', 'pytorch']
+        program += [f'coordgan/{config}.py', '--work-dir', str(work_dir), '--resume']
+        options = ['default_hooks.logger.interval=1', *SHRINK, *options]
+        self.command = [*program, '--cfg-options', *options]
+
+    def start(self) -> None:
+        with open(self.output, 'wb') as output:
+            self.process = psutil.Popen(self.command, stdout=output, stderr=output)
+
+    def finish(self) -> dict:
+        """Train to the end; the last checkpoint."""
+        self.start()
+        assert self.process.wait() == 0, self.output.read_text()[-3000:]
+        return load_checkpoint(last_checkpoint(self.work_dir))
+
+    def iteration(self) -> int:
+        """The last iteration that this start has logged, or 0."""
+        found = re.findall(rb'Iter\(train\) *\[ *(\d+)/', self.output.read_bytes())
+        return int(found[-1]) if found else 0
+
+    def saved(self) -> int:
+        """The iteration of the last checkpoint, which is read, or 0."""
+        path = last_checkpoint(self.work_dir)
+        return int(load_checkpoint(path)['meta']['iter']) if path else 0
+
+    def wait(self, starting: bool, source: random.Random) -> None:
+        """Return at a random moment while it starts, or while it trains and saves."""
+        while not starting and self.process.poll() is None and not self.iteration():
+            time.sleep(0.01)
+        time.sleep(source.uniform(0, 6 if starting else 2))
+        assert self.process.poll() is None, self.output.read_text()[-3000:]
+
+    def send(self, number: int, everyone: bool) -> int:
+        """Send a signal to all processes, as Slurm does, or to the first one; the exit code."""
+        # torchrun gives its processes sessions of their own: a group does not hold them all.
+        others = self.process.children(recursive=True) if everyone else []
+        for process in [self.process, *others]:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        return self.process.wait()
+
+
+def state(checkpoint: dict) -> dict:
+    """What must be equal, with tensors as their bytes."""
+
+    def as_bytes(x: torch.Tensor) -> tuple:
+        return x.dtype, x.shape, x.flatten().view(torch.uint8).numpy().tobytes()
+
+    return tree_map_only(torch.Tensor, as_bytes, {key: checkpoint.get(key) for key in STATE})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ('config', 'processes', 'signal', 'kills'),
+    ('config', 'processes', 'number', 'kills'),
     [
-        ('toyfaces_32', 1, 'KILL', 3),  # while it starts, trains and saves
-        ('toyfaces_32', 2, 'TERM', 1),
-        ('toyfaces_32_encoder', 1, 'KILL', 2),
+        ('toyfaces_32', 1, signal.SIGKILL, 3),
+        ('toyfaces_32', 2, signal.SIGTERM, 1),
+        ('toyfaces_32_encoder', 1, signal.SIGKILL, 2),
     ],
 )
-def test_interrupted_runs_end_like_others(tmp_path: Path, config, processes, signal, kills):
-    """Killed or terminated at random moments, then resumed: the same to the last bit."""
-    options = TINY_NETWORKS
+def test_interrupted_runs_end_like_others(tmp_path, config, processes, number, kills):
+    """Checkpoints are complete, and no iteration is lost that was saved; after SIGTERM, none."""
+    kills = int(os.environ.get('KILLS', kills))
+    terminate, source = number == signal.SIGTERM, random.Random(0)
+    options = [f'train_cfg.max_iters={60 * (kills + 1)}']
+    options += [f'default_hooks.checkpoint.interval={1000 if terminate else 1}']
     if config == 'toyfaces_32_encoder':
-        first = [str(CONFIGS / 'toyfaces_32.py'), '--work-dir', str(tmp_path / 'stage1')]
-        TOOL['main']([*first, '--cfg-options', 'train_cfg.max_iters=1'])
-        options = [f'model.stage1_checkpoint={tmp_path}/stage1']
-    program = [sys.executable, ROOT / 'tests' / 'kill_and_resume.py', CONFIGS / f'{config}.py']
-    program += [f'--processes={processes}', f'--signal={signal}', f'--kills={kills}']
-    if signal == 'KILL':  # a fast machine trains on while others would still start
-        program += ['--iterations=250']
-    program += ['--cfg-options', *SHRINK, *options]
-    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
-    assert f'{kills} SIG{signal} survived, the same bits' in done.stdout
+        Training(tmp_path / 'stage1', 'toyfaces_32', 1, ['train_cfg.max_iters=1']).finish()
+        options += [f'model.stage1_checkpoint={tmp_path}/stage1']
+    else:
+        options += TINY_NETWORKS
+    killed = Training(tmp_path / 'killed', config, processes, options)
+    for count in range(kills):
+        saved = killed.saved()
+        killed.start()
+        killed.wait(not terminate and count % 3 == 0, source)
+        code = killed.send(number, everyone=not terminate or count % 2 == 0)
+        assert processes > 1 or code == (143 if terminate else -number)  # torchrun has its own
+        seen, now = killed.iteration(), killed.saved()
+        print(f'kill {count + 1} at {seen or "the start"}, continues from {now}')
+        # A kill may come between an iteration and its checkpoint.
+        assert now >= saved and seen - now <= (0 if terminate else 1)
+    end = killed.finish()  # comes first, as it chose the seed
+    options += [f'randomness.seed={end["meta"]["seed"]}']
+    alone = state(Training(tmp_path / 'alone', config, processes, options).finish())
+    assert [key for key, value in state(end).items() if value != alone[key]] == []
 
 
 def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path):
@@ -64,7 +152,7 @@ def test_a_full_disk_leaves_the_older_checkpoints(tmp_path: Path):
     before = path.read_bytes()
     size = len(before) - 1000  # no file may be larger, as if the disk were full
     full = subprocess.run(
-        [sys.executable, str(ROOT / 'tools' / 'train.py'), *arguments, 'train_cfg.max_iters=4'],
+        [sys.executable, TRAIN, *arguments, 'train_cfg.max_iters=4'],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
         capture_output=True,
         text=True,

@@ -34,18 +34,17 @@ TEST_SEED = 2000
 """Of configs/_base_/datasets/toyfaces_32_transfer.py."""
 
 
-def write_untrained(config: str, path: Path) -> None:
-    """A checkpoint of untrained networks; their maps cover the frame, as trained ones do."""
+def print_costs(config: str, path: Path, count: int = 3) -> None:
+    """CPU seconds for each image at batch size 1, of untrained networks that pass through a file.
+
+    Their maps cover the frame, as trained ones do.
+    """
     cfg = read_config(config)
     cfg.model.generator.warp_residual = True
     init_default_scope('mmcoordgan')
     networks = {name: MODELS.build(cfg.model[name]) for name in ('generator', 'encoder')}
     state = torch.nn.ModuleDict(networks).state_dict()
     torch.save({'state_dict': state, 'meta': {'cfg': cfg.pretty_text}}, path)
-
-
-def print_costs(path: Path, count: int = 3) -> None:
-    """CPU seconds for each image, at batch size 1."""
     inferencer = CoordGANInferencer(path, device='cpu', show_progress=False, check_domain=False)
     size = inferencer.networks.generator.image_size
     first, *others = map(ToyFaces(size=size, seed=TEST_SEED).get_data_info, range(count + 1))
@@ -118,8 +117,7 @@ def main() -> None:
     print(machine('cpu'))
     with tempfile.TemporaryDirectory() as folder:
         if args.untrained:
-            write_untrained(args.untrained, Path(folder, 'x.pth'))
-            print_costs(Path(folder, 'x.pth'))
+            print_costs(args.untrained, Path(folder, 'x.pth'))
         else:
             print_transfers(args, Path(folder))
 

@@ -76,8 +76,10 @@ def matmul_peak(device: str) -> float:
     """FLOP per second of a large matrix product, in bfloat16 on a GPU, float32 on a CPU."""
     size, dtype = (8192, torch.bfloat16) if device == 'cuda' else (1024, torch.float32)
     a = torch.randn(size, size, device=device, dtype=dtype)
-    cost = measure(lambda: a @ a, device, repeat=REPEAT)
-    return 2 * size**3 / cost.seconds
+    peak = 2 * size**3 / measure(lambda: a @ a, device, REPEAT).seconds
+    kind = 'bfloat16' if device == 'cuda' else 'float32, one CPU-second'
+    print(f'matrix product ({kind}): {peak / 1e12:.3f} TFLOP/s', flush=True)
+    return peak
 
 
 def print_parts(
@@ -104,6 +106,28 @@ def print_parts(
         print(f'{row}{fraction:9.1%}{batch / cost.seconds:10.3f}', flush=True)
 
 
+def time_training(
+    config: str, device: str, batch: int, amp: bool, whole: bool = False, compiled: bool = False
+) -> None:
+    """Time an iteration and its parts, or ``whole`` iterations alone; then as ``compiled`` ones."""
+    print(f'\n{config}, batch {batch}, {"bfloat16" if amp else "float32"}')
+    model, optimizers = build_training(config, device, amp)
+    parts = parts_of(model, optimizers, batch, amp)
+    if whole:
+        parts = {name: call for name, call in parts.items() if name.startswith('iteration')}
+    elif device == 'cpu':
+        del parts['iteration']  # takes long; it is the one with R1 less the part R1
+    peak, counted = matmul_peak(device), {}
+    print_parts(parts, device, batch, peak, counted)
+    if compiled:
+        # R1 differentiates the discriminator twice, which a compiled one does not allow.
+        print('\nwith torch.compile')
+        torch._dynamo.config.suppress_errors = True
+        model.generator.synthesize = torch.compile(model.generator.synthesize)
+        model.perceptual.features = torch.compile(model.perceptual.features)
+        print_parts(parts, device, batch, peak, counted)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
@@ -117,24 +141,7 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(args.threads)
     print(machine(args.device))
-    peak = matmul_peak(args.device)
-    kind = 'bfloat16' if args.device == 'cuda' else 'float32, one CPU-second'
-    print(f'matrix product ({kind}): {peak / 1e12:.3f} TFLOP/s')
-    precision = 'autocast to bfloat16' if args.amp else 'float32'
-    print(f'{args.config}, batch {args.batch_size}, {precision}')
-    model, optimizers = build_training(args.config, args.device, args.amp)
-    parts = parts_of(model, optimizers, args.batch_size, args.amp)
-    if args.device == 'cpu':
-        del parts['iteration']  # takes long; it is the one with R1 less the part R1
-    counted: dict[str, int] = {}
-    print_parts(parts, args.device, args.batch_size, peak, counted)
-    if args.compile:
-        # R1 differentiates the discriminator twice, which a compiled one does not allow.
-        print('\nwith torch.compile')
-        torch._dynamo.config.suppress_errors = True
-        model.generator.synthesize = torch.compile(model.generator.synthesize)
-        model.perceptual.features = torch.compile(model.perceptual.features)
-        print_parts(parts, args.device, args.batch_size, peak, counted)
+    time_training(args.config, args.device, args.batch_size, args.amp, compiled=args.compile)
 
 
 if __name__ == '__main__':

@@ -22,6 +22,7 @@ from mmengine.logging import MMLogger
 from transfer_methods import DINOv2, Method, Registration, Trained
 
 from mmcoordgan import datasets
+from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.datasets.celebamask_hq import BENCHMARK
 from mmcoordgan.errors import explained_errors
 from mmcoordgan.evaluation import KeypointTransferPCK, SegTransferIoU
@@ -95,8 +96,8 @@ def load_data(args: argparse.Namespace, strength: float) -> Iterator[tuple]:
         yield 'toyfaces', faces, args.positions or range(105), TOY_SIZE
 
 
-def load_methods(args: argparse.Namespace, size: int) -> list[Method]:
-    """All rows of a table, for maps of ``size`` where a method can choose."""
+def load_rivals(args: argparse.Namespace, size: int) -> list[Method]:
+    """Copying, registration and DINOv2, with maps of ``size`` or, for DINOv2, at most 64."""
     methods = [Method(size)]
     try:
         if not args.no_registration:
@@ -105,10 +106,20 @@ def load_methods(args: argparse.Namespace, size: int) -> list[Method]:
             methods.append(DINOv2(min(size, 64), args.dinov2))
     except ImportError as error:
         raise ImportError(f"{error}. Run: pip install 'mmcoordgan[rivals]'") from None
+    return methods
+
+
+def load_models(args: argparse.Namespace) -> list[Method]:
+    """Trained encoders, and the same with refined structure codes where they have some."""
+    methods: list[Method] = []
     for model in args.model:
-        methods.append(Trained(model))
-        if args.refine and methods[-1].can_refine:
-            methods.append(Trained(model, refine=True))
+        inferencer = CoordGANInferencer(
+            model, device='cpu', show_progress=False, check_domain=False
+        )
+        name, encoder = Path(model).name, inferencer.networks.require_encoder()
+        methods.append(Trained(inferencer, name))
+        if args.refine and encoder.structure_width is not None:
+            methods.append(Trained(inferencer, name, refine=True))
     return methods
 
 
@@ -160,11 +171,13 @@ def format_results(title: str, conditions: dict[str, dict]) -> str:
 def main() -> None:
     args = parse_args()
     MMLogger.get_current_instance().setLevel('WARNING')  # not the metrics' own tables
-    results: dict[str, dict] = {}
+    models, methods, results = load_models(args), {}, {}
     for condition, strength in [('aligned', 0), ('jittered', 1)][: 1 + args.jitter]:
         for name, dataset, positions, size in load_data(args, strength):
             rows = results.setdefault(name, {}).setdefault(condition, {})
-            for method in load_methods(args, size):
+            if size not in methods:
+                methods[size] = [*load_rivals(args, size), *models]
+            for method in methods[size]:
                 metrics = build_metrics(name, method, size)
                 numbers = rows[method.name] = measure(dataset, positions, method, metrics)
                 shown = {k: round(v, 3) for k, v in numbers.items() if k in (*COLUMNS, 'seconds')}

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import torch
 from benchmark_geometry import inputs_of, methods_of, print_costs
-from benchmark_training import matmul_peak, parts_of, print_parts
+from benchmark_training import time_training
 from measuring import build_training, machine
 from torch import Tensor, nn
 
@@ -117,27 +117,6 @@ def one_step(name: str, device: str, amp: bool) -> tuple[Tensor, Tensor]:
     return values, torch.cat(trained)
 
 
-def time_training(device: str, end: float) -> None:
-    """Iterations with and without R1, and their fraction of a plain matrix product."""
-    peak = matmul_peak(device)
-    print(f'\nmatrix product: {peak / 1e12:.3f} TFLOP/s')
-    for name, batch, amp in TRAININGS if device == 'cuda' else [('toyfaces_32', 2, False)]:
-        print(f'\n{name}, batch {batch}, {"bfloat16" if amp else "float32"}')
-        if time.perf_counter() > end:
-            print('left out: time is over')
-            continue
-        try:
-            model, optimizers = build_training(f'coordgan/{name}.py', device, amp)
-            parts = parts_of(model, optimizers, batch, amp)
-            whole = {key: call for key, call in parts.items() if key.startswith('iteration')}
-            print_parts(whole, device, batch, peak, {})
-        except torch.cuda.OutOfMemoryError:
-            print('out of memory')
-        model = optimizers = parts = whole = None
-        gc.collect()
-        torch.cuda.empty_cache()
-
-
 @explained_errors('gpu_report.py')
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -148,7 +127,16 @@ def main() -> None:
     check_steps(device)
     on_gpu = device == 'cuda'
     print_costs((64, 128, 256) if on_gpu else (16,), device, batch=8 if on_gpu else 1)
-    time_training(device, start + SECONDS)
+    for name, batch, amp in TRAININGS if on_gpu else [('toyfaces_32', 2, False)]:
+        if time.perf_counter() > start + SECONDS:
+            print(f'\n{name}, batch {batch}, is left out: time is over')
+            continue
+        try:
+            time_training(f'coordgan/{name}.py', device, batch, amp, whole=True)
+        except torch.cuda.OutOfMemoryError:
+            print('out of memory')
+        gc.collect()
+        torch.cuda.empty_cache()
     print(f'\n{time.perf_counter() - start:.0f} s in all')
 
 

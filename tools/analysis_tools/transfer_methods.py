@@ -7,7 +7,6 @@ of the corner pixels. Images are (H, W, 3) uint8 RGB.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -171,20 +170,14 @@ class DINOv2(PairMethod):
 
 
 class Trained(Method):
-    """A trained encoder (checkpoint, work dir or bundled model); its codes can be refined."""
+    """A trained encoder, whose codes can be refined."""
 
-    def __init__(self, model: str, refine: bool = False) -> None:
-        self.inferencer = CoordGANInferencer(
-            model, device='cpu', show_progress=False, check_domain=False
-        )
-        networks = self.inferencer.networks
-        super().__init__(networks.generator.base_resolution)
-        name = os.path.basename(os.path.normpath(model))
+    def __init__(self, inferencer: CoordGANInferencer, name: str, refine: bool = False) -> None:
+        super().__init__(inferencer.networks.generator.base_resolution)
+        self.inferencer, self.refine = inferencer, refine
         self.name = f'{name}, refined' if refine else name
-        self.refine = refine
-        self.can_refine = networks.require_encoder().structure_width is not None
-        self.mode = 'soft' if self.inferencer.temperature else 'hard'
-        self.temperature = self.inferencer.temperature or self.temperature
+        self.mode = 'soft' if inferencer.temperature else 'hard'
+        self.temperature = inferencer.temperature or self.temperature
 
     def read_query(self, image: np.ndarray) -> dict[str, Tensor]:
         found = self.inferencer.encode([image], refine=self.refine)[0]
