@@ -23,7 +23,6 @@ def test_memory_of_inference_is_flat(run_tool, stage2, capsys):
     peaks = [float(row[4]) for row in rows]
     # 500 images more: 16 KiB kept of each would be seen. Names and paths take some hundred bytes.
     assert peaks[2] - peaks[0] < 8 and peaks[3] - peaks[1] < 8, printed
-    assert rows[0][5:] == rows[1][5:]  # the batch changes no label
 
 
 def test_untrained_networks_are_timed(run_tool, capsys):

@@ -1,9 +1,9 @@
-"""Label transfer by tools/infer.py: time, memory, and how good the labels are.
+"""Label transfer by tools/infer.py: time and memory.
 
 Labels files of ToyFaces from the first ones, in a new process for each number of images and batch
-size. Prints wall and CPU time, peak memory and the IoU of the written PNGs, beside labels that are
-copied without moving them. --untrained prints the CPU time of label transfer for an image, and of
-rendering one, which label transfer leaves out.
+size. Prints wall and CPU time and peak memory; compare_transfer.py says how good labels are.
+--untrained prints the CPU time of label transfer for an image, and of rendering one, which label
+transfer leaves out.
 """
 
 from __future__ import annotations
@@ -20,12 +20,10 @@ import torch
 from measuring import machine, measure
 from mmengine.registry import init_default_scope
 from PIL import Image
-from torch import Tensor
 
 from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.datasets import ToyFaces
 from mmcoordgan.datasets.label_files import label_image
-from mmcoordgan.evaluation.seg_transfer_iou import confusion_matrix, iou_per_class
 from mmcoordgan.registry import MODELS
 from mmcoordgan.shipped import read_config
 
@@ -71,42 +69,33 @@ def run_infer(*arguments: object) -> str:
     return f'{time.perf_counter() - start:9.1f}{cpu:8.1f}{peak:10.1f}'
 
 
-def iou(found: Tensor, truth: Tensor, classes: int) -> float:
-    """Mean IoU in percent of labels (N, S, S), as CoordGAN's benchmark counts."""
-    return float(iou_per_class(confusion_matrix(found[None], truth, classes)).mean())
-
-
 def print_transfers(args: argparse.Namespace, root: Path) -> None:
-    """Label toy faces in files; costs, and IoU beside copied labels."""
-    k, length = args.references, args.references + max(args.counts)
+    """What it costs to label toy faces in files."""
     faces = ToyFaces(size=args.size, seed=TEST_SEED, cache=False)
-    classes, palette = len(faces.metainfo['classes']), np.uint8(faces.metainfo['palette'])
-    images, references, labels = [root / f'{i:05}.png' for i in range(length)], [], []
-    for path, face in zip(images, map(faces.get_data_info, range(length))):
+    palette, references, queries = np.uint8(faces.metainfo['palette']), [], []
+    for number in range(args.references + max(args.counts)):
+        face, path = faces.get_data_info(number), root / f'{number:05}.png'
         Image.fromarray(face['img']).save(path)
-        labels.append(torch.from_numpy(face['gt_seg_map']).long())
-        if len(labels) <= k:
-            mask = path.with_suffix('.mask.png')
-            label_image(face['gt_seg_map'], palette).save(mask)
-            references += ['--reference', path, mask]
-    print(f'{args.checkpoint}, {k} references, {args.size} x {args.size}, seed {TEST_SEED}')
-    print('  images  batch   wall s   CPU s  peak MiB     IoU  copied')
+        if number >= args.references:
+            queries.append(path)
+            continue
+        mask = path.with_suffix('.mask.png')
+        label_image(face['gt_seg_map'], palette).save(mask)
+        references += ['--reference', path, mask]
+    print(f'{args.checkpoint}, {args.references} references, {args.size} x {args.size}')
+    print('  images  batch   wall s   CPU s  peak MiB')
     for count in args.counts:
-        queries, truth = images[k : k + count], torch.stack(labels[k : k + count])
-        copied = np.mean([iou(x.expand_as(truth), truth, classes) for x in labels[:k]])
         for batch in (1, 8):
+            given = args.checkpoint, *queries[:count], *references, '--batch-size', batch
             out = root / f'out_{count}_{batch}'
-            command = [INFER, 'transfer-labels', args.checkpoint, *queries, *references]
-            costs = run_infer(*command, '--out', out, '--batch-size', batch)
-            written = [np.asarray(Image.open(out / 'labels' / path.name)) for path in queries]
-            found = iou(torch.from_numpy(np.stack(written)).long(), truth, classes)
-            print(f'{count:8}{batch:7}{costs}{found:8.2f}{copied:8.2f}', flush=True)
+            costs = run_infer(INFER, 'transfer-labels', *given, '--out', out)
+            print(f'{count:8}{batch:7}{costs}', flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('checkpoint', nargs='?', help='stage 2, trained on ToyFaces')
+    add('checkpoint', nargs='?', help='checkpoint of stage 2')
     add('--untrained', metavar='CONFIG', help='time the untrained networks of this config')
     add('--counts', type=int, nargs='+', default=[100, 1000], help='queries [100 1000]')
     add('--references', type=int, default=5, help='labelled images [5]')
