@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.logging import MMLogger
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmcoordgan.cli.config import load_config
-from mmcoordgan.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+from mmcoordgan.registry import MODELS
 
 LAZY = 160_000
 """An iteration in which every term of the published schedule is active, the lazy ones included."""
@@ -106,13 +107,8 @@ def build_training(config: str, device: str, amp: bool = False) -> tuple[Any, An
         cfg.model.pop(key, None)
     if 'LPIPS' in str(cfg.model.perceptual.type):
         cfg.model.perceptual.vgg_weights = None
-    if cfg.model.get('refinement'):
-        cfg.model.refinement.steps = 1  # each step does the same
-    wrappers = dict(cfg.optim_wrapper)
-    constructor = wrappers.pop('constructor')
     if amp:
-        for wrapper in wrappers.values():
-            wrapper.update(type='MixedPrecisionOptimWrapper', dtype='bfloat16')
+        for name in cfg.optim_wrapper.keys() - {'constructor'}:
+            cfg.optim_wrapper[name].update(type='MixedPrecisionOptimWrapper', dtype='bfloat16')
     model = MODELS.build(cfg.model).to(device).train()
-    build = dict(type=constructor, optim_wrapper_cfg=wrappers)
-    return model, OPTIM_WRAPPER_CONSTRUCTORS.build(build)(model)
+    return model, build_optim_wrapper(model, cfg.optim_wrapper)
