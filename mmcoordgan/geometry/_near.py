@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-import warnings
 from collections.abc import Iterator
-from functools import lru_cache
-from importlib.util import find_spec
 
 import torch
 import torch.nn.functional as F
@@ -19,35 +15,6 @@ MAX_PAIRS = {'cpu': 2**18, 'other': 2**24}
 """Most pairs of points, or of blocks, at once: what a CPU's cache holds, what keeps a GPU busy."""
 
 ROUNDING = 1 + 1e-6  # room in bounds on distances, so that rounding loses no neighbor
-
-USE_TRITON = os.environ.get('MMCOORDGAN_TRITON') != '0' and find_spec('triton') is not None
-"""On a GPU, take all pairs in Triton instead (``_triton.py``)."""
-TRITON_PAIRS = 2**28  # up to so many pairs, those of 128 x 128 maps, that is faster on an H100
-
-
-def in_triton(sources: Tensor, targets: Tensor) -> bool:
-    """Whether to take all pairs of points (B, 2, N) and (B, 2, M)."""
-    if not USE_TRITON or on_cpu(sources) or sources.dtype != torch.float32:
-        return False
-    few = sources.shape[2] * targets.shape[2] <= TRITON_PAIRS
-    return few and _kernels_run(sources.device)
-
-
-@lru_cache
-def _kernels_run(device: torch.device) -> bool:
-    """Try a kernel: Triton needs a C compiler and Python's headers, which may be missing."""
-    try:
-        from ._triton import nearest_of_all
-
-        nearest_of_all(*torch.zeros(2, 1, 2, 1, device=device))
-    except Exception as error:
-        warnings.warn(
-            f'Triton does not run here ({error}): a search takes the place of its kernels, which '
-            'is slower. MMCOORDGAN_TRITON=0 stops this warning',
-            stacklevel=2,
-        )
-        return False
-    return True
 
 
 def on_cpu(tensor: Tensor) -> bool:

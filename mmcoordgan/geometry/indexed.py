@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ._blocks import Blocks, make_blocks
-from ._near import in_triton, nearest_index
+from ._device import in_triton
+from ._near import nearest_index
 
 LIMIT = 1e12  # largest coordinate whose distances fit into float32, with room to spare
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._near import in_triton
+from ._device import in_triton
 from ._soft import SoftTransfer
 from .indexed import LIMIT, IndexedCoords, nearest_pixel, points_of
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmcoordgan.geometry import (
     IndexedCoords,
+    _device,
     _near,
     canonical_grid,
     chamfer_to_grid,
@@ -195,7 +196,7 @@ def test_on_a_gpu_the_host_waits_once_whatever_the_batch(monkeypatch):
     expected = results()
     looks = []
     real = Tensor.tolist
-    monkeypatch.setattr(_near, 'USE_TRITON', False)
+    monkeypatch.setattr(_device, 'USE_TRITON', False)
     monkeypatch.setattr(_near, 'on_cpu', lambda tensor: False)
     monkeypatch.setattr(Tensor, 'tolist', lambda self: looks.append(self) or real(self))
     for name in ('nonzero', 'item', '__bool__', '__int__', '__float__'):
@@ -246,9 +247,9 @@ def test_memory_is_bounded(pairs_seen):
 def test_the_search_takes_over_where_triton_does_not_run(monkeypatch):
     """As on a GPU without a C compiler."""
     monkeypatch.setitem(sys.modules, 'mmcoordgan.geometry._triton', None)
-    monkeypatch.setattr(_near, 'USE_TRITON', True)
+    monkeypatch.setattr(_device, 'USE_TRITON', True)
     monkeypatch.setattr(_near, 'on_cpu', lambda tensor: False)
-    _near._kernels_run.cache_clear()
+    _device._kernels_run.cache_clear()
     with pytest.warns(UserWarning, match='Triton does not run here .*MMCOORDGAN_TRITON=0'):
         assert_soft_as_over_all_pixels('smooth', 'another', TEMPERATURE)
-    _near._kernels_run.cache_clear()
+    _device._kernels_run.cache_clear()

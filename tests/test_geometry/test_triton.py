@@ -14,7 +14,7 @@ from test_locality import (
     dense_transfer,
 )
 
-from mmcoordgan.geometry import _near, chamfer_to_grid, soft_transfer
+from mmcoordgan.geometry import _device, _near, chamfer_to_grid, soft_transfer
 
 pytestmark = pytest.mark.skipif(
     os.environ.get('TRITON_INTERPRET') != '1',
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 def on_kernels(monkeypatch):
     """Take the way of a GPU."""
     kernels = importlib.import_module('mmcoordgan.geometry._triton')
-    monkeypatch.setattr(_near, 'USE_TRITON', True)
+    monkeypatch.setattr(_device, 'USE_TRITON', True)
     monkeypatch.setattr(_near, 'on_cpu', lambda tensor: False)
     for name in ('OWN', 'OTHERS'):  # the interpreter's time is that of the steps
         monkeypatch.setattr(kernels, name, 256)
@@ -63,7 +63,7 @@ def test_chamfer_distance(name, monkeypatch):
     coords = torch.cat([MAPS[name](), MAPS[name]().flip(3)])
     found = chamfer_to_grid(coords)
     with monkeypatch.context() as patch:
-        patch.setattr(_near, 'USE_TRITON', False)
+        patch.setattr(_device, 'USE_TRITON', False)
         expected = chamfer_to_grid(coords.double())
     torch.testing.assert_close(found.double(), expected, atol=1e-6, rtol=1e-5)
 

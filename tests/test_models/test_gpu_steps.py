@@ -13,9 +13,9 @@ import torch
 from measuring import LAZY, build_training
 from torch.optim import optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
-from mmcoordgan.geometry import _near, hard_transfer, soft_transfer
+from mmcoordgan.geometry import _device, _near, hard_transfer, soft_transfer
 
 NOT_DETERMINISTIC = {
     *('cumsum', 'grid_sampler_2d_backward', 'reflection_pad2d_backward'),
@@ -49,7 +49,7 @@ class Counts(TorchDispatchMode):
             self.wait('copy')
             return torch.ones_like(args[0], device='cpu')
         out = func(*args, **kwargs)
-        tensors = [x for x in tree_leaves((args, kwargs, out)) if isinstance(x, torch.Tensor)]
+        tensors = [x for x in tree_flatten((args, kwargs, out))[0] if isinstance(x, torch.Tensor)]
         if not any(x.is_meta for x in tensors) or func.namespace == 'prim':
             return out
         mixed = any(x.is_cpu and x.ndim for x in tensors)
@@ -90,7 +90,7 @@ def counts(monkeypatch):
         return find(hood, radius, longest or [40] * len(radius))
 
     monkeypatch.setattr(_near.Neighborhood, 'pairs', pairs)
-    monkeypatch.setattr(_near, 'USE_TRITON', False)
+    monkeypatch.setattr(_device, 'USE_TRITON', False)
     monkeypatch.setattr(torch, 'autocast', lambda *_, **__: nullcontext())
     monkeypatch.setattr(torch, 'are_deterministic_algorithms_enabled', lambda: True)
     name = '_get_foreach_kernels_supported_devices'

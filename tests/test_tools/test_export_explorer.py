@@ -70,28 +70,6 @@ def test_samples(run, untrained):
     np.testing.assert_array_equal(stored_map(found, 64), quantize_coords(coords))
 
 
-def test_the_measured_effect_of_rounding(run, untrained, capsys):
-    """Beside the nearest pixels over all pairs."""
-    checkpoint = untrained['toyfaces_32']
-    run(checkpoint, '--samples', 2, '--seed', 11, '--out', 'page.html', '--measure')
-    words = capsys.readouterr().out.splitlines()[1].split()
-    generator = load_trained(checkpoint).generator
-    sources = (torch.Generator().manual_seed(seed) for seed in (11, 12))
-    z = torch.cat([torch.randn(1, generator.structure_dim, generator=s) for s in sources])
-    exact = generator.warp(generator.map_structure(z)).double().flatten(2).mT
-    rounded = torch.from_numpy(quantize_coords(exact).astype(float))
-    changed = farther = 0
-    for a, b in ((0, 1), (1, 0)):
-        distances = (exact[a][:, None] - exact[b]).norm(dim=2)
-        nearest = (rounded[a][:, None] - rounded[b]).square().sum(2).argmin(1)
-        changed += (nearest != distances.argmin(1)).sum().item()
-        reached = distances.gather(1, nearest[:, None])[:, 0]
-        farther = max(farther, (reached - distances.amin(1)).max().item() * 31 / 2)
-    assert changed > 0
-    assert float(words[2].rstrip('%')) == pytest.approx(changed / 2 / 32**2 * 100, abs=0.001)
-    assert float(words[words.index('most') + 1]) == pytest.approx(farther, rel=0.1)
-
-
 def test_errors(refused, untrained):
     cases = {
         ('--samples', 17): '2 to 16 images, not 17',

@@ -20,7 +20,7 @@ from measuring import Cost, machine, measure
 from torch import Tensor
 
 from mmcoordgan.geometry import (
-    _near,
+    _device,
     canonical_grid,
     chamfer_to_grid,
     hard_transfer,
@@ -83,7 +83,7 @@ METHODS: dict[str, dict[str, Any]] = {
 def methods_of(function: str, size: int, device: str) -> list[str]:
     """What can be measured at this size."""
     names = list(METHODS[function]) if size <= ALL_PAIRS_LIMIT[device] else ['near pixels']
-    kernels = device == 'cuda' and size**4 <= _near.TRITON_PAIRS and find_spec('triton')
+    kernels = device == 'cuda' and size**4 <= _device.TRITON_PAIRS and find_spec('triton')
     return [*names, 'Triton'] if kernels else names
 
 
@@ -103,7 +103,7 @@ def cost_of(function: str, method: str, size: int, device: str, batch: int = 1) 
     inputs = inputs_of(function, size, device, batch)
     call = METHODS[function]['near pixels' if method == 'Triton' else method]
 
-    @patch.object(_near, 'USE_TRITON', method == 'Triton')
+    @patch.object(_device, 'USE_TRITON', method == 'Triton')
     def step() -> None:
         out = call(*inputs)
         if 'backward' in function:

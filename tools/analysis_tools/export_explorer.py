@@ -6,7 +6,6 @@ Point at a pixel of one image to see it in all others; place points; paint label
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 
 import torch
@@ -18,7 +17,6 @@ from mmcoordgan.cli.infer_options import add_common, add_refining
 from mmcoordgan.cli.outputs import check_file, list_images
 from mmcoordgan.datasets.loading import read_rgb
 from mmcoordgan.errors import UserError, explained, explained_errors
-from mmcoordgan.geometry import hard_transfer
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.visualization.explorer import (
     DOUBTFUL,
@@ -27,7 +25,6 @@ from mmcoordgan.visualization.explorer import (
     Accuracy,
     ExplorerPicture,
     explorer_page,
-    quantize_coords,
 )
 
 
@@ -68,27 +65,6 @@ def sample_pictures(
     return [ExplorerPicture(s.name, s.image, coords) for s, coords in zip(samples, maps)]
 
 
-def changed_by_rounding(pictures: list[ExplorerPicture]) -> tuple[float, float]:
-    """What rounding the maps does to the matches of all pairs of images.
-
-    The fraction of matches that become another pixel, and how much farther these lie from where
-    they should, at most, in pixel distances of the frame.
-    """
-    size = pictures[0].coords.shape[-1]
-    numbers = torch.arange(size * size).view(1, 1, size, size)
-    exact = [picture.coords.cpu().double()[None] for picture in pictures]
-    rounded = [torch.from_numpy(quantize_coords(c).astype(float)) for c in exact]
-    changed, total, excess = 0, 0, 0.0
-    for a, b in itertools.permutations(range(len(pictures)), 2):
-        index = hard_transfer(numbers, exact[b], exact[a]).flatten()
-        other = hard_transfer(numbers, rounded[b], rounded[a]).flatten()
-        source, target = exact[b].flatten(2)[0], exact[a].flatten(2)[0]
-        distance, farther = ((source[:, i] - target).norm(dim=0) for i in (index, other))
-        excess = max(excess, (farther - distance).max().item() * (size - 1) / 2)
-        changed, total = changed + int((index != other).sum()), total + size * size
-    return changed / total, excess
-
-
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
@@ -98,7 +74,6 @@ def parse_args() -> argparse.Namespace:
     add('--seed', type=int, default=0, help='seed of the first sample [0]')
     add('--out', required=True, metavar='FILE', help='the HTML file to write')
     add('--size', type=int, metavar='S', help="side of the maps, 8 to 256 [the network's own]")
-    add('--measure', action='store_true', help='print how many matches rounding the maps changes')
     add('--title', default='Correspondence explorer', help='heading of the page')
     add_refining(parser)
     add_common(parser)
@@ -128,12 +103,6 @@ def main() -> None:
     with atomic_file(args.out) as file:
         file.write(page)
     print(f'{args.out}: {count} images, {len(page) / 1e6:.2f} MB')
-    if args.measure:
-        changed, excess = changed_by_rounding(pictures)
-        print(
-            f'rounding changes {changed:.3%} of the matches, to pixels at most {excess:.1e} pixels '
-            'farther away in the canonical frame'
-        )
 
 
 if __name__ == '__main__':

@@ -20,7 +20,7 @@ from measuring import build_training, machine
 from torch import Tensor, nn
 
 from mmcoordgan.errors import explained_errors
-from mmcoordgan.geometry import _near, chamfer_to_grid, hard_transfer, soft_transfer
+from mmcoordgan.geometry import _device, chamfer_to_grid, hard_transfer, soft_transfer
 from mmcoordgan.models.networks.warp import WarpNetwork
 
 TRAININGS = [
@@ -66,7 +66,7 @@ def check_results(device: str) -> None:
     maps = inputs_of('hard_transfer', size, 'cpu', batch=4)
     softly, nothing = (lambda _, *x: soft_transfer(*x, 1.28 / size)), nn.Identity()
     for method in methods_of('hard_transfer', 256, device):
-        with patch.object(_near, 'USE_TRITON', method == 'Triton'):
+        with patch.object(_device, 'USE_TRITON', method == 'Triton'):
             compare(f'soft transfer, {method}', nothing, softly, *maps)
             compare(f'chamfer, {method}', nothing, lambda _, x: chamfer_to_grid(x), maps[1])
     same, exact = hard_transfer(*(x.to(device) for x in maps)).cpu(), hard_transfer(*maps)
