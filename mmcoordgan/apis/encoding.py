@@ -140,9 +140,10 @@ class ImageEncoder:
             raise ValueError(f'refinement takes 0..{MAX_STEPS} steps, but got {steps}')
         if not steps:
             return None
+        chosen = dataclasses.replace(chosen, steps=steps)
         if chosen.perceptual_weight > 0 and self._perceptual is None:
             self._perceptual = build_perceptual(self.networks, self.vgg_weights).to(self.device)
-        return dataclasses.replace(chosen, steps=steps)
+        return chosen
 
 
 def encoding_of(image: SquareImage, codes: Codes) -> Encoding:

@@ -38,7 +38,7 @@ def read_points(path: str, image: str) -> tuple[list[str], np.ndarray]:
             labels.append(row.get('label') or str(len(points)))
             points.append(point)
         if not points:
-            raise ValueError('there is none')
+            raise ValueError('it lists none')
     except NONSENSE as error:
         raise ValueError(f'{path} holds no points: {error}') from None
     return labels, np.array(points, np.float32)

@@ -98,6 +98,10 @@ def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
             r'without VGG16: drop vgg_weights \(--vgg-weights\)',
         ),
         (
+            lambda: CoordGANInferencer(stage2, vgg_weights='x').iter_encode(image, refine=-1),
+            'needs steps >= 0',
+        ),
+        (
             lambda: CoordGANInferencer(stage2, temperature=-1),
             'temperature must be 0 or >= 1e-06, not -1',
         ),

@@ -58,7 +58,7 @@ BAD = {
     'deep.json': ('[' * 100_000, 'recursion'),
     'other.json': ('{"format": "x"}', 'the explorer did not save it'),
     'image.json': (json.dumps(explorer()), r'its images are a\.png, b\.png, not c\.png'),
-    'none.json': (json.dumps({**explorer(), 'points': []}), 'holds no points'),
+    'none.json': (json.dumps({**explorer(), 'points': []}), 'it lists none'),
     'label zero.json': (
         json.dumps({**explorer(), 'points': [dict(label=0, positions=[[0, 0]] * 2)]}),
         'a point has the label 0',
