@@ -1,7 +1,5 @@
 """A headless Chromium that the tests drive like a user."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

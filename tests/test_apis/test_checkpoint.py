@@ -1,7 +1,5 @@
 """load_trained: networks out of a checkpoint alone, and nothing else out of it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

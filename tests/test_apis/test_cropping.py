@@ -1,7 +1,5 @@
 """Faces cropped as FFHQ aligns them, and results found again in the images."""
 
-from __future__ import annotations
-
 import os
 
 import cv2

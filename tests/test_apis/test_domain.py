@@ -1,7 +1,5 @@
 """Images unlike those that a model knows."""
 
-from __future__ import annotations
-
 import math
 from itertools import islice
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Images of every kind become squares, one at a time."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image

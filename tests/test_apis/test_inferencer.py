@@ -1,7 +1,5 @@
 """CoordGANInferencer: each verb against the model that wrote the checkpoint."""
 
-from __future__ import annotations
-
 from itertools import islice
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the inferencer refuses, and what it takes from configs and checkpoints."""
 
-from __future__ import annotations
-
 import os
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Matches, cycle errors and labels, against loops over pixels, by hand and SegTransferIoU."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

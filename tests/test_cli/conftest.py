@@ -1,7 +1,5 @@
 """The tool on files, with tiny networks of both stages."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """tools/infer.py: every verb on files, what it never overwrites, and input that misbehaves."""
 
-from __future__ import annotations
-
 import csv
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """tools/infer.py on input that misbehaves."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Points in files: CSV and what the explorer saves, and nothing else."""
 
-from __future__ import annotations
-
 import json
 import os
 

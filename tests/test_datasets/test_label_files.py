@@ -1,7 +1,5 @@
 """Label masks: what is read, what is refused, and the colours that stay."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image

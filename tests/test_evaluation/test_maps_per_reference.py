@@ -1,7 +1,5 @@
 """Queries with one map for each reference, as methods that compare pairs give them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """tools/analysis_tools/compare_transfer.py: methods side by side, and clear errors."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """tools/analysis_tools/export_explorer.py: images and their maps, errors, files that exist."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

@@ -1,7 +1,5 @@
 """The explorer in a browser, for its tests."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Images whose matches are known by brute force, and the explorer's page as a user drives it."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 
@@ -16,14 +14,6 @@ SIZE = 16
 NAMES = ['plain.png', '</script><img src=x onerror="hacked=1">.png', '"><b>&amp;', 'wide.jpg']
 
 
-def maps() -> list[torch.Tensor]:
-    """The canonical frame; moved, so that a part has no match; shuffled; folded, with many ties."""
-    grid = canonical_grid(SIZE, SIZE)
-    order = torch.from_numpy(np.random.default_rng(0).permutation(SIZE * SIZE))
-    shuffled = grid.flatten(1)[:, order].view_as(grid)
-    return [grid, (grid + 0.4).clamp(max=1) * 0.9, shuffled, grid.abs()]
-
-
 def brute_force(source: torch.Tensor, target: torch.Tensor) -> np.ndarray:
     """For each pixel of ``target``, the nearest one of ``source`` on the quantized maps."""
     source, target = (quantize_coords(m).reshape(2, -1).astype(np.int64) for m in (source, target))
@@ -31,7 +21,10 @@ def brute_force(source: torch.Tensor, target: torch.Tensor) -> np.ndarray:
     return distance.argmin(1)  # the first of several
 
 
-MAPS = maps()
+GRID = canonical_grid(SIZE, SIZE)
+SHUFFLED = GRID.flatten(1)[:, np.random.default_rng(0).permutation(SIZE * SIZE)].view_as(GRID)
+# The canonical frame; moved, so that a part has no match; shuffled; folded, with many ties.
+MAPS = [GRID, (GRID + 0.4).clamp(max=1) * 0.9, SHUFFLED, GRID.abs()]
 # MATCHES[a][b][p]: the pixel of image b that corresponds to pixel p of image a, which is shown
 # where it is in a itself.
 MATCHES = [[np.arange(SIZE**2) if a is b else brute_force(b, a) for b in MAPS] for a in MAPS]
@@ -125,17 +118,17 @@ class Page:
         event = dict(type='touchEnd', touchPoints=[])
         self.browser.execute_cdp_cmd('Input.dispatchTouchEvent', event)
 
-    def choose(self, tool: str) -> None:
+    def choose(self, tool: str, brush=None) -> None:
+        """Choose a tool, and the radius of its brush."""
         self.find(f'input[value={tool}] + span')[0].click()
+        if brush is not None:
+            self.browser.execute_script(
+                f'const brush = document.getElementById("brush"); brush.value = {brush};'
+                'brush.dispatchEvent(new Event("input"));'
+            )
 
     def press(self, name: str) -> None:
         self.find(f'#{name}')[0].click()
-
-    def set_brush(self, radius: int) -> None:
-        self.browser.execute_script(
-            f'const brush = document.getElementById("brush"); brush.value = {radius};'
-            'brush.dispatchEvent(new Event("input"));'
-        )
 
     def shown(self, css: str) -> list[int]:
         """The pixel under the middle of a marker, in each image."""

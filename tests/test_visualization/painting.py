@@ -1,7 +1,5 @@
 """A generator whose images are known by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import nn

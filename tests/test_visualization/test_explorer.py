@@ -1,7 +1,5 @@
 """The explorer's page as a file; test_explorer_browser.py looks at it in a browser."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

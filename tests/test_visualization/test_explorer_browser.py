@@ -1,7 +1,5 @@
 """The explorer in a real browser, driven by mouse, touch and keys, beside brute force."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np
@@ -57,8 +55,7 @@ def test_touch(browser, page):
     page.choose('point')
     page.touch(0, 100)
     assert page.shown('.point') == [matches[100] for matches in MATCHES[0]]
-    page.choose('paint')
-    page.set_brush(0)
+    page.choose('paint', brush=0)
     assert touch_action() == 'none'
     page.touch(0, 34, 34 + 3 * SIZE)
     np.testing.assert_array_equal(
@@ -72,19 +69,17 @@ def test_paint(page):
         np.testing.assert_array_equal(page.labels(), expected)
         np.testing.assert_array_equal(page.drawn_labels(), expected > 0)
 
-    page.choose('paint')
-    page.set_brush(0)
+    page.choose('paint', brush=0)
     line = [3 * SIZE + i for i in range(2, 12)]  # between two events there is a line of pixels
     page.mouse(0, line[0], line[-1], press=True)
     strokes = [(0, 1, line)]
     check(strokes)
     page.find('#label option')[1].click()
-    page.set_brush(1)
+    page.choose('paint', brush=1)
     cross = [100, 99, 101, 100 - SIZE, 100 + SIZE]
     page.mouse(2, 100, press=True)
     check([*strokes, (2, 2, cross)])
-    page.choose('erase')
-    page.set_brush(0)
+    page.choose('erase', brush=0)
     strokes.append((2, 2, cross))
     painted = int(np.flatnonzero(spread(strokes)[1])[0])
     page.mouse(1, painted, press=True)

@@ -1,7 +1,5 @@
 """The explorer by keys alone, without seeing colours, and with a screen reader."""
 
-from __future__ import annotations
-
 import time
 
 import numpy as np
@@ -52,8 +50,7 @@ def test_painting_by_keys(page):
     from selenium.webdriver.common.keys import Keys
 
     picture = page.pictures[2]
-    page.choose('paint')
-    page.set_brush(0)
+    page.choose('paint', brush=0)
     pixel = SIZE // 2 * (SIZE + 1)
     picture.send_keys(Keys.ARROW_UP, '5', Keys.SPACE, Keys.ARROW_DOWN, ']', Keys.ENTER)
     below = pixel + SIZE

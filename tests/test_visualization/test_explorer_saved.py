@@ -1,7 +1,5 @@
 """Annotations of the explorer in a file, and back."""
 
-from __future__ import annotations
-
 import json
 import re
 
@@ -15,8 +13,7 @@ def test_save(page, tmp_path):
     name = page.find('#label-name')[0]
     name.clear()
     name.send_keys('chin')
-    page.choose('paint')
-    page.set_brush(0)
+    page.choose('paint', brush=0)
     page.mouse(0, 17, press=True)
     saved = json.loads(page.save_to(tmp_path).read_text(encoding='utf-8'))
     assert saved['size'] == SIZE
@@ -42,14 +39,12 @@ def annotate(page: Page) -> None:
     page.mouse(3, 200, press=True)
     page.find('[aria-label="Remove point 1"]')[0].click()
     page.mouse(0, 30, press=True)
-    page.choose('paint')
-    page.set_brush(1)
+    page.choose('paint', brush=1)
     page.mouse(0, 100, press=True)
     page.find('#label')[0].send_keys('c')
     page.find('#label-name')[0].send_keys('!')
     page.mouse(1, 102, 105, press=True)
-    page.choose('erase')
-    page.set_brush(0)
+    page.choose('erase', brush=0)
     page.mouse(0, 100, press=True)
 
 

@@ -1,7 +1,5 @@
 """Equivariance: a warped image has the warped map."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest

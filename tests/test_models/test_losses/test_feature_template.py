@@ -1,7 +1,5 @@
 """Features averaged in the frame, and maps that are moved to agree with them."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest
