@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,3 +84,8 @@ def requested_addresses(browser: Any) -> list[str]:
         if message['method'] == 'Network.requestWillBeSent'
     ]
     return [address for address in addresses if not address.startswith('data:')]
+
+
+def explorer_data(page: str) -> dict:
+    """What the explorer's page holds."""
+    return json.loads(re.search(r'type="application/json" id="data">(.*)</script>', page)[1])

@@ -121,6 +121,14 @@ def inferencer(stage2: str):
 
 
 @pytest.fixture(scope='session')
+def sampler(stage1: str):
+    """An inferencer without an encoder."""
+    from mmcoordgan.apis import CoordGANInferencer
+
+    return CoordGANInferencer(stage1, device='cpu', show_progress=False)
+
+
+@pytest.fixture(scope='session')
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Checkpoints of both stages' toy configs, by these configs' names."""
     from mmengine.config import Config

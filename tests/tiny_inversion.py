@@ -52,15 +52,14 @@ PALETTE = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90]], np.uint8)
 EVALUATOR = dict(type='SegTransferIoU', num_classes=3, temperature=0.05, reference_size=SIZE)
 
 
-def write_checkpoint(path: Path, model: dict = STAGE2, learn=lambda built: None, **settings):
-    """Write a checkpoint with its config, after the model has learned, and return the model."""
+def write_checkpoint(path: Path, model: dict = STAGE2, **settings):
+    """Write a checkpoint with its config, and return the model."""
     torch.manual_seed(1)
     with DefaultScope.overwrite_default_scope('mmcoordgan'):
         built = MODELS.build(model).eval()
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-        learn(built)
     text = Config({'model': model, **settings}).pretty_text
     torch.save({'state_dict': built.state_dict(), 'meta': {'cfg': text}}, path)
     return built

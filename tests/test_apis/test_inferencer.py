@@ -23,11 +23,6 @@ def model(stage2):
     return built
 
 
-@pytest.fixture(scope='module')
-def generator(stage1) -> CoordGANInferencer:
-    return CoordGANInferencer(stage1, device='cpu', show_progress=False)
-
-
 def test_the_codes_of_the_model(model, inferencer):
     images = pictures(5)
     expected = model.predict(model_input(images))
@@ -156,34 +151,34 @@ def test_maps_without_structure_codes(dense):
         dense.encode(a, refine=1)
 
 
-def test_samples_depend_on_their_seed_alone(generator):
-    found = generator.sample(4, seed=10)
-    (alone,) = generator.sample(1, seed=np.int64(12))
+def test_samples_depend_on_their_seed_alone(sampler):
+    found = sampler.sample(4, seed=10)
+    (alone,) = sampler.sample(1, seed=np.int64(12))
     assert found[2].name == alone.name == 'seed 12'
     assert np.array_equal(found[2].image, alone.image)
     assert len({rendering.image.tobytes() for rendering in found}) == 4
     assert alone.coords.shape == (2, SIZE, SIZE)
 
 
-def test_truncation_pulls_codes_to_their_mean(generator):
-    network = generator.networks.generator
-    full, half, none = (generator.sample(1, 3, t)[0].coords for t in (1.0, 0.5, 0.0))
+def test_truncation_pulls_codes_to_their_mean(sampler):
+    network = sampler.networks.generator
+    full, half, none = (sampler.sample(1, 3, t)[0].coords for t in (1.0, 0.5, 0.0))
     codes = network.map_structure(torch.randn(20_000, 4)).mean(0, keepdim=True)
     assert np.allclose(none, network.warp(codes)[0].numpy(), atol=0.02)
     assert np.abs(half - none).max() < np.abs(full - none).max()
-    textures = generator.sample(2, 3, (1.0, 0.0))
+    textures = sampler.sample(2, 3, (1.0, 0.0))
     assert np.array_equal(textures[0].coords, full)
-    structures = generator.sample(2, 3, (0.0, 1.0))
+    structures = sampler.sample(2, 3, (0.0, 1.0))
     assert np.array_equal(structures[0].coords, structures[1].coords)
     assert not np.array_equal(structures[0].image, structures[1].image)
-    same = generator.sample(2, 3, 0.0)
+    same = sampler.sample(2, 3, 0.0)
     assert np.array_equal(same[0].image, same[1].image)
 
 
 @pytest.mark.parametrize('part', ['structure', 'texture', 'both'])
-def test_ways_begin_and_end_where_they_should(generator, part):
-    first, last = generator.sample(2, seed=5)
-    frames = generator.interpolate(5, 6, frames=5, part=part)
+def test_ways_begin_and_end_where_they_should(sampler, part):
+    first, last = sampler.sample(2, seed=5)
+    frames = sampler.interpolate(5, 6, frames=5, part=part)
     assert len(frames) == 5
     assert np.array_equal(frames[0].image, first.image)
     if part != 'texture':

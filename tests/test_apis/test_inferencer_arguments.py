@@ -73,11 +73,10 @@ def test_nothing_that_a_checkpoint_names_is_built_or_opened(tmp_path, monkeypatc
         inferencer.iter_encode(pictures(1), refine=2)
 
 
-def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
-    generator = CoordGANInferencer(stage1, device='cpu', show_progress=False)
+def test_errors_come_at_the_call(sampler, stage2, inferencer, tmp_path):
     image, mask = pictures(1, 20, 50)[0], labels(1, 20, 50)[0]
     for call, message in (
-        (lambda: generator.iter_interpolate(image, 2), 'has no encoder: it can only'),
+        (lambda: sampler.iter_interpolate(image, 2), 'has no encoder: it can only'),
         (lambda: inferencer.iter_encode(image, batch_size=0), 'batch_size must be at least 1'),
         (lambda: inferencer.iter_encode(image, refine=10**6), r'refinement takes 0\.\.10000 steps'),
         (
@@ -87,10 +86,10 @@ def test_errors_come_at_the_call(stage1, stage2, inferencer, tmp_path):
         (lambda: inferencer.iter_transfer_labels([image], [mask] * 2, image), '1 references came'),
         (lambda: inferencer.iter_transfer_points(image, [1, 2], image), r'array \(N, 2\)'),
         (lambda: inferencer.iter_transfer_points(image, [[50, 2]], image), r'\(50, 2\) is outside'),
-        (lambda: generator.iter_sample(1, seed=-1), 'a seed must be an integer'),
-        (lambda: generator.iter_sample(1, truncation=float('nan')), 'truncation must be'),
-        (lambda: generator.iter_interpolate(1, 2, frames=1), 'frames must be at least 2'),
-        (lambda: generator.iter_interpolate(1, 2, part='pose'), 'part must be one of'),
+        (lambda: sampler.iter_sample(1, seed=-1), 'a seed must be an integer'),
+        (lambda: sampler.iter_sample(1, truncation=float('nan')), 'truncation must be'),
+        (lambda: sampler.iter_interpolate(1, 2, frames=1), 'frames must be at least 2'),
+        (lambda: sampler.iter_interpolate(1, 2, part='pose'), 'part must be one of'),
         (
             lambda: CoordGANInferencer(stage2, vgg_weights='x').iter_encode(image, refine=2),
             r'without VGG16: drop vgg_weights \(--vgg-weights\)',

@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 from tiny_inversion import PALETTE, labels, pictures
 
-from mmcoordgan.apis import CoordGANInferencer
 from mmcoordgan.cli import infer as cli
 from mmcoordgan.cli.infer_options import build_parser
 from mmcoordgan.datasets.label_files import default_palette, full_palette
@@ -141,24 +140,22 @@ def test_textures_get_folders(folder, infer, stage2, inferencer):
     assert below('z') == []
 
 
-def test_samples(folder, infer, stage1):
+def test_samples(folder, infer, stage1, sampler):
     verb = ('sample', stage1, '-n', 2, '--seed', 3, '--truncation', 0.5, 1, '--out', 'x')
     assert infer(*verb, '--maps')[0] == 0
     names = ['seed0003.png', 'seed0004.png']
     assert below('x/images') == below('x/maps') == names and len(below('x')) == 4
-    generator = CoordGANInferencer(stage1, device='cpu', show_progress=False)
-    expected = generator.sample(2, 3, (0.5, 1.0))
+    expected = sampler.sample(2, 3, (0.5, 1.0))
     assert np.array_equal(pixels('x/images/seed0004.png'), expected[1].image)
 
 
 @pytest.mark.parametrize('fps, milliseconds', [(None, 100), (1, 1000), (30, 30), (50, 20)])
-def test_frames(folder, infer, stage1, fps, milliseconds):
+def test_frames(folder, infer, stage1, sampler, fps, milliseconds):
     """GIFs count in hundredths of a second."""
     rate = () if fps is None else ('--fps', fps)
     way = ('interpolate', stage1, 'seed:3', 'seed:4', '--frames', 5, '--part', 'both')
     assert infer(*way, '--out', 'x', *rate)[0] == 0
-    generator = CoordGANInferencer(stage1, device='cpu', show_progress=False)
-    frames = generator.interpolate(3, 4, 5, part='both')
+    frames = sampler.interpolate(3, 4, 5, part='both')
     assert below('x') == ['frames.gif', *(f'frames/frame000{n}.png' for n in range(5))]
     assert np.array_equal(pixels('x/frames/frame0002.png'), frames[2].image)
     with Image.open('x/frames.gif') as animation:

@@ -1,10 +1,8 @@
 """tools/analysis_tools/figures.py: which figures, of which images, and clear errors."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from PIL import Image
 
@@ -14,12 +12,8 @@ from mmcoordgan.datasets.label_files import default_palette
 from mmcoordgan.visualization import TransferPicture, arrange_cells, transfer_row
 
 TOOL = 'analysis_tools/figures.py'
+FIGURES = (TOOL, '--no-captions')
 SIDE = 96
-
-
-@pytest.fixture
-def run(run_tool):
-    return partial(run_tool, TOOL, '--no-captions')
 
 
 def cell(path: str, row: int, column: int) -> np.ndarray:
@@ -28,8 +22,9 @@ def cell(path: str, row: int, column: int) -> np.ndarray:
     return np.array(Image.open(path))[top : top + SIDE : 3, left : left + SIDE : 3]
 
 
-def test_stage_1(run, untrained):
-    run(untrained['toyfaces_32'], '--out', 'new/figures', '--num', 3, '--steps', 4, '--seed', 5)
+def test_stage_1(run_tool, untrained):
+    options = ['--num', 3, '--steps', 4, '--seed', 5]
+    run_tool(*FIGURES, untrained['toyfaces_32'], '--out', 'new/figures', *options)
     shapes = dict(texture_swap=(4, 4), correspondence_maps=(4, 4))
     shapes.update(structure_interpolation=(4, 4), texture_interpolation=(4, 2))
     sizes = {path.stem: Image.open(path).size for path in Path('new/figures').iterdir()}
@@ -58,13 +53,13 @@ def check_transfer(path: str, checkpoint: Path, images, labels, palette) -> None
     assert (difference > 1).mean() < 0.002  # labels that are equally strong
 
 
-def test_label_transfer(run, untrained):
+def test_label_transfer(run_tool, untrained):
     """Of toy faces; and of files, in the mask's own colours or those of transfer-labels."""
     checkpoint = untrained['toyfaces_32_encoder']
     faces = ToyFaces(size=32, length=3, seed=7)
     samples = [faces.get_data_info(i) for i in range(3)]
     images, labels = ([s[key] for s in samples] for key in ('img', 'gt_seg_map'))
-    run(checkpoint, '--toy-faces', '--num', 3, '--seed', 7, '--out', 'figures')
+    run_tool(*FIGURES, checkpoint, '--toy-faces', '--num', 3, '--seed', 7, '--out', 'figures')
     assert len(list(Path('figures').iterdir())) == 5
     path = 'figures/label_transfer.png'
     check_transfer(path, checkpoint, images, labels, faces.METAINFO['palette'])
@@ -76,7 +71,7 @@ def test_label_transfer(run, untrained):
     for mask, colors in ((grey, default_palette()), (indexed, palette.reshape(256, 3))):
         mask.save('mask.png')
         options = ['--reference', '0.png', 'mask.png', '--only', 'label_transfer', '--force']
-        run(checkpoint, '1.png', *options, '--out', 'figures')
+        run_tool(*FIGURES, checkpoint, '1.png', *options, '--out', 'figures')
         check_transfer(path, checkpoint, images[:2], labels[:1], colors)
 
 

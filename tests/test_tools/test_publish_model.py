@@ -32,10 +32,10 @@ CARD = dict.fromkeys(('data', 'terms', 'config', 'command', 'figures', 'seeds'),
 def publish(run_tool, tmp_path):
     """Write a tiny checkpoint, publish it and return both paths."""
 
-    def run(model: dict = STAGE2, learn=lambda built: None, *options) -> tuple[Path, Path]:
+    def run(model: dict = STAGE2, *options) -> tuple[Path, Path]:
         trained, small = tmp_path / 'trained.pth', tmp_path / 'tiny.pth'
         settings = dict(test_evaluator=EVALUATOR, work_dir='/home/me')
-        write_checkpoint(trained, model, learn, **settings)
+        write_checkpoint(trained, model, **settings)
         content = torch.load(trained)
         content['optimizer'] = torch.ones(1000)
         torch.save(content, trained)
@@ -103,12 +103,6 @@ def test_a_template_becomes_part_of_the_encoder(publish, tmp_path, capsys):
     (tmp_path / 'faces').mkdir()
     for number, image in enumerate(pictures(16)):
         Image.fromarray(image).resize((192, 192)).save(tmp_path / f'faces/{number:02}.png')
-    with pytest.raises(SystemExit):
-        publish(STAGE2, lambda built: None, '--template', 'faces')
-    assert '--template needs --features FILE' in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        publish(STAGE2, lambda built: None, '--template', 'faces', '--features', file)
-    assert '--template needs a checkpoint with a DenseEncoder' in capsys.readouterr().err
     model = dict(
         STAGE2,
         encoder=dict(type='DenseEncoder', input_size=16, texture_width=5, channels=(4, 8)),
@@ -117,10 +111,16 @@ def test_a_template_becomes_part_of_the_encoder(publish, tmp_path, capsys):
         refinement=None,
         ema_decay=0.9,
     )
-    with pytest.raises(SystemExit):
-        publish(model, lambda built: None, '--template', 'faces/00.png', '--features', file)
-    assert '--template needs some hundred images, but got 1' in capsys.readouterr().err
-    _, small = publish(model, lambda built: None, '--template', 'faces', '--features', file)
+    features = ('--features', file)
+    for given, options, message in (
+        (STAGE2, ['faces'], 'needs --features FILE'),
+        (STAGE2, ['faces', *features], 'needs a checkpoint with a DenseEncoder'),
+        (model, ['faces/00.png', *features], 'needs some hundred images, but got 1'),
+    ):
+        with pytest.raises(SystemExit):
+            publish(given, '--template', *options)
+        assert f'--template {message}' in capsys.readouterr().err
+    _, small = publish(model, '--template', 'faces', *features)
     assert 'StructureTensorLoss' not in torch.load(small)['meta']['cfg']  # it may name a file
     networks = load_trained(small)
     encoder = networks.encoder

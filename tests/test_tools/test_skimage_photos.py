@@ -1,5 +1,3 @@
-"""skimage_photos.py: cuts of photographs."""
-
 import os
 import sys
 import types

@@ -2,12 +2,11 @@
 
 import base64
 import io
-import json
-import re
 
 import numpy as np
 import pytest
 import torch
+from browser import explorer_data
 from explorer_driver import random_pictures
 from PIL import Image
 
@@ -18,12 +17,6 @@ from mmcoordgan.visualization.explorer import ExplorerPicture, explorer_page, qu
 def pictures(count: int, size: int = 8, side: int = 8) -> list[ExplorerPicture]:
     names = [f'{i}.png' for i in range(count)]
     return random_pictures(side, [canonical_grid(size, size)] * count, names)
-
-
-def stored(page: str) -> dict:
-    return json.loads(
-        re.search(r'<script type="application/json" id="data">(.*)</script>', page)[1]
-    )
 
 
 def test_levels():
@@ -41,7 +34,7 @@ def test_what_the_page_holds():
     given[1] = given[1]._replace(
         coords=canonical_grid(8, 8).flip(0) / 2, name='b \udce9 \ud800.png', warning='Doubtful'
     )
-    found = stored(explorer_page(given))
+    found = explorer_data(explorer_page(given))
     assert found['size'] == 8
     assert [picture['name'] for picture in found['pictures']] == ['0.png', 'b \ufffd \ufffd.png']
     assert [picture['warning'] for picture in found['pictures']] == ['', 'Doubtful']
@@ -52,7 +45,9 @@ def test_what_the_page_holds():
 
 def test_large_images_are_reduced_in_their_aspect_ratio():
     image = np.zeros((300, 1200, 3), np.uint8)
-    found = stored(explorer_page([p._replace(image=image) for p in pictures(2)]))['pictures'][0]
+    found = explorer_data(explorer_page([p._replace(image=image) for p in pictures(2)]))[
+        'pictures'
+    ][0]
     assert (found['width'], found['height']) == (1200, 300)
     content = base64.b64decode(found['image'].partition('base64,')[2])
     assert Image.open(io.BytesIO(content)).size == (384, 96)
@@ -64,7 +59,7 @@ def test_nothing_in_a_name_is_markup():
     assert name not in page
     assert page.count('</script>') == 2
     assert '<!--' not in page
-    assert stored(page)['pictures'][0]['name'] == name
+    assert explorer_data(page)['pictures'][0]['name'] == name
 
 
 def test_nine_images_at_128_take_less_than_5_mb():
