@@ -127,15 +127,11 @@ def test_nothing_is_rendered_that_is_not_asked_for(inferencer, monkeypatch):
     assert len(rendered) == 11
 
 
-@pytest.fixture
-def dense(tmp_path) -> CoordGANInferencer:
+def test_maps_without_structure_codes(tmp_path):
     """An encoder that finds maps has no structure codes to refine."""
     encoder = dict(type='DenseEncoder', input_size=SIZE, texture_width=5, channels=(4, 6, 8))
     write_checkpoint(tmp_path / 'x.pth', {**STAGE2, 'encoder': encoder, 'refinement': None})
-    return CoordGANInferencer(tmp_path / 'x.pth', device='cpu', show_progress=False)
-
-
-def test_maps_without_structure_codes(dense):
+    dense = CoordGANInferencer(tmp_path / 'x.pth', device='cpu', show_progress=False)
     a, b = images = pictures(2)
     first, last = dense.encode(images)
     assert first.structure_w is None and first.texture_w.shape == (5,)

@@ -13,7 +13,7 @@ from mmcoordgan.apis.transfer import how_sure
 from mmcoordgan.geometry import IndexedCoords, canonical_grid
 
 T = 0.1
-K, QUERIES, SIZE = 3, 4, 8  # of the tests of labels
+SIZE = 8  # of the tests of labels
 
 
 def centres(size: int) -> np.ndarray:
@@ -117,18 +117,14 @@ def test_confidence_by_hand():
     assert np.allclose(sure, [1.0, 0.75, 0.0, 0.0]) and expected is None
 
 
-def samples() -> tuple[torch.Tensor, np.ndarray]:
-    coords = torch.rand(K + QUERIES, 2, SIZE, SIZE) * 2 - 1
-    return coords, np.random.default_rng(0).integers(0, 4, (K + QUERIES, SIZE, SIZE))
-
-
 def test_probabilities_and_classes_of_any_number():
-    coords, labels = samples()
+    coords, query = (torch.rand(count, 2, SIZE, SIZE) * 2 - 1 for count in (3, 1))
+    labels = np.random.default_rng(0).integers(0, 4, (3, SIZE, SIZE))
     values = np.array([0, 9, 200, 255])[labels]
-    references = LabelledReferences(coords[:K], values[:K])
+    references = LabelledReferences(coords, values)
     assert references.classes.tolist() == [0, 9, 200, 255]
-    soft = references.carry_to(coords[K:][:1], T)
-    plain = LabelledReferences(coords[:K], labels[:K]).carry_to(coords[K:][:1], T)
+    soft = references.carry_to(query, T)
+    plain = LabelledReferences(coords, labels).carry_to(query, T)
     assert soft.shape == (4, SIZE, SIZE) and torch.equal(soft, plain)
     assert torch.allclose(soft.sum(0), torch.ones(SIZE, SIZE), atol=1e-5)
 

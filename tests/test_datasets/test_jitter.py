@@ -29,13 +29,6 @@ def test_a_function_of_seed_and_sample():
     )
 
 
-def shift_only(x, y):
-    """A jitter that moves by a fraction of the sides alone."""
-    jitter = SimilarityJitter()
-    jitter.draw = lambda index: (np.eye(2), np.array([x, y]))
-    return jitter
-
-
 def test_everything_moves_by_whole_pixels():
     """One column to the right: the border shows its mirror image, points leave the frame."""
     image = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
@@ -43,7 +36,9 @@ def test_everything_moves_by_whole_pixels():
     coords = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     points = np.array([[0.125, 0.5], [0.875, 0.5], [np.nan, np.nan]], np.float32)
     results = dict(img=image, gt_seg_map=labels, gt_coords=coords, gt_soft_seg=coords)
-    moved = shift_only(0.25, 0)({**results, 'gt_points': points, 'sample_idx': 0})
+    jitter = SimilarityJitter()
+    jitter.draw = lambda index: (np.eye(2), np.array([0.25, 0]))
+    moved = jitter({**results, 'gt_points': points, 'sample_idx': 0})
     order = [0, 0, 1, 2]
     np.testing.assert_array_equal(moved['img'], image[:, order])
     np.testing.assert_array_equal(moved['gt_seg_map'], labels[:, order])

@@ -222,16 +222,10 @@ def test_samples_of_two_data_sets():
     assert [both[i]['data_samples'].sample_idx for i in range(-1, 7)] == [6, *range(7)]
 
 
-@pytest.fixture
-def log(monkeypatch):
-    """What the metrics print."""
-    lines: list[str] = []
+def test_queries_without_labels(monkeypatch):
+    log: list[str] = []
     name = 'mmcoordgan.evaluation.transfer_metric.print_log'
-    monkeypatch.setattr(name, lambda text, *_, **__: lines.append(text))
-    return lines
-
-
-def test_queries_without_labels(log):
+    monkeypatch.setattr(name, lambda text, *_, **__: log.append(text))
     samples = random_samples()
     for one in samples[3:]:
         del one['gt_sem_seg']
