@@ -24,12 +24,13 @@ from .pretrained import load_pretrained
 from .sampling import predict, read_request, request_codes
 
 STEPS = ('discriminator', 'regularization', 'generator')
+"""The first two have one optimizer, ``discriminator``."""
 NETWORKS = ('generator', 'discriminator', 'patch_discriminator', 'perceptual')
 EMA_DECAY = 0.5 ** (32 / 10_000)
 """The average of the weights has a half-life of 10,000 images at 32 per iteration."""
 
 MicroBatch = tuple[Tensor, Fakes]
-"""Real images (B, 3, S, S) and generated ones that pass through the networks together."""
+"""Real images (B, 3, S, S), and as many generated ones."""
 
 
 @MODELS.register_module()
@@ -44,24 +45,27 @@ class CoordGAN(CountedModel):
         losses: Loss terms by name, each a config of a :class:`~.losses.ScheduledLoss`, or None to
             leave it out. The published ones are ``d_gan``, ``d_patch``, ``d_r1``, ``d_patch_r1``,
             ``g_gan``, ``g_patch``, ``g_texture_swap``, ``g_chamfer``, ``g_warp``; others are free.
-            The log shows every active term under its name, weighted.
+            Patch terms compare textures of generated images alone. The log shows every term that
+            took part under its name, weighted.
         patch_discriminator: Needed by patch terms.
         perceptual: A :class:`~.losses.PerceptualDistance`, e.g. ``LPIPSLoss``; needed by
             ``g_texture_swap`` and ``g_warp``.
         ema_decay: Decay per iteration of the averaged generator, ``generator_ema``.
-        share_fakes: Use one batch of generated images in both steps of an iteration, instead of a
-            fresh one each as published; saves a quarter of the work.
+        share_fakes: Use one batch of generated images in all steps of an iteration, instead of a
+            fresh one in the generator step, as published. Saves a quarter of the operations; the
+            graphs of all micro-batches stay in memory.
         pretrained_generator: Checkpoint (or work dir) of a CoordGAN with the same base resolution.
             Training starts from its generator, averaged generator, patch discriminator and
             iteration. Upsampling levels that it lacks start fresh.
         frozen: Names of the generator's modules that are not trained, e.g. ``('warp_net',)``.
-        accumulative_counts: Number of micro-batches into which a batch is cut; their gradients add
-            up. Only the minibatch standard deviation sees micro-batches.
+        accumulative_counts: Number of micro-batches into which a batch is cut. Gradients are those
+            of the whole batch, but for the minibatch standard deviation of each micro-batch.
         on_nonfinite: What to do where a loss or a gradient is infinite or not a number: 'error'
-            ends the training, 'skip' leaves the optimizer step out (on all ranks).
+            ends the training, 'skip' leaves the optimizer step out (on all ranks), but ends it
+            after 100 such iterations in a row.
         real_warps: Show real images to the discriminator through random smooth warps, resized to
             the generator's size: arguments of :class:`~mmcoordgan.geometry.RandomWarps`, and
-            ``start``, the first iteration to do so (0). None: as published.
+            ``start``, the first iteration to do so, by default 0. None: as published.
         data_preprocessor: Scales images to [-1, 1].
 
     Raises:
@@ -115,7 +119,7 @@ class CoordGAN(CountedModel):
         super().init_weights()
         if self.pretrained_generator is not None:
             names = ('generator', 'generator_ema', 'patch_discriminator')
-            networks = {name: getattr(self, name) for name in names if getattr(self, name)}
+            networks = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
             iteration = load_pretrained(networks, self.pretrained_generator)
             if iteration is not None:
                 self.iteration.copy_(iteration)
@@ -125,9 +129,10 @@ class CoordGAN(CountedModel):
     def train_step(self, data: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """One iteration: discriminator step, lazy regularization step, generator step.
 
-        ``inputs`` are B real images of the generator's size (of any with ``real_warps``), B even;
-        optimizers are ``discriminator`` (both discriminators) and ``generator``. Returns the
-        weighted value of every active loss term.
+        ``inputs`` are B real images, B even, of the generator's size or, with ``real_warps``, of
+        any. Optimizers are ``discriminator`` (of both discriminators) and ``generator``. A step is
+        left out where none of its terms is active. Returns the weighted values of the terms that
+        took part in a step.
         """
         real = self._prepare(self.data_preprocessor(data, True)['inputs'])
 
@@ -136,7 +141,7 @@ class CoordGAN(CountedModel):
         log = self._step('discriminator', optim_wrapper['discriminator'], detached)
         log.update(self._step('regularization', optim_wrapper['discriminator'], detached))
 
-        self._train_discriminators(False)  # backward passes do not reach their weights
+        self._train_discriminators(False)  # gradients pass through them to the images
         if not self.share_fakes:
             batches = self._generate(real, STEPS[2:])
         log.update(self._step('generator', optim_wrapper['generator'], batches))
@@ -154,8 +159,11 @@ class CoordGAN(CountedModel):
             real = sample_image(real, self.real_warps.draw(len(real), real.shape[-1]).to(real))
         return resize_square(real, self.generator.image_size)
 
-    def _generate(self, real: Tensor, steps: Sequence[str]) -> list[MicroBatch]:
-        """Micro-batches of real images beside as many generated ones, from new latents."""
+    def _generate(self, real: Tensor, used_in: Sequence[str]) -> list[MicroBatch]:
+        """Micro-batches of real images beside as many generated ones, from new latents.
+
+        Images are rendered when they are first used, by the terms of the steps ``used_in``.
+        """
         count = self.accumulative_counts
         check_even_batch(len(real))
         if len(real) % (2 * count):
@@ -163,10 +171,11 @@ class CoordGAN(CountedModel):
                 f'model.accumulative_counts={count} needs a train_dataloader.batch_size that is a '
                 f'multiple of {2 * count}, but got {len(real)}'
             )
-        latents = (z.chunk(count) for z in self.sample_codes(len(real)))
-        terms = self.losses.active(steps, int(self.iteration)).values()
-        grad, both = 'generator' in steps, any(term.swaps for term in terms)
-        fakes = (Fakes(self.generator, s, t, grad, both) for s, t in zip(*latents))
+        structure_z, texture_z = self.sample_codes(len(real))
+        latents = zip(structure_z.chunk(count), texture_z.chunk(count))
+        terms = self.losses.active(used_in, int(self.iteration)).values()
+        swaps, grad = any(term.swaps for term in terms), 'generator' in used_in
+        fakes = (Fakes(self.generator, *codes, grad=grad, both=swaps) for codes in latents)
         return list(zip(real.chunk(count), fakes))
 
     def _step(
@@ -174,9 +183,11 @@ class CoordGAN(CountedModel):
     ) -> dict[str, Tensor]:
         """Step one optimizer on the loss terms of a step, averaged over micro-batches and ranks.
 
-        Returns their weighted values on the CPU; nothing where the step is skipped.
+        Returns their weighted values on the CPU; nothing where no term is active, or where a value
+        is not finite and the step is skipped.
         """
-        iteration, log = int(self.iteration), dict[str, Any]()
+        iteration = int(self.iteration)
+        log: dict[str, Any] = {}
         for real, fakes in batches:
             with wrapper.optim_context(self):
                 losses = self.losses.compute(step, self.view(real, fakes), iteration)
@@ -190,7 +201,7 @@ class CoordGAN(CountedModel):
         gradients = [p.grad for p in parameters if p.grad is not None]
         all_reduce_params(gradients, op='mean')
         scaler = getattr(wrapper, 'loss_scaler', None)
-        scaled = scaler is not None and scaler.is_enabled()  # then it looks after the gradients
+        scaled = scaler is not None and scaler.is_enabled()  # the scaler checks gradients itself
         log = self.guard.read(iteration, log, [] if scaled else gradients)
         if log:
             wrapper.step()
@@ -198,6 +209,7 @@ class CoordGAN(CountedModel):
         return log
 
     def view(self, real: Tensor, fakes: Fakes) -> Stage1View:
+        """What the loss terms see of a micro-batch."""
         networks = {name: getattr(self, name) for name in NETWORKS}
         return Stage1View(real=real, fakes=fakes, iteration=int(self.iteration), **networks)
 
@@ -250,4 +262,4 @@ class CoordGAN(CountedModel):
         if mode == 'predict':
             return predict(self, request, data_samples)
         kind = request.get('sample_model', 'ema' if request.get('use_ema', True) else 'orig')
-        return self.sample(*request_codes(self, request), use_ema=kind == 'ema')[0]
+        return self.sample(*request_codes(self, request), use_ema=kind.startswith('ema'))[0]

@@ -26,7 +26,8 @@ from ..fit import READ_ELSEWHERE, TRAINING_ONLY, model_misfits, resume_misfits, 
 class CoordGANCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook`` with exact resume, plain contents, bounded size, safe files.
 
-    * Checkpoints also hold the random states of every process and the place in the data. A resumed
+    * Checkpoints also hold the random states of every process and the place in the data, for
+      :class:`~.ResumableTrainLoop` and :class:`~mmcoordgan.datasets.ResumableSampler`. A resumed
       training ends as if it had never stopped, if as many processes resume as wrote the checkpoint;
       otherwise random states begin afresh, with a warning. Validation leaves them as they were.
     * ``torch.load(weights_only=True)`` reads them.

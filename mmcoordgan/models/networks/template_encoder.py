@@ -38,9 +38,10 @@ def template_images(images: Tensor, side: int) -> Tensor:
 class TemplateEncoder(DenseEncoder):
     """:class:`DenseEncoder`, whose maps are moved to where the image looks like a template.
 
-    ``publish_model.py`` makes it of a dense encoder and of images without labels. It is not
-    trained itself. See :func:`~mmcoordgan.geometry.move_to_template`. Its features are those of
-    EfficientNet-Lite0, down to an eighth of the size, whose weights are in this encoder's file.
+    The bundled ``faces_64`` has one. ``publish_model.py`` makes it of a dense encoder and of images
+    without labels. It is not trained itself. See :func:`~mmcoordgan.geometry.move_to_template`. Its
+    features are those of EfficientNet-Lite0, down to an eighth of the size, whose weights are in
+    this encoder's file.
 
     Args:
         cells: The template has so many places per side of the frame.
