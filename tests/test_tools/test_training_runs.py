@@ -82,9 +82,10 @@ class Training:
 
     def wait(self, starting: bool, source: random.Random) -> None:
         """Return at a random moment while it starts, or while it trains and saves."""
-        while not starting and self.process.poll() is None and not self.iteration():
+        target = 0 if starting else self.saved() + source.randint(1, 40)
+        while self.process.poll() is None and self.iteration() < target:
             time.sleep(0.01)
-        time.sleep(source.uniform(0, 6 if starting else 2))
+        time.sleep(source.uniform(0, 4 if starting else 0.1))
         assert self.process.poll() is None, self.output.read_text()[-3000:]
 
     def send(self, number: int, everyone: bool) -> int:
@@ -130,7 +131,7 @@ def test_interrupted_runs_end_like_others(tmp_path, config, processes, number, k
     for count in range(kills):
         saved = killed.saved()
         killed.start()
-        killed.wait(not terminate and count % 3 == 0, source)
+        killed.wait(not terminate and count % 3 == 1, source)
         code = killed.send(number, everyone=not terminate or count % 2 == 0)
         assert processes > 1 or code == (143 if terminate else -number)  # torchrun has its own
         seen, now = killed.iteration(), killed.saved()
