@@ -4,7 +4,7 @@ from mmcoordgan.io import tables
 
 
 def test_rows_come_back_and_no_text_is_a_formula(tmp_path, monkeypatch):
-    path, rows = str(tmp_path / 'x.csv'), [['=1+1', 'a, "b"'], ["'c'", '-2'], ['d\udcff', '']]
+    path, rows = str(tmp_path / 'x.csv'), [['=1+1', 'a, "b"'], ["'c'", '-2'], ['d\r\n\udcff', '']]
     tables.add_rows(path, ['x', 'y'], rows[:1], new=True)
     tables.add_rows(path, ['x', 'y'], rows[1:], new=False)
     content = (tmp_path / 'x.csv').read_bytes()

@@ -56,7 +56,7 @@ SPOT = np.arange(2 * 16 * 16).reshape(2, 16, 16) == 300  # one number of a map
 
 @pytest.mark.parametrize(
     'change',
-    [lambda x: x[:, :1], lambda x: np.where(SPOT, np.nan, x), lambda x: x + SPOT * 1.1e-4],
+    [lambda x: x[..., :-1], lambda x: np.where(SPOT, np.nan, x), lambda x: x + SPOT * 1.1e-4],
 )
 def test_other_results_are_not_written(exported, change, tmp_path, monkeypatch, capsys):
     """Too short, not a number, slightly off."""
