@@ -142,7 +142,8 @@ def join_processes(cfg: Config, launcher: str, local_rank: int = 0) -> None:
     if has_accelerator():
         return
     if launcher != 'pytorch':
-        raise UserError(f'--launcher {launcher} needs GPUs; on CPUs, use torchrun')
+        advice = 'on CPUs, use torchrun and --launcher pytorch'
+        raise UserError(f'--launcher {launcher} needs GPUs; {advice}')
     if not torch.distributed.is_initialized():
         timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
         torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=timeout))

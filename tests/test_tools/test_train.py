@@ -192,7 +192,7 @@ def test_launchers_without_their_environment(tmp_path, refused, monkeypatch):
     error = refused('train.py', config, '--launcher', 'pytorch')
     assert 'needs RANK, WORLD_SIZE, MASTER_ADDR in the environment' in error
     error = refused('train.py', config, '--launcher', 'slurm')
-    assert error.startswith('--launcher slurm needs GPUs')
+    assert 'slurm needs GPUs; on CPUs, use torchrun and --launcher pytorch' in error
 
 
 @pytest.mark.parametrize(
