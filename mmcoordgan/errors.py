@@ -1,4 +1,4 @@
-"""Errors of users: how they are raised, and how programs show them as one message."""
+"""User errors: how they are raised, and how programs show them as one message."""
 
 from __future__ import annotations
 

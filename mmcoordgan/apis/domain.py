@@ -68,7 +68,7 @@ def map_error(networks: Any, images: Tensor, coords: Tensor) -> Tensor:
 
     An encoder that recognizes what it sees finds it again in a copy that is turned by 20 degrees
     either way and enlarged. Pixels that the copies do not show have the value of the nearest shown.
-    ``coords`` (B, 2, h, w) are the maps that ``networks``, TrainedNetworks, find in ``images``, RGB
+    ``coords`` (B, 2, h, w) are the maps that ``networks`` (TrainedNetworks) find in ``images``, RGB
     (B, 3, H, W) in [-1, 1].
     """
     total = torch.zeros_like(coords[:, :1])

@@ -36,7 +36,7 @@ class PipelineDataset(Dataset):
     """A map-style data set: ``get_data_info`` describes a sample, a pipeline makes the sample.
 
     It has what MMEngine's runner and wrappers (``RepeatDataset``, ``ConcatDataset``) need.
-    ``pipeline`` lists transforms, callables or configs by bare names of this package and of mmcv.
+    ``pipeline`` lists transforms: callables, or configs with names of this package and of mmcv.
     By default it reads the image and packs it with its labels, which must have the same size.
     """
 

@@ -14,7 +14,7 @@ from . import _near
 
 USE_TRITON = os.environ.get('MMCOORDGAN_TRITON') != '0' and find_spec('triton') is not None
 TRITON_PAIRS = 2**28
-"""Up to so many pairs, those of 128 x 128 maps, all of them are faster on an H100."""
+"""Up to this many pairs, those of 128 x 128 maps, taking all of them is faster on an H100."""
 
 
 def in_triton(sources: Tensor, targets: Tensor) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 MAX_BYTES = 2**30  # of a file that is read
 FORMULA = ('=', '+', '-', '@', '\t', '\r')
-"""A text that begins so is a formula to spreadsheet programs: in files, a ' stands before it."""
+"""Spreadsheet programs run a text that begins like this: in files, a ' stands before it."""
 
 
 def read_rows(path: str, columns: Sequence[str]) -> Iterator[dict[str, str]]:

@@ -29,7 +29,7 @@ NOT_DETERMINISTIC = {
 
 
 class Counts(TorchDispatchMode):
-    """Counts kernels, and in which modules the host waits to read ones, or no."""
+    """Counts kernels, and where the host waits; what it reads are ones, or False."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ def launches(name: str, args: tuple) -> int:
 
 @pytest.fixture
 def counts(monkeypatch):
-    """Take the paths of a GPU that computes deterministically, as if 40 blocks were near each."""
+    """Take the paths of a GPU that computes deterministically, each block with 40 near ones."""
     counts, devices = Counts(), optimizer._get_foreach_kernels_supported_devices()
     find = _near.Neighborhood.pairs
 
@@ -116,7 +116,7 @@ READ = 'copy in mmcoordgan.models.finite'
 
 
 def test_training_of_stage_1(counts):
-    """With R1 (no kernel for each channel), and without: 4,000 with the 364 casts of autocast."""
+    """R1 has no kernel for each channel. Without it, 4,000 with the 364 casts of autocast."""
     model, optimizers, data = build(counts, 'coordgan/celeba_128.py')
     waits, kernels = {}, {}
     for iteration in (LAZY, LAZY, LAZY + 1):  # the first one makes the optimizers' state

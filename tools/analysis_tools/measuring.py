@@ -43,7 +43,7 @@ def machine(device: str) -> str:
 
 
 class FlopCount(TorchDispatchMode):
-    """Counts two operations for each product of convolutions and matrix products, both ways.
+    """Counts two operations for each product of convolutions and matmuls, forward and backward.
 
     ``FlopCounterMode`` cannot follow R1's second derivatives and miscounts grouped convolutions.
     """
