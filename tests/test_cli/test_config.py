@@ -70,6 +70,8 @@ def test_a_new_type_brings_its_own_arguments(cfg):
     with pytest.raises(UserError, match='unknown option'):
         check_cfg_options(cfg, {f'{optimizer}.momentum_decay': 0.9})
     check_cfg_options(cfg, {f'{optimizer}.momentum_decay': 0.9, f'{optimizer}.type': 'NAdam'})
+    wrapper = 'optim_wrapper.generator'  # also those of its base class that no signature shows
+    check_cfg_options(cfg, {f'{wrapper}.type': 'AmpOptimWrapper', f'{wrapper}.paramwise_cfg': {}})
 
 
 def test_what_names_no_class():

@@ -58,9 +58,14 @@ def test_flip_mirrors_image_labels_and_coordinates():
         RandomFlip(prob=1.0, direction='vertical')(info)
 
 
-@pytest.mark.parametrize(('direction', 'axes'), [('horizontal', 2), ('vertical', 1)])
-def test_flip_mirrors_soft_labels(direction, axes):
+@pytest.mark.parametrize(
+    ('direction', 'axes'), [('horizontal', (2,)), ('vertical', (1,)), ('diagonal', (1, 2))]
+)
+def test_flip_mirrors_soft_labels_and_points(direction, axes):
     soft = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     results = {'img': np.zeros((3, 4, 3), np.uint8), 'gt_soft_seg': soft}
-    flipped = RandomFlip(prob=1.0, direction=direction)(results)['gt_soft_seg']
-    np.testing.assert_array_equal(flipped, np.flip(soft, axes))
+    results['gt_points'] = np.array([[0.25, 0.125]])
+    flipped = RandomFlip(prob=1.0, direction=direction)(results)
+    np.testing.assert_array_equal(flipped['gt_soft_seg'], np.flip(soft, axes))
+    point = [0.75 if 2 in axes else 0.25, 0.875 if 1 in axes else 0.125]
+    np.testing.assert_array_equal(flipped['gt_points'], [point])

@@ -88,9 +88,10 @@ def test_key_points_counted_by_hand():
     reference = [[1, 1], [4, 1], [2, 5], [nan, nan], [3, 3], [-1, 2]]
     query = [[3, 1], [6, 5], [4, 5], [1, 1], [nan, nan], [1, 2]]
     samples = [with_points(0, grid, reference), with_points(1, moved, query)]
+    samples.append(with_points(2, moved, query[:1] * 6))  # its points have no distance
     metric = KeypointTransferPCK(num_references=1, mode='hard', normalize_by=(0, 1), alpha=0.5)
     metric.process(None, samples)
-    numbers = metric.evaluate(2)
+    numbers = metric.evaluate(3)
     # Points 0 to 2 count; they arrive at (3, 1), (6, 1), (4, 5). The length is |(3, 4)| = 5.
     assert numbers['nme'] == pytest.approx(100 * (0 + 4 / 5 + 0) / 3, abs=1e-4)
     assert numbers['pck@0.5'] == pytest.approx(100 * 2 / 3)
