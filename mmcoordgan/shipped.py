@@ -51,4 +51,7 @@ def read_config(path: str) -> Config:
     try:
         return Config.fromfile(path)
     except Exception as error:  # MMEngine fails in many ways
-        raise UserError(f'config file {path}: {type(error).__name__}: {error}') from error
+        hint = ''
+        if 'pkg_resources' in str(error):
+            hint = ". MMEngine finds configs of packages with it: pip install 'setuptools<82'"
+        raise UserError(f'config file {path}: {type(error).__name__}: {error}{hint}') from error

@@ -1,5 +1,6 @@
 """Configs and tools are found in a wheel and in a checkout."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,13 @@ def test_what_is_wrong_with_a_config_is_said():
         UserError, match=r"other\.py: ModuleNotFoundError: No module named 'no_such_module'"
     ):
         load_config('other.py', None)
+
+
+def test_configs_of_packages_need_an_older_setuptools(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pkg_resources', None)
+    Path('mine.py').write_text("_base_ = 'mmcoordgan::coordgan/toyfaces_32.py'")
+    with pytest.raises(UserError, match=r"pip install 'setuptools<82'"):
+        load_config('mine.py', None)
 
 
 def test_no_registry_needs_a_fallback(monkeypatch):

@@ -108,9 +108,10 @@ def test_a_lazy_config_whose_types_are_classes(stage1, run_tool, monkeypatch):
     assert os.listdir('shown') == ['00005.png']
 
 
-def test_a_bundled_model_where_mmengine_loads_checkpoints(run_tool):
+@pytest.mark.parametrize('name', ['mmcoordgan://toyfaces_32', 'toyfaces_32'])
+def test_a_bundled_model_where_mmengine_loads_checkpoints(name, run_tool):
     options = ['test_dataloader.dataset.length=6', 'test_dataloader.batch_size=6']
-    arguments = ['mmcoordgan://toyfaces_32', '--out', 'out.json', '--cfg-options', *options]
+    arguments = [name, '--out', 'out.json', '--cfg-options', *options]
     run_tool('test.py', CONFIGS / 'toyfaces_32_encoder_dense.py', *arguments)
     assert json.loads(Path('out.json').read_text())['iou'] > 40
 

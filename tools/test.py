@@ -13,11 +13,12 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from mmcoordgan.apis.checkpoint import find_checkpoint
 from mmcoordgan.cli import launch
 from mmcoordgan.cli.checks import STAGES
 from mmcoordgan.cli.config import hooks, load_config
 from mmcoordgan.cli.outputs import check_file
-from mmcoordgan.errors import UserError, explained_errors
+from mmcoordgan.errors import UserError, explained, explained_errors
 from mmcoordgan.io.files import atomic_file
 from mmcoordgan.registry import type_name
 from mmcoordgan.utils.progress import patient_progress
@@ -27,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='test.py', description='Test a checkpoint.')
     add = parser.add_argument
     add('config', help='config file')
-    add('checkpoint', help='checkpoint file')
+    add('checkpoint', help='checkpoint file, its work dir, or a bundled model')
     add('--work-dir', help='folder for logs and images [work_dirs/<config name>]')
     text = 'write metrics (FILE.json; null: not finite) or correspondence maps (FILE.npz)'
     add('--out', metavar='FILE', help=text)
@@ -40,6 +41,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def choose_checkpoint(cfg: Config, checkpoint: str) -> None:
     """Set what the Runner loads. The files that training starts from are not needed any more."""
+    if '://' not in checkpoint:
+        with explained():
+            checkpoint = find_checkpoint(checkpoint)
     launch.check_checkpoint(checkpoint)
     cfg.load_from, cfg.resume = checkpoint, False
     for key in [key for key in cfg.model if str(key).startswith('pretrained')]:

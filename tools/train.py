@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import torch
 from mmengine.config import Config
@@ -83,6 +84,8 @@ def choose_checkpoint(cfg: Config, resume: str | None, named: bool = False) -> N
         cfg.resume, cfg.load_from = found is not None, found or cfg.get('load_from')
     elif resume is not None:
         cfg.load_from, cfg.resume = resume, True
+    elif any(Path(cfg.work_dir).glob('iter_*.pth')):
+        print(f'note: {cfg.work_dir} has checkpoints; --resume continues them', file=sys.stderr)
     if cfg.get('load_from') is not None:
         launch.check_checkpoint(cfg.load_from)
     if cfg.get('resume'):

@@ -122,8 +122,7 @@ class ImageEncoder:
                 self.on_domain(image.name, domain)
         refinement = self._refinement(refine)
         if refinement is not None:
-            if structure_w is None:
-                raise ValueError('this model has no structure codes: leave out refine (--refine)')
+            assert structure_w is not None
             generator = self.networks.generator
             structure_w, texture_w = refine_codes(
                 generator, self._perceptual, pixels, structure_w, texture_w, refinement
@@ -140,6 +139,8 @@ class ImageEncoder:
             raise ValueError(f'refinement takes 0..{MAX_STEPS} steps, but got {steps}')
         if not steps:
             return None
+        if self.networks.require_encoder().structure_width is None:
+            raise ValueError('this model has no structure codes: leave out refine (--refine)')
         chosen = dataclasses.replace(chosen, steps=steps)
         if chosen.perceptual_weight > 0 and self._perceptual is None:
             self._perceptual = build_perceptual(self.networks, self.vgg_weights).to(self.device)

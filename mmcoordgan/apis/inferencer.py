@@ -22,7 +22,7 @@ from mmcoordgan.visualization import arrange_cells, coords_to_colors
 
 from . import transfer
 from .checkpoint import TrainedNetworks, choose_temperature, load_trained
-from .codes import blend, check_seed, mean_codes, render, seed_codes
+from .codes import blend, check_seed, mean_codes, render, resize_map, seed_codes
 from .cropping import read_cropper
 from .encoding import Codes, ImageEncoder, encoding_of
 from .images import Source, Sources
@@ -260,12 +260,14 @@ class CoordGANInferencer(BaseInferencer):
             raise ValueError(f'part must be one of {", ".join(PARTS)}, but got {part!r}')
         first, last = self._codes(start, refine, 'start'), self._codes(end, refine, 'end')
         generator = self.networks.generator
+        side = max(first.coords.shape[-1], last.coords.shape[-1])
+        maps = [resize_map(codes.coords, side) for codes in (first, last)]
 
         def frame(number: int) -> Rendering:
             weight = number / (frames - 1)
             changed = weight * (part != 'texture')
             if first.structure_w is None or last.structure_w is None:
-                coords = torch.lerp(first.coords, last.coords, changed)
+                coords = torch.lerp(maps[0], maps[1], changed)
             else:
                 coords = generator.warp(torch.lerp(first.structure_w, last.structure_w, changed))
             texture_w = blend(first.texture_w, last.texture_w, weight * (part != 'structure'))

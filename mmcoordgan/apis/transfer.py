@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmcoordgan.datasets.label_files import check_labels, check_size, read_labels
+from mmcoordgan.datasets.label_files import NUM_LABELS, check_labels, check_size, read_labels
 from mmcoordgan.evaluation.examples import pixel_centres
 from mmcoordgan.geometry import IndexedCoords
 
@@ -65,6 +65,8 @@ def read_references(
     sources, masks = _listed(reference, 3), _listed(reference_labels, 2)
     if len(sources) != len(masks) or not sources:
         raise ValueError(f'{len(sources)} references came with {len(masks)} label masks')
+    if ignore_label is not None and not 0 <= ignore_label < NUM_LABELS:
+        raise ValueError(f'ignore_label (--ignore-label) must lie in 0..255, but is {ignore_label}')
     coords, labels = [], []
     for number, (source, mask) in enumerate(zip(sources, masks)):
         image = encoder.read(source, f'reference {number}')

@@ -122,7 +122,8 @@ def transfer_points(args: argparse.Namespace, out: OutputFolder) -> Iterator[Non
             rows.append((found.name, label, *place, error))
         out.add('points.csv', columns, rows)
         if args.overlay:
-            out.save(found.name, f'overlay/{names[found.name]}.png', partial(pointed, found))
+            name = f'overlay/{names[found.name]}.png'
+            out.save(found.name, name, partial(pointed, found, args.scale))
 
 
 def swap_texture(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
@@ -210,7 +211,8 @@ def run(program: str = 'infer.py', argv: Sequence[str] | None = None) -> int:
         finally:
             code = out.report(program)
     if not args.quiet:
-        print(printable(f'{args.out}: {len(out.written)} files'))
+        kept = f', {out.skipped} results of an earlier run' if out.skipped else ''
+        print(printable(f'{args.out}: {len(out.written)} files{kept}'))
     return code
 
 
@@ -261,9 +263,9 @@ def overlaid(found: Any, palette: np.ndarray, scale: int) -> np.ndarray:
     return enlarged(overlay_labels(original(found.name), found.labels, palette), scale)
 
 
-def pointed(found: Any) -> np.ndarray:
-    """The image with its points."""
-    return draw_points(original(found.name), found.points)
+def pointed(found: Any, scale: int) -> np.ndarray:
+    """The image with its points, then enlarged."""
+    return enlarged(draw_points(original(found.name), found.points), scale)
 
 
 def enlarged(image: np.ndarray, scale: int) -> np.ndarray:

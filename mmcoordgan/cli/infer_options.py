@@ -26,7 +26,7 @@ help:
 """
 MANY = 'encode transfer-labels transfer-points'
 MATCHING = 'correspond transfer-labels transfer-points'
-DRAWING = 'transfer-labels swap-texture sample interpolate'
+DRAWING = 'transfer-labels transfer-points swap-texture sample interpolate'
 
 
 def build_parser(program: str, verbs: Mapping[str, Any]) -> argparse.ArgumentParser:
@@ -111,6 +111,6 @@ def add_common(parser: argparse.ArgumentParser, skipping: bool = False) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument('--force', action='store_true', help='overwrite results')
     if skipping:
-        text = 'go on in the folder of an earlier run'
+        text = 'go on in the folder of an earlier run, with the same options'
         group.add_argument('--skip-existing', action='store_true', help=text)
     parser.add_argument('--quiet', action='store_true', help='no progress bar')

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mmcoordgan.apis.images import EXTENSIONS, folder_images
 from mmcoordgan.datasets import BrokenImageError, image_folder
 from mmcoordgan.errors import UserError, printable
 from mmcoordgan.io.files import atomic_file
-from mmcoordgan.io.tables import add_rows
+from mmcoordgan.io.tables import add_rows, read_rows
 
 
 def list_images(paths: Iterable[str]) -> list[str]:
@@ -103,6 +104,8 @@ class OutputFolder:
         self.failures: list[str] = []
         self.doubtful: list[str] = []
         self.written: set[str] = set()
+        self.skipped = 0
+        self.judged: set[str] = set()
         out = Path(os.path.realpath(root))
         for path in inputs:
             given = Path(os.path.realpath(path))
@@ -111,10 +114,16 @@ class OutputFolder:
         make_folder(root)
         if os.listdir(root) and not (force or go_on):
             raise UserError(f'{root} is not empty: give a new folder, or --force to write into it')
+        if go_on:
+            with suppress(OSError, ValueError):  # there may be none
+                rows = read_rows(os.path.join(root, 'domain.csv'), ['picture'])
+                self.judged.update(row['picture'] for row in rows)
 
     def lacks(self, name: str) -> bool:
         """Whether a result is still to be written."""
-        return not (self.go_on and os.path.lexists(os.path.join(self.root, name)))
+        there = self.go_on and os.path.lexists(os.path.join(self.root, name))
+        self.skipped += there
+        return not there
 
     def fail(self, name: str, error: Exception) -> None:
         """Remember an image that could not be read, or a result that could not be written."""
@@ -122,7 +131,10 @@ class OutputFolder:
         self.failures.append(message if name in message else f'{name}: {message}')
 
     def judge(self, image: str, domain: Domain) -> None:
-        """Add an image to ``domain.csv``, and remember it if it is doubtful."""
+        """Add an image to ``domain.csv``, once, and remember it if it is doubtful."""
+        if image in self.judged:
+            return
+        self.judged.add(image)
         row = image, f'{domain.score:.4f}', f'{domain.percentile:.0f}', int(domain.doubtful)
         self.add('domain.csv', ('picture', 'score', 'percentile', 'doubtful'), [row])
         if domain.doubtful:

@@ -49,7 +49,8 @@ def open_image(path: str, what: str = 'image') -> Iterator[Image.Image]:
             yield image
     except Image.UnidentifiedImageError as error:
         raise BrokenImageError(
-            f'cannot read {what} {path}: not an image file of a known format ({", ".join(FORMATS)})'
+            f'cannot read {what} {path}: not an image file of a known format: convert it to one of '
+            f'{", ".join(FORMATS)}'
         ) from error
     except Exception as error:  # decoders raise SyntaxError, struct.error, EOFError, ...
         raise BrokenImageError(

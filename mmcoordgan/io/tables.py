@@ -24,8 +24,12 @@ def read_rows(path: str, columns: Sequence[str]) -> Iterator[dict[str, str]]:
     with open(path, newline='', encoding='utf-8-sig', errors='surrogateescape') as file:
         rows = csv.DictReader(file, restval='', strict=True, skipinitialspace=True)
         try:
-            if not set(columns) <= set(rows.fieldnames or ()):
-                raise ValueError(f'its first line must name the columns {", ".join(columns)}')
+            found = rows.fieldnames or ()
+            if not set(columns) <= set(found):
+                raise ValueError(
+                    f'its first line must name the columns {", ".join(columns)}, separated by '
+                    f'commas, but names {" | ".join(found) or "nothing"}'
+                )
             for row in rows:
                 row.pop(None, None)  # more cells than columns
                 yield {name: _plain(cell) for name, cell in row.items()}

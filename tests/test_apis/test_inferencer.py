@@ -143,8 +143,21 @@ def test_maps_without_structure_codes(tmp_path):
     assert np.allclose(frames[1].coords, (first.coords + last.coords) / 2, atol=1e-5)
     assert np.array_equal(frames[0].image, dense.reconstruct(first))
     assert dense(a, return_vis=True)['visualization'][0].ndim == 3
+
+
+def test_a_photograph_turns_into_a_sample():
+    """Maps of the bundled encoder are finer than its generator's, and it has no codes to refine."""
+    model = CoordGANInferencer('faces_64', device='cpu', show_progress=False, check_domain=False)
+    image = pictures(1, 64, 64)[0]
+    (sample,) = model.sample(1, seed=4)
+    first, last = model.interpolate(image, 4, frames=2, part='both')
+    assert np.array_equal(first.coords, model.encode(image)[0].coords)
+    fine = torch.nn.functional.interpolate(
+        torch.from_numpy(sample.coords)[None], (128, 128), mode='bilinear', align_corners=True
+    )
+    assert np.allclose(last.coords, fine[0], atol=1e-5)
     with pytest.raises(ValueError, match='has no structure codes: leave out'):
-        dense.encode(a, refine=1)
+        model.encode(image, refine=1)
 
 
 def test_samples_depend_on_their_seed_alone(sampler):

@@ -84,6 +84,10 @@ def test_errors_come_at_the_call(sampler, stage2, inferencer, tmp_path):
             r'the mask of reference 0 is 20x50 \(width x height\), but reference 0 is 50x20',
         ),
         (lambda: inferencer.iter_transfer_labels([image], [mask] * 2, image), '1 references came'),
+        (
+            lambda: inferencer.iter_transfer_labels(image, mask, image, ignore_label=300),
+            r'must lie in 0\.\.255, but is 300',
+        ),
         (lambda: inferencer.iter_transfer_points(image, [1, 2], image), r'array \(N, 2\)'),
         (lambda: inferencer.iter_transfer_points(image, [[50, 2]], image), r'\(50, 2\) is outside'),
         (lambda: sampler.iter_sample(1, seed=-1), 'a seed must be an integer'),

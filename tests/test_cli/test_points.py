@@ -48,7 +48,8 @@ def test_points_of_the_explorer(tmp_path):
 
 
 BAD = {
-    'empty.csv': ('', 'its first line must name the columns x, y'),
+    'empty.csv': ('', 'its first line must name the columns x, y.*but names nothing'),
+    'semicolons.csv': ('x;y\n1;2\n', 'separated by commas, but names x;y'),
     'text.csv': ('x,y\n1,two\n', "could not convert string to float: 'two'"),
     'short.csv': ('x,y\n1\n', "could not convert string to float: ''"),
     'quoted.csv': ('x,y\n1,"2', 'unexpected end of data after line 1'),

@@ -41,7 +41,7 @@ def run(command, **environment) -> subprocess.CompletedProcess:
     return done
 
 
-def test_train_and_resume(tmp_path):
+def test_train_and_resume(tmp_path, capsys):
     config = write_config(tmp_path)
     program = [sys.executable, ROOT / 'tools/train.py', config]
     first = run([*program, '--cfg-options', 'train_cfg.max_iters=3'])
@@ -54,8 +54,11 @@ def test_train_and_resume(tmp_path):
 
     workers = ['train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True']
     tool['main']([str(config), '--resume', '--cfg-options', *workers])
+    assert 'note: ' not in capsys.readouterr().err
     checkpoint = torch.load(work_dir / 'iter_4.pth', weights_only=True)
     assert len(checkpoint['message_hub']['log_scalars']['train/loss_g']['log_history']) == 4
+    tool['main']([str(config), '--cfg-options', 'train_cfg.max_iters=1'])
+    assert 'work_dirs/toy has checkpoints; --resume continues them' in capsys.readouterr().err
 
 
 def test_two_processes_on_cpus_from_a_path_with_spaces(tmp_path):
