@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmcoordgan.models.sampling import seeded_codes
@@ -53,11 +52,6 @@ def blend(start: Tensor, end: Tensor, weight: float) -> Tensor:
     layers = max(start, end, key=Tensor.dim).shape[1]
     start, end = (w if w.dim() == 3 else w[:, None].expand(-1, layers, -1) for w in (start, end))
     return torch.lerp(start, end, weight)
-
-
-def resize_map(coords: Tensor, side: int) -> Tensor:
-    """Maps (B, 2, h, w) at another size (B, 2, side, side); bilinear, corners aligned."""
-    return F.interpolate(coords, (side, side), mode='bilinear', align_corners=True)
 
 
 @torch.no_grad()

@@ -16,13 +16,14 @@ from mmengine.device import get_device
 from mmengine.infer import BaseInferencer
 from mmengine.structures import BaseDataElement
 
+from mmcoordgan.geometry import resize_map
 from mmcoordgan.registry import INFERENCERS
 from mmcoordgan.utils.progress import progress
 from mmcoordgan.visualization import arrange_cells, coords_to_colors
 
 from . import transfer
 from .checkpoint import TrainedNetworks, choose_temperature, load_trained
-from .codes import blend, check_seed, mean_codes, render, resize_map, seed_codes
+from .codes import blend, check_seed, mean_codes, render, seed_codes
 from .cropping import read_cropper
 from .encoding import Codes, ImageEncoder, encoding_of
 from .images import Source, Sources
@@ -261,7 +262,7 @@ class CoordGANInferencer(BaseInferencer):
         first, last = self._codes(start, refine, 'start'), self._codes(end, refine, 'end')
         generator = self.networks.generator
         side = max(first.coords.shape[-1], last.coords.shape[-1])
-        maps = [resize_map(codes.coords, side) for codes in (first, last)]
+        maps = [resize_map(codes.coords, (side, side)) for codes in (first, last)]
 
         def frame(number: int) -> Rendering:
             weight = number / (frames - 1)

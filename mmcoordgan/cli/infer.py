@@ -34,7 +34,7 @@ def encode(args: argparse.Namespace, out: OutputFolder) -> Iterator[None]:
     """
     names = name_results(args.images)
     model = load(args, out)
-    images = [image for image, name in names.items() if out.lacks(f'codes/{name}.npz')]
+    images = out.still_to_do(names, 'codes/{}.npz')
     results = model.iter_encode(images, **batches(args, out))
     yield
     for found in results:
@@ -84,7 +84,7 @@ def transfer_labels(args: argparse.Namespace, out: OutputFolder) -> Iterator[Non
             masks.append(labels)
             colors = own if colors is None else colors
     palette = full_palette(colors)
-    images = [image for image, name in names.items() if out.lacks(f'labels/{name}.png')]
+    images = out.still_to_do(names, 'labels/{}.png')
     settings = dict(ignore_label=args.ignore_label, **batches(args, out))
     results = load(args, out).iter_transfer_labels(references, masks, images, **settings)
     yield

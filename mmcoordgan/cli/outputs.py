@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -119,11 +119,18 @@ class OutputFolder:
                 rows = read_rows(os.path.join(root, 'domain.csv'), ['picture'])
                 self.judged.update(row['picture'] for row in rows)
 
-    def lacks(self, name: str) -> bool:
-        """Whether a result is still to be written."""
-        there = self.go_on and os.path.lexists(os.path.join(self.root, name))
-        self.skipped += there
-        return not there
+    def still_to_do(self, names: Mapping[str, str], pattern: str) -> list[str]:
+        """The images, keys of ``names``, whose results are not there; counts the others.
+
+        ``pattern`` is the path of a result, with braces for the image's name: 'codes/{}.npz'.
+        """
+
+        def there(name: str) -> bool:
+            return self.go_on and os.path.lexists(os.path.join(self.root, pattern.format(name)))
+
+        left = [image for image, name in names.items() if not there(name)]
+        self.skipped = len(names) - len(left)
+        return left
 
     def fail(self, name: str, error: Exception) -> None:
         """Remember an image that could not be read, or a result that could not be written."""

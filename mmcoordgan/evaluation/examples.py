@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmcoordgan.datasets.label_files import check_labels
+from mmcoordgan.geometry import resize_map
 
 
 class Example(NamedTuple):
@@ -90,9 +91,7 @@ def read_example(
         truth = labels if label_size is None else resize_soft(found, (label_size, label_size))
     true_coords = _data(sample, 'gt_coords')
     if true_coords is not None:
-        true_coords = F.interpolate(
-            true_coords.to(coords)[None], size, mode='bilinear', align_corners=True
-        )[0]
+        true_coords = resize_map(true_coords.to(coords)[None], size)[0]
     points, sides = _data(sample, 'gt_points'), None
     if points is not None:
         points = points.to(coords)

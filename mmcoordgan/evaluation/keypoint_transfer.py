@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmcoordgan.geometry import carry
+from mmcoordgan.geometry import carry, resize_map
 from mmcoordgan.registry import METRICS
 
 from .examples import Example, arg_max, pixel_centres
-from .transfer_metric import TransferMetric, format_table
+from .transfer_metric import TransferMetric, format_table, maps_of
 
 
 @METRICS.register_module()
@@ -118,7 +118,7 @@ class KeypointTransferPCK(TransferMetric):
         points, truth = self.references.true_coords, query.true_coords
         if truth is None or (self.foreground_only and query.labels is None):
             return {}, None
-        copied = F.interpolate(points, truth.shape[-2:], mode='bilinear', align_corners=True)
+        copied = resize_map(points, truth.shape[-2:])
         arrived = {'error': self.transfer(points, query), 'identity_error': copied}
         if self.ceiling:
             arrived['ceiling_error'] = self.transfer(points, query, 'true_coords')
@@ -132,7 +132,7 @@ class KeypointTransferPCK(TransferMetric):
         places = (2 * points - 1).nan_to_num()[:, None]  # (K, 1, P, 2)
         sources = self.references.coords
         wanted = F.grid_sample(sources, places, padding_mode='border', align_corners=False)
-        maps = query.coords.view(-1, *query.coords.shape[-3:])  # one, or one for each reference
+        maps = maps_of(query)
         centers = pixel_centres(maps.shape[-2:], maps)
         # wanted is (K, 2, 1, P), a map of one row.
         found = carry(centers, maps, wanted, self.temperature_of(maps))

@@ -27,6 +27,12 @@ def temperature_at(width: int, mode: str, temperature: float, reference_size: in
     return temperature * (reference_size or width) / width if mode == 'soft' else 0.0
 
 
+def maps_of(query: Example, maps: str = 'coords') -> Tensor:
+    """The maps of a query as a batch: (1, 2, H, W), or (K, 2, H, W), one for each reference."""
+    found = getattr(query, maps)
+    return found.view(-1, *found.shape[-3:])
+
+
 class TransferMetric(BaseMetric):
     """Base of the metrics that carry something from references to queries.
 
@@ -201,8 +207,7 @@ class TransferMetric(BaseMetric):
                 void = self.references.labels.sum(1, keepdim=True) == 0
                 coords = coords.masked_fill(void, OUT_OF_REACH)
             self._indexed[maps] = IndexedCoords(coords)
-        target = getattr(query, maps)
-        target = target.view(-1, *target.shape[-3:])  # one map, or one for each reference
+        target = maps_of(query, maps)
         return carry(values, self._indexed[maps], target, self.temperature_of(target))
 
     def _advice(self) -> str:

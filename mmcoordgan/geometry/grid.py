@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -21,6 +24,16 @@ def canonical_grid(
     x = torch.linspace(-1, 1, width, device=device, dtype=dtype)
     y = torch.linspace(-1, 1, height, device=device, dtype=dtype)
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
+
+
+def resize_map(coords: Tensor, size: Sequence[int]) -> Tensor:
+    """Maps (B, 2, h, w) at another size (B, 2, H, W), bilinear; those of that size unchanged.
+
+    Convention: as :func:`canonical_grid`, whose corners stay corners (``align_corners=True``).
+    """
+    if coords.shape[-2:] == tuple(size):
+        return coords
+    return F.interpolate(coords, tuple(size), mode='bilinear', align_corners=True)
 
 
 def mean_of_sides(coords: Tensor, mirrored: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmcoordgan.geometry import RandomWarps, canonical_grid, mean_of_sides, sample_image
+from mmcoordgan.geometry import RandomWarps, canonical_grid, mean_of_sides, resize_map, sample_image
 from mmcoordgan.models.networks.protocols import encode
 from mmcoordgan.registry import MODELS
 
@@ -117,10 +117,7 @@ class EquivarianceLoss(ScheduledLoss):
         warp = self.warps.draw(len(images), images.shape[-1]).to(images)
         seen = photometric_noise(sample_image(images, warp))
         found: Any = encode(view.encoder, view.generator, seen).coords
-        target = sample_image(coords, warp)
-        if target.shape != found.shape:
-            size = found.shape[-2:]
-            target = F.interpolate(target, size, mode='bilinear', align_corners=True)
+        target = resize_map(sample_image(coords, warp), found.shape[-2:])
         return map_distance(found.float(), target, self.focus)
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmcoordgan.geometry import mean_of_sides, move_to_template
+from mmcoordgan.geometry import mean_of_sides, move_to_template, resize_map
 from mmcoordgan.models.images import resize_square
 from mmcoordgan.registry import MODELS
 
@@ -118,6 +118,5 @@ class TemplateEncoder(DenseEncoder):
     def moved(self, features: Tensor, coords: Tensor) -> Tensor:
         """Maps (B, 2, h, w) -> maps of ``map_size``, moved to where the features belong."""
         features = torch.einsum('dc,bchw->bdhw', self.projection, features)
-        size = (self.map_size, self.map_size)
-        coords = F.interpolate(coords, size, mode='bilinear', align_corners=True)
+        coords = resize_map(coords, (self.map_size, self.map_size))
         return move_to_template(features, self.template, coords, **self.movement)
